@@ -1,0 +1,52 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+
+namespace Penstock.Control.Admin;
+
+/// <summary>Who may use the admin API. With a token: who has it. Without: who reaches the loopback address, which a
+/// page in the operator's browser can do as well; such a page is told by its Host (DNS rebinding) or Origin.</summary>
+internal sealed class AdminGuard(string token)
+{
+    private readonly byte[]? _tokenHash = token.Length == 0 ? null : Hash(token);
+
+    /// <returns>What to answer instead, or null when the request may pass.</returns>
+    public ApiError? Refuse(HttpContext context)
+    {
+        var request = context.Request;
+        if (request.Path == "/livez" || request.Path == "/readyz") return null;
+
+        if (_tokenHash is not null && !HasToken(request))
+        {
+            context.Response.Headers.WWWAuthenticate = "Bearer realm=\"penstock\"";
+            return new(401, "this needs the admin token: Authorization: Bearer <token>");
+        }
+        // a page that got in by a rebound name cannot know the token, so a token makes any name good
+        if (_tokenHash is null && context.Connection.LocalIpAddress is not null && !IsLocal(request.Host.Host))
+        {
+            return new(403, $"host '{request.Host.Host}' is not this machine: without an admin token use localhost "
+                + "or an IP address");
+        }
+        if (!HttpMethods.IsGet(request.Method) && request.Headers.Origin is [{ } origin]
+            && !(Uri.TryCreate(origin, UriKind.Absolute, out var uri) && IsSame(uri, request.Host)))
+        {
+            return new(403, $"requests from pages of {origin} are refused");
+        }
+        return null;
+    }
+
+    private static bool IsLocal(string host) =>
+        host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || IPAddress.TryParse(host, out _);
+
+    private static bool IsSame(Uri origin, HostString host) =>
+        origin.Authority.Equals(host.Value, StringComparison.OrdinalIgnoreCase);
+
+    private bool HasToken(HttpRequest request) =>
+        request.Headers.Authorization is [{ } value]
+        && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
+        && CryptographicOperations.FixedTimeEquals(Hash(value[7..].Trim()), _tokenHash);
+
+    // hashed so that lengths are equal, too
+    private static byte[] Hash(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
+}

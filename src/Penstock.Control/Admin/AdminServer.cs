@@ -1,0 +1,155 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Penstock.Control.Config;
+using Penstock.Control.Store;
+using Penstock.Proxy;
+
+namespace Penstock.Control.Admin;
+
+/// <summary>The admin API on its own listener, by Kestrel.</summary>
+internal sealed class AdminServer : IAsyncDisposable
+{
+    public const int MaxBodyBytes = 64 * 1024;
+
+    private readonly WebApplication _app;
+
+    private AdminServer(WebApplication app, Uri url) => (_app, Url) = (app, url);
+
+    /// <summary>As bound.</summary>
+    public Uri Url { get; }
+
+    /// <exception cref="StartException">The API would be open to other machines.</exception>
+    public static void Refuse(AdminConfig config)
+    {
+        if (config is { Token: "", Listen: IPEndPoint address } && !IPAddress.IsLoopback(address.Address))
+        {
+            throw new StartException($"admin listener {address} can be reached from other machines: set admin.token, "
+                + "or listen on 127.0.0.1");
+        }
+    }
+
+    /// <exception cref="StartException">The address cannot be bound.</exception>
+    public static async Task<AdminServer> StartAsync(
+        AdminConfig config, ProxyServer proxy, ClientDirectory directory, ILoggerFactory loggers)
+    {
+        var listen = config.Listen!;
+        RemoveStaleSocket(listen);
+        var app = Build(listen, loggers);
+        Pipe(app, new AdminGuard(config.Token));
+        app.MapClients(directory);
+        app.MapStatus(proxy, directory);
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            await app.DisposeAsync();
+            throw new StartException($"admin listener {listen}: {(e.InnerException ?? e).Message}", e);
+        }
+        var bound = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>();
+        return new(app, listen is UnixDomainSocketEndPoint ? new($"unix:{listen}") : new(bound.Addresses.First()));
+    }
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private static WebApplication Build(EndPoint listen, ILoggerFactory loggers)
+    {
+        // the empty builder reads no appsettings.json and no ASPNETCORE_ variables
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Penstock" });
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+            kestrel.Listen(listen, options => options.Protocols = HttpProtocols.Http1);
+        });
+        builder.Services.AddSingleton(loggers);
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
+        builder.Services.AddRoutingCore();
+        builder.Services.ConfigureHttpJsonOptions(json => AdminJson.Configure(json.SerializerOptions));
+        builder.Services.AddPenstockOpenApi();
+        return builder.Build();
+    }
+
+    private static void Pipe(WebApplication app, AdminGuard guard)
+    {
+        app.Use((context, next) =>
+        {
+            if (HttpMethods.IsHead(context.Request.Method)) context.Request.Method = HttpMethods.Get;
+
+            // The path as it was sent: an escaped '/', '%' or '.' belongs to a client's id, and only the endpoint
+            // can tell once routing has cut the segments.
+            var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+            if (target.StartsWith('/')) context.Request.Path = new PathString(target.Split('?', 2)[0]);
+            return next(context);
+        });
+        app.UseExceptionHandler(new ExceptionHandlerOptions
+        {
+            ExceptionHandler = context => new ApiError(500, "a bug in Penstock; the log has the details")
+                .ToResult().ExecuteAsync(context),
+        });
+        app.UseStatusCodePages(pages => Explain(pages.HttpContext).ToResult().ExecuteAsync(pages.HttpContext));
+        app.Use((context, next) => guard.Refuse(context) is { } refusal
+            ? refusal.ToResult().ExecuteAsync(context)
+            : next(context));
+        app.UseRouting();
+        app.UseSwaggerUI(ui =>
+        {
+            ui.RoutePrefix = "docs";
+            ui.DocumentTitle = "Penstock admin API";
+            ui.SwaggerEndpoint("/openapi/v1.json", "Penstock admin API");
+        });
+        app.MapOpenApi("/openapi/{documentName}.json");
+        app.MapGet("/", () => Results.Redirect("/docs/index.html")).ExcludeFromDescription();
+    }
+
+    /// <summary>A body for an error that the framework answers with a status only.</summary>
+    private static ApiError Explain(HttpContext context)
+    {
+        var (request, status) = (context.Request, context.Response.StatusCode);
+        return new(status, status switch
+        {
+            404 => $"there is nothing at {request.Path}; see /docs",
+            405 => $"{request.Path} does not take {request.Method}, but {context.Response.Headers.Allow}",
+            415 => "send the body as Content-Type: application/json",
+            _ => ReasonPhrases.GetReasonPhrase(status),
+        });
+    }
+
+    /// <summary>A killed process leaves its socket behind, which then nobody could bind.</summary>
+    private static void RemoveStaleSocket(EndPoint listen)
+    {
+        // a socket has no length: never remove a file that somebody wrote to
+        if (listen is not UnixDomainSocketEndPoint) return;
+        var file = new FileInfo(listen.ToString()!);
+        if (file is not { Exists: true, Length: 0 }) return;
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(listen);
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
+        {
+            file.Delete();
+        }
+    }
+
+    /// <summary>Signals are the program's affair, not this listener's.</summary>
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

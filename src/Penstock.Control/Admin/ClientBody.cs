@@ -1,0 +1,153 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Penstock.Control.Store;
+
+namespace Penstock.Control.Admin;
+
+/// <summary>The body of a client edit. Read member by member and not by a serializer, because that stops at the
+/// first fault and a caller wants to see all of them at once.</summary>
+internal sealed class ClientBody
+{
+    private const int MaxIdLength = 256;
+    private readonly List<FieldFault> _faults = [];
+    private readonly HashSet<string> _seen = [];
+
+    private ClientBody()
+    {
+    }
+
+    public string ClientId { get; private set; } = "";
+    public ClientChange Change { get; private set; } = new();
+
+    /// <summary>What to answer instead, when the body is not usable.</summary>
+    public ApiError? Error { get; private set; }
+
+    /// <param name="request">Its body is read to the end.</param>
+    /// <param name="pathId">The client in the path, when the path names it.</param>
+    /// <param name="partial">A merge-patch: members may be left out.</param>
+    public static async Task<ClientBody> ReadAsync(HttpRequest request, string? pathId = null, bool partial = false)
+    {
+        var body = new ClientBody();
+        try
+        {
+            using var document = await JsonDocument.ParseAsync(request.Body);
+            if (document.RootElement.ValueKind == JsonValueKind.Object)
+                body.Read(document.RootElement, pathId, partial);
+            else
+                body.Error = new(400, $"the body must be a JSON object, not {Kind(document.RootElement)}");
+        }
+        catch (BadHttpRequestException e)
+        {
+            body.Error = new(e.StatusCode, e.StatusCode == StatusCodes.Status413PayloadTooLarge
+                ? $"the body is larger than {AdminServer.MaxBodyBytes} bytes" : e.Message);
+        }
+        catch (JsonException e)
+        {
+            body.Error = new(400, $"the body is not valid JSON: {e.Message}");
+        }
+        catch (InvalidOperationException)
+        {
+            body.Error = new(400, "the body is not valid JSON: a text in it is not valid Unicode");
+        }
+        return body;
+    }
+
+    /// <summary>Why this cannot be a client's id, or null. Spaces at an end are refused because no header field
+    /// could ever carry them.</summary>
+    public static string? IdFault(string id)
+    {
+        if (id.Length is 0 or > MaxIdLength) return $"must have 1 to {MaxIdLength} characters";
+        if (char.IsWhiteSpace(id[0]) || char.IsWhiteSpace(id[^1])) return "must not begin or end with a space";
+        var printable = id.EnumerateRunes().All(rune => rune != Rune.ReplacementChar && Rune.GetUnicodeCategory(rune)
+            is not (UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator));
+        return printable ? null : "must hold printable characters only";
+    }
+
+    private void Read(JsonElement root, string? pathId, bool partial)
+    {
+        if (pathId is not null && IdFault(pathId) is { } pathFault) Fault("client_id", pathFault);
+        foreach (var member in root.EnumerateObject())
+        {
+            if (!_seen.Add(member.Name))
+                Fault(member.Name, "is given twice");
+            else
+                Read(member.Name, member.Value, pathId);
+        }
+        if (!partial)
+        {
+            if (pathId is null) Require("client_id");
+            Require("capacity");
+            Require("rate_per_sec");
+        }
+        _faults.AddRange(Change.Faults());
+        ClientId = pathId ?? ClientId;
+        if (_faults.Count > 0) Error = Invalid(_faults);
+    }
+
+    public static ApiError Invalid(IReadOnlyList<FieldFault> faults) =>
+        new(400, string.Join("; ", faults.Select(fault => $"{fault.Field} {fault.Message}")), faults);
+
+    private void Read(string name, JsonElement value, string? pathId)
+    {
+        switch (name)
+        {
+            case "client_id" when value.ValueKind != JsonValueKind.String:
+                Fault(name, $"must be a text, not {Kind(value)}");
+                break;
+            case "client_id":
+                ClientId = value.GetString()!;
+                if (pathId is null && IdFault(ClientId) is { } fault) Fault(name, fault);
+                else if (pathId is not null && ClientId != pathId) Fault(name, "must equal the one in the path");
+                break;
+            case "capacity" when Number(name, value) is { } capacity:
+                // 100.0 and 1e2 are whole numbers too; too large ones saturate and are refused as such
+                if (double.IsInteger(capacity)) Change = Change with { Capacity = (long)capacity };
+                else Fault(name, "must be a whole number");
+                break;
+            case "rate_per_sec" when Number(name, value) is { } rate:
+                Change = Change with { RatePerSecond = rate };
+                break;
+            case "current_tokens" when Number(name, value) is { } tokens:
+                Change = Change with { Tokens = tokens };
+                break;
+            case "capacity" or "rate_per_sec" or "current_tokens":
+                break;
+            default:
+                Fault(name, "is not known; known are client_id, capacity, rate_per_sec, current_tokens");
+                break;
+        }
+    }
+
+    private double? Number(string name, JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.Number)
+        {
+            if (double.IsFinite(value.GetDouble())) return value.GetDouble();
+            Fault(name, "is too large");
+        }
+        else
+        {
+            Fault(name, $"must be a number, not {Kind(value)}");
+        }
+        return null;
+    }
+
+    private void Require(string name)
+    {
+        if (!_seen.Contains(name)) Fault(name, "is required");
+    }
+
+    private void Fault(string field, string message) => _faults.Add(new(field, message));
+
+    private static string Kind(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => "a text",
+        JsonValueKind.Number => "a number",
+        JsonValueKind.Array => "a list",
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Null => "null",
+        _ => "true or false",
+    };
+}

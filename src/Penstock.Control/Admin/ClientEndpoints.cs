@@ -1,0 +1,185 @@
+using System.Buffers.Text;
+using System.ComponentModel;
+using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.OpenApi;
+using Penstock.Control.Store;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Admin;
+
+/// <summary><c>/clients</c>: the limits of registered clients and what is left in their buckets.</summary>
+internal static class ClientEndpoints
+{
+    private const int DefaultPageSize = 100;
+    private const int MaxPageSize = 1000;
+    private const string IdDescription = "The client, URL-escaped: `/` is `%2F`.";
+    private const string IfMatchDescription = "Only if the settings still have this ETag, otherwise 412.";
+
+    public static void MapClients(this IEndpointRouteBuilder app, ClientDirectory directory)
+    {
+        var clients = app.MapGroup("/clients").WithTags("Clients");
+        MapReads(clients, directory);
+        MapWrites(clients, directory);
+        MapActions(clients, directory);
+    }
+
+    private static void MapReads(RouteGroupBuilder clients, ClientDirectory directory)
+    {
+        clients.MapGet("", (
+                [Description("Most clients to return, 1 to 1000; 100 when absent.")] string? limit,
+                [Description("`next_cursor` of the page before.")] string? cursor,
+                [Description("Only clients whose id contains this.")] string? q) =>
+            List(directory, limit, cursor, q ?? ""))
+            .Describe("listClients", "List clients", "Ordered by id, in pages.")
+            .AddOpenApiOperationTransformer((operation, _, _) =>
+            {
+                // bound as a text, so that a bad one is told like any other fault
+                ((OpenApiSchema)operation.Parameters![0].Schema!).Type = JsonSchemaType.Integer;
+                return Task.CompletedTask;
+            })
+            .Produces<ClientPage>().Errors(400, 503);
+
+        clients.MapGet("/{client_id}", (
+                HttpContext http,
+                [FromRoute(Name = "client_id"), Description(IdDescription)] string segment) =>
+            directory.TryGet(Id(segment), out var client)
+                ? Show(http, client, 200)
+                : NotRegistered(Id(segment)))
+            .Describe("getClient", "Look at a client", "The ETag stands for the settings, not for the tokens.")
+            .Produces<ClientView>().Errors(404);
+    }
+
+    private static void MapWrites(RouteGroupBuilder clients, ClientDirectory directory)
+    {
+        clients.MapPost("", async (HttpContext http) =>
+            await ClientBody.ReadAsync(http.Request) is var body && body.Error is { } error
+                ? error.ToResult()
+                : Answer(http, body.ClientId, directory.Create(body.ClientId, body.Change, Who(http))))
+            .Accepts<NewClient>("application/json")
+            .Describe("createClient", "Register a client", "Its own limit holds from the next request on.")
+            .Produces<ClientView>(201).Errors(400, 409, 413, 415, 503);
+
+        clients.MapPut("/{client_id}", async (
+                HttpContext http,
+                [FromRoute(Name = "client_id"), Description(IdDescription)] string segment,
+                [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
+            await ClientBody.ReadAsync(http.Request, Id(segment)) is var body && body.Error is { } error
+                ? error.ToResult()
+                : Answer(http, body.ClientId, directory.Put(body.ClientId, body.Change, ifMatch, Who(http))))
+            .Accepts<ClientSettings>("application/json")
+            .Describe("putClient", "Create or replace a client", "A client that exists keeps its tokens, as far as "
+                + "the new capacity has room for them, unless `current_tokens` says otherwise.")
+            .Produces<ClientView>().Produces<ClientView>(201).Errors(400, 412, 413, 415, 503);
+
+        clients.MapPatch("/{client_id}", async (
+                HttpContext http,
+                [FromRoute(Name = "client_id"), Description(IdDescription)] string segment,
+                [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
+            await ClientBody.ReadAsync(http.Request, Id(segment), partial: true) is var body && body.Error is { } error
+                ? error.ToResult()
+                : Answer(http, body.ClientId, directory.Patch(body.ClientId, body.Change, ifMatch, Who(http))))
+            .Accepts<ClientPatch>("application/merge-patch+json", "application/json")
+            .Describe("patchClient", "Change some of a client's settings", "A JSON merge-patch.")
+            .Produces<ClientView>().Errors(400, 404, 412, 413, 415, 503);
+    }
+
+    private static void MapActions(RouteGroupBuilder clients, ClientDirectory directory)
+    {
+        clients.MapDelete("/{client_id}", (
+                HttpContext http,
+                [FromRoute(Name = "client_id"), Description(IdDescription)] string segment,
+                [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
+            Answer(http, Id(segment), directory.Delete(Id(segment), ifMatch, Who(http))))
+            .Describe("deleteClient", "Forget a client", "It falls under the route's limit again.")
+            .Produces(204).Errors(404, 412, 503);
+
+        clients.MapPost("/{client_id}/reset", (
+                HttpContext http,
+                [FromRoute(Name = "client_id"), Description(IdDescription)] string segment) =>
+            Answer(http, Id(segment), directory.Reset(Id(segment), Who(http))))
+            .Describe("resetClient", "Fill a client's bucket", "As if it had been idle for long.")
+            .Produces<ClientView>().Errors(404, 503);
+    }
+
+    private static IResult List(ClientDirectory directory, string? limitText, string? cursor, string q)
+    {
+        var faults = new List<FieldFault>();
+        var limit = DefaultPageSize;
+        if (limitText is not null && (!int.TryParse(limitText, out limit) || limit is < 1 or > MaxPageSize))
+            faults.Add(new("limit", $"must be a whole number from 1 to {MaxPageSize}"));
+        if (!TryReadCursor(cursor ?? "", out var after))
+            faults.Add(new("cursor", "must be the next_cursor of an earlier page"));
+        if (faults.Count > 0) return ClientBody.Invalid(faults).ToResult();
+
+        // one more than asked for tells whether there is a next page
+        if (!directory.TryPage(after, q, limit + 1, out var ids)) return StoreFailed(directory.StoreFault ?? "");
+        var items = new List<ClientView>();
+        foreach (var id in ids.Take(limit))
+        {
+            if (directory.TryGet(id, out var client)) items.Add(ClientView.Of(client));
+        }
+        var next = ids.Count > limit ? Base64Url.EncodeToString(Encoding.UTF8.GetBytes(ids[limit - 1])) : null;
+        return Results.Ok(new ClientPage(items, next));
+    }
+
+    private static bool TryReadCursor(string cursor, out string after)
+    {
+        var valid = Base64Url.IsValid(cursor);
+        after = valid ? Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor)) : "";
+        return valid;
+    }
+
+    private static IResult Answer(HttpContext http, string id, EditResult edit)
+    {
+        switch (edit.Outcome)
+        {
+            case EditOutcome.Created:
+                http.Response.Headers.Location = "/clients/" + Uri.EscapeDataString(id);
+                return Show(http, edit.Client, 201);
+            case EditOutcome.Updated:
+                return Show(http, edit.Client, 200);
+            case EditOutcome.Deleted:
+                return Results.NoContent();
+            case EditOutcome.NotFound:
+                return NotRegistered(id);
+            case EditOutcome.Exists:
+                return new ApiError(409, $"client '{id}' exists already; PUT or PATCH changes it").ToResult();
+            case EditOutcome.PreconditionFailed:
+                return new ApiError(412, $"client '{id}' is not, or no longer, what If-Match says").ToResult();
+            case EditOutcome.Invalid:
+                return ClientBody.Invalid(edit.Faults!).ToResult();
+            default:
+                return StoreFailed(edit.Cause);
+        }
+    }
+
+    private static IResult Show(HttpContext http, ClientTokens client, int status)
+    {
+        http.Response.Headers.ETag = EntityTag.Of(client.Limit);
+        return Results.Json(ClientView.Of(client), statusCode: status);
+    }
+
+    private static IResult NotRegistered(string id) =>
+        new ApiError(404, $"client '{id}' is not registered").ToResult();
+
+    private static IResult StoreFailed(string cause) =>
+        new ApiError(503, $"the client store is failing, nothing was changed: {cause}").ToResult();
+
+    private static string Id(string segment) => Uri.UnescapeDataString(segment);
+
+    private static string Who(HttpContext http) => http.Connection.RemoteIpAddress?.ToString() ?? "unix socket";
+
+    private static RouteHandlerBuilder Describe(
+        this RouteHandlerBuilder endpoint, string name, string summary, string description) =>
+        endpoint.WithName(name).WithSummary(summary).WithDescription(description);
+
+    private static void Errors(this RouteHandlerBuilder endpoint, params ReadOnlySpan<int> statuses)
+    {
+        foreach (var status in statuses)
+            endpoint.Produces<ApiError>(status);
+    }
+}

@@ -1,0 +1,95 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http;
+using Penstock.Control.Store;
+using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Control.Admin;
+
+[Description("A registered client and its bucket.")]
+internal sealed record ClientView(
+    [property: Description("The client as requests name it: an API key, a name, or an address.")] string ClientId,
+    [property: Description("Tokens in a full bucket.")] long Capacity,
+    [property: Description("Tokens that come back per second.")] double RatePerSec,
+    [property: Description("Tokens at this moment, rounded down to thousandths.")] double CurrentTokens)
+{
+    public static ClientView Of(ClientTokens client) =>
+        new(client.ClientId, client.Limit.Capacity, client.Limit.RatePerSecond, Rounded(client.Tokens));
+
+    // Down, because what is shown must be there to take; a hair above, because a bucket counts in ticks of the clock
+    // and 50 must not read as 49.999.
+    private static double Rounded(double tokens) => Math.Floor((tokens * 1000) + 0.01) / 1000;
+}
+
+internal sealed record ClientPage(
+    IReadOnlyList<ClientView> Items,
+    [property: Description("Give it as `cursor` for the next page; null on the last one.")] string? NextCursor);
+
+internal sealed record UpstreamPage(IReadOnlyList<UpstreamStatus> Items);
+
+[Description("Every error has this body.")]
+internal sealed record ApiError(
+    [property: Description("The HTTP status.")] int Code,
+    [property: Description("One sentence for a person.")] string Message,
+    [property: Description("Everything wrong with the request, when it is about its members."),
+        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldFault>? Errors = null)
+{
+    public IResult ToResult() => Results.Json(this, AdminJson.Options, statusCode: Code);
+}
+
+internal sealed record Liveness([property: Description("Always `alive`.")] string Status);
+
+internal sealed record Readiness(
+    [property: Description("`ready`, `degraded` (serving, but look at the checks) or `stopping`.")] string Status,
+    [property: Description("By name: `proxy` and `store`.")] IReadOnlyDictionary<string, Check> Checks);
+
+internal sealed record Check(
+    [property: Description("`ok`, `failing` or `stopping`.")] string Status,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Detail = null);
+
+// What POST, PUT and PATCH take, for the OpenAPI document. Bodies are read by ClientBody, which can name every fault.
+
+internal sealed record NewClient(
+    [property: MinLength(1), MaxLength(256), Description("Printable characters.")] string ClientId,
+    [property: Range(1, 1_000_000_000)] long Capacity,
+    [property: Range(0, 1_000_000, MinimumIsExclusive = true), Description(ClientSettings.RateDescription)]
+    double RatePerSec,
+    [property: Range(0, 1_000_000_000), Description("Up to the capacity; a full bucket when absent.")]
+    double CurrentTokens = 0);
+
+internal sealed record ClientSettings(
+    [property: Range(1, 1_000_000_000)] long Capacity,
+    [property: Range(0, 1_000_000, MinimumIsExclusive = true), Description(ClientSettings.RateDescription)]
+    double RatePerSec,
+    [property: Range(0, 1_000_000_000), Description("Up to the capacity; when absent a client keeps its tokens.")]
+    double CurrentTokens = 0,
+    [property: Description("What was read may be sent back; must equal the one in the path.")] string ClientId = "")
+{
+    public const string RateDescription = "Tokens per second, from one a day; fractions are fine.";
+}
+
+internal sealed record ClientPatch(
+    [property: Range(1, 1_000_000_000)] long Capacity = 0,
+    [property: Range(0, 1_000_000, MinimumIsExclusive = true), Description(ClientSettings.RateDescription)]
+    double RatePerSec = 0,
+    [property: Range(0, 1_000_000_000), Description("Up to the capacity.")] double CurrentTokens = 0,
+    [property: Description("Must equal the one in the path.")] string ClientId = "");
+
+internal static class AdminJson
+{
+    public static JsonSerializerOptions Options { get; } = Configure(new(JsonSerializerDefaults.Web));
+
+    public static JsonSerializerOptions Configure(JsonSerializerOptions options)
+    {
+        options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+        options.NumberHandling = JsonNumberHandling.Strict;
+        options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping; // bodies are never put into HTML
+        if (options.Converters.Count == 0)
+            options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower));
+        return options;
+    }
+}

@@ -1,0 +1,69 @@
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.OpenApi;
+using Penstock.Control.Store;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Control.Admin;
+
+/// <summary>What the endpoints do not say about themselves. The document must not depend on where it is served
+/// from: a copy is kept in docs/openapi.json.</summary>
+internal static class OpenApiDocument
+{
+    private const string Client =
+        """{"client_id":"user1","capacity":100,"rate_per_sec":10,"current_tokens":87.5}""";
+
+    private static readonly Dictionary<Type, string> Examples = new()
+    {
+        [typeof(ClientView)] = Client,
+        [typeof(ClientPage)] = $$"""{"items":[{{Client}}],"next_cursor":"dXNlcjE"}""",
+        [typeof(NewClient)] = """{"client_id":"user1","capacity":100,"rate_per_sec":10}""",
+        [typeof(ClientSettings)] = """{"capacity":200,"rate_per_sec":20}""",
+        [typeof(ClientPatch)] = """{"rate_per_sec":0.5}""",
+        [typeof(ApiError)] = """
+            {"code":400,"message":"capacity must be a number, not a text",
+             "errors":[{"field":"capacity","message":"must be a number, not a text"}]}
+            """,
+        [typeof(Readiness)] = """{"status":"ready","checks":{"proxy":{"status":"ok"},"store":{"status":"ok"}}}""",
+        [typeof(UpstreamStatus)] = """
+            {"name":"web","balance":"round_robin","backends":[{"address":"127.0.0.1:9001","weight":1,"backup":false,
+             "max_connections":0,"health":"down","cause":"connection refused (3 of 3 checks)",
+             "changed_at":"2026-11-21T04:05:06+00:00","in_flight":0,"requests":120,"failures":3}]}
+            """,
+    };
+
+    public static void AddPenstockOpenApi(this IServiceCollection services) => services.AddOpenApi("v1", options =>
+    {
+        options.AddSchemaTransformer((schema, context, _) =>
+        {
+            // what is absent is left as it is, so there are no defaults; enumerations come without their type
+            schema.Default = null;
+            if (context.JsonTypeInfo.Type.IsEnum) schema.Type = JsonSchemaType.String;
+            if (Examples.TryGetValue(context.JsonTypeInfo.Type, out var example))
+                schema.Examples = [JsonNode.Parse(example)!];
+            return Task.CompletedTask;
+        });
+        options.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Info = new()
+            {
+                Title = "Penstock admin API",
+                Version = "1",
+                Description = "Limits of clients, edited while traffic flows. Every error has a JSON body. "
+                    + "When a token is configured, everything but the probes answers 401 without it.",
+                License = new() { Name = "MIT", Identifier = "MIT" },
+            };
+            document.Servers = null;
+            document.Components ??= new();
+            document.AddComponent("token", (IOpenApiSecurityScheme)new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.Http,
+                Scheme = "bearer",
+                Description = "The admin token, when one is configured.",
+            });
+            document.Security = [new() { [new("token", document)] = [] }, new()];
+            return Task.CompletedTask;
+        });
+    });
+}

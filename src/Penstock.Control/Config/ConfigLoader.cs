@@ -1,0 +1,62 @@
+namespace Penstock.Control.Config;
+
+/// <summary>Finds and reads the configuration file. All that is wrong with it comes back at once.</summary>
+internal static class ConfigLoader
+{
+    private const long MaxFileBytes = 4 * 1024 * 1024;
+
+    private static readonly string[] Places =
+    [
+        "penstock.yaml", "penstock.yml", "penstock.json",
+        "/etc/penstock/penstock.yaml", "/etc/penstock/penstock.yml", "/etc/penstock/penstock.json",
+    ];
+
+    /// <summary>The file to load. One that was named is returned unseen, so that <see cref="Load"/> can say what is
+    /// wrong with it; null when none was named and none of the usual places has one.</summary>
+    public static string? Find(string? explicitPath, Func<string, string?> environment, out IReadOnlyList<string> tried)
+    {
+        string?[] named = [explicitPath, environment("PENSTOCK_CONFIG"), environment("CONFIG_PATH")];
+        if (named.FirstOrDefault(path => !string.IsNullOrEmpty(path)) is { } path)
+        {
+            tried = [path];
+            return path;
+        }
+        tried = Places;
+        return Places.FirstOrDefault(File.Exists);
+    }
+
+    public static ConfigResult Load(string path, Func<string, string?> environment)
+    {
+        try
+        {
+            var length = new FileInfo(path).Length;
+            return length <= MaxFileBytes
+                ? Parse(path, File.ReadAllText(path), environment)
+                : Unreadable(path, $"it has {length} bytes, more than the {MaxFileBytes} a configuration may have");
+        }
+        catch (FileNotFoundException)
+        {
+            return Unreadable(path, Directory.Exists(path) ? "it is a directory" : "there is no such file");
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException
+            or NotSupportedException)
+        {
+            return Unreadable(path, fault.Message);
+        }
+    }
+
+    /// <summary>A name that ends in <c>.json</c> makes it JSON, any other YAML.</summary>
+    public static ConfigResult Parse(string fileName, string text, Func<string, string?> environment)
+    {
+        var report = new Report(fileName, text);
+        var variables = new Variables(environment, report);
+        var root = fileName.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+            ? JsonTree.Read(text, report, variables)
+            : YamlTree.Read(text, report, variables);
+        var config = root is null ? null : ConfigBinder.Bind(root, report);
+        return new(report.Errors > 0 ? null : config! with { File = fileName }, report.Diagnostics);
+    }
+
+    private static ConfigResult Unreadable(string path, string why) =>
+        new(null, [new(Severity.Error, $"cannot read the configuration: {why}", path, 1, 1, 1, null, null, null)]);
+}

@@ -1,0 +1,193 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Penstock.Proxy.Configuration;
+
+namespace Penstock.Control.Config;
+
+internal static partial class ConfigValue
+{
+    private const string UnixPrefix = "unix:";
+    private const int MaxSocketPathBytes = 107; // sun_path of Linux holds 108 with its final zero
+
+    private static readonly Parser<string> AccessLogWord =
+        OneOf(("stdout", "stdout"), ("off", "off"), ("/path", ""), ("false", "off"));
+
+    private const string TokenMarks = "!#$%&'*+-.^_`|~"; // RFC 9110, 5.6.2
+
+    /// <summary><c>0.0.0.0:8080</c>, <c>:8080</c>, <c>8080</c>, <c>[::1]:80</c>, <c>localhost:8080</c>,
+    /// <c>unix:/path</c>. Port 0 takes a free one.</summary>
+    public static bool TryListen(string text, out EndPoint address, out string error)
+    {
+        address = new IPEndPoint(IPAddress.Any, 0);
+        if (text.StartsWith(UnixPrefix, StringComparison.Ordinal))
+        {
+            if (!TrySocketPath(text, out var path, out error))
+                return false;
+            address = new UnixDomainSocketEndPoint(path);
+            return true;
+        }
+        if (!TryHostPort(text, out var host, out var port, out error))
+            return false;
+        if (host.Equals("localhost", StringComparison.OrdinalIgnoreCase))
+            host = "127.0.0.1";
+        if (host.Length == 0)
+            host = "0.0.0.0";
+        // Without the dots, "1" would be taken for 0.0.0.1.
+        if (!IPAddress.TryParse(host, out var ip) || !(host.Contains(':') || host.Count(c => c == '.') == 3))
+            return Fail($"{Quote(host)} is not an address to listen on; write an IP address or localhost", out error);
+        address = new IPEndPoint(ip, port);
+        return true;
+    }
+
+    /// <summary><c>http://host:port</c>, <c>http://host</c>, <c>host:port</c>, <c>unix:/path</c>.</summary>
+    public static bool TryBackend(string url, out BackendConfig backend, out string error)
+    {
+        backend = new() { Host = "", Port = 0 };
+        if (url.StartsWith(UnixPrefix, StringComparison.Ordinal))
+        {
+            if (!TrySocketPath(url, out var path, out error))
+                return false;
+            backend = new() { Host = path, Port = 0 };
+            return true;
+        }
+        var schemeEnd = url.IndexOf("://", StringComparison.Ordinal);
+        if (schemeEnd >= 0 && url[..schemeEnd].ToLowerInvariant() is not "http" and var scheme)
+            return Fail(scheme == "https"
+                ? "TLS to backends is not supported in this version; write http://host:port"
+                : $"{Quote(url)} is not an http:// address; write http://host:port", out error);
+        var address = schemeEnd < 0 ? url : url[(schemeEnd + 3)..].TrimEnd('/');
+        if (address.AsSpan().ContainsAny("/?#@"))
+            return Fail($"{Quote(url)} has more than host and port; write http://host:port", out error);
+        if (schemeEnd >= 0 && address.LastIndexOf(':') <= address.LastIndexOf(']'))
+            address += ":80";
+        if (!TryHostPort(address, out var host, out var port, out error))
+            return false;
+        if (port == 0 || Uri.CheckHostName(host) == UriHostNameType.Unknown)
+            return Fail($"{Quote(url)} does not name a server; write http://host:port", out error);
+        backend = new() { Host = host, Port = port };
+        return true;
+    }
+
+    /// <summary><c>10.0.0.0/8</c>, <c>fd00::/8</c>, or one address.</summary>
+    public static bool TryNetwork(string text, out IPNetwork network, out string error)
+    {
+        if (IPNetwork.TryParse(text, out network))
+            return IPAddress.Parse(text[..text.IndexOf('/')]).Equals(network.BaseAddress)
+                ? Succeed(out error)
+                : Fail($"{Quote(text)} has bits set beyond its prefix; write {network}", out error);
+        if (IPAddress.TryParse(text, out var single))
+        {
+            network = new(single, single.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
+            return Succeed(out error);
+        }
+        return Fail($"{Quote(text)} is not a network; write 10.0.0.0/8 or one address", out error);
+    }
+
+    /// <summary><c>address</c>, <c>header:NAME</c>, <c>query:NAME</c>.</summary>
+    public static bool TryIdentity(string text, out IdentitySource source, out string error)
+    {
+        source = new(IdentityKind.Address, "");
+        if (text.Equals("address", StringComparison.OrdinalIgnoreCase))
+            return Succeed(out error);
+        var colon = text.IndexOf(':');
+        var (kind, name) = colon < 0 ? (text, "") : (text[..colon].ToLowerInvariant(), text[(colon + 1)..]);
+        if (kind is "header" && IsToken(name))
+            source = new(IdentityKind.Header, name);
+        else if (kind is "query" && name.Length > 0 && !name.Any(c => c is <= ' ' or '&' or '=' or '#'))
+            source = new(IdentityKind.Query, name);
+        else
+            return Fail(kind is "header" or "query" ? $"{Quote(name)} is not a {kind} name; write {kind}:NAME"
+                : $"{Quote(text)} does not say who a client is; {Suggestion.For(kind, ["address", "header", "query"])
+                    ?? "write address, header:NAME or query:NAME"}", out error);
+        return Succeed(out error);
+    }
+
+    /// <summary><c>sqlite:PATH</c> or <c>memory</c>. Messages do not repeat it: it may hold a password.</summary>
+    public static bool TryStore(string text, out string store, out string error)
+    {
+        store = text;
+        const string sqlite = "sqlite:";
+        if (text == "memory" || (text.StartsWith(sqlite, StringComparison.Ordinal) && text.Length > sqlite.Length))
+            return Succeed(out error);
+        return Fail(text.StartsWith("postgres", StringComparison.OrdinalIgnoreCase)
+            ? "PostgreSQL is not supported in this version; write sqlite:PATH or memory"
+            : "this is not a store; write sqlite:PATH or memory", out error);
+    }
+
+    /// <summary><c>stdout</c>, <c>off</c>, or a path, which has a slash: a typing error makes no file.</summary>
+    public static bool TryAccessLog(string text, out string target, out string error)
+    {
+        target = text;
+        if (text.Contains('/') && !text.EndsWith('/'))
+            return Succeed(out error);
+        return AccessLogWord(text, out target, out error);
+    }
+
+    /// <summary>The host of a route: a name, <c>*.example.com</c>, or <c>*</c> for any, which is null.</summary>
+    public static bool TryRouteHost(string text, out string? host, out string error)
+    {
+        host = text == "*" ? null : text.ToLowerInvariant();
+        var name = text.StartsWith("*.", StringComparison.Ordinal) ? text[2..] : text;
+        return text == "*" || Uri.CheckHostName(name) != UriHostNameType.Unknown
+            ? Succeed(out error)
+            : Fail($"{Quote(text)} is not a host name; write example.com or *.example.com, without a port", out error);
+    }
+
+    /// <summary>The path of a route: exact, or a prefix that ends in <c>*</c>.</summary>
+    public static bool TryRoutePath(string text, out string path, out string error)
+    {
+        path = text;
+        var literal = text.EndsWith('*') ? text[..^1] : text;
+        return IsPath(literal) && !literal.AsSpan().ContainsAny("*?")
+            ? Succeed(out error)
+            : Fail($"{Quote(text)} is not a path; write /exact or /prefix/*", out error);
+    }
+
+    /// <summary>The request target of a health check; it may have a query.</summary>
+    public static bool TryCheckPath(string text, out string path, out string error)
+    {
+        path = text;
+        return IsPath(text) ? Succeed(out error) : Fail($"{Quote(text)} is not a path; write /health", out error);
+    }
+
+    public static bool TryMethod(string text, out string method, out string error)
+    {
+        method = text.ToUpperInvariant();
+        return IsToken(text)
+            ? Succeed(out error)
+            : Fail($"{Quote(text)} is not a method; write GET or POST", out error);
+    }
+
+    private static bool IsPath(string text) => text.StartsWith('/') && text.All(c => c is > ' ' and <= '~' and not '#');
+
+    private static bool IsToken(string text) =>
+        text.Length > 0 && text.All(c => char.IsAsciiLetterOrDigit(c) || TokenMarks.Contains(c));
+
+    private static bool TrySocketPath(string text, out string path, out string error)
+    {
+        path = text[UnixPrefix.Length..];
+        return path.StartsWith('/') && Encoding.UTF8.GetByteCount(path) <= MaxSocketPathBytes
+            ? Succeed(out error)
+            : Fail($"{Quote(text)} is not a socket; write unix:/path, at most {MaxSocketPathBytes} bytes", out error);
+    }
+
+    /// <summary>The host is without brackets, and empty where only a port was written.</summary>
+    private static bool TryHostPort(string text, out string host, out int port, out string error)
+    {
+        var colon = text.LastIndexOf(':');
+        host = text[..Math.Max(colon, 0)];
+        var digits = text.AsSpan(colon + 1);
+        if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out port) || port > 65535)
+            return Fail($"{Quote(text)} has no port from 0 to 65535; write host:port", out error);
+        var bracketed = host.StartsWith('[') && host.EndsWith(']');
+        if (bracketed)
+            host = host[1..^1];
+        if (bracketed != host.Contains(':'))
+            return Fail($"{Quote(text)} is ambiguous; write an IPv6 address as [::1]:8080", out error);
+        if (bracketed && IPAddress.TryParse(host, out var ip))
+            host = ip.ToString();
+        return Succeed(out error);
+    }
+}

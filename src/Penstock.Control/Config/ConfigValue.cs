@@ -1,0 +1,164 @@
+using System.Globalization;
+using Penstock.Proxy.Configuration;
+
+namespace Penstock.Control.Config;
+
+/// <summary>Reads one value from its text. On failure <paramref name="error"/> is one line, in the form
+/// "what is wrong; what to write instead" where there is something to advise.</summary>
+internal delegate bool Parser<T>(string text, out T value, out string error);
+
+/// <summary>The syntax of values, shared by the configuration file and the command line.</summary>
+internal static partial class ConfigValue
+{
+    private static readonly TimeSpan MinDuration = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan MaxDuration = TimeSpan.FromHours(24);
+
+    private static readonly (string Word, BalanceAlgorithm Value)[] Algorithms =
+    [
+        ("round_robin", BalanceAlgorithm.RoundRobin),
+        ("least_connections", BalanceAlgorithm.LeastConnections),
+        ("random", BalanceAlgorithm.Random),
+        ("power_of_two", BalanceAlgorithm.PowerOfTwo),
+        ("least_conn", BalanceAlgorithm.LeastConnections),
+        ("p2c", BalanceAlgorithm.PowerOfTwo),
+    ];
+
+    private static readonly Parser<BalanceAlgorithm> Algorithm = OneOf(Algorithms);
+
+    /// <summary><c>500ms</c>, <c>5s</c>, <c>1.5m</c>, <c>1h</c>; from 1ms to 24h.</summary>
+    public static bool TryDuration(string text, out TimeSpan value, out string error)
+    {
+        value = default;
+        var (number, unit) = SplitUnit(text);
+        if (number is { } bare && unit.Length == 0)
+            return Fail($"{Quote(text)} has no unit; write {text}s or {bare * 1000:0.###}ms", out error);
+        double? milliseconds = number * unit switch
+        {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => null,
+        };
+        if (milliseconds is not { } length)
+            return Fail($"{Quote(text)} is not a duration; write 500ms, 5s, 2m or 1h", out error);
+        if (length < MinDuration.TotalMilliseconds || length > MaxDuration.TotalMilliseconds)
+            return Fail($"{Quote(text)} is not between 1ms and 24h", out error);
+        value = TimeSpan.FromMilliseconds(length);
+        return Succeed(out error);
+    }
+
+    /// <summary><c>10/s</c>, <c>600/m</c>, <c>0.5/s</c>, <c>1/h</c>, <c>1/d</c>.</summary>
+    public static bool TryRate(string text, out double perSecond, out string error)
+    {
+        perSecond = 0;
+        var (number, unit) = SplitUnit(text);
+        if (number is { } && unit.Length == 0)
+            return Fail($"{Quote(text)} has no unit; write {text}/s", out error);
+        double? seconds = unit.Replace(" ", "", StringComparison.Ordinal) switch
+        {
+            "/s" => 1,
+            "/m" => 60,
+            "/h" => 3_600,
+            "/d" => 86_400,
+            _ => null,
+        };
+        if (number / seconds is not { } rate)
+            return Fail($"{Quote(text)} is not a rate; write 10/s, 600/m, 0.5/s, 1/h or 1/d", out error);
+        perSecond = rate;
+        return Succeed(out error);
+    }
+
+    public static bool TryBalance(string text, out BalanceAlgorithm value, out string error)
+    {
+        value = default;
+        return Suggestion.Fold(text) is "leasttime" or "hash"
+            ? Fail($"'{text}' is not supported in this version; write {Words(Algorithms.Take(4))}", out error)
+            : Algorithm(text, out value, out error);
+    }
+
+    /// <summary>The number of event loops; 0 is <c>auto</c>, one for each processor.</summary>
+    public static bool TryLoops(string text, out int value, out string error)
+    {
+        value = 0;
+        return text.Equals("auto", StringComparison.OrdinalIgnoreCase)
+            ? Succeed(out error)
+            : Whole(1, 1024)(text, out value, out error)
+                || Fail($"{Quote(text)} is not a number of loops; write auto, or a number from 1 to 1024", out error);
+    }
+
+    public static bool TrySwitch(string text, out bool value, out string error) =>
+        bool.TryParse(text, out value) ? Succeed(out error) : Fail($"{Quote(text)} is not true or false", out error);
+
+    public static bool TryText(string text, out string value, out string error)
+    {
+        value = text;
+        return Succeed(out error);
+    }
+
+    public static bool TryWhole(string text, out long value, out string error) =>
+        long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value)
+            ? Succeed(out error)
+            : Fail($"{Quote(text)} is not a whole number", out error);
+
+    public static Parser<int> Whole(int from, int to) => (string text, out int value, out string error) =>
+        int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value)
+            && value >= from && value <= to
+            ? Succeed(out error)
+            : Fail($"{Quote(text)} is not a whole number from {from} to {to}", out error);
+
+    /// <summary>One of some words, in any spelling of case, <c>-</c> and <c>_</c>.</summary>
+    public static Parser<T> OneOf<T>(params (string Word, T Value)[] choices) =>
+        (string text, out T value, out string error) =>
+        {
+            var found = choices.FirstOrDefault(c => Suggestion.Fold(c.Word) == Suggestion.Fold(text));
+            value = found.Value;
+            if (found.Word is not null)
+                return Succeed(out error);
+            var hint = Suggestion.For(text, choices.Select(c => c.Word)) ?? "write " + Words(choices);
+            return Fail($"unknown value {Quote(text)}; {hint}", out error);
+        };
+
+    /// <summary>The name of something that is defined elsewhere in the file.</summary>
+    public static Parser<string> Reference(string what, IReadOnlyCollection<string> names) =>
+        (string text, out string value, out string error) =>
+        {
+            value = text;
+            if (names.Contains(text))
+                return Succeed(out error);
+            var hint = names.Count == 0 ? $"there is no {what}"
+                : Suggestion.OrList(text, names, $"known {what}s");
+            return Fail($"no {what} is named {Quote(text)}; {hint}", out error);
+        };
+
+    /// <summary>A value within a message: short, and on one line.</summary>
+    public static string Quote(string text)
+    {
+        var shown = text.Length <= 60 ? text : text[..60] + "…";
+        return $"'{string.Concat(shown.Select(c => char.IsControl(c) ? '?' : c))}'";
+    }
+
+    private static string Words<T>(IEnumerable<(string Word, T Value)> choices) =>
+        string.Join(" or ", choices.Select(c => c.Word));
+
+    private static (double? Number, string Unit) SplitUnit(string text)
+    {
+        var unit = text.TrimStart([.. "0123456789."]);
+        var digits = text.AsSpan(0, text.Length - unit.Length);
+        return double.TryParse(digits, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
+            ? (number, unit)
+            : (null, unit);
+    }
+
+    private static bool Succeed(out string error)
+    {
+        error = "";
+        return true;
+    }
+
+    private static bool Fail(string message, out string error)
+    {
+        error = message;
+        return false;
+    }
+}

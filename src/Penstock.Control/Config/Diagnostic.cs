@@ -1,0 +1,16 @@
+namespace Penstock.Control.Config;
+
+internal enum Severity
+{
+    Error,
+    Warning,
+}
+
+/// <summary>One remark about a configuration file. <see cref="Line"/> and <see cref="Column"/> count from 1, in
+/// characters; <see cref="SourceLine"/> is null where there is no line to show; <see cref="Path"/> is where in the
+/// configuration (<c>upstreams.web.backends[1]</c>), null at the top.</summary>
+internal sealed record Diagnostic(Severity Severity, string Message, string File, int Line, int Column, int Length,
+    string? SourceLine, string? Hint, string? Path);
+
+/// <summary>What came of reading a file. The configuration is null when any of the diagnostics is an error.</summary>
+internal sealed record ConfigResult(PenstockConfig? Config, IReadOnlyList<Diagnostic> Diagnostics);

@@ -1,0 +1,95 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace Penstock.Control.Config;
+
+/// <summary>Diagnostics for people (in the form of rustc, which points at the spot) and for machines.</summary>
+internal static class DiagnosticWriter
+{
+    private const int MaxPrinted = 20;
+
+    private const string Bold = "\e[1m", Red = "\e[1;31m", Yellow = "\e[1;33m", Blue = "\e[1;34m", Reset = "\e[0m";
+
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // it goes to a terminal or a file, never into a page
+    };
+
+    /// <summary>Writes nothing when there is nothing to say.</summary>
+    public static void WriteText(TextWriter output, string file, IReadOnlyList<Diagnostic> diagnostics, bool color)
+    {
+        if (diagnostics.Count == 0)
+            return;
+        foreach (var diagnostic in diagnostics.Take(MaxPrinted))
+        {
+            Write(output, diagnostic, color);
+            output.WriteLine();
+        }
+        if (diagnostics.Count > MaxPrinted)
+            output.WriteLine($"and {diagnostics.Count - MaxPrinted} more\n");
+        string?[] sums = [Count(diagnostics, Severity.Error), Count(diagnostics, Severity.Warning)];
+        output.WriteLine($"{string.Join(", ", sums.Where(sum => sum is not null))} in {file}");
+    }
+
+    /// <summary>One JSON object, on one line.</summary>
+    public static void WriteJson(TextWriter output, string file, IReadOnlyList<Diagnostic> diagnostics) =>
+        output.WriteLine(JsonSerializer.Serialize(new
+        {
+            File = file,
+            Errors = diagnostics.Count(d => d.Severity == Severity.Error),
+            Warnings = diagnostics.Count(d => d.Severity == Severity.Warning),
+            Diagnostics = diagnostics.Select(d => new
+            {
+                Severity = Word(d.Severity),
+                d.Message,
+                d.File,
+                d.Line,
+                d.Column,
+                d.Length,
+                d.SourceLine,
+                d.Hint,
+                d.Path,
+            }),
+        }, Json));
+
+    private static void Write(TextWriter output, Diagnostic d, bool color)
+    {
+        string Paint(string style, string text) => color ? style + text + Reset : text;
+        var accent = d.Severity == Severity.Error ? Red : Yellow;
+        var number = d.Line.ToString();
+        var margin = new string(' ', number.Length);
+
+        output.WriteLine(Paint(accent, Word(d.Severity)) + Paint(Bold, ": " + d.Message));
+        output.WriteLine($"{margin}{Paint(Blue, "-->")} {d.File}:{d.Line}:{d.Column}");
+        if (d.SourceLine is { } source)
+        {
+            var bar = Paint(Blue, "|");
+            output.WriteLine($"{margin} {bar}");
+            output.WriteLine($"{Paint(Blue, number)} {bar} {source}".TrimEnd());
+            output.WriteLine($"{margin} {bar} {Indent(source, d.Column)}" +
+                Paint(accent, $"{Carets(source, d)} {d.Hint}".TrimEnd()));
+        }
+        else if (d.Hint is { } hint)
+            output.WriteLine($"{margin} {Paint(Blue, "=")} {hint}");
+        if (d.Path is { } path)
+            output.WriteLine($"{margin} {Paint(Blue, "=")} in {path}");
+    }
+
+    // A tab stays a tab, so that the carets stand under their text whatever its width.
+    private static string Indent(string source, int column) =>
+        string.Concat(source.PadRight(column).Take(column - 1).Select(c => c == '\t' ? '\t' : ' '));
+
+    private static string Carets(string source, Diagnostic d) =>
+        new('^', Math.Clamp(d.Length, 1, Math.Max(1, source.Length - d.Column + 1)));
+
+    private static string? Count(IReadOnlyList<Diagnostic> diagnostics, Severity severity) =>
+        diagnostics.Count(d => d.Severity == severity) switch
+        {
+            0 => null,
+            1 => "1 " + Word(severity),
+            var many => $"{many} {Word(severity)}s",
+        };
+
+    private static string Word(Severity severity) => severity == Severity.Error ? "error" : "warning";
+}

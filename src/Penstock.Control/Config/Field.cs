@@ -1,0 +1,119 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Penstock.Control.Config;
+
+/// <summary>One value of the file, with its name, place and path, and the ways to read it. A fault goes to the
+/// report, and the reader goes on with the default: one run finds everything.</summary>
+internal sealed record Field(string Name, ConfigNode Node, Place Place, string Path, Report Report)
+{
+    /// <summary>The whole file.</summary>
+    public static Field Root(ConfigNode root, Report report) => new("", root, Place.Start, "", report);
+
+    public void Error(string message, string? hint = null) => Report.Error(Place, Path, message, hint);
+
+    public void Warning(string message, string? hint = null) => Report.Warning(Place, Path, message, hint);
+
+    /// <summary>An error in the form "what is wrong; what to write instead".</summary>
+    public void Refuse(string fault)
+    {
+        var split = fault.LastIndexOf("; ", StringComparison.Ordinal);
+        if (split < 0)
+            Error(fault);
+        else
+            Error(fault[..split], fault[(split + 2)..]);
+    }
+
+    /// <summary>It is this very word.</summary>
+    public bool Is(params ReadOnlySpan<string> words) =>
+        Node is ScalarNode scalar && words.Contains(scalar.Text.Trim(), StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Reads a single value.</summary>
+    [return: NotNullIfNotNull(nameof(otherwise))]
+    public T? Parse<T>(Parser<T> parser, T? otherwise = default)
+    {
+        if (Node is not ScalarNode scalar)
+            Expected("a value");
+        else if (parser(scalar.Text.Trim(), out var value, out var fault))
+            return value;
+        else
+            Refuse($"{Name}: {fault}");
+        return otherwise;
+    }
+
+    /// <summary>Reads a mapping of known keys; others than <paramref name="read"/> asks for are reported.</summary>
+    [return: NotNullIfNotNull(nameof(otherwise))]
+    public T? Section<T>(Func<Section, T> read, T? otherwise = default, string expected = "a mapping")
+    {
+        if (Node is not (MappingNode or EmptyNode))
+        {
+            Expected(expected);
+            return otherwise;
+        }
+        var section = new Section(this, Node is MappingNode mapping ? mapping.Entries : []);
+        var result = read(section);
+        section.ReportUnknown();
+        return result;
+    }
+
+    /// <summary>The items of a list; a single value counts as a list of one.</summary>
+    public IReadOnlyList<Field> Items()
+    {
+        switch (Node)
+        {
+            case SequenceNode list:
+                return [.. list.Items.Select((item, i) => this with
+                {
+                    Node = item, Place = item.Place, Path = $"{Path}[{i}]",
+                })];
+            case ScalarNode:
+                return [this];
+            case MappingNode:
+                Expected("a list");
+                return [];
+            default:
+                return [];
+        }
+    }
+
+    /// <summary>The values of a mapping whose keys are names that the operator chose.</summary>
+    public IReadOnlyList<Field> Named()
+    {
+        if (Node is not MappingNode mapping)
+        {
+            if (Node is not EmptyNode)
+                Expected("a mapping of names");
+            return [];
+        }
+        var fields = new Dictionary<string, Field>();
+        foreach (var entry in mapping.Entries)
+        {
+            var field = Child(entry, entry.Key);
+            if (!IsName(entry.Key))
+                Report.Error(entry.Place, Path, $"{ConfigValue.Quote(entry.Key)} is not a name",
+                    "use up to 64 letters, digits, '-', '_' and '.'");
+            if (!fields.TryAdd(entry.Key, field))
+                ReportRepeated(entry, fields[entry.Key]);
+        }
+        return [.. fields.Values];
+    }
+
+    /// <summary>A field below this one. A fault of a value is shown at the value, that of a group at its key.</summary>
+    public Field Child(ConfigEntry entry, string name) => new(name, entry.Value,
+        entry.Value is ScalarNode ? entry.Value.Place : entry.Place, Path.Length == 0 ? name : $"{Path}.{name}",
+        Report);
+
+    public void ReportRepeated(ConfigEntry entry, Field first) => Report.Error(entry.Place, Path,
+        $"duplicate key {ConfigValue.Quote(entry.Key)}", $"the first is on line {first.Place.Line}");
+
+    private void Expected(string what)
+    {
+        if (Node is EmptyNode)
+            Error($"'{Name}' has no value");
+        else if (Node is not FaultyNode)
+            Error($"{(Name.Length == 0 ? "the file" : Name)}: expected {what}, found {Node.Kind}");
+    }
+
+    // Limit names stand in quotes in the RateLimit fields, upstream names in metrics and URLs.
+    private static bool IsName(string text) =>
+        text.Length is > 0 and <= 64 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
+}

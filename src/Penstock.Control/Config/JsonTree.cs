@@ -1,0 +1,109 @@
+using System.Text;
+using System.Text.Json;
+
+namespace Penstock.Control.Config;
+
+/// <summary>JSON text to nodes; comments and trailing commas are welcome. Not read as YAML, of which JSON is nearly a
+/// subset: a comment would silently become part of a value.</summary>
+internal sealed class JsonTree
+{
+    private readonly byte[] _utf8;
+    private readonly List<int> _lineStarts = [0];
+    private readonly Variables _variables;
+
+    private JsonTree(string text, Variables variables)
+    {
+        _utf8 = Encoding.UTF8.GetBytes(text);
+        _variables = variables;
+        for (var i = 0; i < _utf8.Length; i++)
+            if (_utf8[i] == '\n')
+                _lineStarts.Add(i + 1);
+    }
+
+    /// <summary>The root; null when the text is no JSON, which has then been reported.</summary>
+    public static ConfigNode? Read(string text, Report report, Variables variables)
+    {
+        if (string.IsNullOrWhiteSpace(text))
+            return new EmptyNode(Place.Start);
+        var tree = new JsonTree(text, variables);
+        var reader = new Utf8JsonReader(tree._utf8,
+            new JsonReaderOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        try
+        {
+            reader.Read();
+            var root = tree.Node(ref reader);
+            reader.Read(); // complains about anything after the root
+            return root;
+        }
+        catch (JsonException fault)
+        {
+            report.Error(tree.PlaceOf(fault), "", "not valid JSON: " + FirstSentence(fault.Message));
+        }
+        catch (InvalidOperationException) // a string with half a surrogate pair
+        {
+            report.Error(tree.PlaceOf(ref reader), "", "not valid JSON: the string is not valid Unicode");
+        }
+        return null;
+    }
+
+    private ConfigNode Node(ref Utf8JsonReader reader)
+    {
+        var place = PlaceOf(ref reader);
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.StartObject:
+                return Mapping(ref reader, place);
+            case JsonTokenType.StartArray:
+                var items = new List<ConfigNode>();
+                while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                    items.Add(Node(ref reader));
+                return new SequenceNode(place, items);
+            case JsonTokenType.Null:
+                return new EmptyNode(place);
+            case JsonTokenType.String:
+                return _variables.Fill(reader.GetString()!, place);
+            default:
+                return new ScalarNode(place, Encoding.UTF8.GetString(reader.ValueSpan));
+        }
+    }
+
+    private MappingNode Mapping(ref Utf8JsonReader reader, Place place)
+    {
+        var entries = new List<ConfigEntry>();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            var (key, keyPlace) = (reader.GetString()!, PlaceOf(ref reader));
+            reader.Read();
+            entries.Add(new(key, keyPlace, Node(ref reader)));
+        }
+        return new(place, entries);
+    }
+
+    private Place PlaceOf(ref Utf8JsonReader reader)
+    {
+        var quotes = reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName ? 2 : 0;
+        return PlaceOf((int)reader.TokenStartIndex, reader.ValueSpan.Length + quotes);
+    }
+
+    private Place PlaceOf(JsonException fault)
+    {
+        var line = (int)Math.Min(fault.LineNumber ?? 0, _lineStarts.Count - 1);
+        return PlaceOf((int)Math.Min(_lineStarts[line] + (fault.BytePositionInLine ?? 0), _utf8.Length), 1);
+    }
+
+    private Place PlaceOf(int offset, int length)
+    {
+        var line = _lineStarts.BinarySearch(offset);
+        line = line < 0 ? ~line - 1 : line;
+        var before = Encoding.UTF8.GetCharCount(_utf8, _lineStarts[line], offset - _lineStarts[line]);
+        var inside = Encoding.UTF8.GetCharCount(_utf8, offset, Math.Min(length, _utf8.Length - offset));
+        return new(line + 1, before + 1, inside);
+    }
+
+    // The rest is "LineNumber: … | BytePositionInLine: …".
+    private static string FirstSentence(string message)
+    {
+        var end = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
+        return (end < 0 ? message : message[..end]).TrimEnd('.');
+    }
+}

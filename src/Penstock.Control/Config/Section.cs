@@ -1,0 +1,66 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Penstock.Control.Config;
+
+/// <summary>A mapping with known keys. Asking for a key is what makes it known, so what the binder reads and what it
+/// accepts cannot differ.</summary>
+internal sealed class Section
+{
+    private readonly Dictionary<string, ConfigEntry> _entries = [];
+    private readonly List<string> _known = [];
+    private readonly int _errorsBefore;
+
+    public Section(Field at, IReadOnlyList<ConfigEntry> entries)
+    {
+        At = at;
+        _errorsBefore = at.Report.Errors;
+        foreach (var entry in entries)
+            if (!_entries.TryAdd(Suggestion.Fold(entry.Key), entry))
+                at.ReportRepeated(entry, at.Child(_entries[Suggestion.Fold(entry.Key)], entry.Key));
+    }
+
+    public Field At { get; }
+
+    /// <summary>No error so far: what was read means what the operator wrote.</summary>
+    public bool Sound => At.Report.Errors == _errorsBefore;
+
+    /// <summary>The value of a key; null when it was not written.</summary>
+    public Field? this[string key]
+    {
+        get
+        {
+            if (!_known.Contains(key))
+                _known.Add(key);
+            return _entries.TryGetValue(Suggestion.Fold(key), out var entry) ? At.Child(entry, key) : null;
+        }
+    }
+
+    public bool Has(string key) => this[key] is not null;
+
+    [return: NotNullIfNotNull(nameof(otherwise))]
+    public T? Value<T>(string key, Parser<T> parser, T? otherwise = default) =>
+        this[key] is { } field ? field.Parse(parser, otherwise) : otherwise;
+
+    public T? Required<T>(string key, Parser<T> parser)
+    {
+        if (!Has(key))
+            At.Error($"missing '{key}'");
+        return Value(key, parser);
+    }
+
+    public T Group<T>(string key, Func<Section, T> read, T otherwise) =>
+        this[key] is { } field ? field.Section(read, otherwise)! : otherwise;
+
+    public IReadOnlyList<Field> Items(string key) => this[key]?.Items() ?? [];
+
+    public IReadOnlyList<Field> Named(string key) => this[key]?.Named() ?? [];
+
+    public void ReportUnknown()
+    {
+        var known = _known.ToDictionary(Suggestion.Fold);
+        foreach (var (folded, entry) in _entries)
+            if (!known.ContainsKey(folded))
+                At.Report.Error(entry.Place, At.Path, $"unknown key {ConfigValue.Quote(entry.Key)}",
+                    Suggestion.OrList(entry.Key, _known, "known keys"));
+    }
+}

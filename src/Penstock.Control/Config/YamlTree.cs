@@ -1,0 +1,153 @@
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace Penstock.Control.Config;
+
+/// <summary>YAML text to nodes. Built from parser events, not from YamlDotNet's own tree: that one stops at the first
+/// duplicate key, and the binder wants to report them all.</summary>
+internal sealed class YamlTree
+{
+    private const int MaxDepth = 32;
+
+    private readonly Scanner _scanner;
+    private readonly Parser _parser;
+    private readonly Report _report;
+    private readonly Variables _variables;
+    private readonly Dictionary<string, ConfigNode> _anchors = [];
+    private Place? _open; // the innermost bracket that is still open
+
+    private YamlTree(string text, Report report, Variables variables)
+    {
+        _scanner = new Scanner(new StringReader(text));
+        _parser = new Parser(_scanner);
+        _report = report;
+        _variables = variables;
+    }
+
+    /// <summary>The root; null when the text is no YAML, which has then been reported.</summary>
+    public static ConfigNode? Read(string text, Report report, Variables variables)
+    {
+        if (ReportTabs(report))
+            return null;
+        var tree = new YamlTree(text, report, variables);
+        try
+        {
+            return tree.Document();
+        }
+        catch (YamlException fault)
+        {
+            tree.ReportSyntax(PlaceOf(fault.Start, fault.End), fault.Message);
+        }
+        catch (InvalidOperationException) // YamlDotNet's answer to a key on a new line within open brackets
+        {
+            var position = tree._scanner.CurrentPosition;
+            tree.ReportSyntax(PlaceOf(position, position), "a key cannot stand here");
+        }
+        return null;
+    }
+
+    private void ReportSyntax(Place place, string message)
+    {
+        var lines = _report.Lines;
+        if (place.Line > lines.Count) // the end of a file without a final newline
+            place = new(lines.Count, lines[^1].Length + 1, 1);
+        var hint = lines[place.Line - 1].Contains("${", StringComparison.Ordinal)
+            ? "put quotes around a value with ${…}" // YAML takes its braces for a mapping
+            : _open is { } open ? $"is the bracket closed that opens at {open.Line}:{open.Column}?" : null;
+        var sentence = message.Length == 0 ? "" : char.ToLowerInvariant(message[0]) + message[1..].TrimEnd('.');
+        _report.Error(place, "", "not valid YAML: " + sentence, hint);
+    }
+
+    // YamlDotNet reports a tab as a syntax error at 1:1, which helps nobody.
+    private static bool ReportTabs(Report report)
+    {
+        var tabbed = report.Lines.Index().Where(line => IsIndentedByTab(line.Item)).ToList();
+        if (tabbed.Count == 0)
+            return false;
+        var (index, text) = tabbed[0];
+        var also = tabbed.Count == 1 ? "" : $" (and {tabbed.Count - 1} more such lines)";
+        report.Error(new(index + 1, text.IndexOf('\t') + 1, 1), "", "a tab is used for indentation" + also,
+            "YAML indents with spaces");
+        return true;
+    }
+
+    private static bool IsIndentedByTab(string line)
+    {
+        var content = line.AsSpan().TrimStart();
+        return content.Length > 0 && content[0] != '#' && line.AsSpan(0, line.Length - content.Length).Contains('\t');
+    }
+
+    private ConfigNode Document()
+    {
+        _parser.Consume<StreamStart>();
+        if (_parser.Accept<StreamEnd>(out _))
+            return new EmptyNode(Place.Start);
+        _parser.Consume<DocumentStart>();
+        var root = Node(depth: 1);
+        _parser.Consume<DocumentEnd>();
+        if (_parser.Accept<DocumentStart>(out var second))
+            _report.Error(PlaceOf(second.Start, second.End), "", "a second document begins here",
+                "a configuration is one YAML document");
+        return root;
+    }
+
+    private ConfigNode Node(int depth)
+    {
+        if (depth > MaxDepth)
+            throw Fault(_parser.Current!, $"nested deeper than {MaxDepth} levels");
+        if (_parser.TryConsume<AnchorAlias>(out var alias))
+            return _anchors.TryGetValue(alias.Value.Value, out var named) ? named
+                : throw Fault(alias, $"no anchor '&{alias.Value}' stands before this alias");
+        var start = _parser.Accept<NodeEvent>(out var node) ? node : throw Fault(_parser.Current!, "expected a value");
+        var outer = _open;
+        if (start is MappingStart { Style: MappingStyle.Flow } or SequenceStart { Style: SequenceStyle.Flow })
+            _open = PlaceOf(start.Start, start.End);
+        ConfigNode result = start switch
+        {
+            MappingStart mapping => Mapping(mapping, depth),
+            SequenceStart sequence => Sequence(sequence, depth),
+            _ => Value((Scalar)start),
+        };
+        _open = outer; // before the next token, whose faults are not about this bracket any more
+        _parser.MoveNext();
+        if (!start.Anchor.IsEmpty)
+            _anchors[start.Anchor.Value] = result;
+        return result;
+    }
+
+    private ConfigNode Value(Scalar scalar)
+    {
+        var place = PlaceOf(scalar.Start, scalar.End);
+        return scalar.Style == ScalarStyle.Plain && scalar.Value is "" or "~" or "null"
+            ? new EmptyNode(place)
+            : _variables.Fill(scalar.Value, place);
+    }
+
+    private SequenceNode Sequence(SequenceStart start, int depth)
+    {
+        _parser.MoveNext();
+        var items = new List<ConfigNode>();
+        while (!_parser.Accept<SequenceEnd>(out _))
+            items.Add(Node(depth + 1));
+        return new(PlaceOf(start.Start, start.End), items);
+    }
+
+    private MappingNode Mapping(MappingStart start, int depth)
+    {
+        _parser.MoveNext();
+        var entries = new List<ConfigEntry>();
+        while (!_parser.Accept<MappingEnd>(out _))
+        {
+            if (!_parser.TryConsume<Scalar>(out var key))
+                throw Fault(_parser.Current!, "a key must be a plain word");
+            entries.Add(new(key.Value, PlaceOf(key.Start, key.End), Node(depth + 1)));
+        }
+        var block = start.Style == MappingStyle.Block && entries.Count > 0;
+        return new(block ? entries[0].Place : PlaceOf(start.Start, start.End), entries);
+    }
+
+    private static YamlException Fault(ParsingEvent at, string message) => new(at.Start, at.End, message);
+
+    private static Place PlaceOf(Mark start, Mark end) => new((int)Math.Max(start.Line, 1),
+        (int)Math.Max(start.Column, 1), end.Line == start.Line ? (int)Math.Max(end.Column - start.Column, 1) : 1);
+}

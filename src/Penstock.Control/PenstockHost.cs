@@ -1,0 +1,87 @@
+using Microsoft.Extensions.Logging;
+using Penstock.Control.Admin;
+using Penstock.Control.Config;
+using Penstock.Control.Store;
+using Penstock.Proxy;
+
+namespace Penstock.Control;
+
+/// <summary>Penstock cannot start as it was told to. The message is for the operator and says all there is.</summary>
+internal sealed class StartException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>A running Penstock: store, data plane, admin API, started and stopped in the right order.</summary>
+internal sealed class PenstockHost : IAsyncDisposable
+{
+    private readonly ClientStore _store;
+    private readonly BucketFlusher _flusher;
+    private readonly Lock _lock = new();
+    private AdminServer? _admin;
+    private Task? _stopped;
+
+    private PenstockHost(PenstockConfig config, ProxyServer proxy, ClientStore store, BucketFlusher flusher)
+    {
+        (Config, Proxy, _store, _flusher) = (config, proxy, store, flusher);
+    }
+
+    public PenstockConfig Config { get; }
+    public ProxyServer Proxy { get; }
+
+    /// <summary>The admin API's address as bound; null when it is off.</summary>
+    public Uri? AdminUrl => _admin?.Url;
+
+    /// <exception cref="StartException">The store, a listener or the admin listener failed.</exception>
+    public static async Task<PenstockHost> StartAsync(PenstockConfig config, ILoggerFactory loggers, TimeProvider time)
+    {
+        AdminServer.Refuse(config.Admin);
+        var store = ClientStore.Open(config.Store);
+        var proxy = new ProxyServer(config.Proxy, loggers, time);
+        var directory = new ClientDirectory(store, proxy.Limiter, time, loggers.CreateLogger<ClientDirectory>());
+        try
+        {
+            directory.Load();
+            proxy.Start();
+        }
+        catch (Exception e) when (e is StoreException or ProxyStartException)
+        {
+            await proxy.DisposeAsync();
+            store.Dispose();
+            throw new StartException(e is StoreException ? $"store {config.Store}: {e.Message}" : e.Message, e);
+        }
+
+        var flusher = new BucketFlusher(
+            proxy.Limiter.CollectChanged, directory, time, loggers.CreateLogger<BucketFlusher>());
+        flusher.Start();
+        var host = new PenstockHost(config, proxy, store, flusher);
+        try
+        {
+            if (config.Admin.Listen is not null)
+                host._admin = await AdminServer.StartAsync(config.Admin, proxy, directory, loggers);
+            return host;
+        }
+        catch (StartException)
+        {
+            await host.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Drains: not ready from now on, exchanges in flight finish, buckets are saved, and the admin API
+    /// answers until the end. A second call waits for the first.</summary>
+    /// <param name="hardStop">Ends the draining at once.</param>
+    public Task StopAsync(CancellationToken hardStop)
+    {
+        lock (_lock)
+            return _stopped ??= StopOnceAsync(hardStop);
+    }
+
+    public ValueTask DisposeAsync() => new(StopAsync(new CancellationToken(canceled: true)));
+
+    private async Task StopOnceAsync(CancellationToken hardStop)
+    {
+        await Proxy.StopAsync(hardStop);
+        await _flusher.DisposeAsync();
+        _store.Dispose();
+        if (_admin is not null) await _admin.DisposeAsync();
+        await Proxy.DisposeAsync();
+    }
+}

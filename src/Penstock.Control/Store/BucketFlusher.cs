@@ -1,0 +1,63 @@
+using Microsoft.Extensions.Logging;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Store;
+
+/// <summary>Saves the buckets that moved, every second and at the end: what a crash can lose. Which ones moved is
+/// remembered until they are saved; what they hold is read at that moment.</summary>
+internal sealed class BucketFlusher(
+    Action<List<ClientTokens>> collectChanged, ClientDirectory directory, TimeProvider time, ILogger<BucketFlusher> log)
+    : IAsyncDisposable
+{
+    /// <summary>Rows per transaction: edits wait for one transaction at most, a few milliseconds.</summary>
+    private const int ChunkSize = 2048;
+
+    private readonly PeriodicTimer _timer = new(TimeSpan.FromSeconds(1), time);
+    private readonly List<ClientTokens> _changed = [];
+    private readonly HashSet<string> _unsaved = [];
+    private Task _running = Task.CompletedTask;
+
+    public void Start() => _running = RunAsync();
+
+    /// <summary>Stops the clock and saves a last time.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _timer.Dispose();
+        await _running;
+        Flush();
+        if (_unsaved.Count > 0)
+        {
+            log.LogError(new EventId(1, "tokens_lost"), "tokens of {Count} clients could not be saved: {Cause}",
+                _unsaved.Count, directory.StoreFault);
+        }
+    }
+
+    /// <summary>Not to be called while the clock runs it.</summary>
+    internal void Flush()
+    {
+        collectChanged(_changed);
+        _unsaved.UnionWith(_changed.Select(client => client.ClientId));
+        _changed.Clear();
+        foreach (var chunk in _unsaved.Chunk(ChunkSize))
+        {
+            if (!directory.SaveTokens(chunk)) return;
+            _unsaved.ExceptWith(chunk);
+        }
+        if (directory.StoreFault is not null) directory.Probe();
+    }
+
+    private async Task RunAsync()
+    {
+        while (await _timer.WaitForNextTickAsync())
+        {
+            try
+            {
+                Flush();
+            }
+            catch (Exception e)
+            {
+                log.LogError(new EventId(2, "flush_failed"), e, "saving the buckets failed, it is tried again");
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+using Microsoft.Data.Sqlite;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Store;
+
+/// <summary>A registered client as it lies on disk.</summary>
+internal readonly record struct StoredClient(string ClientId, LimitConfig Limit, double Tokens, long TokensAtUnixMs)
+{
+    /// <summary>What the bucket holds after refilling while nobody looked. Wall time, because the process may have
+    /// been away; a clock that was set back takes no tokens.</summary>
+    public double TokensAt(long unixMs) =>
+        Math.Min(Limit.Capacity, Tokens + (Math.Max(0, unixMs - TokensAtUnixMs) / 1000.0 * Limit.RatePerSecond));
+}
+
+/// <summary>The store cannot be read or written now. The message is the cause, fit for an operator.</summary>
+internal sealed class StoreException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>Registered clients in SQLite, in a file or in memory. One connection behind one lock: calls are short,
+/// few, and never made by the data plane.</summary>
+internal sealed class ClientStore : IDisposable
+{
+    private const int BusyTimeoutSeconds = 2;
+
+    /// <summary>Applied in order; the database's user_version counts those it has. Only ever append.</summary>
+    private static readonly string[] Migrations =
+    [
+        """
+        CREATE TABLE clients (
+            client_id         TEXT    NOT NULL PRIMARY KEY,
+            capacity          INTEGER NOT NULL CHECK (capacity BETWEEN 1 AND 1000000000),
+            rate_per_sec      REAL    NOT NULL CHECK (rate_per_sec > 0),
+            tokens            REAL    NOT NULL CHECK (tokens >= 0),
+            tokens_at_unix_ms INTEGER NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ];
+
+    private readonly Lock _lock = new();
+    private readonly SqliteConnection _connection;
+    private readonly SqliteCommand _saveTokens;
+    private bool _closed;
+
+    private ClientStore(SqliteConnection connection)
+    {
+        _connection = connection;
+        _saveTokens = Command(
+            "UPDATE clients SET tokens = $tokens, tokens_at_unix_ms = $at WHERE client_id = $id",
+            ("$id", ""), ("$tokens", 0.0), ("$at", 0L));
+    }
+
+    /// <param name="store"><c>sqlite:PATH</c> or <c>memory</c>.</param>
+    /// <exception cref="StartException">With the file and the cause.</exception>
+    public static ClientStore Open(string store)
+    {
+        var path = store switch
+        {
+            "memory" => ":memory:",
+            _ when store.StartsWith("sqlite:", StringComparison.Ordinal) && store.Length > 7 => store[7..],
+            _ => throw new StartException( // only its kind is named, the rest may hold a password
+                $"store '{store.Split(':')[0]}:' is not supported: write sqlite:PATH or memory"),
+        };
+        SqliteNative.Load();
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder
+        {
+            DataSource = path,
+            Pooling = false,
+            DefaultTimeout = BusyTimeoutSeconds,
+        }.ToString());
+        try
+        {
+            connection.Open();
+            var opened = new ClientStore(connection);
+            opened.Execute($"PRAGMA busy_timeout = {BusyTimeoutSeconds * 1000}");
+            opened.Execute("PRAGMA journal_mode = WAL");
+            opened.Execute("PRAGMA synchronous = NORMAL");
+            opened.Migrate(path);
+            return opened;
+        }
+        catch (Exception e) when (e is SqliteException or StartException)
+        {
+            connection.Dispose();
+            throw e as StartException ?? new StartException($"store {path}: {Explain((SqliteException)e, path)}", e);
+        }
+    }
+
+    /// <summary>Hands over every client, one at a time.</summary>
+    public void LoadAll(Action<StoredClient> each) => Use(() =>
+    {
+        using var command = Command("SELECT client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms FROM clients");
+        using var rows = command.ExecuteReader();
+        while (rows.Read())
+            each(new(rows.GetString(0), new(rows.GetInt64(1), rows.GetDouble(2)), rows.GetDouble(3), rows.GetInt64(4)));
+        return true;
+    });
+
+    /// <returns>False when the client exists.</returns>
+    public bool Insert(StoredClient client) => Write(client, "NOTHING");
+
+    public void Upsert(StoredClient client) => Write(client, """
+        UPDATE SET capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec,
+                   tokens = excluded.tokens, tokens_at_unix_ms = excluded.tokens_at_unix_ms
+        """);
+
+    /// <returns>False when there is no such client.</returns>
+    public bool Delete(string clientId) =>
+        Use(() => Execute("DELETE FROM clients WHERE client_id = $id", ("$id", clientId)) > 0);
+
+    /// <summary>Up to <paramref name="limit"/> ids after <paramref name="after"/>, in order, that contain
+    /// <paramref name="contains"/> (ASCII letters of either case are equal).</summary>
+    public List<string> Page(string after, string contains, int limit) => Use(() =>
+    {
+        using var command = Command(
+            """
+            SELECT client_id FROM clients
+            WHERE client_id > $after AND ($contains = '' OR instr(lower(client_id), lower($contains)) > 0)
+            ORDER BY client_id LIMIT $limit
+            """,
+            ("$after", after), ("$contains", contains), ("$limit", limit));
+        using var rows = command.ExecuteReader();
+        var ids = new List<string>();
+        while (rows.Read())
+            ids.Add(rows.GetString(0));
+        return ids;
+    });
+
+    /// <summary>Saves what these buckets hold, all or none. Clients that are gone stay gone.</summary>
+    public void SaveTokens(IEnumerable<ClientTokens> clients, long atUnixMs) => Use(() =>
+    {
+        using var transaction = _connection.BeginTransaction(deferred: false);
+        _saveTokens.Transaction = transaction;
+        _saveTokens.Parameters["$at"].Value = atUnixMs;
+        foreach (var client in clients)
+        {
+            _saveTokens.Parameters["$id"].Value = client.ClientId;
+            _saveTokens.Parameters["$tokens"].Value = client.Tokens;
+            _saveTokens.ExecuteNonQuery();
+        }
+        transaction.Commit();
+        return true;
+    });
+
+    /// <summary>Fails as the next write would: it is one, of no row.</summary>
+    public void Probe() => Use(() => Execute("UPDATE clients SET tokens = tokens WHERE client_id = ''"));
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            if (_closed) return;
+            _closed = true;
+            _saveTokens.Dispose();
+            _connection.Dispose();
+        }
+    }
+
+    private bool Write(StoredClient client, string onConflict) => Use(() => Execute(
+        $"""
+        INSERT INTO clients (client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms)
+        VALUES ($id, $capacity, $rate, $tokens, $at) ON CONFLICT (client_id) DO {onConflict}
+        """,
+        ("$id", client.ClientId), ("$capacity", client.Limit.Capacity), ("$rate", client.Limit.RatePerSecond),
+        ("$tokens", client.Tokens), ("$at", client.TokensAtUnixMs)) > 0);
+
+    private T Use<T>(Func<T> work)
+    {
+        lock (_lock)
+        {
+            if (_closed) throw new StoreException("the store is closed, Penstock is stopping");
+            try
+            {
+                return work();
+            }
+            catch (SqliteException e)
+            {
+                throw new StoreException(e.Message, e);
+            }
+        }
+    }
+
+    private void Migrate(string path)
+    {
+        using var transaction = _connection.BeginTransaction(deferred: false);
+        using var command = Command("PRAGMA user_version");
+        command.Transaction = transaction;
+        var version = Convert.ToInt32(command.ExecuteScalar());
+        if (version > Migrations.Length)
+        {
+            throw new StartException($"store {path}: its schema is version {version}, this Penstock knows up to "
+                + $"{Migrations.Length}: it was written by a newer one, start that or use another file");
+        }
+        foreach (var sql in Migrations[version..].Append($"PRAGMA user_version = {Migrations.Length}"))
+        {
+            command.CommandText = sql;
+            command.ExecuteNonQuery();
+        }
+        transaction.Commit();
+    }
+
+    private int Execute(string sql, params ReadOnlySpan<(string Name, object Value)> parameters)
+    {
+        using var command = Command(sql, parameters);
+        return command.ExecuteNonQuery();
+    }
+
+    private SqliteCommand Command(string sql, params ReadOnlySpan<(string Name, object Value)> parameters)
+    {
+        var command = _connection.CreateCommand();
+        command.CommandText = sql;
+        foreach (var (name, value) in parameters)
+            command.Parameters.AddWithValue(name, value);
+        return command;
+    }
+
+    private static string Explain(SqliteException e, string path) => e.SqliteErrorCode switch
+    {
+        SQLitePCL.raw.SQLITE_CANTOPEN when Directory.Exists(path) => "is a directory, not a file",
+        SQLitePCL.raw.SQLITE_CANTOPEN when Path.GetDirectoryName(Path.GetFullPath(path)) is { } directory =>
+            Directory.Exists(directory)
+                ? $"cannot be opened or created: is {directory} writable for this user?"
+                : $"directory {directory} does not exist",
+        SQLitePCL.raw.SQLITE_READONLY => "is read-only: Penstock must be able to write the file and its directory",
+        SQLitePCL.raw.SQLITE_NOTADB => "is not an SQLite database",
+        SQLitePCL.raw.SQLITE_BUSY => "is locked by another program",
+        _ => e.Message,
+    };
+}

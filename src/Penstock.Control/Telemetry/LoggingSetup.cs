@@ -1,0 +1,48 @@
+using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Penstock.Control.Telemetry;
+
+internal static class LoggingSetup
+{
+    private const int QueueLines = 10_000;
+
+    /// <param name="terminal">Lines for a person rather than JSON.</param>
+    /// <param name="color">On a terminal, colour the levels.</param>
+    /// <param name="standardError">Write to stderr rather than stdout.</param>
+    /// <param name="minimum">Events below are dropped; those of the framework always below a warning.</param>
+    /// <param name="time">The clock of the lines.</param>
+    public static ILoggerFactory Create(
+        bool terminal, bool color = false, bool standardError = false, LogLevel minimum = LogLevel.Information,
+        TimeProvider? time = null)
+    {
+        UnsplitLines(standardError);
+        var clock = time ?? TimeProvider.System;
+        return LoggerFactory.Create(logging =>
+        {
+            logging.SetMinimumLevel(minimum);
+            logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
+            logging.AddConsole(console =>
+            {
+                console.FormatterName = terminal ? TerminalFormatter.FormatterName : JsonLineFormatter.FormatterName;
+                console.LogToStandardErrorThreshold = standardError ? LogLevel.Trace : LogLevel.None;
+                console.MaxQueueLength = QueueLines;
+                console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite; // a blocked pipe must not block a loop
+            });
+            logging.Services.AddSingleton<ConsoleFormatter>(
+                terminal ? new TerminalFormatter(clock, color) : new JsonLineFormatter(clock));
+        });
+    }
+
+    /// <summary>Console's own writers cut what they are given into pieces of 256 bytes; a line must leave in one
+    /// piece, because the access log writes to the same stream.</summary>
+    private static void UnsplitLines(bool standardError)
+    {
+        var stream = standardError ? Console.OpenStandardError() : Console.OpenStandardOutput();
+        var writer = new StreamWriter(stream, new UTF8Encoding(false), bufferSize: 64 * 1024) { AutoFlush = true };
+        if (standardError) Console.SetError(writer);
+        else Console.SetOut(writer);
+    }
+}

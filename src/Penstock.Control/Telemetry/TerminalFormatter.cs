@@ -1,0 +1,33 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Penstock.Control.Telemetry;
+
+
+/// <summary>Short lines for a person: <c>12:00:01 warn  backend web/127.0.0.1:9002 is DOWN: ...</c></summary>
+internal sealed class TerminalFormatter(TimeProvider time, bool color) : ConsoleFormatter(FormatterName)
+{
+    public const string FormatterName = "penstock-terminal";
+
+    public override void Write<TState>(
+        in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
+    {
+        var level = JsonLineFormatter.Level(logEntry.LogLevel);
+        var message = Printable(logEntry.Formatter(logEntry.State, logEntry.Exception));
+        var code = logEntry.LogLevel switch
+        {
+            LogLevel.Error or LogLevel.Critical => "31",
+            LogLevel.Warning => "33",
+            _ => "2",
+        };
+        var word = color ? $"\e[{code}m{level,-5}\e[0m" : $"{level,-5}";
+        var error = logEntry.Exception is { } exception ? $"\n{exception}" : "";
+        textWriter.Write($"{time.GetLocalNow():HH:mm:ss} {word} {message}{error}\n");
+    }
+
+    // what a stranger sent may be part of the message and must not steer the terminal
+    private static string Printable(string text) => text.Any(char.IsControl)
+        ? string.Concat(text.Select(c => char.IsControl(c) ? '\uFFFD' : c))
+        : text;
+}

@@ -1,0 +1,9 @@
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Balancing;
+
+/// <summary>Any available backend, by weight.</summary>
+internal sealed class WeightedRandom(Backend[] backends) : Balancer(backends)
+{
+    public override Backend? Pick(List<Backend> tried, Random random) => Draw(tried, random);
+}

@@ -1,0 +1,54 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Penstock.Proxy.Clients;
+
+/// <summary>An address in the two forms that requests need: as text for the backend and the log, and as the name of a
+/// client, where IPv6 counts by its network. Made once per connection. Immutable.</summary>
+internal sealed class ClientAddress
+{
+    public ClientAddress(EndPoint? endPoint, int ipv6Prefix)
+    {
+        if (endPoint is IPEndPoint ip)
+        {
+            IPAddress address = ip.Address.IsIPv4MappedToIPv6 ? ip.Address.MapToIPv4() : ip.Address;
+            Ip = address;
+            Text = Format(address);
+            ClientName = NameOf(address, ipv6Prefix);
+        }
+        else
+        {
+            Text = ClientName = "unix"u8.ToArray();
+        }
+    }
+
+    /// <summary>Null behind a Unix domain socket.</summary>
+    public IPAddress? Ip { get; }
+    public byte[] Text { get; }
+
+    /// <summary><c>192.0.2.1</c>, or <c>2001:db8::/64</c>.</summary>
+    public byte[] ClientName { get; }
+
+    /// <summary>The client name of an address.</summary>
+    public static byte[] NameOf(IPAddress address, int ipv6Prefix)
+    {
+        if (address.AddressFamily != AddressFamily.InterNetworkV6 || ipv6Prefix == 128)
+        {
+            return Format(address);
+        }
+        Span<byte> octets = stackalloc byte[16];
+        address.TryWriteBytes(octets, out _);
+        for (int bit = ipv6Prefix; bit < 128; bit++)
+        {
+            octets[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+        }
+        return [.. Format(new IPAddress(octets)), .. System.Text.Encoding.ASCII.GetBytes($"/{ipv6Prefix}")];
+    }
+
+    private static byte[] Format(IPAddress address)
+    {
+        Span<byte> text = stackalloc byte[64];
+        address.TryFormat(text, out int written);
+        return text[..written].ToArray();
+    }
+}

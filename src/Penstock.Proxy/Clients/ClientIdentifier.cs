@@ -1,0 +1,177 @@
+using System.Net;
+using System.Text;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Proxy.Clients;
+
+/// <summary>Who a request is counted for. <see cref="Name"/> points into the request or the connection: use it before
+/// either is reused.</summary>
+internal readonly ref struct ClientIdentity
+{
+    /// <summary>Null for a client without a setting of its own.</summary>
+    public RegisteredClient? Registered { get; init; }
+    public ReadOnlySpan<byte> Name { get; init; }
+
+    /// <summary>Keeps a header's "a" and a query's "a" and an address "a" apart in the table.</summary>
+    public ulong Domain { get; init; }
+}
+
+/// <summary>Tells the client of a request by the operator's ordered list: the first source that the request has counts.
+/// An identifier that nobody registered counts as the caller's address, unless configured otherwise, so nobody gets a
+/// fresh bucket by inventing a name. Immutable, thread-safe.</summary>
+internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
+{
+    /// <summary>Longer identifiers are not looked up.</summary>
+    public const int MaxIdBytes = 256;
+
+    private readonly (IdentityKind Kind, byte[] Name)[] _sources =
+        [.. config.Identify.Select(static s => (s.Kind, Encoding.UTF8.GetBytes(s.Name)))];
+
+    private readonly IPNetwork[] _trusted = [.. config.TrustedProxies];
+
+    public int Ipv6Prefix => config.Ipv6Prefix;
+
+    public bool IsTrusted(IPAddress? peer)
+    {
+        foreach (IPNetwork network in _trusted)
+        {
+            if (peer is not null && network.Contains(peer))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <param name="caller">The address the request came from, behind trusted proxies the one they saw.</param>
+    /// <param name="decoded">Room of <see cref="MaxIdBytes"/> for an identifier that is percent-encoded.</param>
+    public ClientIdentity Identify(RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller,
+        Span<byte> decoded)
+    {
+        for (int i = 0; i < _sources.Length; i++)
+        {
+            (IdentityKind kind, byte[] name) = _sources[i];
+            if (kind == IdentityKind.Address)
+            {
+                break;
+            }
+            ReadOnlySpan<byte> id = kind == IdentityKind.Header
+                ? HeaderValue(request, head, name) : QueryValue(request.Query.Of(head), name, decoded);
+            if (id.IsEmpty)
+            {
+                continue;
+            }
+            if (id.Length <= MaxIdBytes && limiter.TryFind(id, out RegisteredClient? client))
+            {
+                return new ClientIdentity { Registered = client, Name = id };
+            }
+            if (config.UnknownGetsOwnBucket)
+            {
+                return new ClientIdentity { Name = id, Domain = (ulong)i + 1 };
+            }
+            break;
+        }
+        return new ClientIdentity
+        {
+            Registered = limiter.AnyRegistered && limiter.TryFind(caller.ClientName, out RegisteredClient? known)
+                ? known : null,
+            Name = caller.ClientName,
+        };
+    }
+
+    /// <summary>The address that the nearest untrusted hop came from: X-Forwarded-For is read from its right end as
+    /// long as the hop that wrote it is trusted.</summary>
+    public ClientAddress Caller(RequestHead request, ReadOnlySpan<byte> head, ClientAddress peer)
+    {
+        if (_trusted.Length == 0 || !IsTrusted(peer.Ip))
+        {
+            return peer;
+        }
+        IPAddress? caller = null;
+        for (int i = request.Fields.Length - 1; i >= 0; i--)
+        {
+            if (request.Fields[i].Known != FieldName.XForwardedFor)
+            {
+                continue;
+            }
+            ReadOnlySpan<byte> rest = request.Fields[i].Value.Of(head);
+            while (!rest.IsEmpty)
+            {
+                int comma = rest.LastIndexOf((byte)',');
+                if (!TryParseHop(Grammar.TrimSpace(rest[(comma + 1)..]), out IPAddress? hop))
+                {
+                    return Result(caller);
+                }
+                caller = hop;
+                if (!IsTrusted(hop))
+                {
+                    return Result(caller);
+                }
+                rest = comma < 0 ? default : rest[..comma];
+            }
+        }
+        return Result(caller);
+
+        ClientAddress Result(IPAddress? address) =>
+            address is null ? peer : new ClientAddress(new IPEndPoint(address, 0), Ipv6Prefix);
+    }
+
+    private static bool TryParseHop(ReadOnlySpan<byte> text, out IPAddress? address)
+    {
+        // Some proxies write the port, too.
+        if (IPAddress.TryParse(text, out address))
+        {
+            return true;
+        }
+        bool parsed = IPEndPoint.TryParse(Encoding.ASCII.GetString(text), out IPEndPoint? endPoint);
+        address = endPoint?.Address;
+        return parsed;
+    }
+
+    private static ReadOnlySpan<byte> HeaderValue(RequestHead request, ReadOnlySpan<byte> head,
+        ReadOnlySpan<byte> name) => request.TryGet(head, name, out Stretch value) ? value.Of(head) : default;
+
+    private static ReadOnlySpan<byte> QueryValue(ReadOnlySpan<byte> query, ReadOnlySpan<byte> name,
+        Span<byte> decoded)
+    {
+        while (!query.IsEmpty)
+        {
+            int end = query.IndexOf((byte)'&');
+            ReadOnlySpan<byte> pair = end < 0 ? query : query[..end];
+            if (pair.Length > name.Length && pair[name.Length] == '=' && pair.StartsWith(name))
+            {
+                ReadOnlySpan<byte> value = pair[(name.Length + 1)..];
+                return value.IndexOfAny((byte)'%', (byte)'+') < 0 ? value : Decode(value, decoded);
+            }
+            query = end < 0 ? default : query[(end + 1)..];
+        }
+        return default;
+    }
+
+    private static ReadOnlySpan<byte> Decode(ReadOnlySpan<byte> value, Span<byte> decoded)
+    {
+        int written = 0;
+        for (int i = 0; i < value.Length; i++)
+        {
+            if (written == decoded.Length)
+            {
+                return value;
+            }
+            byte octet = value[i];
+            if (octet == '%' && i + 2 < value.Length && Grammar.IsHex(value[i + 1], out int high)
+                && Grammar.IsHex(value[i + 2], out int low))
+            {
+                octet = (byte)((high << 4) | low);
+                i += 2;
+            }
+            else if (octet == '+')
+            {
+                octet = (byte)' ';
+            }
+            decoded[written++] = octet;
+        }
+        return decoded[..written];
+    }
+}

@@ -1,0 +1,195 @@
+using System.Net;
+using System.Net.Sockets;
+using Penstock.Proxy.EventLoop;
+
+namespace Penstock.Proxy.Connections;
+
+/// <summary>Accepts connections on one loop. Every loop has a listening socket of its own on the same address
+/// (SO_REUSEPORT), so the kernel spreads the connections and no loop waits for another.</summary>
+internal sealed class Listener : EventSource
+{
+    /// <summary>The kernel cuts it down to net.core.somaxconn (4096 by default).</summary>
+    private const int Backlog = 65535;
+    private const int SolSocket = 1;
+    private const int SoReuseAddress = 2;
+    private const int SoReusePort = 15;
+    private const int MaxAcceptsPerRound = 64;
+
+    /// <summary>How long accepting pauses when the process is out of descriptors.</summary>
+    private const long PauseMs = 100;
+
+    private readonly Loop _loop;
+    private readonly Socket _socket;
+    private readonly Action<Socket> _onAccept;
+    private readonly Action<SocketError> _onPause;
+    private bool _pauseTold;
+
+    /// <param name="socket">One of <see cref="BindEach"/>.</param>
+    /// <param name="onAccept">Takes over an accepted, non-blocking socket.</param>
+    /// <param name="onPause">Told once when accepting has to pause.</param>
+    public Listener(Loop loop, Socket socket, Action<Socket> onAccept, Action<SocketError> onPause)
+    {
+        _loop = loop;
+        _socket = socket;
+        _onAccept = onAccept;
+        _onPause = onPause;
+        loop.Register(this, socket, Readiness.Read | Readiness.EdgeTriggered);
+    }
+
+    /// <summary>Listening sockets on one address, one for each loop; one only for a Unix domain socket, which cannot be
+    /// shared.</summary>
+    /// <exception cref="SocketException">The address is taken, not ours, or not allowed.</exception>
+    public static Socket[] BindEach(EndPoint address, int loops)
+    {
+        if (address is UnixDomainSocketEndPoint unix)
+        {
+            return [BindUnix(unix)];
+        }
+        if (((IPEndPoint)address).Port != 0)
+        {
+            // Sharing works between processes, too: without this look a second Penstock would take half the traffic.
+            Bind(address, share: false).Dispose();
+        }
+        var sockets = new List<Socket>();
+        try
+        {
+            for (int i = 0; i < loops; i++)
+            {
+                sockets.Add(Bind(i == 0 ? address : sockets[0].LocalEndPoint!, share: true));
+                sockets[i].Listen(Backlog);
+            }
+            return [.. sockets];
+        }
+        catch
+        {
+            sockets.ForEach(static s => s.Dispose());
+            throw;
+        }
+    }
+
+    private static Socket Bind(EndPoint address, bool share)
+    {
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
+        try
+        {
+            // Raw, because SocketOptionName.ReuseAddress also shares the port.
+            socket.SetRawSocketOption(SolSocket, SoReuseAddress, BitConverter.GetBytes(1));
+            if (share)
+            {
+                socket.SetRawSocketOption(SolSocket, SoReusePort, BitConverter.GetBytes(1));
+            }
+            if (address.AddressFamily == AddressFamily.InterNetworkV6)
+            {
+                socket.DualMode = ((IPEndPoint)address).Address.Equals(IPAddress.IPv6Any);
+            }
+            socket.Bind(address);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static Socket BindUnix(UnixDomainSocketEndPoint address)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+        try
+        {
+            // The file of a process that is gone stays behind; one that still answers is somebody's.
+            string path = address.ToString();
+            if (File.Exists(path) && !Answers(address))
+            {
+                File.Delete(path);
+            }
+            socket.Bind(address);
+            socket.Listen(Backlog);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static bool Answers(UnixDomainSocketEndPoint address)
+    {
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(address);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    public override void OnReady(Readiness ready)
+    {
+        for (int i = 0; i < MaxAcceptsPerRound; i++)
+        {
+            if (Descriptor < 0 || !TryAccept())
+            {
+                return;
+            }
+        }
+
+        // More may wait, and no further edge will tell: come back after the other events of this round.
+        _loop.Post(() => OnReady(ready));
+    }
+
+    public override void OnDue() => OnReady(Readiness.Read);
+
+    /// <summary>Accepts what already waits, then stops listening.</summary>
+    public void Close()
+    {
+        while (Descriptor >= 0 && TryAccept())
+        {
+        }
+        _loop.Unregister(this);
+        _socket.Dispose();
+    }
+
+    private bool TryAccept()
+    {
+        // Accept would report "nothing there" by an exception; asking first is one cheap system call.
+        if (!_socket.Poll(0, SelectMode.SelectRead))
+        {
+            return false;
+        }
+        try
+        {
+            Socket client = _socket.Accept();
+            client.Blocking = false;
+            _pauseTold = false;
+            _onAccept(client);
+            return true;
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.TooManyOpenSockets
+            or SocketError.NoBufferSpaceAvailable)
+        {
+            Pause(e.SocketErrorCode);
+            return false;
+        }
+        catch (SocketException)
+        {
+            // That client went away between the two calls; the next one may be there.
+            return true;
+        }
+    }
+
+    /// <summary>Out of descriptors: come back in a moment instead of spinning.</summary>
+    private void Pause(SocketError error)
+    {
+        if (!_pauseTold)
+        {
+            _pauseTold = true;
+            _onPause(error);
+        }
+        _loop.Deadlines.Set(this, _loop.NowMs + PauseMs);
+    }
+}

@@ -1,0 +1,47 @@
+using System.Threading.Tasks.Sources;
+
+namespace Penstock.Proxy.Connections;
+
+internal enum WaitResult : byte
+{
+    /// <summary>Try again; the try tells what there is.</summary>
+    Ready,
+    TimedOut,
+
+    /// <summary>We ended it ourselves.</summary>
+    Canceled,
+}
+
+/// <summary>One wait after another, without allocating: awaiting it suspends an async method, completing it resumes
+/// that method at once, on the loop's thread.</summary>
+internal sealed class WaitSource : IValueTaskSource<WaitResult>
+{
+    private ManualResetValueTaskSourceCore<WaitResult> _core;
+    private bool _waiting;
+
+    public ValueTask<WaitResult> Wait()
+    {
+        _core.Reset();
+        _waiting = true;
+        return new ValueTask<WaitResult>(this, _core.Version);
+    }
+
+    /// <returns>Was anybody waiting?</returns>
+    public bool Complete(WaitResult result)
+    {
+        if (!_waiting)
+        {
+            return false;
+        }
+        _waiting = false;
+        _core.SetResult(result);
+        return true;
+    }
+
+    WaitResult IValueTaskSource<WaitResult>.GetResult(short token) => _core.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<WaitResult>.GetStatus(short token) => _core.GetStatus(token);
+
+    void IValueTaskSource<WaitResult>.OnCompleted(Action<object?> continuation, object? state, short token,
+        ValueTaskSourceOnCompletedFlags flags) => _core.OnCompleted(continuation, state, token, flags);
+}

@@ -1,0 +1,147 @@
+namespace Penstock.Proxy.EventLoop;
+
+/// <summary>Something that happens when a time has come. Belongs to one loop; not thread-safe.</summary>
+internal abstract class Deadline
+{
+    internal Deadline? Next;
+    internal Deadline? Previous;
+    internal int Slot = -1;
+    internal long SlotTick;
+
+    /// <summary>Milliseconds on the loop's clock; <see cref="long.MaxValue"/> when not set.</summary>
+    public long DueMs { get; internal set; } = long.MaxValue;
+
+    public abstract void OnDue();
+}
+
+/// <summary>A coarse timer wheel: setting, moving and clearing a deadline is O(1) and mostly one store, because a
+/// deadline that moves away stays where it is until its old slot comes by. Fires late by at most one tick. Not
+/// thread-safe.</summary>
+internal sealed class Deadlines
+{
+    private const int SlotCount = 512;
+    public const int TickMs = 20;
+
+    private readonly Deadline?[] _slots = new Deadline?[SlotCount];
+    private long _tick;
+    private int _count;
+
+    public Deadlines(long nowMs) => _tick = nowMs / TickMs;
+
+    /// <summary>How many are linked; a storm that is over leaves none.</summary>
+    public int Count => _count;
+
+    public void Set(Deadline deadline, long dueMs)
+    {
+        deadline.DueMs = dueMs;
+        long tick = Math.Max(dueMs / TickMs, _tick) + 1;
+        if (deadline.Slot >= 0)
+        {
+            if (deadline.SlotTick <= tick)
+            {
+                return;
+            }
+            Unlink(deadline);
+        }
+        Link(deadline, tick);
+    }
+
+    public static void Clear(Deadline deadline) => deadline.DueMs = long.MaxValue;
+
+    /// <summary>Takes the deadline out of the wheel for good.</summary>
+    public void Remove(Deadline deadline)
+    {
+        deadline.DueMs = long.MaxValue;
+        if (deadline.Slot >= 0)
+        {
+            Unlink(deadline);
+        }
+    }
+
+    /// <summary>Milliseconds until <see cref="Advance"/> has something to do; -1 when nothing is set.</summary>
+    public int WaitMs(long nowMs)
+    {
+        if (_count == 0)
+        {
+            return -1;
+        }
+        for (long tick = _tick + 1; tick <= _tick + SlotCount; tick++)
+        {
+            if (_slots[tick % SlotCount] is not null)
+            {
+                return (int)Math.Clamp((tick * TickMs) - nowMs, 0, SlotCount * TickMs);
+            }
+        }
+        return -1;
+    }
+
+    /// <summary>Fires what is due.</summary>
+    public void Advance(long nowMs)
+    {
+        long target = nowMs / TickMs;
+        if (_count == 0)
+        {
+            _tick = Math.Max(_tick, target);
+            return;
+        }
+        while (_tick < target)
+        {
+            _tick++;
+            Deadline? deadline = _slots[_tick % SlotCount];
+            while (deadline is not null)
+            {
+                // OnDue may unlink others of this slot, so start over after each.
+                Deadline? next = deadline.Next;
+                if (deadline.SlotTick <= _tick)
+                {
+                    Unlink(deadline);
+                    if (deadline.DueMs <= nowMs)
+                    {
+                        deadline.DueMs = long.MaxValue;
+                        deadline.OnDue();
+                        next = _slots[_tick % SlotCount];
+                    }
+                    else if (deadline.DueMs != long.MaxValue)
+                    {
+                        Set(deadline, deadline.DueMs);
+                    }
+                }
+                deadline = next;
+            }
+        }
+    }
+
+    private void Link(Deadline deadline, long tick)
+    {
+        int slot = (int)(tick % SlotCount);
+        deadline.Slot = slot;
+        deadline.SlotTick = tick;
+        deadline.Previous = null;
+        deadline.Next = _slots[slot];
+        if (deadline.Next is not null)
+        {
+            deadline.Next.Previous = deadline;
+        }
+        _slots[slot] = deadline;
+        _count++;
+    }
+
+    private void Unlink(Deadline deadline)
+    {
+        if (deadline.Previous is null)
+        {
+            _slots[deadline.Slot] = deadline.Next;
+        }
+        else
+        {
+            deadline.Previous.Next = deadline.Next;
+        }
+        if (deadline.Next is not null)
+        {
+            deadline.Next.Previous = deadline.Previous;
+        }
+        deadline.Next = deadline.Previous = null;
+        deadline.Slot = -1;
+        _count--;
+    }
+}

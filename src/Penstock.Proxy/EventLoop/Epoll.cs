@@ -1,0 +1,137 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Penstock.Proxy.EventLoop;
+
+/// <summary>What a descriptor is ready for; the values of Linux' EPOLL* flags.</summary>
+[Flags]
+internal enum Readiness : uint
+{
+    None = 0,
+    Read = 0x001,
+    Write = 0x004,
+    Error = 0x008,
+
+    /// <summary>Both directions are closed.</summary>
+    HangUp = 0x010,
+
+    /// <summary>The peer has sent its last octet.</summary>
+    PeerClosed = 0x2000,
+    EdgeTriggered = 0x8000_0000,
+}
+
+/// <summary>One epoll instance with an eventfd that other threads wake it by. Only <see cref="Wake"/> is
+/// thread-safe.</summary>
+internal sealed unsafe partial class Epoll : IDisposable
+{
+    private const int MaxEvents = 512;
+    private const int CloseOnExec = 0x80000;
+    private const int NonBlocking = 0x800;
+    private const int Add = 1;
+    private const int Interrupted = 4;
+
+    // struct epoll_event is packed on x86-64 only: 12 octets there, 16 elsewhere.
+    private static readonly int DataOffset = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 4 : 8;
+    private static readonly int EventSize = DataOffset + 8;
+
+    private readonly byte[] _events = GC.AllocateArray<byte>(MaxEvents * 16, pinned: true);
+    private readonly int _epoll;
+    private readonly int _wake;
+
+    public Epoll()
+    {
+        _epoll = Check(epoll_create1(CloseOnExec));
+        _wake = Check(eventfd(0, CloseOnExec | NonBlocking));
+        Register(_wake, 0, Readiness.Read | Readiness.EdgeTriggered);
+    }
+
+    /// <summary>Watches a descriptor until it is closed.</summary>
+    /// <param name="tag">Comes back with each event; 0 is taken.</param>
+    public void Register(int descriptor, ulong tag, Readiness interest)
+    {
+        byte* entry = stackalloc byte[16];
+        Unsafe.WriteUnaligned(entry, (uint)interest);
+        Unsafe.WriteUnaligned(entry + DataOffset, tag);
+        Check(epoll_ctl(_epoll, Add, descriptor, entry));
+    }
+
+    /// <summary>Waits until something is ready, at most that long; -1 waits for ever.</summary>
+    /// <returns>How many events <see cref="Event"/> has.</returns>
+    public int Wait(int timeoutMs)
+    {
+        fixed (byte* events = _events)
+        {
+            int count = epoll_wait(_epoll, events, MaxEvents, timeoutMs);
+            if (count >= 0)
+            {
+                return count;
+            }
+            int error = Marshal.GetLastPInvokeError();
+            return error == Interrupted ? 0 : throw new InvalidOperationException($"epoll_wait failed: errno {error}");
+        }
+    }
+
+    /// <summary>Event <paramref name="index"/> of the last wait; tag 0 is a wake-up.</summary>
+    public ulong Event(int index, out Readiness ready)
+    {
+        ref byte entry = ref _events[index * EventSize];
+        ready = (Readiness)Unsafe.ReadUnaligned<uint>(ref entry);
+        return Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref entry, DataOffset));
+    }
+
+    public void Wake()
+    {
+        ulong one = 1;
+        _ = write(_wake, &one, sizeof(ulong));
+    }
+
+    public void DrainWake()
+    {
+        ulong count;
+        _ = read(_wake, &count, sizeof(ulong));
+    }
+
+    public void Dispose()
+    {
+        _ = close(_wake);
+        _ = close(_epoll);
+    }
+
+    /// <summary>Starts to connect a non-blocking socket. <c>Socket.Connect</c> would report "in progress" by an
+    /// exception.</summary>
+    /// <returns>0 when connected at once, else errno (115: in progress).</returns>
+    public static int Connect(SafeHandle socket, ReadOnlySpan<byte> address)
+    {
+        fixed (byte* at = address)
+        {
+            return connect(socket, at, address.Length) == 0 ? 0 : Marshal.GetLastPInvokeError();
+        }
+    }
+
+    private static int Check(int result) => result >= 0 ? result
+        : throw new InvalidOperationException($"epoll call failed: errno {Marshal.GetLastPInvokeError()}");
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int epoll_create1(int flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int epoll_ctl(int epoll, int operation, int descriptor, byte* entry);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int epoll_wait(int epoll, byte* events, int capacity, int timeoutMs);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int eventfd(uint initial, int flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int connect(SafeHandle socket, byte* address, int length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint write(int descriptor, void* data, nint length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint read(int descriptor, void* data, nint length);
+
+    [LibraryImport("libc")]
+    private static partial int close(int descriptor);
+}

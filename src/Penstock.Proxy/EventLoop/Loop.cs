@@ -1,0 +1,201 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Net.Sockets;
+
+namespace Penstock.Proxy.EventLoop;
+
+/// <summary>Something whose descriptor a loop watches. Not thread-safe: all of it happens on its loop.</summary>
+internal abstract class EventSource : Deadline
+{
+    internal int Descriptor = -1;
+    internal uint Generation;
+
+    public abstract void OnReady(Readiness ready);
+}
+
+/// <summary>One thread that waits for sockets and runs what they wake: it owns its connections, buffers, deadlines and
+/// counters, and shares none of them. Only <see cref="Post"/>, <see cref="Start"/> and <see cref="Stop"/> may be
+/// called from other threads.</summary>
+internal sealed class Loop : IDisposable
+{
+    /// <summary>Room for the largest head we write plus a buffer of body.</summary>
+    private const int ScratchBytes = 128 * 1024;
+
+    private readonly Epoll _epoll = new();
+    private readonly ConcurrentQueue<Action> _posted = new();
+    private readonly MonotonicClock _clock;
+    private readonly Thread _thread;
+    private readonly Action<Exception> _onBug;
+    private readonly byte[] _date = new byte[29];
+    private EventSource?[] _sources = new EventSource?[1024];
+    private uint _generation;
+    private int _wakePending;
+    private long _dateSecond = -1;
+    private volatile bool _stopped;
+
+    /// <param name="onBug">Told of an exception that escaped a callback; the loop goes on.</param>
+    public Loop(int index, MonotonicClock clock, Action<Exception> onBug)
+    {
+        Index = index;
+        _clock = clock;
+        _onBug = onBug;
+        UpdateTime();
+        Deadlines = new Deadlines(NowMs);
+        Random = new Random();
+        _thread = new Thread(Run) { Name = $"penstock-loop-{index}", IsBackground = true };
+    }
+
+    public int Index { get; }
+
+    /// <summary>When this round of events came in, on the monotonic clock.</summary>
+    public long NowNs { get; private set; }
+    public long NowMs { get; private set; }
+    public BufferPool Buffers { get; } = new();
+    public Deadlines Deadlines { get; }
+
+    /// <summary>For work that ends before the next await: heads are built here.</summary>
+    public byte[] Scratch { get; } = GC.AllocateUninitializedArray<byte>(ScratchBytes, pinned: true);
+
+    /// <summary>Not for secrets.</summary>
+    public Random Random { get; }
+
+    /// <summary>The Date field's value, at most a second old (RFC 9110 §5.6.7).</summary>
+    public ReadOnlySpan<byte> DateField
+    {
+        get
+        {
+            long second = NowMs / 1000;
+            if (second != _dateSecond)
+            {
+                _dateSecond = second;
+                _clock.Time.GetUtcNow().TryFormat(_date, out _, "r", CultureInfo.InvariantCulture);
+            }
+            return _date;
+        }
+    }
+
+    public void Start() => _thread.Start();
+
+    /// <summary>Ends the thread after the current round and waits for it.</summary>
+    public void Stop()
+    {
+        _stopped = true;
+        _epoll.Wake();
+        if (_thread.IsAlive)
+        {
+            _thread.Join();
+        }
+    }
+
+    /// <summary>Runs something on the loop, soon. Thread-safe.</summary>
+    public void Post(Action action)
+    {
+        _posted.Enqueue(action);
+        if (Interlocked.Exchange(ref _wakePending, 1) == 0)
+        {
+            _epoll.Wake();
+        }
+    }
+
+    public void Register(EventSource source, Socket socket, Readiness interest)
+    {
+        int descriptor = (int)socket.SafeHandle.DangerousGetHandle();
+        if (descriptor >= _sources.Length)
+        {
+            Array.Resize(ref _sources, Math.Max(descriptor + 1, _sources.Length * 2));
+        }
+        source.Descriptor = descriptor;
+        source.Generation = ++_generation == 0 ? ++_generation : _generation;
+        _sources[descriptor] = source;
+        _epoll.Register(descriptor, ((ulong)source.Generation << 32) | (uint)descriptor, interest);
+    }
+
+    /// <summary>Forgets a source; call it before its socket is closed, which ends the watching.</summary>
+    public void Unregister(EventSource source)
+    {
+        if (source.Descriptor >= 0)
+        {
+            _sources[source.Descriptor] = null;
+            source.Descriptor = -1;
+        }
+        Deadlines.Remove(source);
+    }
+
+    /// <summary>Everything registered now.</summary>
+    public IEnumerable<EventSource> Sources => _sources.OfType<EventSource>();
+
+    public void Dispose() => _epoll.Dispose();
+
+    private void Run()
+    {
+        while (!_stopped)
+        {
+            int count = _epoll.Wait(_posted.IsEmpty ? Deadlines.WaitMs(NowMs) : 0);
+            UpdateTime();
+            for (int i = 0; i < count; i++)
+            {
+                ulong tag = _epoll.Event(i, out Readiness ready);
+                if (tag == 0)
+                {
+                    _epoll.DrainWake();
+                    Volatile.Write(ref _wakePending, 0); // before the queue is looked at: a later Post wakes again
+                    continue;
+                }
+
+                // The generation tells an event of a closed descriptor from one of its successor.
+                EventSource? source = _sources[(int)(uint)tag];
+                if (source is not null && source.Generation == (uint)(tag >> 32))
+                {
+                    Dispatch(source, ready);
+                }
+            }
+            RunPosted();
+            AdvanceDeadlines();
+        }
+    }
+
+    private void Dispatch(EventSource source, Readiness ready)
+    {
+        try
+        {
+            source.OnReady(ready);
+        }
+        catch (Exception bug)
+        {
+            _onBug(bug);
+        }
+    }
+
+    private void RunPosted()
+    {
+        while (_posted.TryDequeue(out Action? action))
+        {
+            try
+            {
+                action();
+            }
+            catch (Exception bug)
+            {
+                _onBug(bug);
+            }
+        }
+    }
+
+    private void AdvanceDeadlines()
+    {
+        try
+        {
+            Deadlines.Advance(NowMs);
+        }
+        catch (Exception bug)
+        {
+            _onBug(bug);
+        }
+    }
+
+    private void UpdateTime()
+    {
+        NowNs = _clock.NowNs;
+        NowMs = NowNs / 1_000_000;
+    }
+}

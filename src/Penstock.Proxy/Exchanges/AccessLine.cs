@@ -1,0 +1,88 @@
+using System.Globalization;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.Observability;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>The access log's line about an exchange: one JSON object.</summary>
+internal static class AccessLine
+{
+    /// <summary>Room that any line fits into: texts of at most 2, 2 and 1 KiB, each octet at most six times as
+    /// long when escaped.</summary>
+    public const int MaxBytes = 36 * 1024;
+
+    /// <summary>Longer targets and hosts are cut in the log, so that a line always fits.</summary>
+    private const int MaxTextBytes = 2048;
+
+    /// <param name="head">The buffer that starts with the request's head.</param>
+    public static void Write(ref HeadWriter line, Exchange exchange, ReadOnlySpan<byte> head, DateTimeOffset time,
+        long nowNs)
+    {
+        RequestHead request = exchange.Request;
+        line.Add("{\"time\":\""u8);
+        Span<byte> text = stackalloc byte[40];
+        time.TryFormat(text, out int written, "yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
+        line.Add(text[..written]);
+        line.Add("\""u8);
+        Text(ref line, ",\"client\":"u8, exchange.ClientName);
+        Text(ref line, ",\"client_address\":"u8, exchange.Caller is null ? default : exchange.Caller.Text);
+        Text(ref line, ",\"method\":"u8, Slice(request.MethodName, head));
+        Text(ref line, ",\"host\":"u8, Slice(request.Authority, head));
+        Text(ref line, ",\"path\":"u8, Slice(request.Target, head));
+        Number(ref line, ",\"status\":"u8, exchange.Status);
+        Number(ref line, ",\"bytes_in\":"u8, exchange.BytesIn);
+        Number(ref line, ",\"bytes_out\":"u8, exchange.BytesOut);
+        Milliseconds(ref line, ",\"duration_ms\":"u8, nowNs - exchange.StartNs);
+        if (exchange.ResponseNs > 0)
+        {
+            Milliseconds(ref line, ",\"upstream_ms\":"u8, exchange.ResponseNs - exchange.SentNs);
+        }
+        if (exchange.Route is { } route)
+        {
+            Text(ref line, ",\"route\":"u8, route.NameOctets);
+            Text(ref line, ",\"upstream\":"u8, route.Upstream.NameOctets);
+        }
+        if (exchange.Backend is { } backend)
+        {
+            Text(ref line, ",\"backend\":"u8, backend.AddressOctets);
+        }
+        Number(ref line, ",\"retries\":"u8, exchange.Retries);
+        if (exchange.Limit is { } limit)
+        {
+            Text(ref line, ",\"limit\":"u8, limit.NameOctets);
+            Number(ref line, ",\"tokens_left\":"u8, limit.WholeTokens(exchange.BucketWord, exchange.LimitClock));
+        }
+        Text(ref line, ",\"reason\":"u8, exchange.Reason.Word());
+        if (exchange.Fault != HttpFault.None)
+        {
+            Text(ref line, ",\"fault\":"u8, exchange.Fault.Octets());
+        }
+        Text(ref line, ",\"request_id\":"u8, exchange.RequestId);
+        line.Add("}\n"u8);
+    }
+
+    private static ReadOnlySpan<byte> Slice(Stretch stretch, ReadOnlySpan<byte> head) =>
+        stretch.Length == 0 || stretch.Start + stretch.Length > head.Length ? default
+        : head.Slice(stretch.Start, Math.Min(stretch.Length, MaxTextBytes));
+
+    private static void Text(ref HeadWriter line, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        line.Add(name);
+        JsonText.AddString(ref line, value);
+    }
+
+    private static void Number(ref HeadWriter line, ReadOnlySpan<byte> name, long value)
+    {
+        line.Add(name);
+        line.Add(value);
+    }
+
+    /// <summary>With three decimals.</summary>
+    private static void Milliseconds(ref HeadWriter line, ReadOnlySpan<byte> name, long ns)
+    {
+        line.Add(name);
+        Span<byte> text = stackalloc byte[32];
+        (Math.Max(0, ns) / 1_000_000.0).TryFormat(text, out int written, "F3", CultureInfo.InvariantCulture);
+        line.Add(text[..written]);
+    }
+}

@@ -1,0 +1,273 @@
+using System.Net.Sockets;
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.EventLoop;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>Pick, dial, send, and what to do when that fails.</summary>
+internal sealed partial class ClientConnection
+{
+    /// <summary>An idempotent request whose connection died without an answer is sent once more, no oftener.</summary>
+    private const int MaxSends = 2;
+
+    private BodyReader _requestBody;
+    private Task? _upload;
+    private RelayEnd _uploadFailure;
+
+    /// <summary>The request is at the backend, whole.</summary>
+    private bool _requestSent;
+
+    /// <summary>We count as in flight at the exchange's backend.</summary>
+    private bool _entered;
+    private Backend? _staleBackend;
+    private bool _freshOnly;
+    private int _sends;
+
+    private Step Pick()
+    {
+        Exchange exchange = _exchange!;
+        Backend? backend = exchange.Route!.Upstream.Pick(exchange.Tried, _loop.Random);
+        if (backend is null && _staleBackend is not null && _staleBackend.TryEnter())
+        {
+            // Only a kept connection of it was dead, and there is no other backend: a new connection may well work.
+            backend = _staleBackend;
+            _freshOnly = true;
+        }
+        _staleBackend = null;
+        if (backend is null)
+        {
+            return exchange.Tried.Count == 0 ? Refuse(Reason.NoBackend, 503)
+                : exchange.Reason == Reason.UpstreamReset ? Refuse(Reason.UpstreamReset, 502)
+                : Refuse(Reason.ConnectFailed, 503);
+        }
+
+        exchange.Backend = backend;
+        _entered = true;
+        _backend = _freshOnly ? null : TakeIdle(_worker.PoolOf(backend), exchange.Request.IsIdempotent);
+        return _backend is null ? Step.Dial : Step.Send;
+    }
+
+    /// <summary>A kept connection; for a request that must not be sent twice, one looked at just now.</summary>
+    private static BackendConnection? TakeIdle(ConnectionPool pool, bool mayRepeat)
+    {
+        while (pool.TryTake() is { } connection)
+        {
+            if (mayRepeat || !connection.Io.PollData())
+            {
+                return connection;
+            }
+            connection.Io.Close();
+        }
+        return null;
+    }
+
+    private async ValueTask<Step> DialAsync()
+    {
+        _backend = _worker.PoolOf(_exchange!.Backend!).Dial(out SocketError error);
+        if (_backend is not null)
+        {
+            _backend.Io.SetDeadline(_snapshot.ConnectTimeoutMs);
+            WaitResult result = await _backend.Io.WaitForSpaceAsync();
+            if (result == WaitResult.Canceled)
+            {
+                return ClientGone();
+            }
+            error = result == WaitResult.Ready ? _backend.Io.ConnectError() : SocketError.TimedOut;
+        }
+        return error == SocketError.Success ? Step.Send : TryAnother(Reason.ConnectFailed);
+    }
+
+    private Step SendRequest()
+    {
+        Exchange exchange = _exchange!;
+        RequestHead request = exchange.Request;
+        var head = new HeadWriter(_loop.Scratch);
+        RequestWriter.Write(ref head, exchange, Head, _peer);
+
+        // What is here of the body goes out with the head.
+        int bodyStart = _start + request.Length;
+        _requestBody = new BodyReader(request.Framing, request.ContentLength);
+        int length = head.Length + BodyWriter.Append(ref _requestBody, _buffer.AsSpan(bodyStart, _end - bodyStart),
+            _loop.Scratch.AsSpan(head.Length), request.Framing == BodyFraming.Chunked, out _bodyTaken, out int payload);
+        exchange.BytesIn = payload;
+        if (_requestBody.Fault != HttpFault.None)
+        {
+            exchange.Fault = _requestBody.Fault;
+            ReleaseBackend(reusable: true); // not an octet was sent
+            return Refuse(Reason.BadRequest, exchange.Fault.Status());
+        }
+
+        exchange.SentNs = _loop.NowNs;
+        _backend!.Pool.CountRequest();
+        int sent = _backend.Io.TrySend(_loop.Scratch.AsSpan(0, length));
+        if (sent == Connection.Broken)
+        {
+            return Lost(nothingSent: true);
+        }
+        _sends++;
+        if (sent == length)
+        {
+            return AfterSend();
+        }
+        Stash(_loop.Scratch.AsSpan(0, length), Math.Max(0, sent));
+        return Step.FlushRequest;
+    }
+
+    private async ValueTask<Step> FlushRequestAsync()
+    {
+        _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs);
+        return await FlushAsync(_backend.Io) switch
+        {
+            RelayEnd.Done => AfterSend(),
+            RelayEnd.TargetTimedOut => UpstreamFailed(Reason.UpstreamTimeout, 504),
+            RelayEnd.TargetClosed => Lost(nothingSent: false),
+            _ => ClientGone(),
+        };
+    }
+
+    private Step AfterSend()
+    {
+        _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs);
+        _requestSent = _requestBody.Done;
+        if (!_requestSent)
+        {
+            _upload = UploadAsync();
+        }
+        return Step.AwaitResponse;
+    }
+
+    /// <summary>The rest of the request body, while the response may already be on its way. It ends by itself, or by
+    /// <see cref="StopUpload"/>.</summary>
+    private async Task UploadAsync()
+    {
+        Exchange exchange = _exchange!;
+        Connection backend = _backend!.Io;
+        var relay = new BodyRelay(_loop, _io, backend, _snapshot.ResponseTimeoutMs);
+        RelayEnd end = await relay.RunAsync(_requestBody, _requestBody.Framing == BodyFraming.Chunked, KeepExcess);
+        if (_exchange != exchange)
+        {
+            return;
+        }
+        exchange.BytesIn += relay.PayloadBytes;
+        _requestSent = end == RelayEnd.Done;
+        if (end is RelayEnd.SourceClosed or RelayEnd.SourceTimedOut or RelayEnd.BodyInvalid)
+        {
+            // Cut the request short at the backend too: without its end it is never taken for whole. (A backend that
+            // does not want the rest, TargetClosed, may still have answered: there the response decides.)
+            exchange.Fault = relay.Fault;
+            _uploadFailure = end;
+            backend.Cancel();
+        }
+    }
+
+    /// <summary>Keeps what came behind the request's body, the next request: it moves up to the head, over the part of
+    /// the body that has been sent.</summary>
+    private void KeepExcess(ReadOnlySpan<byte> octets)
+    {
+        int headEnd = _start + _exchange!.Request.Length;
+        if (headEnd + octets.Length > BufferPool.Large)
+        {
+            _keepAlive = false; // more than fits: it is sent again on another connection
+            return;
+        }
+        if (headEnd + octets.Length > _buffer!.Length)
+        {
+            byte[] larger = _loop.Buffers.Rent(headEnd + octets.Length);
+            _buffer.AsSpan(0, headEnd).CopyTo(larger);
+            _loop.Buffers.Return(_buffer);
+            _buffer = larger;
+        }
+        octets.CopyTo(_buffer.AsSpan(headEnd));
+        _bodyTaken = 0;
+        _end = headEnd + octets.Length;
+    }
+
+    private void StopUpload()
+    {
+        if (_upload is { IsCompleted: false })
+        {
+            // The response is complete, the request is not: its octets would be taken for the next request.
+            _keepAlive = false;
+            _lingers = true;
+            _io.InterruptWaits();
+            _backend?.Io.Close();
+        }
+        _upload = null;
+    }
+
+    // ---- failures
+
+    /// <summary>This backend gave no connection: another one, if there is one.</summary>
+    private Step TryAnother(Reason reason)
+    {
+        Exchange exchange = _exchange!;
+        Backend backend = exchange.Backend!;
+        _worker.PoolOf(backend).CountFailure();
+        exchange.Tried.Add(backend);
+        exchange.Retries++;
+        exchange.Reason = reason;
+        ReleaseBackend(reusable: false);
+        return Step.Pick;
+    }
+
+    /// <summary>The connection died before an octet of the response. Sent again only when that cannot do harm: nothing
+    /// went out, or the method is idempotent and its body still here (RFC 9110 §9.2.2).</summary>
+    private Step Lost(bool nothingSent)
+    {
+        bool mayRepeat = nothingSent || (_exchange!.Request.IsIdempotent && _upload is null && _sends < MaxSends);
+        if (!mayRepeat)
+        {
+            return UpstreamFailed(Reason.UpstreamReset, 502);
+        }
+        _staleBackend = _backend!.WasIdle ? _exchange!.Backend : null;
+        return TryAnother(Reason.UpstreamReset);
+    }
+
+    private Step UpstreamFailed(Reason reason, int status)
+    {
+        _backend!.Pool.CountFailure();
+        StopUpload();
+        ReleaseBackend(reusable: false);
+        return Refuse(reason, status);
+    }
+
+    /// <summary>A wait was ended from our side: the client went away, or sent a body that cannot go on.</summary>
+    private Step ClientGone()
+    {
+        ReleaseBackend(reusable: false);
+        switch (_uploadFailure)
+        {
+            case RelayEnd.SourceTimedOut:
+                return Refuse(Reason.ClientTimeout, 408);
+            case RelayEnd.BodyInvalid:
+                return Refuse(Reason.BadRequest, _exchange!.Fault.Status());
+            default:
+                _exchange!.Reason = Reason.ClientAbort;
+                return Step.Close;
+        }
+    }
+
+    /// <summary>Gives the backend connection back, or closes it, and counts the exchange out.</summary>
+    private void ReleaseBackend(bool reusable)
+    {
+        if (_backend is not null)
+        {
+            if (reusable)
+            {
+                _backend.Pool.Return(_backend);
+            }
+            else
+            {
+                _backend.Io.Close();
+            }
+            _backend = null;
+        }
+        if (_entered)
+        {
+            _entered = false;
+            _exchange!.Backend!.Leave();
+        }
+    }
+}

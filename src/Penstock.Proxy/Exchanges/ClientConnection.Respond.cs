@@ -1,0 +1,328 @@
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.EventLoop;
+using Penstock.Proxy.Http1;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>The way back: a backend's response, or an answer of our own.</summary>
+internal sealed partial class ClientConnection
+{
+    /// <summary>How long, and over how many octets, a client may go on sending after an early answer, so that it can
+    /// read the answer before the connection is reset.</summary>
+    private const long LingerMs = 1000;
+    private const int LingerBytes = 1024 * 1024;
+
+    // Octets from the backend: [_responseStart, _responseEnd) of _response.
+    private byte[]? _response;
+    private int _responseStart;
+    private int _responseEnd;
+    private BodyReader _responseBody;
+    private bool _chunkedOut;
+
+    // What a socket did not take at once: [_pendingStart, _pendingEnd) of _pending.
+    private byte[]? _pending;
+    private int _pendingStart;
+    private int _pendingEnd;
+
+    /// <summary>The response was cut off: end the connection by a reset, so that nobody takes it for whole.</summary>
+    private bool _cut;
+    private bool _lingers;
+
+    private Step OnResponseOctets(WaitResult result)
+    {
+        if (result != WaitResult.Ready)
+        {
+            return result == WaitResult.TimedOut ? UpstreamFailed(Reason.UpstreamTimeout, 504) : ClientGone();
+        }
+        if (_response is null)
+        {
+            _response = _loop.Buffers.Rent(BufferPool.Medium);
+            _exchange!.Response.ToHead = _exchange.Request.Method == Method.Head;
+        }
+        else if (_responseEnd == _response.Length)
+        {
+            byte[] larger = _loop.Buffers.Rent(BufferPool.Large);
+            _response.CopyTo(larger, 0);
+            _loop.Buffers.Return(_response);
+            _response = larger;
+        }
+
+        int count = _backend!.Io.TryReceive(_response.AsSpan(_responseEnd));
+        if (count > 0)
+        {
+            _responseEnd += count;
+            return ParseResponse();
+        }
+        return count == Connection.WouldBlock ? Step.AwaitResponse
+            : _responseEnd == 0 ? Lost(nothingSent: false)
+            : UpstreamFailed(Reason.UpstreamReset, 502);
+    }
+
+    private Step ParseResponse()
+    {
+        ResponseHead response = _exchange!.Response;
+        while (true)
+        {
+            switch (response.Parse(_response.AsSpan(_responseStart, _responseEnd - _responseStart)))
+            {
+                case ParseStatus.Incomplete:
+                    return Step.AwaitResponse;
+                case ParseStatus.Complete when !response.IsInterim:
+                    return Respond();
+                case ParseStatus.Complete when response.Status != 101:
+                    Step step = ForwardInterim();
+                    if (step != Step.AwaitResponse)
+                    {
+                        return step;
+                    }
+                    break;
+                default:
+                    // Also 101: we did not ask for an upgrade.
+                    _exchange.Fault = response.Fault == HttpFault.None ? HttpFault.BadStatusLine : response.Fault;
+                    return UpstreamFailed(Reason.UpstreamInvalid, 502);
+            }
+        }
+    }
+
+    /// <summary>Passes a 1xx response on; HTTP/1.0 clients do not know them (RFC 9110 §15.2).</summary>
+    private Step ForwardInterim()
+    {
+        ResponseHead response = _exchange!.Response;
+        int length = 0;
+        int sent = 0;
+        if (_exchange.Request.MinorVersion > 0)
+        {
+            var head = new HeadWriter(_loop.Scratch);
+            ResponseWriter.WriteInterim(ref head, response, _response.AsSpan(_responseStart, response.Length));
+            length = head.Length;
+            sent = _io.TrySend(_loop.Scratch.AsSpan(0, length));
+        }
+        _responseStart += response.Length;
+        response.Reset();
+        _sends = MaxSends; // it has begun to answer: not to be sent again
+        if (sent == Connection.Broken)
+        {
+            return ClientGone();
+        }
+        if (sent < length)
+        {
+            Stash(_loop.Scratch.AsSpan(0, length), Math.Max(0, sent));
+            return Step.FlushInterim;
+        }
+        return Step.AwaitResponse;
+    }
+
+    private async ValueTask<Step> FlushInterimAsync()
+    {
+        _io.SetDeadline(_snapshot.ResponseTimeoutMs);
+        return await FlushAsync(_io) == RelayEnd.Done ? ParseResponse() : ClientGone();
+    }
+
+    private Step Respond()
+    {
+        Exchange exchange = _exchange!;
+        ResponseHead response = exchange.Response;
+        bool toOldClient = exchange.Request.MinorVersion == 0;
+        bool unframed = response.Framing is BodyFraming.Chunked or BodyFraming.UntilClose;
+        _chunkedOut = unframed && !toOldClient;
+        _keepAlive &= !(unframed && toOldClient) && !_worker.Draining;
+
+        ReadOnlySpan<byte> received = _response.AsSpan(_responseStart, _responseEnd - _responseStart);
+        var head = new HeadWriter(_loop.Scratch);
+        ResponseWriter.Write(ref head, exchange, received[..response.Length], _loop.DateField, _keepAlive, _chunkedOut);
+        _responseBody = new BodyReader(response.Framing, response.ContentLength);
+        int length = head.Length + BodyWriter.Append(ref _responseBody, received[response.Length..],
+            _loop.Scratch.AsSpan(head.Length), _chunkedOut, out int consumed, out int payload);
+        if (_responseBody.Fault != HttpFault.None)
+        {
+            exchange.Fault = _responseBody.Fault;
+            return UpstreamFailed(Reason.UpstreamInvalid, 502);
+        }
+
+        exchange.Status = response.Status;
+        exchange.Reason = Reason.Ok;
+        exchange.ResponseNs = _loop.NowNs;
+        exchange.BytesOut = payload;
+        if (_responseBody.Done)
+        {
+            // Octets behind the response belong to nothing that was asked: such a connection is not used again.
+            bool excess = response.Length + consumed < received.Length;
+            ReleaseResponse();
+            StopUpload();
+            ReleaseBackend(reusable: !excess && response.KeepAlive && _requestSent);
+        }
+
+        int sent = _io.TrySend(_loop.Scratch.AsSpan(0, length));
+        if (sent == length && _responseBody.Done)
+        {
+            return Step.Finish;
+        }
+        if (sent == Connection.Broken)
+        {
+            return ClientGone();
+        }
+        Stash(_loop.Scratch.AsSpan(0, length), Math.Max(0, sent));
+        ReleaseResponse();
+        return Step.Relay;
+    }
+
+    /// <summary>The part of a response that did not fit into one buffer or into the client's socket.</summary>
+    private async ValueTask<Step> RelayResponseAsync()
+    {
+        Exchange exchange = _exchange!;
+        _io.SetDeadline(_snapshot.ResponseTimeoutMs);
+        RelayEnd end = await FlushAsync(_io);
+        if (end == RelayEnd.Done && !_responseBody.Done)
+        {
+            bool excess = false;
+            var relay = new BodyRelay(_loop, _backend!.Io, _io, _snapshot.ResponseTimeoutMs);
+            end = await relay.RunAsync(_responseBody, _chunkedOut, _ => excess = true);
+            exchange.BytesOut += relay.PayloadBytes;
+            exchange.Fault = relay.Fault;
+            bool reusable = end == RelayEnd.Done && !excess && exchange.Response.KeepAlive && _requestSent;
+            StopUpload();
+            if (end is RelayEnd.SourceClosed or RelayEnd.SourceTimedOut or RelayEnd.BodyInvalid)
+            {
+                _backend?.Pool.CountFailure();
+            }
+            ReleaseBackend(reusable);
+        }
+        if (end == RelayEnd.Done)
+        {
+            return Step.Finish;
+        }
+        exchange.Reason = end switch
+        {
+            RelayEnd.SourceClosed => Reason.UpstreamReset,
+            RelayEnd.SourceTimedOut => Reason.UpstreamTimeout,
+            RelayEnd.BodyInvalid => Reason.UpstreamInvalid,
+            RelayEnd.TargetTimedOut => Reason.ClientTimeout,
+            _ => Reason.ClientAbort,
+        };
+        _cut = true;
+        return Step.Close;
+    }
+
+    // ---- answers of our own
+
+    /// <summary>Decides to answer ourselves. The connection stays open only when the rest of the request is known and
+    /// here.</summary>
+    private Step Refuse(Reason reason, int status)
+    {
+        Exchange exchange = _exchange!;
+        exchange.Reason = reason;
+        exchange.Status = status;
+        RequestHead request = exchange.Request;
+        bool understood = reason is not (Reason.BadRequest or Reason.ClientTimeout) && request.Length > 0;
+        if (understood && request.Framing == BodyFraming.Length && _upload is null
+            && _end - _start - request.Length >= request.ContentLength)
+        {
+            _bodyTaken = (int)request.ContentLength;
+        }
+        else if (!understood || request.Framing != BodyFraming.None)
+        {
+            _keepAlive = false;
+            _lingers = true;
+        }
+        return Step.Answer;
+    }
+
+    private Step Answer()
+    {
+        Exchange exchange = _exchange!;
+        _keepAlive &= !_worker.Draining;
+        if (exchange.RequestId.IsEmpty)
+        {
+            Span<byte> made = stackalloc byte[16];
+            exchange.RequestId = made[.._worker.NewRequestId(made)];
+        }
+        var head = new HeadWriter(_loop.Scratch);
+        exchange.BytesOut = ResponseWriter.WriteAnswer(ref head, exchange, _loop.DateField, _keepAlive);
+        int sent = _io.TrySend(_loop.Scratch.AsSpan(0, head.Length));
+        if (sent == head.Length)
+        {
+            return Step.Finish;
+        }
+        if (sent == Connection.Broken)
+        {
+            exchange.Reason = Reason.ClientAbort;
+            return Step.Close;
+        }
+        Stash(_loop.Scratch.AsSpan(0, head.Length), Math.Max(0, sent));
+        _responseBody = new BodyReader(BodyFraming.None, 0);
+        return Step.Relay;
+    }
+
+    // ---- what does not fit
+
+    private void Stash(ReadOnlySpan<byte> octets, int sent)
+    {
+        octets = octets[sent..];
+        _pending = octets.Length <= BufferPool.Large
+            ? _loop.Buffers.Rent(octets.Length) : GC.AllocateUninitializedArray<byte>(octets.Length);
+        octets.CopyTo(_pending);
+        _pendingStart = 0;
+        _pendingEnd = octets.Length;
+    }
+
+    /// <summary>Sends what is pending. Set a deadline before.</summary>
+    private async ValueTask<RelayEnd> FlushAsync(Connection to)
+    {
+        while (_pendingStart < _pendingEnd)
+        {
+            int sent = to.TrySend(_pending.AsSpan(_pendingStart, _pendingEnd - _pendingStart));
+            if (sent == Connection.Broken)
+            {
+                return RelayEnd.TargetClosed;
+            }
+            _pendingStart += Math.Max(0, sent);
+            if (_pendingStart < _pendingEnd && await to.WaitForSpaceAsync() is var wait and not WaitResult.Ready)
+            {
+                return wait == WaitResult.TimedOut ? RelayEnd.TargetTimedOut : RelayEnd.Canceled;
+            }
+        }
+        ReleasePending();
+        return RelayEnd.Done;
+    }
+
+    /// <summary>Lets the client read our last words: ends our stream and swallows what still comes.</summary>
+    private async ValueTask LingerAsync()
+    {
+        ReleaseBuffer();
+        _io.ShutdownSend();
+        _io.SetDeadline(LingerMs);
+        int swallowed = 0;
+        while (swallowed < LingerBytes && await _io.WaitForDataAsync() == WaitResult.Ready)
+        {
+            int count = _io.TryReceive(_loop.Scratch);
+            if (count is 0 or Connection.Broken)
+            {
+                break;
+            }
+            swallowed += Math.Max(0, count);
+        }
+    }
+
+    private void ReleaseResponse()
+    {
+        if (_response is not null)
+        {
+            _loop.Buffers.Return(_response);
+            _response = null;
+        }
+        _responseStart = _responseEnd = 0;
+    }
+
+    private void ReleasePending()
+    {
+        if (_pending is not null)
+        {
+            if (_pending.Length <= BufferPool.Large)
+            {
+                _loop.Buffers.Return(_pending);
+            }
+            _pending = null;
+        }
+        _pendingStart = _pendingEnd = 0;
+    }
+}

@@ -1,0 +1,341 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Penstock.Proxy.Clients;
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.EventLoop;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>What <see cref="ClientConnection.ServeAsync"/> does next.</summary>
+internal enum Step : byte
+{
+    /// <summary>Wait for octets of a request head.</summary>
+    AwaitRequest,
+
+    /// <summary>The head is in: who is it, where to, may it?</summary>
+    Decide,
+
+    /// <summary>Choose a backend, the first or another one.</summary>
+    Pick,
+
+    /// <summary>Open a connection to the backend.</summary>
+    Dial,
+
+    /// <summary>Send the request to the backend.</summary>
+    Send,
+
+    /// <summary>The rest of what did not fit into the backend's socket.</summary>
+    FlushRequest,
+
+    /// <summary>Wait for octets of the response head.</summary>
+    AwaitResponse,
+
+    /// <summary>An interim response did not fit into the client's socket.</summary>
+    FlushInterim,
+
+    /// <summary>The response did not fit into one buffer, or not into the client's socket.</summary>
+    Relay,
+
+    /// <summary>Answer ourselves.</summary>
+    Answer,
+
+    /// <summary>The exchange is over; the connection goes on if it may.</summary>
+    Finish,
+
+    /// <summary>Nothing more can be said to this client.</summary>
+    Close,
+}
+
+/// <summary>The HTTP/1 server side: one client connection from accept to close. <see cref="ServeAsync"/> is the life of
+/// a request; the parts of this class are its phases. All of it runs on one loop; not thread-safe.</summary>
+internal sealed partial class ClientConnection : IConnectionOwner
+{
+    private readonly Worker _worker;
+    private readonly Loop _loop;
+    private readonly Snapshot _snapshot;
+    private readonly Connection _io;
+    private readonly ClientAddress _peer;
+    private readonly bool _peerTrusted;
+
+    // Octets from the client that are not used up: [_start, _end) of _buffer. While an exchange is under way its head
+    // stays at _start; _bodyTaken octets behind it belong to its body and are used.
+    private byte[]? _buffer;
+    private int _start;
+    private int _end;
+    private int _bodyTaken;
+
+    private Exchange? _exchange;
+    private BackendConnection? _backend;
+    private bool _keepAlive = true;
+
+    public ClientConnection(Worker worker, Socket socket)
+    {
+        _worker = worker;
+        _loop = worker.Loop;
+        _snapshot = worker.Snapshot;
+        _peer = new ClientAddress(socket.RemoteEndPoint, _snapshot.Identifier.Ipv6Prefix);
+        _peerTrusted = _snapshot.Identifier.IsTrusted(_peer.Ip);
+        _io = new Connection(_loop, socket, this);
+    }
+
+    /// <summary>The life of a connection and of each request on it. The only async frame on the usual path: between two
+    /// awaits everything is synchronous and says by a <see cref="Step"/> what comes next.</summary>
+    public async Task ServeAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                Step step = StartReading();
+                while (step == Step.AwaitRequest)
+                {
+                    step = OnRequestOctets(await _io.WaitForDataAsync());
+                }
+                if (step == Step.Decide)
+                {
+                    step = Decide();
+                }
+                while (step == Step.Pick)
+                {
+                    step = Pick();
+                    if (step == Step.Dial)
+                    {
+                        step = await DialAsync();
+                    }
+                    if (step == Step.Send)
+                    {
+                        step = SendRequest();
+                    }
+                    if (step == Step.FlushRequest)
+                    {
+                        step = await FlushRequestAsync();
+                    }
+                    while (step is Step.AwaitResponse or Step.FlushInterim)
+                    {
+                        step = step == Step.AwaitResponse
+                            ? OnResponseOctets(await _backend!.Io.WaitForDataAsync())
+                            : await FlushInterimAsync();
+                    }
+                }
+                if (step == Step.Answer)
+                {
+                    step = Answer();
+                }
+                if (step == Step.Relay)
+                {
+                    step = await RelayResponseAsync();
+                }
+                if (step == Step.Finish)
+                {
+                    step = Finish();
+                }
+                if (step == Step.Close)
+                {
+                    break;
+                }
+            }
+            if (_lingers)
+            {
+                await LingerAsync();
+            }
+        }
+        catch (Exception bug)
+        {
+            _worker.Logger.LogError(bug, "a connection was closed by an error of our own");
+        }
+        finally
+        {
+            Close();
+        }
+    }
+
+    /// <summary>Ends the connection after the exchange under way, or now if there is none.</summary>
+    public void Drain()
+    {
+        _keepAlive = false;
+        if (_exchange is null)
+        {
+            _io.Cancel();
+        }
+    }
+
+    /// <summary>Ends the connection now.</summary>
+    public void Abort()
+    {
+        _backend?.Io.Cancel();
+        _io.Cancel();
+    }
+
+    public void OnUnattended(Unattended what)
+    {
+        // The client reset the connection while its request was under way: nobody waits for the response any more.
+        if (what == Unattended.HangUp && _exchange is not null)
+        {
+            _backend?.Io.Cancel();
+        }
+    }
+
+    // ---- reading a request head
+
+    private Step StartReading()
+    {
+        if (_start < _end)
+        {
+            _io.SetDeadline(_snapshot.HeadTimeoutMs);
+            return ParseRequest(); // pipelined
+        }
+        if (!_keepAlive || _worker.Draining)
+        {
+            return Step.Close;
+        }
+        ReleaseBuffer();
+        _io.SetDeadline(_snapshot.IdleTimeoutMs);
+        return Step.AwaitRequest;
+    }
+
+    private Step OnRequestOctets(WaitResult result)
+    {
+        if (result != WaitResult.Ready)
+        {
+            return result == WaitResult.TimedOut && _exchange is not null
+                ? Refuse(Reason.ClientTimeout, 408) : Abandon(result);
+        }
+
+        bool first = _end == 0;
+        EnsureRoom();
+        int count = _io.TryReceive(_buffer.AsSpan(_end));
+        if (count > 0)
+        {
+            _end += count;
+            Step step = ParseRequest();
+            if (first && step == Step.AwaitRequest)
+            {
+                _io.SetDeadline(_snapshot.HeadTimeoutMs); // for the whole head, however slowly it drips
+            }
+            return step;
+        }
+        if (count == Connection.WouldBlock)
+        {
+            return Step.AwaitRequest;
+        }
+        if (count == 0 && _exchange is not null)
+        {
+            _exchange.Fault = HttpFault.Truncated;
+            return Refuse(Reason.BadRequest, 400);
+        }
+        return Abandon(result);
+    }
+
+    private Step ParseRequest()
+    {
+        if (_exchange is null)
+        {
+            _exchange = _worker.RentExchange();
+            _exchange.StartNs = _loop.NowNs;
+        }
+        switch (_exchange.Request.Parse(_buffer.AsSpan(_start, _end - _start)))
+        {
+            case ParseStatus.Complete:
+                return Step.Decide;
+            case ParseStatus.Incomplete:
+                return Step.AwaitRequest;
+            default:
+                _exchange.Fault = _exchange.Request.Fault;
+                return Refuse(Reason.BadRequest, _exchange.Fault.Status());
+        }
+    }
+
+    private void EnsureRoom()
+    {
+        _buffer ??= _loop.Buffers.Rent(BufferPool.Small);
+        if (_end < _buffer.Length)
+        {
+            return;
+        }
+        int length = _end - _start;
+        byte[] larger = length < _buffer.Length / 2 ? _buffer : _loop.Buffers.Rent(_buffer.Length + 1);
+        _buffer.AsSpan(_start, length).CopyTo(larger);
+        if (larger != _buffer)
+        {
+            _loop.Buffers.Return(_buffer);
+        }
+        _buffer = larger;
+        _start = 0;
+        _end = length;
+    }
+
+    /// <summary>The connection ends without an answer.</summary>
+    private Step Abandon(WaitResult result)
+    {
+        if (_exchange is not null && result != WaitResult.Canceled)
+        {
+            _exchange.Reason = Reason.ClientAbort;
+        }
+        return Step.Close;
+    }
+
+    // ---- the end of an exchange
+
+    /// <summary>Counts and logs the exchange, frees what it held, and makes ready for the next one.</summary>
+    private Step Finish()
+    {
+        Record();
+        EndExchange();
+        _start += _exchange!.Request.Length + _bodyTaken;
+        if (_start >= _end)
+        {
+            _start = _end = 0;
+        }
+        _worker.ReturnExchange(_exchange);
+        _exchange = null;
+        _bodyTaken = _sends = 0;
+        _freshOnly = _requestSent = false;
+        _staleBackend = null;
+        _uploadFailure = RelayEnd.Done;
+        return _keepAlive ? Step.AwaitRequest : Step.Close;
+    }
+
+    /// <summary>Frees what the exchange still holds; what could be used again has been given back before.</summary>
+    private void EndExchange()
+    {
+        StopUpload();
+        ReleaseBackend(reusable: false);
+        ReleaseResponse();
+        ReleasePending();
+    }
+
+    private void Record()
+    {
+        Exchange exchange = _exchange!;
+        _worker.Counters.Count(exchange.Reason == Reason.RateLimited, exchange.Reason is not Reason.Ok
+            && exchange.Status >= 500);
+        exchange.Caller ??= _peer;
+        _worker.LogAccess(exchange, _buffer is null ? default : _buffer.AsSpan(_start, _end - _start));
+    }
+
+    private void ReleaseBuffer()
+    {
+        if (_buffer is not null)
+        {
+            _loop.Buffers.Return(_buffer);
+            _buffer = null;
+            _start = _end = 0;
+        }
+    }
+
+    private void Close()
+    {
+        if (_exchange is not null)
+        {
+            Record();
+            EndExchange();
+            _worker.ReturnExchange(_exchange);
+            _exchange = null;
+        }
+        _io.Close(reset: _cut);
+        ReleaseBuffer();
+        _worker.Remove(this);
+    }
+}

@@ -1,0 +1,92 @@
+using Penstock.Proxy.Clients;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Routing;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>What one request and its response carry through the phases. Reused by its loop; a connection holds one only
+/// from a request's first octet to its response's last. Not thread-safe.</summary>
+internal sealed class Exchange
+{
+    public RequestHead Request { get; } = new();
+    public ResponseHead Response { get; } = new();
+
+    /// <summary>Backends that this request was tried on in vain.</summary>
+    public List<Backend> Tried { get; } = [];
+
+    /// <summary>Room for an identifier that came percent-encoded.</summary>
+    public byte[] DecodedId { get; } = new byte[ClientIdentifier.MaxIdBytes];
+
+    public const int MaxRequestIdBytes = 64;
+    private readonly byte[] _clientName = new byte[ClientIdentifier.MaxIdBytes];
+    private readonly byte[] _requestId = new byte[MaxRequestIdBytes];
+    private int _clientNameLength;
+    private int _requestIdLength;
+
+    public ClientAddress? Caller;
+    public Route? Route;
+    public Backend? Backend;
+
+    /// <summary>The limit that the request was counted under; null when none applied.</summary>
+    public Limit? Limit;
+    public long BucketWord;
+    public long LimitClock;
+
+    public Reason Reason;
+    public HttpFault Fault;
+    public int Status;
+
+    /// <summary>Requests sent to a backend and not answered before the one that was.</summary>
+    public int Retries;
+    public bool PeerTrusted;
+
+    public long StartNs;
+    public long SentNs;
+    public long ResponseNs;
+
+    /// <summary>Octets of body.</summary>
+    public long BytesIn;
+    public long BytesOut;
+
+    public void Reset()
+    {
+        Request.Reset();
+        Response.Reset();
+        Tried.Clear();
+        Caller = null;
+        Route = null;
+        Backend = null;
+        Limit = null;
+        _clientNameLength = _requestIdLength = Retries = Status = 0;
+        Reason = Reason.Ok;
+        Fault = HttpFault.None;
+        StartNs = SentNs = ResponseNs = BytesIn = BytesOut = 0;
+        PeerTrusted = false;
+    }
+
+    /// <summary>The identifier that the request was counted under; a copy, because the octets it came in may be
+    /// overwritten before the log is written.</summary>
+    public ReadOnlySpan<byte> ClientName
+    {
+        get => _clientName.AsSpan(0, _clientNameLength);
+        set
+        {
+            _clientNameLength = Math.Min(value.Length, _clientName.Length);
+            value[.._clientNameLength].CopyTo(_clientName);
+        }
+    }
+
+    /// <summary>The X-Request-Id that both sides and the log are told, at most
+    /// <see cref="MaxRequestIdBytes"/>.</summary>
+    public ReadOnlySpan<byte> RequestId
+    {
+        get => _requestId.AsSpan(0, _requestIdLength);
+        set
+        {
+            _requestIdLength = value.Length;
+            value.CopyTo(_requestId);
+        }
+    }
+}

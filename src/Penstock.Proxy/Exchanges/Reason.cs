@@ -1,0 +1,35 @@
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>How an exchange ended: one word, the same in the access log and in metrics.</summary>
+internal enum Reason : byte
+{
+    Ok,
+    RateLimited,
+    NoRoute,
+    NoBackend,
+    ConnectFailed,
+    UpstreamTimeout,
+    UpstreamReset,
+    UpstreamInvalid,
+    ClientAbort,
+    ClientTimeout,
+    BadRequest,
+}
+
+internal static class Reasons
+{
+    public static ReadOnlySpan<byte> Word(this Reason reason) => reason switch
+    {
+        Reason.Ok => "ok"u8,
+        Reason.RateLimited => "rate_limited"u8,
+        Reason.NoRoute => "no_route"u8,
+        Reason.NoBackend => "no_backend"u8,
+        Reason.ConnectFailed => "connect_failed"u8,
+        Reason.UpstreamTimeout => "upstream_timeout"u8,
+        Reason.UpstreamReset => "upstream_reset"u8,
+        Reason.UpstreamInvalid => "upstream_invalid"u8,
+        Reason.ClientAbort => "client_abort"u8,
+        Reason.ClientTimeout => "client_timeout"u8,
+        _ => "bad_request"u8,
+    };
+}

@@ -1,0 +1,89 @@
+using Penstock.Proxy.Clients;
+using Penstock.Proxy.Http1;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>The request head that a backend sees, written anew from the parsed form.</summary>
+internal static class RequestWriter
+{
+    /// <param name="peer">Who is at the other end of the client connection.</param>
+    public static void Write(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head, ClientAddress peer)
+    {
+        RequestHead request = exchange.Request;
+        to.Add(request.MethodName.Of(head));
+        to.Add(request.NeedsSlash && !request.IsAsterisk ? " /"u8 : " "u8);
+        to.Add(request.IsAsterisk ? "*"u8 : request.Target.Of(head));
+        to.Add(" HTTP/1.1\r\n"u8);
+        to.AddField("Host"u8, request.Authority.Of(head));
+        foreach (ref readonly Field field in request.Fields)
+        {
+            if (IsForwarded(field, exchange) && !request.IsNominated(head, field))
+            {
+                to.AddField(field.Name.Of(head), field.Value.Of(head));
+            }
+        }
+        WriteFraming(ref to, request);
+        WriteForwarded(ref to, exchange, head, peer);
+        to.AddField("X-Request-Id"u8, exchange.RequestId);
+        to.AddField("Via"u8, request.MinorVersion == 0 ? "1.0 penstock"u8 : "1.1 penstock"u8);
+        to.Add("\r\n"u8);
+    }
+
+    private static bool IsForwarded(in Field field, Exchange exchange) => field.Known switch
+    {
+        FieldName.Other => true,
+        FieldName.Expect => exchange.Request.ExpectsContinue,
+        FieldName.XRequestId or FieldName.XForwardedFor => false,
+
+        // Told by a stranger these are lies until proven otherwise.
+        FieldName.XForwardedProto or FieldName.XForwardedHost or FieldName.Forwarded => exchange.PeerTrusted,
+        _ => !FieldNames.IsRewritten(field.Known),
+    };
+
+    private static void WriteFraming(ref HeadWriter to, RequestHead request)
+    {
+        if (request.Framing == BodyFraming.Chunked)
+        {
+            to.Add("Transfer-Encoding: chunked\r\n"u8);
+        }
+        else if (request.ContentLength >= 0)
+        {
+            to.Add("Content-Length: "u8);
+            to.Add(request.ContentLength);
+            to.Add("\r\n"u8);
+        }
+    }
+
+    /// <summary>X-Forwarded-For: what trusted hops wrote, then our peer; -Proto and -Host as the first trusted hop saw
+    /// them.</summary>
+    private static void WriteForwarded(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head,
+        ClientAddress peer)
+    {
+        bool sawProto = false;
+        bool sawHost = false;
+        to.Add("X-Forwarded-For: "u8);
+        if (exchange.PeerTrusted)
+        {
+            foreach (ref readonly Field field in exchange.Request.Fields)
+            {
+                sawProto |= field.Known == FieldName.XForwardedProto;
+                sawHost |= field.Known == FieldName.XForwardedHost;
+                if (field.Known == FieldName.XForwardedFor && field.Value.Length > 0)
+                {
+                    to.Add(field.Value.Of(head));
+                    to.Add(", "u8);
+                }
+            }
+        }
+        to.Add(peer.Text);
+        to.Add("\r\n"u8);
+        if (!sawProto)
+        {
+            to.Add("X-Forwarded-Proto: http\r\n"u8);
+        }
+        if (!sawHost)
+        {
+            to.AddField("X-Forwarded-Host"u8, exchange.Request.Authority.Of(head));
+        }
+    }
+}

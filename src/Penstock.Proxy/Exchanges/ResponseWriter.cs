@@ -1,0 +1,200 @@
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.Observability;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>The response head that a client sees: a backend's, written anew, or our own answer.</summary>
+internal static class ResponseWriter
+{
+    public static void Write(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head, ReadOnlySpan<byte> date,
+        bool keepAlive, bool chunked)
+    {
+        ResponseHead response = exchange.Response;
+        bool sawDate = false;
+        bool sawRequestId = false;
+        WriteStart(ref to, response, head);
+        foreach (ref readonly Field field in response.Fields)
+        {
+            sawDate |= field.Known == FieldName.Date;
+            sawRequestId |= field.Known == FieldName.XRequestId;
+            if (!FieldNames.IsRewritten(field.Known) && !response.IsNominated(head, field))
+            {
+                to.AddField(field.Name.Of(head), field.Value.Of(head));
+            }
+        }
+        if (chunked)
+        {
+            to.Add("Transfer-Encoding: chunked\r\n"u8);
+        }
+        else if (response.ContentLength >= 0 && response.Status != 204)
+        {
+            to.Add("Content-Length: "u8);
+            to.Add(response.ContentLength);
+            to.Add("\r\n"u8);
+        }
+        if (!sawDate)
+        {
+            to.AddField("Date"u8, date);
+        }
+        if (!sawRequestId)
+        {
+            to.AddField("X-Request-Id"u8, exchange.RequestId);
+        }
+        WriteLimit(ref to, exchange);
+        WriteConnection(ref to, exchange, keepAlive);
+    }
+
+    /// <summary>A 1xx response: no framing, no fields of ours (RFC 9110 §15.2).</summary>
+    public static void WriteInterim(ref HeadWriter to, ResponseHead response, ReadOnlySpan<byte> head)
+    {
+        WriteStart(ref to, response, head);
+        foreach (ref readonly Field field in response.Fields)
+        {
+            if (!FieldNames.IsRewritten(field.Known) && !response.IsNominated(head, field))
+            {
+                to.AddField(field.Name.Of(head), field.Value.Of(head));
+            }
+        }
+        to.Add("\r\n"u8);
+    }
+
+    /// <summary>An error that Penstock itself tells, with its JSON body.</summary>
+    /// <returns>Octets of body, 0 for HEAD.</returns>
+    public static int WriteAnswer(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> date, bool keepAlive)
+    {
+        (ReadOnlySpan<byte> phrase, ReadOnlySpan<byte> message) = Words(exchange.Status);
+        long retryAfter = exchange.Status switch
+        {
+            429 => exchange.Limit!.SecondsToNextToken(exchange.BucketWord, exchange.LimitClock),
+            503 => 1,
+            _ => 0,
+        };
+
+        Span<byte> body = stackalloc byte[4096];
+        var json = new HeadWriter(body);
+        WriteJson(ref json, exchange, message, retryAfter);
+
+        to.Add("HTTP/1.1 "u8);
+        to.Add(exchange.Status);
+        to.Add(" "u8);
+        to.Add(phrase);
+        to.Add("\r\nContent-Type: application/json\r\nContent-Length: "u8);
+        to.Add(json.Length);
+        to.Add("\r\n"u8);
+        to.AddField("Date"u8, date);
+        if (!exchange.RequestId.IsEmpty)
+        {
+            to.AddField("X-Request-Id"u8, exchange.RequestId);
+        }
+        if (retryAfter > 0)
+        {
+            to.Add("Retry-After: "u8);
+            to.Add(retryAfter);
+            to.Add("\r\n"u8);
+        }
+        WriteLimit(ref to, exchange);
+        WriteConnection(ref to, exchange, keepAlive);
+        if (exchange.Request.Method == Method.Head)
+        {
+            return 0;
+        }
+        to.Add(body[..json.Length]);
+        return json.Length;
+    }
+
+    private static void WriteJson(ref HeadWriter json, Exchange exchange, ReadOnlySpan<byte> message, long retryAfter)
+    {
+        json.Add("{\"code\":"u8);
+        json.Add(exchange.Status);
+        json.Add(",\"message\":\""u8);
+        json.Add(message);
+        json.Add("\""u8);
+        if (exchange.Status == 429)
+        {
+            json.Add(",\"client\":"u8);
+            JsonText.AddString(ref json, exchange.ClientName);
+            json.Add(",\"limit\":"u8);
+            JsonText.AddString(ref json, exchange.Limit!.NameOctets);
+        }
+        if (retryAfter > 0)
+        {
+            json.Add(",\"retry_after\":"u8);
+            json.Add(retryAfter);
+        }
+        if (exchange.Fault != HttpFault.None)
+        {
+            json.Add(",\"fault\":\""u8);
+            json.Add(exchange.Fault.Octets());
+            json.Add("\",\"detail\":\""u8);
+            json.Add(exchange.Fault.Sentence());
+            json.Add("\""u8);
+        }
+        if (!exchange.RequestId.IsEmpty)
+        {
+            json.Add(",\"request_id\":"u8);
+            JsonText.AddString(ref json, exchange.RequestId);
+        }
+        json.Add("}"u8);
+    }
+
+    private static void WriteStart(ref HeadWriter to, ResponseHead response, ReadOnlySpan<byte> head)
+    {
+        to.Add("HTTP/1.1 "u8);
+        to.Add(response.Status);
+        to.Add(" "u8);
+        to.Add(response.Reason.Of(head));
+        to.Add("\r\n"u8);
+    }
+
+    /// <summary>RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11).</summary>
+    private static void WriteLimit(ref HeadWriter to, Exchange exchange)
+    {
+        if (exchange.Limit is not { } limit)
+        {
+            return;
+        }
+        to.AddField("RateLimit-Policy"u8, limit.PolicyField);
+        to.Add("RateLimit: "u8);
+        to.Add(limit.StateField);
+        to.Add(limit.WholeTokens(exchange.BucketWord, exchange.LimitClock));
+        to.Add(";t="u8);
+        to.Add(limit.SecondsToNextToken(exchange.BucketWord, exchange.LimitClock));
+        to.Add("\r\n"u8);
+    }
+
+    private static void WriteConnection(ref HeadWriter to, Exchange exchange, bool keepAlive)
+    {
+        to.Add(!keepAlive ? "Connection: close\r\n\r\n"u8
+            : exchange.Request.MinorVersion == 0 ? "Connection: keep-alive\r\n\r\n"u8 : "\r\n"u8);
+    }
+
+    private static Phrases Words(int status) => status switch
+    {
+        404 => new("Not Found"u8, "No route for this request"u8),
+        408 => new("Request Timeout"u8, "Request timeout"u8),
+        413 => new("Content Too Large"u8, "Request body too large"u8),
+        414 => new("URI Too Long"u8, "Request line too long"u8),
+        417 => new("Expectation Failed"u8, "Expectation failed"u8),
+        429 => new("Too Many Requests"u8, "Rate limit exceeded"u8),
+        431 => new("Request Header Fields Too Large"u8, "Request header too large"u8),
+        501 => new("Not Implemented"u8, "Not implemented"u8),
+        502 => new("Bad Gateway"u8, "Bad gateway"u8),
+        503 => new("Service Unavailable"u8, "Service not available"u8),
+        504 => new("Gateway Timeout"u8, "Gateway timeout"u8),
+        505 => new("HTTP Version Not Supported"u8, "HTTP version not supported"u8),
+        _ => new("Bad Request"u8, "Bad request"u8),
+    };
+
+    private readonly ref struct Phrases(ReadOnlySpan<byte> phrase, ReadOnlySpan<byte> message)
+    {
+        private readonly ReadOnlySpan<byte> _phrase = phrase;
+        private readonly ReadOnlySpan<byte> _message = message;
+
+        public void Deconstruct(out ReadOnlySpan<byte> phrase, out ReadOnlySpan<byte> message)
+        {
+            phrase = _phrase;
+            message = _message;
+        }
+    }
+}

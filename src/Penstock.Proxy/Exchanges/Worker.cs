@@ -1,0 +1,164 @@
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Buffers.Binary;
+using System.Buffers.Text;
+using Microsoft.Extensions.Logging;
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.EventLoop;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.Observability;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>Everything one event loop uses to serve requests; nothing of it is shared with another loop. What the
+/// control plane reads is written by the loop only.</summary>
+internal sealed class Worker
+{
+    private const int MaxSpareExchanges = 1024;
+
+    /// <summary>Access lines wait so long for others before they are written together.</summary>
+    private const long LogDelayMs = 50;
+
+    private readonly ConnectionPool[] _pools;
+    private readonly Stack<Exchange> _spareExchanges = new();
+    private readonly HashSet<ClientConnection> _clients = [];
+    private readonly List<Listener> _listeners = [];
+    private readonly MonotonicClock _clock;
+    private readonly AccessLogWriter? _log;
+    private readonly LogFlush _logFlush;
+    private readonly ulong _requestIdSeed;
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private ulong _requestCount;
+
+    public Worker(Loop loop, Snapshot snapshot, MonotonicClock clock, AccessLog? accessLog, ILogger logger)
+    {
+        Loop = loop;
+        Snapshot = snapshot;
+        _log = accessLog is null ? null : new AccessLogWriter(accessLog);
+        _logFlush = new LogFlush(_log);
+        _clock = clock;
+        Logger = logger;
+        _pools = [.. snapshot.Upstreams.SelectMany(static u => u.Backends)
+            .Select(b => new ConnectionPool(loop, b, snapshot.IdleTimeoutMs))];
+        Span<byte> seed = stackalloc byte[8];
+        RandomNumberGenerator.Fill(seed);
+        _requestIdSeed = BinaryPrimitives.ReadUInt64LittleEndian(seed);
+    }
+
+    public Loop Loop { get; }
+    public Snapshot Snapshot { get; }
+    public ILogger Logger { get; }
+    public LoopCounters Counters { get; } = new();
+
+    /// <summary>No further request is taken from any connection.</summary>
+    public bool Draining { get; private set; }
+
+    public ConnectionPool PoolOf(Backend backend) => _pools[backend.Index];
+
+    public void Listen(Socket socket) => _listeners.Add(new Listener(Loop, socket, Accept, error =>
+        Logger.LogWarning("accepting pauses: {Cause}; raise LimitNOFILE or lower the load", error)));
+
+    public void Remove(ClientConnection client)
+    {
+        _clients.Remove(client);
+        Counters.OpenConnections = _clients.Count;
+        if (Draining && _clients.Count == 0)
+        {
+            _drained.TrySetResult();
+        }
+    }
+
+    /// <param name="head">The buffer that starts with the request's head.</param>
+    public void LogAccess(Exchange exchange, ReadOnlySpan<byte> head)
+    {
+        if (_log is null)
+        {
+            return;
+        }
+        var line = new HeadWriter(_log.Room(AccessLine.MaxBytes));
+        AccessLine.Write(ref line, exchange, head, _clock.Time.GetUtcNow(), Loop.NowNs);
+        _log.Commit(line.Length);
+        if (_logFlush.DueMs == long.MaxValue)
+        {
+            Loop.Deadlines.Set(_logFlush, Loop.NowMs + LogDelayMs);
+        }
+    }
+
+    public Exchange RentExchange() => _spareExchanges.TryPop(out Exchange? exchange) ? exchange : new Exchange();
+
+    public void ReturnExchange(Exchange exchange)
+    {
+        exchange.Reset();
+        if (_spareExchanges.Count < MaxSpareExchanges)
+        {
+            _spareExchanges.Push(exchange);
+        }
+    }
+
+    /// <summary>A new X-Request-Id: 16 hex digits, unique in this process and unlikely to repeat elsewhere.</summary>
+    public int NewRequestId(Span<byte> target)
+    {
+        ulong id = (_requestIdSeed ^ (++_requestCount * 0x9E3779B97F4A7C15)) + (ulong)Loop.Index;
+        Utf8Formatter.TryFormat(id, target, out int written, new System.Buffers.StandardFormat('x', 16));
+        return written;
+    }
+
+    /// <summary>Stops listening, closes what is idle, and lets each other connection end with its exchange.</summary>
+    public void Drain()
+    {
+        Draining = true;
+        _listeners.ForEach(static l => l.Close());
+        foreach (ClientConnection client in _clients.ToArray())
+        {
+            client.Drain();
+        }
+        if (_clients.Count == 0)
+        {
+            _drained.TrySetResult();
+        }
+    }
+
+    /// <summary>Completes when draining has ended the last connection.</summary>
+    public Task Drained => _drained.Task;
+
+    /// <summary>Closes everything at once.</summary>
+    public void Abort()
+    {
+        foreach (ClientConnection client in _clients.ToArray())
+        {
+            client.Abort();
+        }
+        foreach (ConnectionPool pool in _pools)
+        {
+            pool.CloseIdle();
+        }
+        _log?.Flush();
+    }
+
+    private void Accept(Socket socket)
+    {
+        ClientConnection client;
+        try
+        {
+            if (socket.AddressFamily != AddressFamily.Unix)
+            {
+                socket.NoDelay = true;
+            }
+            client = new ClientConnection(this, socket);
+        }
+        catch (SocketException)
+        {
+            socket.Dispose(); // it went away already
+            return;
+        }
+        _clients.Add(client);
+        Counters.OpenConnections = _clients.Count;
+        _ = client.ServeAsync();
+    }
+
+    private sealed class LogFlush(AccessLogWriter? log) : Deadline
+    {
+        public override void OnDue() => log?.Flush();
+    }
+}

@@ -1,0 +1,227 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Penstock.Proxy.Http1;
+
+/// <summary>Takes one body out of a stream of octets, by whichever framing it has, and tells where it ends. Pure and
+/// incremental: feed it what has come, it says how much it consumed and how much of that was payload. Chunk
+/// extensions and trailer fields are checked, bounded and dropped (RFC 9112 §7.1.1, §7.1.2). A mutable struct: keep
+/// it in one place.</summary>
+[SuppressMessage("Performance", "CA1815", Justification = "Never compared.")]
+internal struct BodyReader
+{
+    /// <summary>Octets of chunk extensions in one body.</summary>
+    private const int MaxExtensionBytes = 4 * 1024;
+    private const int MaxTrailerBytes = 8 * 1024;
+    private const int MaxSizeDigits = 15;
+
+    private enum State : byte
+    {
+        Size,
+        Extension,
+        QuotedExtension,
+        QuotedPair,
+        SizeFeed,
+        Data,
+        DataReturn,
+        DataFeed,
+        TrailerStart,
+        TrailerName,
+        TrailerValue,
+        TrailerFeed,
+        LastFeed,
+    }
+
+    private readonly BodyFraming _framing;
+    private State _state;
+    private long _remaining;
+    private int _digits;
+    private int _extensionBytes;
+    private int _trailerBytes;
+
+    public bool Done { readonly get; private set; }
+    public HttpFault Fault { readonly get; private set; }
+    public readonly BodyFraming Framing => _framing;
+
+    public BodyReader(BodyFraming framing, long length)
+    {
+        _framing = framing;
+        _remaining = framing == BodyFraming.Length ? length : 0;
+        Done = framing == BodyFraming.None;
+    }
+
+    /// <summary>Moves payload from <paramref name="source"/> to <paramref name="target"/>, which must have room for
+    /// it all and may be the same memory (payload never moves towards the end). Stops at the end of the body, at a
+    /// fault, or when the source is used up.</summary>
+    /// <returns>Octets of payload written.</returns>
+    public int Read(ReadOnlySpan<byte> source, Span<byte> target, out int consumed)
+    {
+        switch (_framing)
+        {
+            case BodyFraming.Chunked:
+                return ReadChunked(source, target, out consumed);
+            case BodyFraming.None:
+                consumed = 0;
+                return 0;
+            case BodyFraming.Length:
+                consumed = (int)Math.Min(source.Length, _remaining);
+                _remaining -= consumed;
+                Done = _remaining == 0;
+                break;
+            default:
+                consumed = source.Length;
+                break;
+        }
+        source[..consumed].CopyTo(target);
+        return consumed;
+    }
+
+    /// <summary>The stream ended.</summary>
+    /// <returns>Is that the end of this body, too?</returns>
+    public bool End() => Done |= _framing == BodyFraming.UntilClose;
+
+    private int ReadChunked(ReadOnlySpan<byte> source, Span<byte> target, out int consumed)
+    {
+        int at = 0;
+        int written = 0;
+        while (at < source.Length && !Done && Fault == HttpFault.None)
+        {
+            if (_state == State.Data)
+            {
+                int part = (int)Math.Min(_remaining, source.Length - at);
+                source.Slice(at, part).CopyTo(target[written..]);
+                written += part;
+                at += part;
+                _remaining -= part;
+                if (_remaining == 0)
+                {
+                    _state = State.DataReturn;
+                }
+                continue;
+            }
+            Step(source[at++]);
+        }
+        consumed = at;
+        return written;
+    }
+
+    private void Step(byte octet)
+    {
+        switch (_state)
+        {
+            case State.Size:
+                OnSize(octet);
+                break;
+            case State.Extension or State.QuotedExtension or State.QuotedPair:
+                OnExtension(octet);
+                break;
+            case State.SizeFeed:
+                Expect(octet, '\n', _remaining == 0 ? State.TrailerStart : State.Data, HttpFault.ChunkLineInvalid);
+                _digits = 0;
+                break;
+            case State.DataReturn:
+                Expect(octet, '\r', State.DataFeed, HttpFault.ChunkDataUnterminated);
+                break;
+            case State.DataFeed:
+                Expect(octet, '\n', State.Size, HttpFault.ChunkDataUnterminated);
+                break;
+            case State.LastFeed:
+                Expect(octet, '\n', State.Size, HttpFault.TrailerInvalid);
+                Done = Fault == HttpFault.None;
+                break;
+            default:
+                OnTrailer(octet);
+                break;
+        }
+    }
+
+    private void OnSize(byte octet)
+    {
+        if (Grammar.IsHex(octet, out int digit))
+        {
+            _remaining = (_remaining << 4) | (uint)digit;
+            Fault = ++_digits > MaxSizeDigits ? HttpFault.ChunkSizeInvalid : HttpFault.None;
+        }
+        else if (_digits > 0 && octet is (byte)'\r' or (byte)';')
+        {
+            _state = octet == '\r' ? State.SizeFeed : State.Extension;
+        }
+        else
+        {
+            Fault = HttpFault.ChunkSizeInvalid;
+        }
+    }
+
+    private void OnExtension(byte octet)
+    {
+        if (++_extensionBytes > MaxExtensionBytes)
+        {
+            Fault = HttpFault.ChunkExtensionTooLong;
+        }
+        else if (_state == State.QuotedPair)
+        {
+            Fault = Grammar.FieldValue.Contains(octet) ? HttpFault.None : HttpFault.ChunkLineInvalid;
+            _state = State.QuotedExtension;
+        }
+        else if (_state == State.QuotedExtension)
+        {
+            _state = octet switch { (byte)'"' => State.Extension, (byte)'\\' => State.QuotedPair, _ => _state };
+            Fault = Grammar.FieldValue.Contains(octet) ? HttpFault.None : HttpFault.ChunkLineInvalid;
+        }
+        else if (octet == '\r')
+        {
+            _state = State.SizeFeed;
+        }
+        else if (octet == '"')
+        {
+            _state = State.QuotedExtension;
+        }
+        else if (octet is not ((byte)';' or (byte)'=' or (byte)' ' or (byte)'\t') && !Grammar.Token.Contains(octet))
+        {
+            Fault = HttpFault.ChunkLineInvalid;
+        }
+    }
+
+    private void OnTrailer(byte octet)
+    {
+        if (++_trailerBytes > MaxTrailerBytes)
+        {
+            Fault = HttpFault.TrailerTooLarge;
+            return;
+        }
+        switch (_state)
+        {
+            case State.TrailerStart when octet == '\r':
+                _state = State.LastFeed;
+                break;
+            case State.TrailerStart or State.TrailerName when Grammar.Token.Contains(octet):
+                _state = State.TrailerName;
+                break;
+            case State.TrailerName when octet == ':':
+                _state = State.TrailerValue;
+                break;
+            case State.TrailerValue when octet == '\r':
+                _state = State.TrailerFeed;
+                break;
+            case State.TrailerValue when Grammar.FieldValue.Contains(octet):
+                break;
+            case State.TrailerFeed when octet == '\n':
+                _state = State.TrailerStart;
+                break;
+            default:
+                Fault = HttpFault.TrailerInvalid;
+                break;
+        }
+    }
+
+    private void Expect(byte octet, char wanted, State next, HttpFault otherwise)
+    {
+        if (octet == wanted)
+        {
+            _state = next;
+        }
+        else
+        {
+            Fault = otherwise;
+        }
+    }
+}

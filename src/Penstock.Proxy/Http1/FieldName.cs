@@ -1,0 +1,72 @@
+using System.Text;
+
+namespace Penstock.Proxy.Http1;
+
+/// <summary>The header fields that a proxy itself must understand; every other one is just forwarded.</summary>
+internal enum FieldName : byte
+{
+    Other,
+    Host,
+    ContentLength,
+    TransferEncoding,
+    Connection,
+    KeepAlive,
+    ProxyConnection,
+    Te,
+    Trailer,
+    Upgrade,
+    Expect,
+    Date,
+    Via,
+    Forwarded,
+    XForwardedFor,
+    XForwardedProto,
+    XForwardedHost,
+    XRequestId,
+    RateLimit,
+    RateLimitPolicy,
+}
+
+internal static class FieldNames
+{
+    /// <summary>Told apart by length first, so that an unknown field costs one comparison at most.</summary>
+    public static FieldName Of(ReadOnlySpan<byte> name) => name.Length switch
+    {
+        2 => Is(name, "te"u8, FieldName.Te),
+        3 => Is(name, "via"u8, FieldName.Via),
+        4 => (name[0] | 0x20) == 'h' ? Is(name, "host"u8, FieldName.Host) : Is(name, "date"u8, FieldName.Date),
+        6 => Is(name, "expect"u8, FieldName.Expect),
+        7 => (name[0] | 0x20) == 'u' ? Is(name, "upgrade"u8, FieldName.Upgrade)
+            : Is(name, "trailer"u8, FieldName.Trailer),
+        9 => (name[0] | 0x20) == 'f' ? Is(name, "forwarded"u8, FieldName.Forwarded)
+            : Is(name, "ratelimit"u8, FieldName.RateLimit),
+        10 => (name[0] | 0x20) == 'c' ? Is(name, "connection"u8, FieldName.Connection)
+            : Is(name, "keep-alive"u8, FieldName.KeepAlive),
+        12 => Is(name, "x-request-id"u8, FieldName.XRequestId),
+        14 => Is(name, "content-length"u8, FieldName.ContentLength),
+        15 => Is(name, "x-forwarded-for"u8, FieldName.XForwardedFor),
+        16 => (name[0] | 0x20) switch
+        {
+            'x' => Is(name, "x-forwarded-host"u8, FieldName.XForwardedHost),
+            'p' => Is(name, "proxy-connection"u8, FieldName.ProxyConnection),
+            _ => Is(name, "ratelimit-policy"u8, FieldName.RateLimitPolicy),
+        },
+        17 => (name[0] | 0x20) == 't' ? Is(name, "transfer-encoding"u8, FieldName.TransferEncoding)
+            : Is(name, "x-forwarded-proto"u8, FieldName.XForwardedProto),
+        _ => FieldName.Other,
+    };
+
+    /// <summary>Fields that hold for one hop only (RFC 9110 §7.6.1) and are never forwarded; Content-Length and
+    /// Transfer-Encoding are written anew from the parsed framing, Host from the parsed authority.</summary>
+    public static bool IsRewritten(FieldName name) =>
+        name is >= FieldName.Host and <= FieldName.Upgrade;
+
+    /// <summary>Fields that a Connection field cannot have removed: those that a backend relies on for identity,
+    /// limits or framing ("hop-by-hop abuse").</summary>
+    public static bool IsProtected(FieldName name) => name is FieldName.Host or FieldName.ContentLength
+        or FieldName.TransferEncoding or FieldName.XForwardedFor or FieldName.XForwardedProto
+        or FieldName.XForwardedHost or FieldName.XRequestId or FieldName.Via or FieldName.Forwarded;
+
+    private static FieldName Is(ReadOnlySpan<byte> name, ReadOnlySpan<byte> lower, FieldName field) =>
+        Ascii.EqualsIgnoreCase(name, lower) ? field : FieldName.Other;
+}

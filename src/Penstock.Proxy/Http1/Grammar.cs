@@ -1,0 +1,93 @@
+using System.Buffers;
+
+namespace Penstock.Proxy.Http1;
+
+/// <summary>The octet classes of RFC 9110 and 9112 that the parsers check against.</summary>
+internal static class Grammar
+{
+    /// <summary>token = 1*tchar (RFC 9110 §5.6.2).</summary>
+    public static readonly SearchValues<byte> Token = SearchValues.Create(
+        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
+
+    /// <summary>field-vchar, SP and HTAB (RFC 9110 §5.5): no control octet, so no CR, LF or NUL.</summary>
+    public static readonly SearchValues<byte> FieldValue = SearchValues.Create(
+        [(byte)'\t', .. Octets(0x20, 0x7E), .. Octets(0x80, 0xFF)]);
+
+    /// <summary>What may stand in a request target: visible ASCII without the characters that RFC 3986 excludes
+    /// and two parsers read differently (<c>" &lt; &gt; \ ^ ` { | }</c> are let through by browsers and so by us,
+    /// <c>#</c>, a fragment, never).</summary>
+    public static readonly SearchValues<byte> Target = SearchValues.Create(
+        [.. Octets(0x21, 0x7E).Where(static b => b != '#')]);
+
+    /// <summary>uri-host [ ":" port ] (RFC 9110 §7.2) without user information or percent-encoding.</summary>
+    public static readonly SearchValues<byte> Host = SearchValues.Create(
+        "-._~!$&'()*+,;=:[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
+
+    private static readonly SearchValues<byte> Ipv6Literal = SearchValues.Create("0123456789abcdefABCDEF:."u8);
+
+    public static bool IsToken(ReadOnlySpan<byte> octets) => !octets.IsEmpty && !octets.ContainsAnyExcept(Token);
+
+    public static bool IsHex(byte octet, out int value)
+    {
+        value = octet switch
+        {
+            >= (byte)'0' and <= (byte)'9' => octet - '0',
+            >= (byte)'a' and <= (byte)'f' => octet - 'a' + 10,
+            >= (byte)'A' and <= (byte)'F' => octet - 'A' + 10,
+            _ => -1,
+        };
+        return value >= 0;
+    }
+
+    /// <summary>host [ ":" port ], both checked as far as two parsers could disagree on them.</summary>
+    public static bool IsAuthority(ReadOnlySpan<byte> authority)
+    {
+        if (authority.IsEmpty || authority.ContainsAnyExcept(Host))
+        {
+            return false;
+        }
+
+        int portAt;
+        if (authority[0] == '[')
+        {
+            int close = authority.IndexOf((byte)']');
+            if (close < 3 || authority[1..close].ContainsAnyExcept(Ipv6Literal))
+            {
+                return false;
+            }
+            portAt = close + 1;
+        }
+        else
+        {
+            int colon = authority.IndexOf((byte)':');
+            portAt = colon < 0 ? authority.Length : colon;
+            if (portAt == 0 || authority[..portAt].ContainsAny((byte)'[', (byte)']'))
+            {
+                return false;
+            }
+        }
+
+        ReadOnlySpan<byte> port = authority[portAt..];
+        return port.IsEmpty || (port[0] == ':' && port.Length <= 6 && !port[1..].ContainsAnyExceptInRange(
+            (byte)'0', (byte)'9'));
+    }
+
+    /// <summary>Optional white space (RFC 9110 §5.6.3) off both ends.</summary>
+    public static ReadOnlySpan<byte> TrimSpace(ReadOnlySpan<byte> value)
+    {
+        int start = 0;
+        int end = value.Length;
+        while (start < end && value[start] is (byte)' ' or (byte)'\t')
+        {
+            start++;
+        }
+        while (end > start && value[end - 1] is (byte)' ' or (byte)'\t')
+        {
+            end--;
+        }
+        return value[start..end];
+    }
+
+    private static IEnumerable<byte> Octets(int first, int last) =>
+        Enumerable.Range(first, last - first + 1).Select(static i => (byte)i);
+}

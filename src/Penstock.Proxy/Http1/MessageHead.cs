@@ -1,0 +1,332 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+
+namespace Penstock.Proxy.Http1;
+
+/// <summary>A stretch of the buffer that holds a message head, relative to the head's first octet: it stays right
+/// when the buffer is moved or grown.</summary>
+internal readonly record struct Stretch(int Start, int Length)
+{
+    public ReadOnlySpan<byte> Of(ReadOnlySpan<byte> head) => head.Slice(Start, Length);
+}
+
+[SuppressMessage("Performance", "CA1815", Justification = "Never compared.")]
+internal readonly struct Field(FieldName known, Stretch name, Stretch value)
+{
+    public readonly FieldName Known = known;
+    public readonly Stretch Name = name;
+    public readonly Stretch Value = value;
+}
+
+internal enum ParseStatus : byte
+{
+    /// <summary>More octets are needed; nothing is consumed and parsing continues where it stopped.</summary>
+    Incomplete,
+    Complete,
+
+    /// <summary>See <see cref="MessageHead.Fault"/>; the connection cannot be used further.</summary>
+    Invalid,
+}
+
+/// <summary>How a message's body ends (RFC 9112 §6.3).</summary>
+internal enum BodyFraming : byte
+{
+    /// <summary>No body: a request without length or coding, a response to HEAD, or 1xx, 204, 304.</summary>
+    None,
+
+    /// <summary>Content-Length octets.</summary>
+    Length,
+
+    /// <summary>The chunked coding, alone.</summary>
+    Chunked,
+
+    /// <summary>A response without length: everything until the connection closes.</summary>
+    UntilClose,
+}
+
+/// <summary>What request and response heads share: lines of fields, parsed once, in place, incrementally. Pure:
+/// it sees octets and keeps offsets. Strict by choice, see docs/http.md. Not thread-safe; reused by
+/// <see cref="Reset"/>.</summary>
+internal abstract class MessageHead
+{
+    /// <summary>Most fields of one head; Envoy's and Kestrel's default.</summary>
+    public const int MaxFields = 100;
+
+    /// <summary>Most octets of one head; Kestrel's default.</summary>
+    public const int MaxHeadBytes = 32 * 1024;
+
+    private const int MaxFieldNameBytes = 256;
+
+    private readonly Field[] _fields = new Field[MaxFields];
+    private int _fieldCount;
+    private int _lineStart;
+    private int _scanned;
+    private bool _sawStartLine;
+    private bool _sawConnection;
+    private int _codings;
+
+    public HttpFault Fault { get; protected set; }
+
+    /// <summary>Octets of the head including the empty line, once complete.</summary>
+    public int Length { get; private set; }
+    public int MinorVersion { get; protected set; }
+    public BodyFraming Framing { get; protected set; }
+
+    /// <summary>The declared length, or -1.</summary>
+    public long ContentLength { get; private set; } = -1;
+    public bool SawTransferEncoding { get; private set; }
+    public bool ConnectionClose { get; private set; }
+    public bool ConnectionKeepAlive { get; private set; }
+
+    public ReadOnlySpan<Field> Fields => _fields.AsSpan(0, _fieldCount);
+
+    public virtual void Reset()
+    {
+        _fieldCount = _lineStart = _scanned = _codings = 0;
+        _sawStartLine = _sawConnection = false;
+        Fault = HttpFault.None;
+        Length = MinorVersion = 0;
+        Framing = BodyFraming.None;
+        ContentLength = -1;
+        SawTransferEncoding = ConnectionClose = ConnectionKeepAlive = false;
+    }
+
+    /// <summary>Continues with what has arrived: <paramref name="octets"/> always starts at the head's first octet
+    /// and may only have grown since the last call.</summary>
+    public ParseStatus Parse(ReadOnlySpan<byte> octets)
+    {
+        while (true)
+        {
+            int feed = octets[_scanned..].IndexOf((byte)'\n');
+            if (feed < 0)
+            {
+                _scanned = octets.Length;
+                return CheckUnfinished(octets);
+            }
+
+            int end = _scanned + feed;
+            if (end + 1 > MaxHeadBytes)
+            {
+                return Invalid(_sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
+            }
+            if (end == _lineStart || octets[end - 1] != '\r')
+            {
+                return Invalid(HttpFault.BareLineFeed);
+            }
+
+            ReadOnlySpan<byte> line = octets[_lineStart..(end - 1)];
+            if (!_sawStartLine)
+            {
+                if (!ParseStartLine(line, _lineStart))
+                {
+                    return ParseStatus.Invalid;
+                }
+                _sawStartLine = true;
+            }
+            else if (line.IsEmpty)
+            {
+                Length = end + 1;
+                return FinishFields() && Complete(octets) ? ParseStatus.Complete : ParseStatus.Invalid;
+            }
+            else if (!ParseField(octets, line))
+            {
+                return ParseStatus.Invalid;
+            }
+            _lineStart = _scanned = end + 1;
+        }
+    }
+
+    /// <summary>The first field of that name, compared without case; false when there is none.</summary>
+    public bool TryGet(ReadOnlySpan<byte> head, ReadOnlySpan<byte> name, out Stretch value)
+    {
+        foreach (ref readonly Field field in Fields)
+        {
+            if (field.Name.Length == name.Length && Ascii.EqualsIgnoreCase(field.Name.Of(head), name))
+            {
+                value = field.Value;
+                return true;
+            }
+        }
+        value = default;
+        return false;
+    }
+
+    /// <summary>Is this field named in the Connection field, so meant for us only (RFC 9110 §7.6.1)?</summary>
+    public bool IsNominated(ReadOnlySpan<byte> head, in Field field)
+    {
+        if (!_sawConnection || FieldNames.IsProtected(field.Known))
+        {
+            return false;
+        }
+        foreach (ref readonly Field candidate in Fields)
+        {
+            if (candidate.Known == FieldName.Connection
+                && ListHas(candidate.Value.Of(head), field.Name.Of(head)))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>The start line, without its CRLF. Sets <see cref="Fault"/> and returns false when not valid.</summary>
+    protected abstract bool ParseStartLine(ReadOnlySpan<byte> line, int at);
+
+    /// <summary>All lines are in: what the fields mean together.</summary>
+    protected abstract bool Complete(ReadOnlySpan<byte> head);
+
+    /// <summary>A field that only this kind of message knows.</summary>
+    protected virtual bool OnField(FieldName known, ReadOnlySpan<byte> value, Stretch at) => true;
+
+    /// <summary>What can be told of a line before its end has come.</summary>
+    protected virtual HttpFault CheckUnfinishedStart(ReadOnlySpan<byte> line) => HttpFault.None;
+
+    protected ParseStatus Invalid(HttpFault fault)
+    {
+        Fault = fault;
+        return ParseStatus.Invalid;
+    }
+
+    protected bool Refuse(HttpFault fault)
+    {
+        Fault = fault;
+        return false;
+    }
+
+    /// <summary>Is <paramref name="item"/> one of the comma-separated tokens of a field value?</summary>
+    protected static bool ListHas(ReadOnlySpan<byte> list, ReadOnlySpan<byte> item)
+    {
+        foreach (Range range in list.Split((byte)','))
+        {
+            if (Ascii.EqualsIgnoreCase(Grammar.TrimSpace(list[range]), item))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private ParseStatus CheckUnfinished(ReadOnlySpan<byte> octets)
+    {
+        if (octets.Length >= MaxHeadBytes)
+        {
+            return Invalid(_sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
+        }
+        if (!_sawStartLine && octets.Length > 0 && CheckUnfinishedStart(octets) is not HttpFault.None and var fault)
+        {
+            return Invalid(fault);
+        }
+        return ParseStatus.Incomplete;
+    }
+
+    private bool ParseField(ReadOnlySpan<byte> octets, ReadOnlySpan<byte> line)
+    {
+        if (line[0] is (byte)' ' or (byte)'\t')
+        {
+            return Refuse(HttpFault.FoldedField);
+        }
+
+        int colon = line.IndexOf((byte)':');
+        if (colon < 0)
+        {
+            return Refuse(HttpFault.MissingColon);
+        }
+
+        ReadOnlySpan<byte> name = line[..colon];
+        if (!Grammar.IsToken(name) || name.Length > MaxFieldNameBytes)
+        {
+            return Refuse(colon > 0 && name[^1] is (byte)' ' or (byte)'\t'
+                ? HttpFault.SpaceBeforeColon : HttpFault.BadFieldName);
+        }
+
+        int valueStart = colon + 1;
+        int valueEnd = line.Length;
+        while (valueStart < valueEnd && line[valueStart] is (byte)' ' or (byte)'\t')
+        {
+            valueStart++;
+        }
+        while (valueEnd > valueStart && line[valueEnd - 1] is (byte)' ' or (byte)'\t')
+        {
+            valueEnd--;
+        }
+
+        FieldName known = FieldNames.Of(name);
+        ReadOnlySpan<byte> value = line[valueStart..valueEnd];
+        if (value.ContainsAnyExcept(Grammar.FieldValue))
+        {
+            return Refuse(known == FieldName.TransferEncoding
+                ? HttpFault.TransferEncodingInvalid : HttpFault.BadFieldValue);
+        }
+        if (_fieldCount == MaxFields)
+        {
+            return Refuse(HttpFault.TooManyFields);
+        }
+
+        var at = new Stretch(_lineStart + valueStart, value.Length);
+        _fields[_fieldCount++] = new Field(known, new Stretch(_lineStart, colon), at);
+        return known == FieldName.Other || OnKnownField(known, value, at);
+    }
+
+    private bool OnKnownField(FieldName known, ReadOnlySpan<byte> value, Stretch at)
+    {
+        switch (known)
+        {
+            case FieldName.ContentLength:
+                // One field with plain digits only: a list, a sign or a second field, even an equal one, is what two
+                // parsers read differently (RFC 9112 §6.3 rule 5 lets us refuse).
+                if (ContentLength >= 0)
+                {
+                    return Refuse(HttpFault.ContentLengthRepeated);
+                }
+                if (!TryReadDigits(value, out long length))
+                {
+                    return Refuse(value.Contains((byte)',')
+                        ? HttpFault.ContentLengthRepeated : HttpFault.ContentLengthInvalid);
+                }
+                ContentLength = length;
+                return true;
+
+            case FieldName.TransferEncoding:
+                SawTransferEncoding = true;
+                _codings++;
+                if (_codings > 1 || value.IsEmpty || value.Contains((byte)','))
+                {
+                    return Refuse(HttpFault.TransferEncodingInvalid);
+                }
+                return Ascii.EqualsIgnoreCase(value, "chunked"u8) || Refuse(
+                    Grammar.IsToken(value) ? HttpFault.TransferEncodingUnsupported
+                    : HttpFault.TransferEncodingInvalid);
+
+            case FieldName.Connection:
+                _sawConnection = true;
+                ConnectionClose |= ListHas(value, "close"u8);
+                ConnectionKeepAlive |= ListHas(value, "keep-alive"u8);
+                return true;
+
+            default:
+                return OnField(known, value, at);
+        }
+    }
+
+    private bool FinishFields() =>
+        !SawTransferEncoding || ((ContentLength < 0 || Refuse(HttpFault.TransferEncodingWithLength))
+            && (MinorVersion > 0 || Refuse(HttpFault.TransferEncodingOnHttp10)));
+
+    private static bool TryReadDigits(ReadOnlySpan<byte> value, out long number)
+    {
+        number = 0;
+        if (value.IsEmpty || value.Length > 18 || (value.Length > 1 && value[0] == '0'))
+        {
+            return false;
+        }
+        foreach (byte octet in value)
+        {
+            if (octet is < (byte)'0' or > (byte)'9')
+            {
+                return false;
+            }
+            number = (number * 10) + (octet - '0');
+        }
+        return true;
+    }
+}

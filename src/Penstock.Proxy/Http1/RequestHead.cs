@@ -1,0 +1,249 @@
+using System.Text;
+
+namespace Penstock.Proxy.Http1;
+
+/// <summary>The methods that the proxy treats in a way of their own.</summary>
+internal enum Method : byte
+{
+    Other,
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Patch,
+    Options,
+    Trace,
+    Connect,
+}
+
+/// <summary>A parsed request head (RFC 9112 §3, RFC 9110 §7).</summary>
+internal sealed class RequestHead : MessageHead
+{
+    /// <summary>Most octets of a request line; Kestrel's default, nginx' too.</summary>
+    public const int MaxLineBytes = 8 * 1024;
+
+    private const int MaxMethodBytes = 32;
+    private int _hostFields;
+    private bool _absoluteForm;
+
+    public Method Method { get; private set; }
+    public Stretch MethodName { get; private set; }
+
+    /// <summary>What goes into the forwarded request line: origin-form, or <c>*</c>. Octets as sent.</summary>
+    public Stretch Target { get; private set; }
+
+    /// <summary><see cref="Target"/> without its query.</summary>
+    public Stretch Path { get; private set; }
+
+    /// <summary>Behind the question mark; empty when there is none.</summary>
+    public Stretch Query { get; private set; }
+
+    /// <summary>The target's authority if it has one, else the Host field.</summary>
+    public Stretch Authority { get; private set; }
+    public bool ExpectsContinue { get; private set; }
+
+    /// <summary>The target must be sent as <c>*</c>: OPTIONS in asterisk-form, or in absolute-form without a path
+    /// (RFC 9112 §3.2.4).</summary>
+    public bool IsAsterisk { get; private set; }
+
+    /// <summary>The target has no path, so a slash is sent: <c>http://a</c> or <c>http://a?q</c>.</summary>
+    public bool NeedsSlash { get; private set; }
+
+    /// <summary>May the client send a further request on this connection (RFC 9112 §9.3)?</summary>
+    public bool KeepAlive => !ConnectionClose && (MinorVersion > 0 || ConnectionKeepAlive);
+
+    /// <summary>May the request be sent a second time when the first try gave no answer (RFC 9110 §9.2.2)?</summary>
+    public bool IsIdempotent => Method is Method.Get or Method.Head or Method.Put or Method.Delete or Method.Options
+        or Method.Trace;
+
+    public override void Reset()
+    {
+        base.Reset();
+        _hostFields = 0;
+        _absoluteForm = false;
+        Method = Method.Other;
+        MethodName = Target = Path = Query = Authority = default;
+        ExpectsContinue = IsAsterisk = NeedsSlash = false;
+    }
+
+    protected override HttpFault CheckUnfinishedStart(ReadOnlySpan<byte> line)
+    {
+        // A TLS hello or other binary talk is told at once instead of after the head timeout.
+        int space = line.IndexOf((byte)' ');
+        ReadOnlySpan<byte> method = space < 0 ? line : line[..space];
+        if (line.Length > MaxLineBytes)
+        {
+            return HttpFault.TargetTooLong;
+        }
+        return method.Length > MaxMethodBytes || method.TrimEnd((byte)'\r').ContainsAnyExcept(Grammar.Token)
+            ? HttpFault.BadMethod : HttpFault.None;
+    }
+
+    protected override bool ParseStartLine(ReadOnlySpan<byte> line, int at)
+    {
+        if (line.Length > MaxLineBytes)
+        {
+            return Refuse(HttpFault.TargetTooLong);
+        }
+
+        int space = line.IndexOf((byte)' ');
+        if (space <= 0)
+        {
+            return Refuse(HttpFault.BadRequestLine);
+        }
+        ReadOnlySpan<byte> method = line[..space];
+        if (!Grammar.IsToken(method))
+        {
+            return Refuse(HttpFault.BadMethod);
+        }
+        if (method.Length > MaxMethodBytes)
+        {
+            return Refuse(HttpFault.MethodNotSupported);
+        }
+        MethodName = new Stretch(at, space);
+        Method = MethodOf(method);
+
+        ReadOnlySpan<byte> rest = line[(space + 1)..];
+        int second = rest.IndexOf((byte)' ');
+        if (second <= 0)
+        {
+            return Refuse(HttpFault.BadRequestLine);
+        }
+        return ParseVersion(rest[(second + 1)..]) && ParseTarget(rest[..second], at + space + 1);
+    }
+
+    protected override bool OnField(FieldName known, ReadOnlySpan<byte> value, Stretch at)
+    {
+        switch (known)
+        {
+            case FieldName.Host:
+                if (++_hostFields > 1)
+                {
+                    return Refuse(HttpFault.HostRepeated);
+                }
+                if (!value.IsEmpty && !Grammar.IsAuthority(value))
+                {
+                    return Refuse(HttpFault.HostInvalid);
+                }
+                if (!_absoluteForm)
+                {
+                    Authority = at;
+                }
+                return true;
+
+            case FieldName.Expect:
+                ExpectsContinue = Ascii.EqualsIgnoreCase(value, "100-continue"u8);
+                return ExpectsContinue || Refuse(HttpFault.ExpectationUnknown);
+
+            default:
+                return true;
+        }
+    }
+
+    protected override bool Complete(ReadOnlySpan<byte> head)
+    {
+        if (_hostFields == 0 && MinorVersion > 0)
+        {
+            return Refuse(HttpFault.HostMissing);
+        }
+        if (Authority.Length == 0 && _hostFields > 0 && MinorVersion > 0)
+        {
+            return Refuse(HttpFault.HostInvalid);
+        }
+        if (Method == Method.Connect)
+        {
+            return Refuse(HttpFault.MethodNotSupported);
+        }
+
+        Framing = SawTransferEncoding ? BodyFraming.Chunked
+            : ContentLength > 0 ? BodyFraming.Length : BodyFraming.None;
+        ExpectsContinue &= MinorVersion > 0 && Framing != BodyFraming.None;
+        return true;
+    }
+
+    private bool ParseVersion(ReadOnlySpan<byte> version)
+    {
+        if (version.Length != 8 || !version.StartsWith("HTTP/"u8) || version[6] != '.'
+            || !char.IsAsciiDigit((char)version[5]) || !char.IsAsciiDigit((char)version[7]))
+        {
+            return Refuse(version.Contains((byte)' ') ? HttpFault.BadRequestLine : HttpFault.BadVersion);
+        }
+        if (version[5] != '1')
+        {
+            return Refuse(HttpFault.VersionNotSupported);
+        }
+
+        // A minor version above 1 is read as 1 (RFC 9110 §2.5).
+        MinorVersion = version[7] == '0' ? 0 : 1;
+        return true;
+    }
+
+    private bool ParseTarget(ReadOnlySpan<byte> target, int at)
+    {
+        if (target.ContainsAnyExcept(Grammar.Target))
+        {
+            return Refuse(HttpFault.BadTarget);
+        }
+
+        if (target[0] == '/')
+        {
+            SetTarget(target, at);
+            return true;
+        }
+        if (target.SequenceEqual("*"u8))
+        {
+            IsAsterisk = true;
+            Target = Path = new Stretch(at, 1);
+            return Method == Method.Options || Refuse(HttpFault.BadTarget);
+        }
+
+        // CONNECT is refused by Complete, with the status that says so.
+        return Method == Method.Connect || ParseAbsolute(target, at);
+    }
+
+    private bool ParseAbsolute(ReadOnlySpan<byte> target, int at)
+    {
+        int scheme = target.Length >= 8 && Ascii.EqualsIgnoreCase(target[..8], "https://"u8) ? 8
+            : target.Length >= 7 && Ascii.EqualsIgnoreCase(target[..7], "http://"u8) ? 7 : 0;
+        if (scheme == 0)
+        {
+            return Refuse(HttpFault.BadTarget);
+        }
+
+        ReadOnlySpan<byte> rest = target[scheme..];
+        int end = rest.IndexOfAny((byte)'/', (byte)'?');
+        end = end < 0 ? rest.Length : end;
+        if (!Grammar.IsAuthority(rest[..end]))
+        {
+            return Refuse(HttpFault.BadTarget);
+        }
+
+        _absoluteForm = true;
+        Authority = new Stretch(at + scheme, end);
+        SetTarget(rest[end..], at + scheme + end);
+        NeedsSlash = rest.Length == end || rest[end] == '?';
+        IsAsterisk = Method == Method.Options && rest.Length == end;
+        return true;
+    }
+
+    private void SetTarget(ReadOnlySpan<byte> target, int at)
+    {
+        int mark = target.IndexOf((byte)'?');
+        Target = new Stretch(at, target.Length);
+        Path = new Stretch(at, mark < 0 ? target.Length : mark);
+        Query = mark < 0 ? default : new Stretch(at + mark + 1, target.Length - mark - 1);
+    }
+
+    private static Method MethodOf(ReadOnlySpan<byte> name) => name.Length switch
+    {
+        3 => name.SequenceEqual("GET"u8) ? Method.Get : name.SequenceEqual("PUT"u8) ? Method.Put : Method.Other,
+        4 => name.SequenceEqual("POST"u8) ? Method.Post : name.SequenceEqual("HEAD"u8) ? Method.Head : Method.Other,
+        5 => name.SequenceEqual("PATCH"u8) ? Method.Patch
+            : name.SequenceEqual("TRACE"u8) ? Method.Trace : Method.Other,
+        6 => name.SequenceEqual("DELETE"u8) ? Method.Delete : Method.Other,
+        7 => name.SequenceEqual("OPTIONS"u8) ? Method.Options
+            : name.SequenceEqual("CONNECT"u8) ? Method.Connect : Method.Other,
+        _ => Method.Other,
+    };
+}

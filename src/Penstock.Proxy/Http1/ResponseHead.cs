@@ -1,0 +1,55 @@
+namespace Penstock.Proxy.Http1;
+
+/// <summary>A parsed response head (RFC 9112 §4). As strict as for requests: what a backend sends is re-serialised
+/// too, and a response that two parsers could read differently is a 502.</summary>
+internal sealed class ResponseHead : MessageHead
+{
+    public int Status { get; private set; }
+    public Stretch Reason { get; private set; }
+    public bool IsInterim => Status is >= 100 and < 200;
+
+    /// <summary>The request was HEAD: no body follows whatever the fields say (RFC 9112 §6.3 rule 1). Set it before
+    /// parsing.</summary>
+    public bool ToHead { get; set; }
+
+    /// <summary>May the backend connection be used again once the body is through?</summary>
+    public bool KeepAlive => Framing != BodyFraming.UntilClose && !ConnectionClose
+        && (MinorVersion > 0 || ConnectionKeepAlive);
+
+    public override void Reset()
+    {
+        base.Reset();
+        Status = 0;
+        Reason = default;
+    }
+
+    protected override bool ParseStartLine(ReadOnlySpan<byte> line, int at)
+    {
+        // HTTP/1.1 SP 3DIGIT [SP reason]; a missing space before an empty reason is common and harmless.
+        if (line.Length < 12 || !line.StartsWith("HTTP/1."u8) || !char.IsAsciiDigit((char)line[7])
+            || line[8] != ' ' || (line.Length > 12 && line[12] != ' ')
+            || line[9..12].ContainsAnyExceptInRange((byte)'0', (byte)'9') || line[9] == '0' || line[9] > '5')
+        {
+            return Refuse(HttpFault.BadStatusLine);
+        }
+        MinorVersion = line[7] == '0' ? 0 : 1;
+        Status = ((line[9] - '0') * 100) + ((line[10] - '0') * 10) + (line[11] - '0');
+        Reason = line.Length > 13 ? new Stretch(at + 13, line.Length - 13) : new Stretch(at + 12, 0);
+        return !line[12..].ContainsAnyExcept(Grammar.FieldValue) || Refuse(HttpFault.BadStatusLine);
+    }
+
+    protected override bool Complete(ReadOnlySpan<byte> head)
+    {
+        bool bodiless = IsInterim || Status is 204 or 304;
+        if (SawTransferEncoding && (IsInterim || Status == 204))
+        {
+            return Refuse(HttpFault.TransferEncodingInvalid);
+        }
+        Framing = bodiless || ToHead ? BodyFraming.None
+            : SawTransferEncoding ? BodyFraming.Chunked
+            : ContentLength > 0 ? BodyFraming.Length
+            : ContentLength == 0 ? BodyFraming.None
+            : BodyFraming.UntilClose;
+        return true;
+    }
+}

@@ -1,0 +1,45 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using Penstock.Proxy.Http1;
+
+namespace Penstock.Proxy.Observability;
+
+/// <summary>Text from outside in JSON that we write ourselves.</summary>
+internal static class JsonText
+{
+    private static readonly SearchValues<byte> NotPlain = SearchValues.Create(
+        [.. Enumerable.Range(0, 256).Where(static b => b is < 0x20 or >= 0x7F or '"' or '\\')
+            .Select(static b => (byte)b)]);
+
+    /// <summary>Adds a JSON string: everything but printable ASCII is escaped, so whatever a client sends stays one
+    /// harmless line. Octets that are not UTF-8 become U+FFFD.</summary>
+    public static void AddString(ref HeadWriter line, ReadOnlySpan<byte> text)
+    {
+        Span<char> units = stackalloc char[2];
+        Span<byte> escaped = stackalloc byte[6];
+        "\\u"u8.CopyTo(escaped);
+        line.Add("\""u8);
+        while (!text.IsEmpty)
+        {
+            byte octet = text[0];
+            if (octet is >= 0x20 and < 0x7F and not (byte)'"' and not (byte)'\\')
+            {
+                int plain = text.IndexOfAny(NotPlain);
+                plain = plain < 0 ? text.Length : plain;
+                line.Add(text[..plain]);
+                text = text[plain..];
+                continue;
+            }
+            Rune.DecodeFromUtf8(text, out Rune rune, out int used);
+            text = text[used..];
+            int count = rune.EncodeToUtf16(units);
+            for (int i = 0; i < count; i++)
+            {
+                ((int)units[i]).TryFormat(escaped[2..], out _, "x4", CultureInfo.InvariantCulture);
+                line.Add(escaped);
+            }
+        }
+        line.Add("\""u8);
+    }
+}

@@ -1,0 +1,156 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+using Penstock.Proxy.Configuration;
+
+namespace Penstock.Proxy.RateLimiting;
+
+/// <summary>A registered client and the tokens in its bucket, with their fraction, at the time of asking.</summary>
+public readonly record struct ClientTokens(string ClientId, LimitConfig Limit, double Tokens);
+
+/// <summary>Every client's bucket. Requests take tokens from the event loops without a lock; the control plane
+/// registers and changes clients while traffic flows, and the next request sees it. Thread-safe.</summary>
+public sealed class Limiter
+{
+    /// <summary>An empty bucket must fill within this time, so that its arithmetic stays exact.</summary>
+    private const double MaxSecondsToFull = 100 * 365.25 * 24 * 3600;
+    private const double MinRatePerSecond = 1.0 / (100 * 24 * 3600);
+
+    private readonly ConcurrentDictionary<byte[], RegisteredClient> _registered;
+    private readonly ConcurrentDictionary<byte[], RegisteredClient>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
+    private readonly Lock _editing = new();
+    private readonly KeyHash _hash = new();
+    private readonly Dictionary<string, int> _numbers = [];
+    private readonly List<Limit> _limits = [];
+    private readonly BucketTable _table;
+    private readonly MonotonicClock _clock;
+    private volatile bool _anyRegistered;
+
+    internal Limiter(ProxyConfig config, MonotonicClock clock)
+    {
+        _clock = clock;
+        _registered = new(new IdComparer(_hash));
+        _lookup = _registered.GetAlternateLookup<ReadOnlySpan<byte>>();
+        foreach ((string name, LimitConfig limit) in config.Limits)
+        {
+            _numbers[name] = _limits.Count;
+            _limits.Add(new Limit(name, limit));
+        }
+        _table = new BucketTable(_limits.Count == 0 ? 1 : config.Clients.MaxTracked, _limits);
+    }
+
+    public int RegisteredCount => _registered.Count;
+
+    internal bool AnyRegistered => _anyRegistered;
+
+    /// <summary>Why a limit is refused, or null.</summary>
+    /// <param name="capacity">Tokens, 1 to 1,000,000,000.</param>
+    /// <param name="ratePerSecond">Tokens per second, from one in 100 days to 1,000,000.</param>
+    public static string? Fault(long capacity, double ratePerSecond)
+    {
+        if (capacity is < 1 or > 1_000_000_000)
+        {
+            return "capacity must be from 1 to 1000000000";
+        }
+        if (!(ratePerSecond >= MinRatePerSecond && ratePerSecond <= 1_000_000))
+        {
+            return "rate must be from one in 100 days to 1000000 per second";
+        }
+        return capacity / ratePerSecond > MaxSecondsToFull
+            ? "an empty bucket would need more than 100 years to fill; lower the capacity or raise the rate" : null;
+    }
+
+    /// <summary>Registers a client or changes its limit; the next request sees it.</summary>
+    /// <param name="tokens">Tokens now; null means full for a new client, kept and clamped for a known one.</param>
+    public void Register(string clientId, LimitConfig limit, double? tokens = null)
+    {
+        byte[] key = Encoding.UTF8.GetBytes(clientId);
+        lock (_editing)
+        {
+            long now = _clock.NowNs;
+            _registered[key] = _registered.TryGetValue(key, out RegisteredClient? known)
+                ? known.Change(limit, tokens, now)
+                : new RegisteredClient(clientId, limit, tokens ?? limit.Capacity, now);
+            _anyRegistered = true;
+        }
+    }
+
+    public bool Unregister(string clientId)
+    {
+        lock (_editing)
+        {
+            bool removed = _registered.TryRemove(Encoding.UTF8.GetBytes(clientId), out _);
+            _anyRegistered = !_registered.IsEmpty;
+            return removed;
+        }
+    }
+
+    /// <summary>Fills the client's bucket.</summary>
+    /// <returns>False when no such client is registered.</returns>
+    public bool Reset(string clientId)
+    {
+        byte[] key = Encoding.UTF8.GetBytes(clientId);
+        lock (_editing)
+        {
+            if (!_registered.TryGetValue(key, out RegisteredClient? client))
+            {
+                return false;
+            }
+            _registered[key] = client.Change(client.Limit.Config, client.Limit.Config.Capacity, _clock.NowNs);
+            return true;
+        }
+    }
+
+    public bool TryGet(string clientId, out ClientTokens state)
+    {
+        lock (_editing)
+        {
+            bool found = _registered.TryGetValue(Encoding.UTF8.GetBytes(clientId), out RegisteredClient? client);
+            state = found ? new ClientTokens(clientId, client!.Limit.Config, client.Tokens(_clock.NowNs)) : default;
+            return found;
+        }
+    }
+
+    /// <summary>Adds the registered clients whose bucket moved since the last collection. One caller only.</summary>
+    public void CollectChanged(List<ClientTokens> into)
+    {
+        ArgumentNullException.ThrowIfNull(into);
+        long now = _clock.NowNs;
+        foreach ((_, RegisteredClient client) in _registered)
+        {
+            if (client.TakeChange(now, out double tokens))
+            {
+                into.Add(new ClientTokens(client.Id, client.Limit.Config, tokens));
+            }
+        }
+    }
+
+    internal bool TryFind(ReadOnlySpan<byte> id, [NotNullWhen(true)] out RegisteredClient? client) =>
+        _lookup.TryGetValue(id, out client);
+
+    internal ulong HashOf(ReadOnlySpan<byte> key, ulong domain) => _hash.Hash(key, domain);
+
+    /// <summary>Number of the limit of that name for <see cref="TryTake"/>; -1 when there is none.</summary>
+    internal int NumberOf(string name) => _numbers.GetValueOrDefault(name, -1);
+
+    internal Limit LimitAt(int number) => _limits[number];
+
+    /// <summary>Takes a token from the bucket of a client without a setting of its own.</summary>
+    internal bool TryTake(ulong hash, int limit, long nowNs, out long word) =>
+        _table.TryTake(hash, limit, nowNs, 1, out word);
+
+    /// <summary>Client ids by their UTF-8 octets, so that a request finds its client without making a string.</summary>
+    private sealed class IdComparer(KeyHash hash)
+        : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
+    {
+        public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);
+
+        public int GetHashCode(byte[] obj) => GetHashCode(obj.AsSpan());
+
+        public bool Equals(ReadOnlySpan<byte> alternate, byte[] other) => alternate.SequenceEqual(other);
+
+        public int GetHashCode(ReadOnlySpan<byte> alternate) => (int)hash.Hash(alternate);
+
+        public byte[] Create(ReadOnlySpan<byte> alternate) => alternate.ToArray();
+    }
+}

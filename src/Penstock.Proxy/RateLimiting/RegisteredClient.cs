@@ -1,0 +1,80 @@
+using Penstock.Proxy.Configuration;
+
+namespace Penstock.Proxy.RateLimiting;
+
+/// <summary>A client with a limit of its own, and its bucket. A changed limit makes a new object; the old one's word
+/// is closed in the same step that fixes the new one's, so that no token is lost or given twice between them.
+/// Thread-safe.</summary>
+internal sealed class RegisteredClient
+{
+    private const long Closed = long.MinValue;
+
+    private long _word;
+    private long _savedWord;
+    private RegisteredClient? _successor;
+
+    public RegisteredClient(string id, LimitConfig config, double tokens, long nowNs)
+    {
+        Id = id;
+        Limit = new Limit("client", config);
+        _word = Limit.Word(tokens, Limit.Clock(nowNs));
+        _savedWord = _word;
+    }
+
+    public string Id { get; }
+    public Limit Limit { get; }
+
+    /// <summary>Takes tokens from this client's bucket, wherever it now is.</summary>
+    public bool TryTake(long nowNs, int cost, out Limit limit, out long word)
+    {
+        RegisteredClient client = this;
+        while (true)
+        {
+            long before = Volatile.Read(ref client._word);
+            if (before == Closed)
+            {
+                client = client._successor!;
+                continue;
+            }
+            limit = client.Limit;
+            word = before;
+            if (!limit.TryTake(ref word, limit.Clock(nowNs), cost))
+            {
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref client._word, word, before) == before)
+            {
+                return true;
+            }
+        }
+    }
+
+    public double Tokens(long nowNs) => Limit.Tokens(Volatile.Read(ref _word), Limit.Clock(nowNs));
+
+    /// <summary>Closes this bucket and returns its successor with another limit: the same tokens, clamped, or
+    /// <paramref name="tokens"/>. Only one caller at a time.</summary>
+    public RegisteredClient Change(LimitConfig config, double? tokens, long nowNs)
+    {
+        while (true)
+        {
+            long before = Volatile.Read(ref _word);
+            double kept = tokens ?? Math.Min(config.Capacity, Limit.Tokens(before, Limit.Clock(nowNs)));
+            var next = new RegisteredClient(Id, config, kept, nowNs) { _savedWord = Closed };
+            _successor = next;
+            if (Interlocked.CompareExchange(ref _word, Closed, before) == before)
+            {
+                return next;
+            }
+        }
+    }
+
+    /// <summary>Did the bucket move since the last call that said so?</summary>
+    public bool TakeChange(long nowNs, out double tokens)
+    {
+        long word = Volatile.Read(ref _word);
+        tokens = Limit.Tokens(word, Limit.Clock(nowNs));
+        bool changed = word != _savedWord && word != Closed;
+        _savedWord = word;
+        return changed;
+    }
+}

@@ -1,0 +1,45 @@
+using Penstock.Proxy.Clients;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Routing;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy;
+
+/// <summary>The compiled configuration in force. Immutable: a loop reads one reference per request and sees one
+/// consistent whole.</summary>
+internal sealed class Snapshot
+{
+    private const string DefaultLimit = "default";
+
+    public Snapshot(ProxyConfig config, Limiter limiter)
+    {
+        Config = config;
+        Limiter = limiter;
+        Identifier = new ClientIdentifier(config.Clients, limiter);
+
+        int index = 0;
+        Upstreams = [.. config.Upstreams.Select(u =>
+            new Upstream(u, [.. u.Backends.Select(b => new Backend(u.Name, b, index++))]))];
+        BackendCount = index;
+        Routes = new RouteTable(config.Routes.Select(r => new Route(r, r.Name,
+            Upstreams.First(u => string.Equals(u.Name, r.Upstream, StringComparison.Ordinal)),
+            limiter.NumberOf(r.Limit ?? DefaultLimit))));
+
+        HeadTimeoutMs = (long)config.Timeouts.Head.TotalMilliseconds;
+        IdleTimeoutMs = (long)config.Timeouts.Idle.TotalMilliseconds;
+        ConnectTimeoutMs = (long)config.Timeouts.Connect.TotalMilliseconds;
+        ResponseTimeoutMs = (long)config.Timeouts.Response.TotalMilliseconds;
+    }
+
+    public ProxyConfig Config { get; }
+    public Limiter Limiter { get; }
+    public ClientIdentifier Identifier { get; }
+    public IReadOnlyList<Upstream> Upstreams { get; }
+    public int BackendCount { get; }
+    public RouteTable Routes { get; }
+    public long HeadTimeoutMs { get; }
+    public long IdleTimeoutMs { get; }
+    public long ConnectTimeoutMs { get; }
+    public long ResponseTimeoutMs { get; }
+}

@@ -1,0 +1,133 @@
+using System.Net.Sockets;
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.EventLoop;
+
+namespace Penstock.Proxy.Upstreams;
+
+/// <summary>One loop's connections to one backend that wait for their next request, the last used first. Not
+/// thread-safe but for the counters, which others may read.</summary>
+internal sealed class ConnectionPool(Loop loop, Backend backend, long idleTimeoutMs)
+{
+    /// <summary>Idle connections kept; a further one is closed.</summary>
+    private const int MaxIdle = 512;
+    private const int InProgress = 115;
+
+    private readonly List<BackendConnection> _idle = [];
+    private long _requests;
+    private long _failures;
+
+    public Loop Loop => loop;
+    public Backend Backend => backend;
+    public int IdleCount => _idle.Count;
+    public long Requests => Volatile.Read(ref _requests);
+    public long Failures => Volatile.Read(ref _failures);
+
+    public void CountRequest() => Volatile.Write(ref _requests, _requests + 1);
+
+    public void CountFailure() => Volatile.Write(ref _failures, _failures + 1);
+
+    /// <summary>A connection that has served before and is still open, or null.</summary>
+    public BackendConnection? TryTake()
+    {
+        if (_idle.Count == 0)
+        {
+            return null;
+        }
+        BackendConnection connection = _idle[^1];
+        _idle.RemoveAt(_idle.Count - 1);
+        connection.IsIdle = false;
+        connection.WasIdle = true;
+        return connection;
+    }
+
+    /// <summary>Starts a new connection; wait for space on it, then ask for its outcome.</summary>
+    /// <returns>Null when it failed at once; see <paramref name="error"/>.</returns>
+    public BackendConnection? Dial(out SocketError error)
+    {
+        if (backend.EndPoint is not { } address)
+        {
+            error = SocketError.HostNotFound;
+            return null;
+        }
+
+        bool unix = address.EndPoint.AddressFamily == AddressFamily.Unix;
+        Socket? socket = null;
+        try
+        {
+            socket = new Socket(address.EndPoint.AddressFamily, SocketType.Stream,
+                unix ? ProtocolType.Unspecified : ProtocolType.Tcp) { Blocking = false };
+            if (!unix)
+            {
+                socket.NoDelay = true;
+            }
+            int errno = Epoll.Connect(socket.SafeHandle, address.Octets);
+            if (errno is 0 or InProgress)
+            {
+                error = SocketError.Success;
+                return new BackendConnection(this, socket);
+            }
+            error = (SocketError)new SocketException(errno).SocketErrorCode;
+        }
+        catch (SocketException e)
+        {
+            error = e.SocketErrorCode;
+        }
+        socket?.Dispose();
+        return null;
+    }
+
+    /// <summary>Takes a connection back whose last exchange ended cleanly.</summary>
+    public void Return(BackendConnection connection)
+    {
+        if (connection.Io.HasData || _idle.Count >= MaxIdle || connection.Io.IsClosed)
+        {
+            // Data before the next request would be taken for its response.
+            connection.Io.Close();
+            return;
+        }
+        connection.IsIdle = true;
+        connection.Io.SetDeadline(idleTimeoutMs);
+        _idle.Add(connection);
+    }
+
+    /// <summary>Closes an idle connection on which something happened.</summary>
+    public void Discard(BackendConnection connection)
+    {
+        _idle.Remove(connection);
+        connection.IsIdle = false;
+        connection.Io.Close();
+    }
+
+    public void CloseIdle()
+    {
+        while (TryTake() is { } connection)
+        {
+            connection.Io.Close();
+        }
+    }
+}
+
+/// <summary>A connection to a backend: one exchange at a time, idle in its pool in between.</summary>
+internal sealed class BackendConnection : IConnectionOwner
+{
+    public BackendConnection(ConnectionPool pool, Socket socket)
+    {
+        Pool = pool;
+        Io = new Connection(pool.Loop, socket, this, connecting: true);
+    }
+
+    public ConnectionPool Pool { get; }
+    public Connection Io { get; }
+    public bool IsIdle { get; set; }
+
+    /// <summary>It has waited in the pool: the backend may have closed it before it saw our request.</summary>
+    public bool WasIdle { get; set; }
+
+    public void OnUnattended(Unattended what)
+    {
+        if (IsIdle)
+        {
+            Pool.Discard(this);
+        }
+    }
+}

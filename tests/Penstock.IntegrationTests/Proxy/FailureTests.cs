@@ -1,0 +1,413 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Upstreams;
+using Penstock.TestKit;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Proxy;
+
+/// <summary>What clients see, and do not see, when backends misbehave.</summary>
+public sealed class FailureTests
+{
+    [Fact]
+    public async Task Refused_connection_goes_to_another_backend_unseen()
+    {
+        await using var alive = ScriptedBackend.Always("alive");
+        await using var proxy = new TestProxy(TestProxy.Config(FreePort(), alive.Port, FreePort()));
+        using RawClient client = proxy.Connect();
+        for (int i = 0; i < 20; i++)
+        {
+            Assert.Equal("alive", (await client.GetAsync()).Text);
+            await client.SendAsync("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+            Assert.Equal("alive", (await client.ReadAsync())!.Text);
+        }
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task No_backend_left_is_a_503_with_its_json()
+    {
+        await using var proxy = new TestProxy(TestProxy.Config(FreePort(), FreePort()));
+        using RawClient client = proxy.Connect();
+        for (int i = 0; i < 3; i++)
+        {
+            RawResponse response = await client.GetAsync();
+            Assert.Equal(503, response.Status);
+            Assert.Equal("application/json", response["Content-Type"]);
+            Assert.Equal("1", response["Retry-After"]);
+            Assert.StartsWith("{\"code\":503,\"message\":\"Service not available\"", response.Text);
+        }
+    }
+
+    [Fact]
+    public async Task Kept_connection_that_died_is_replaced_unseen()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        for (int i = 0; i < 20; i++)
+        {
+            Assert.Equal("ok", (await client.GetAsync()).Text);
+            backend.ResetAll();
+        }
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Get_whose_connection_dies_without_an_answer_is_sent_once_more_at_most()
+    {
+        await using var backend = new ScriptedBackend(static async peer =>
+        {
+            await peer.ReadRequestAsync();
+            peer.Reset();
+        });
+        await using var other = ScriptedBackend.Always("other");
+        await using (var proxy = TestProxy.To(backend, other))
+        {
+            Assert.Equal("other", (await proxy.GetAsync()).Text);
+        }
+        await using (var proxy = TestProxy.To(backend))
+        {
+            int before = backend.Heads.Count;
+            RawResponse response = await proxy.GetAsync();
+            Assert.Equal(502, response.Status);
+            Assert.InRange(backend.Heads.Count - before, 1, 2);
+        }
+    }
+
+    [Fact]
+    public async Task Post_whose_connection_dies_is_delivered_once()
+    {
+        bool killing = false;
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            while (await peer.ReadRequestAsync() is not null)
+            {
+                if (killing)
+                {
+                    peer.Reset();
+                    return;
+                }
+                await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            }
+        });
+        await using var other = ScriptedBackend.Always("other");
+        await using var proxy = new TestProxy(TestProxy.Config(backend.Port, backend.Port, backend.Port));
+        using RawClient client = proxy.Connect();
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal("ok", (await client.GetAsync()).Text); // connections to be reused
+        }
+        killing = true;
+        int before = backend.Heads.Count;
+        await client.SendAsync("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+        RawResponse response = (await client.ReadAsync())!;
+        Assert.Equal(502, response.Status);
+        Assert.StartsWith("{\"code\":502,\"message\":\"Bad gateway\"", response.Text);
+        Assert.Equal(1, backend.Heads.Count - before);
+    }
+
+    [Fact]
+    public async Task Silent_backend_is_a_504_after_the_response_timeout()
+    {
+        await using var backend = new ScriptedBackend(static async peer => await peer.Reader.ReadToEndAsync());
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Timeouts = config.Timeouts with { Response = TimeSpan.FromMilliseconds(200) },
+        });
+        var watch = Stopwatch.StartNew();
+        RawResponse response = await proxy.GetAsync();
+        Assert.Equal(504, response.Status);
+        Assert.StartsWith("{\"code\":504,\"message\":\"Gateway timeout\"", response.Text);
+        Assert.InRange(watch.ElapsedMilliseconds, 190, 3000);
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Backend_that_accepts_no_connection_costs_the_connect_timeout_only()
+    {
+        // A listener whose backlog is full and that never accepts: connecting hangs.
+        using var full = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        full.Listen(0);
+        var fillers = new List<Socket>();
+        for (int i = 0; i < 4; i++)
+        {
+            var filler = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                await filler.ConnectAsync(full.LocalEndPoint!).WaitAsync(TimeSpan.FromMilliseconds(50));
+            }
+            catch (Exception e) when (e is TimeoutException or SocketException)
+            {
+                // Full now.
+            }
+            fillers.Add(filler);
+        }
+        await using var alive = ScriptedBackend.Always("alive");
+        ProxyConfig config = TestProxy.Config(((IPEndPoint)full.LocalEndPoint!).Port, alive.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Timeouts = config.Timeouts with { Connect = TimeSpan.FromMilliseconds(150) },
+        });
+        for (int i = 0; i < 4; i++)
+        {
+            Assert.Equal("alive", (await proxy.GetAsync()).Text);
+        }
+        fillers.ForEach(static f => f.Dispose());
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")]
+    [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")]
+    public async Task Response_that_is_cut_is_never_taken_for_whole(string octets)
+    {
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            await peer.ReadRequestAsync();
+            await peer.SendAsync(octets);
+        });
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        await Assert.ThrowsAnyAsync<IOException>(async () => await client.ReadAsync());
+        await proxy.AssertQuietAsync();
+    }
+
+    [Theory]
+    [InlineData("nonsense\r\n\r\n")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")]
+    [InlineData("HTTP/1.1 200 OK\nContent-Length: 2\n\nab")]
+    [InlineData("HTTP/1.1 200 OK\r\nBad Name: 2\r\n\r\n")]
+    [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")]
+    [InlineData("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")]
+    public async Task Response_that_is_malformed_is_a_502_and_its_connection_is_not_used_again(string octets)
+    {
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            while (await peer.ReadRequestAsync() is not null)
+            {
+                await peer.SendAsync(octets);
+            }
+        });
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        for (int i = 1; i <= 2; i++)
+        {
+            Assert.Equal(502, (await client.GetAsync()).Status);
+            Assert.Equal(i, backend.Connections);
+        }
+    }
+
+    [Fact]
+    public async Task Octets_behind_a_response_never_reach_another_client()
+    {
+        await using var backend = new ScriptedBackend(static async peer =>
+        {
+            while (await peer.ReadRequestAsync() is not null)
+            {
+                await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood"
+                    + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+            }
+        });
+        await using var proxy = TestProxy.To(backend);
+        for (int i = 0; i < 10; i++)
+        {
+            Assert.Equal("good", (await proxy.GetAsync()).Text);
+        }
+        Assert.Equal(10, backend.Connections);
+    }
+
+    [Fact]
+    public async Task Client_that_resets_frees_the_backend()
+    {
+        var gone = new TaskCompletionSource();
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            await peer.ReadRequestAsync();
+            await peer.Reader.ReadToEndAsync();
+            gone.SetResult();
+        });
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        await Eventually.TrueAsync(() => backend.Heads.Count == 1, "the backend has the request");
+        client.Reset();
+        await gone.Task.WaitAsync(TimeSpan.FromSeconds(3));
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Client_that_half_closes_still_gets_its_response()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.ShutdownSend();
+        Assert.Equal("ok", (await client.ReadAsync())!.Text);
+        Assert.True(await client.IsEndedAsync());
+    }
+
+    [Fact]
+    public async Task Client_that_cuts_its_upload_is_not_taken_for_whole()
+    {
+        bool whole = false;
+        var done = new TaskCompletionSource();
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            try
+            {
+                await peer.ReadRequestAsync();
+                whole = true;
+            }
+            finally
+            {
+                done.SetResult();
+            }
+        });
+        await using var proxy = TestProxy.To(backend);
+        using (RawClient client = proxy.Connect())
+        {
+            await client.SendAsync("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+            await Eventually.TrueAsync(() => backend.Heads.Count == 1, "the backend has the head");
+        }
+        await done.Task.WaitAsync(TimeSpan.FromSeconds(3));
+        Assert.False(whole);
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Head_that_drips_is_a_408_after_the_head_timeout()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Timeouts = config.Timeouts with { Head = TimeSpan.FromMilliseconds(200) },
+        });
+        using RawClient client = proxy.Connect();
+        await client.SendAsync("GET / HTTP/1.1\r\nHo");
+        RawResponse response = (await client.ReadAsync())!;
+        Assert.Equal(408, response.Status);
+        Assert.Equal("close", response["Connection"]);
+        Assert.True(await client.IsEndedAsync());
+    }
+
+    [Fact]
+    public async Task Idle_connections_on_both_sides_end_after_the_idle_timeout()
+    {
+        var closed = new TaskCompletionSource();
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            await peer.ReadRequestAsync();
+            await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            await peer.Reader.ReadToEndAsync();
+            closed.SetResult();
+        });
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Timeouts = config.Timeouts with { Idle = TimeSpan.FromMilliseconds(200) },
+        });
+        using RawClient client = proxy.Connect();
+        Assert.Equal(200, (await client.GetAsync()).Status);
+        Assert.True(await client.IsEndedAsync());
+        await closed.Task.WaitAsync(TimeSpan.FromSeconds(3));
+    }
+
+    [Fact]
+    public async Task Bad_request_says_why_and_closes()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+        RawResponse response = (await client.ReadAsync())!;
+        Assert.Equal(400, response.Status);
+        Assert.Equal("close", response["Connection"]);
+        Assert.Contains("\"fault\":\"host_repeated\"", response.Text);
+        Assert.True(await client.IsEndedAsync());
+        Assert.Empty(backend.Heads);
+    }
+
+    [Fact]
+    public async Task Checks_take_a_backend_out_and_bring_it_back_and_log_each_once()
+    {
+        bool well = true;
+        await using var flapping = ScriptedBackend.Answer(_ => well
+            ? "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nflap" : "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+        await using var steady = ScriptedBackend.Always("steady");
+        ProxyConfig config = TestProxy.Config(flapping.Port, steady.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Upstreams =
+            [
+                config.Upstreams[0] with
+                {
+                    HealthCheck = new HealthCheckConfig
+                    {
+                        Path = "/health", Interval = TimeSpan.FromMilliseconds(20), Rise = 3, Fall = 2,
+                    },
+                },
+            ],
+        });
+        await HealthAsync(proxy, BackendHealth.Up);
+        well = false;
+        await HealthAsync(proxy, BackendHealth.Down);
+        using RawClient client = proxy.Connect();
+        for (int i = 0; i < 10; i++)
+        {
+            Assert.Equal("steady", (await client.GetAsync()).Text);
+        }
+        well = true;
+        await HealthAsync(proxy, BackendHealth.Up);
+        Assert.Contains("flap", (await client.GetAsync()).Text + (await client.GetAsync()).Text);
+        string name = $"web/127.0.0.1:{flapping.Port}";
+        Assert.Equal(
+        [
+            $"backend {name} is UP: 1 of 1 checks passed, 2 of 2 backends in use",
+            $"backend {name} is DOWN: status 500 (2 of 2 checks), 1 of 2 backends left",
+            $"backend {name} is UP: 3 of 3 checks passed, 2 of 2 backends in use",
+        ], proxy.Log.Lines.Where(l => l.Contains(name, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Backend_name_that_does_not_resolve_is_a_backend_that_is_skipped()
+    {
+        await using var alive = ScriptedBackend.Always("alive");
+        ProxyConfig config = TestProxy.Config(alive.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Upstreams =
+            [
+                config.Upstreams[0] with
+                {
+                    Backends = [new BackendConfig { Host = "no-such.invalid", Port = 80 },
+                        .. config.Upstreams[0].Backends],
+                },
+            ],
+        });
+        for (int i = 0; i < 4; i++)
+        {
+            Assert.Equal("alive", (await proxy.GetAsync()).Text);
+        }
+        Assert.Contains(proxy.Log.Lines, static l => l.Contains("does not resolve", StringComparison.Ordinal));
+    }
+
+    private static Task HealthAsync(TestProxy proxy, BackendHealth health) => Eventually.TrueAsync(
+        () => proxy.Server.Upstreams()[0].Backends[0].Health == health, $"the backend is {health}");
+
+    /// <summary>A port where nobody listens.</summary>
+    private static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+}

@@ -1,0 +1,27 @@
+using Penstock.Proxy.Exchanges;
+using Penstock.TestKit;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Proxy;
+
+internal static class ProxyAssertions
+{
+    /// <summary>Nothing is left of finished exchanges: no buffer, no in-flight count, no error of our own.</summary>
+    public static async Task AssertQuietAsync(this TestProxy proxy)
+    {
+        await Eventually.TrueAsync(() => proxy.Server.Workers.All(static w => w.Loop.Buffers.Rented == 0),
+            "every buffer is returned");
+        await Eventually.TrueAsync(() => proxy.Server.Upstreams().SelectMany(static u => u.Backends)
+            .All(static b => b.InFlight == 0), "nothing is in flight");
+        Assert.Empty(proxy.Log.Errors);
+    }
+
+    /// <summary>Octets that the proxy's only loop thread has allocated so far.</summary>
+    public static async Task<long> AllocatedOnLoopAsync(this TestProxy proxy)
+    {
+        Worker worker = Assert.Single(proxy.Server.Workers);
+        var result = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        worker.Loop.Post(() => result.SetResult(GC.GetAllocatedBytesForCurrentThread()));
+        return await result.Task;
+    }
+}

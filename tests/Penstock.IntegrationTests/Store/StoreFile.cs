@@ -1,0 +1,55 @@
+using Microsoft.Data.Sqlite;
+using Penstock.Control.Store;
+
+namespace Penstock.IntegrationTests.Store;
+
+/// <summary>A store file in a directory of its own, and what a test does to it behind Penstock's back.</summary>
+internal sealed class StoreFile : IDisposable
+{
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("penstock-store-");
+
+    public string Path => System.IO.Path.Combine(_directory.FullName, "clients.db");
+    public string Setting => "sqlite:" + Path;
+
+    /// <summary>What a killed process leaves: the file and the log beside it, at this instant.</summary>
+    public StoreFile CopyAsKilled()
+    {
+        var copy = new StoreFile();
+        File.Copy(Path, copy.Path);
+        if (File.Exists(Path + "-wal")) File.Copy(Path + "-wal", copy.Path + "-wal");
+        return copy;
+    }
+
+    public void Execute(string sql)
+    {
+        using var connection = Connect();
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
+    }
+
+    public T Scalar<T>(string sql)
+    {
+        using var connection = Connect();
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        return (T)command.ExecuteScalar()!;
+    }
+
+    public double Tokens(string clientId) =>
+        Scalar<double>($"SELECT tokens FROM clients WHERE client_id = '{clientId}'");
+
+    public void Break() => Execute("ALTER TABLE clients RENAME TO away");
+
+    public void Repair() => Execute("ALTER TABLE away RENAME TO clients");
+
+    public void Dispose() => _directory.Delete(recursive: true);
+
+    private SqliteConnection Connect()
+    {
+        SqliteNative.Load();
+        var connection = new SqliteConnection($"Data Source={Path};Pooling=False");
+        connection.Open();
+        return connection;
+    }
+}

@@ -1,0 +1,79 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Penstock.TestKit;
+
+/// <param name="Head">Without the empty line.</param>
+public sealed record RawResponse(string Head, byte[] Body)
+{
+    public int Status => int.Parse(Head.AsSpan(9, 3), System.Globalization.CultureInfo.InvariantCulture);
+    public string Text => Encoding.UTF8.GetString(Body);
+
+    /// <summary>Value of a field, or null.</summary>
+    public string? this[string name] => Wire.Field(Head, name);
+}
+
+/// <summary>A client that sends exactly the octets it is given.</summary>
+public sealed class RawClient : IDisposable
+{
+    private readonly Socket _socket;
+    private readonly NetworkStream _stream;
+
+    public RawClient(EndPoint server)
+    {
+        _socket = new Socket(server.AddressFamily, SocketType.Stream,
+            server is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        _socket.Connect(server);
+        if (server is IPEndPoint)
+        {
+            _socket.NoDelay = true;
+        }
+        _stream = new NetworkStream(_socket, ownsSocket: true);
+        Reader = new Wire(_stream);
+    }
+
+    public Wire Reader { get; }
+
+    public async Task SendAsync(string octets) => await _stream.WriteAsync(Encoding.Latin1.GetBytes(octets));
+
+    public async Task SendAsync(ReadOnlyMemory<byte> octets) => await _stream.WriteAsync(octets);
+
+    /// <summary>The next response, interim ones too; throws when it is cut.</summary>
+    public async Task<RawResponse?> ReadAsync(bool toHead = false)
+    {
+        string? head = await Reader.ReadHeadAsync();
+        return head is null ? null : new RawResponse(head, await Reader.ReadBodyAsync(head, isResponse: true, toHead));
+    }
+
+    /// <summary>Sends a GET on this connection and reads the response.</summary>
+    public async Task<RawResponse> GetAsync(string target = "/", string fields = "")
+    {
+        await SendAsync($"GET {target} HTTP/1.1\r\nHost: test\r\n{fields}\r\n");
+        return await ReadAsync() ?? throw new EndOfStreamException("closed without a response");
+    }
+
+    /// <summary>Has the server ended the connection (with nothing left to read)?</summary>
+    public async Task<bool> IsEndedAsync()
+    {
+        try
+        {
+            return await Reader.ReadHeadAsync() is null;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+    }
+
+    public void ShutdownSend() => _socket.Shutdown(SocketShutdown.Send);
+
+    /// <summary>Ends the connection with a reset.</summary>
+    public void Reset()
+    {
+        _socket.LingerState = new LingerOption(enable: true, 0);
+        _socket.Dispose();
+    }
+
+    public void Dispose() => _stream.Dispose();
+}

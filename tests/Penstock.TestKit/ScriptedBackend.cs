@@ -1,0 +1,172 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Penstock.TestKit;
+
+/// <summary>A backend that does what the test says, octet by octet: every connection runs the script.</summary>
+public sealed class ScriptedBackend : IAsyncDisposable
+{
+    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ConcurrentDictionary<BackendPeer, bool> _open = new();
+    private readonly Func<BackendPeer, Task> _script;
+    private readonly Task _accepting;
+    private int _connections;
+
+    public ScriptedBackend(Func<BackendPeer, Task> script)
+    {
+        _script = script;
+        _listener.Start(512);
+        Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
+        _accepting = Task.Run(AcceptAsync); // off the test runner's context, which a test may block
+    }
+
+    public int Port { get; }
+
+    /// <summary>Connections accepted so far.</summary>
+    public int Connections => Volatile.Read(ref _connections);
+
+    /// <summary>Heads of all requests, in the order of their arrival.</summary>
+    public ConcurrentQueue<string> Heads { get; } = new();
+
+    /// <summary>Answers every request of a connection with a fixed body.</summary>
+    public static ScriptedBackend Always(string body, string extraFields = "") => new(async peer =>
+    {
+        while (await peer.ReadRequestAsync() is not null)
+        {
+            await peer.SendAsync($"HTTP/1.1 200 OK\r\nContent-Length: {body.Length}\r\n{extraFields}\r\n{body}");
+        }
+    });
+
+    /// <summary>Answers every request with what the function makes of its head and body.</summary>
+    public static ScriptedBackend Answer(Func<BackendRequest, string> answer) => new(async peer =>
+    {
+        while (await peer.ReadRequestAsync() is { } request)
+        {
+            await peer.SendAsync(answer(request));
+        }
+    });
+
+    /// <summary>Resets every open connection, as a killed process does; further ones are still accepted.</summary>
+    public void ResetAll()
+    {
+        foreach (BackendPeer peer in _open.Keys)
+        {
+            peer.Reset();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        _listener.Stop();
+        ResetAll();
+        await _accepting;
+        _stop.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                Socket socket = await _listener.AcceptSocketAsync(_stop.Token);
+                Interlocked.Increment(ref _connections);
+                _ = RunAsync(new BackendPeer(socket, this));
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException
+            or InvalidOperationException)
+        {
+            // Stopped.
+        }
+    }
+
+    private async Task RunAsync(BackendPeer peer)
+    {
+        _open[peer] = true;
+        try
+        {
+            await _script(peer);
+        }
+        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException
+            or EndOfStreamException)
+        {
+            // The proxy closed the connection, which may be what the test wants.
+        }
+        finally
+        {
+            _open.TryRemove(peer, out _);
+            peer.Dispose();
+        }
+    }
+}
+
+/// <param name="Head">Without the empty line.</param>
+/// <param name="Body">Decoded.</param>
+public sealed record BackendRequest(string Head, byte[] Body)
+{
+    public string Line => Head[..Head.IndexOf("\r\n", StringComparison.Ordinal)];
+
+    /// <summary>Value of a field, or null.</summary>
+    public string? this[string name] => Wire.Field(Head, name);
+}
+
+/// <summary>One connection at the backend's side.</summary>
+public sealed class BackendPeer : IDisposable
+{
+    private readonly Socket _socket;
+    private readonly ScriptedBackend _backend;
+    private readonly NetworkStream _stream;
+
+    internal BackendPeer(Socket socket, ScriptedBackend backend)
+    {
+        socket.NoDelay = true;
+        _socket = socket;
+        _backend = backend;
+        _stream = new NetworkStream(socket, ownsSocket: true);
+        Reader = new Wire(_stream);
+    }
+
+    public Wire Reader { get; }
+
+    /// <summary>The next request with its body; null when the proxy has closed the connection.</summary>
+    public async Task<BackendRequest?> ReadRequestAsync()
+    {
+        string? head = await ReadHeadAsync();
+        return head is null ? null : new BackendRequest(head, await Reader.ReadBodyAsync(head, isResponse: false));
+    }
+
+    public async Task<string?> ReadHeadAsync()
+    {
+        string? head = await Reader.ReadHeadAsync();
+        if (head is not null)
+        {
+            _backend.Heads.Enqueue(head);
+        }
+        return head;
+    }
+
+    public async Task SendAsync(string octets) => await _stream.WriteAsync(Encoding.Latin1.GetBytes(octets));
+
+    public async Task SendAsync(ReadOnlyMemory<byte> octets) => await _stream.WriteAsync(octets);
+
+    /// <summary>Ends the connection with a reset.</summary>
+    public void Reset()
+    {
+        try
+        {
+            _socket.LingerState = new LingerOption(enable: true, 0);
+        }
+        catch (ObjectDisposedException)
+        {
+            return; // ended already
+        }
+        _socket.Dispose();
+    }
+
+    public void Dispose() => _stream.Dispose();
+}

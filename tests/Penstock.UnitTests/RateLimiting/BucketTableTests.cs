@@ -1,0 +1,112 @@
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
+using Xunit;
+
+namespace Penstock.UnitTests.RateLimiting;
+
+public sealed class BucketTableTests
+{
+    private const long Second = 1_000_000_000;
+    private static readonly KeyHash Hash = new(1, 2);
+
+    [Fact]
+    public void TryTake_sixteen_threads_on_one_key_admit_what_one_would()
+    {
+        var table = new BucketTable(1000, [new Limit("x", new LimitConfig(10_000, 1))]);
+        ulong key = Hash.Hash("hot"u8);
+        int admitted = 0;
+        Parallel.For(0, 16, new ParallelOptions { MaxDegreeOfParallelism = 16 }, _ =>
+        {
+            for (int i = 0; i < 2_000; i++)
+            {
+                if (table.TryTake(key, 0, Second, 1, out long _))
+                {
+                    Interlocked.Increment(ref admitted);
+                }
+            }
+        });
+        Assert.Equal(10_000, admitted);
+    }
+
+    [Fact]
+    public void TryTake_keys_and_limits_have_buckets_of_their_own()
+    {
+        var table = new BucketTable(1000,
+            [new Limit("a", new LimitConfig(1, 1)), new Limit("b", new LimitConfig(2, 1))]);
+        Assert.True(table.TryTake(Hash.Hash("k"u8), 0, Second, 1, out long _));
+        Assert.False(table.TryTake(Hash.Hash("k"u8), 0, Second, 1, out long _));
+        Assert.True(table.TryTake(Hash.Hash("other"u8), 0, Second, 1, out long _));
+        Assert.True(table.TryTake(Hash.Hash("k"u8), 1, Second, 1, out long _));
+        Assert.True(table.TryTake(Hash.Hash("k"u8), 1, Second, 1, out long _));
+        Assert.False(table.TryTake(Hash.Hash("k"u8), 1, Second, 1, out long _));
+    }
+
+    [Fact]
+    public void TryTake_flood_of_new_keys_does_not_wash_an_exhausted_bucket()
+    {
+        var table = new BucketTable(4096, [new Limit("x", new LimitConfig(100, 0.001))]);
+        ulong victim = Hash.Hash("exhausted"u8);
+        for (int i = 0; i < 100; i++)
+        {
+            Assert.True(table.TryTake(victim, 0, Second, 1, out long _));
+        }
+        Span<byte> key = stackalloc byte[8];
+        for (long i = 0; i < 1_000_000; i++)
+        {
+            BitConverter.TryWriteBytes(key, i);
+            Assert.True(table.TryTake(Hash.Hash(key), 0, Second, 1, out long _));
+        }
+        Assert.False(table.TryTake(victim, 0, Second, 1, out long _));
+        Assert.Equal(4096, table.Capacity);
+    }
+
+    [Fact]
+    public void TryTake_full_buckets_give_way_first()
+    {
+        // One set of eight ways: seven keys that are full again and one that is not: further keys spare it.
+        var table = new BucketTable(8, [new Limit("x", new LimitConfig(10, 1))]);
+        ulong busy = Hash.Hash("busy"u8);
+        for (ulong i = 1; i <= 7; i++)
+        {
+            Assert.True(table.TryTake(i << 32, 0, Second, 1, out long _));
+        }
+        for (int i = 0; i < 10; i++)
+        {
+            Assert.True(table.TryTake(busy, 0, 5 * Second, 1, out long _));
+        }
+        for (ulong i = 100; i < 106; i++)
+        {
+            Assert.True(table.TryTake(i << 32, 0, 5 * Second, 1, out long _));
+        }
+        Assert.False(table.TryTake(busy, 0, 5 * Second, 1, out long _));
+    }
+
+    [Fact]
+    public void TryTake_new_keys_from_many_threads_are_tracked_once()
+    {
+        var table = new BucketTable(100_000, [new Limit("x", new LimitConfig(1, 0.001))]);
+        int admitted = 0;
+        Parallel.For(0, 8, _ =>
+        {
+            Span<byte> key = stackalloc byte[8];
+            for (long i = 0; i < 5_000; i++)
+            {
+                BitConverter.TryWriteBytes(key, i);
+                if (table.TryTake(Hash.Hash(key), 0, Second, 1, out long _))
+                {
+                    Interlocked.Increment(ref admitted);
+                }
+            }
+        });
+        Assert.Equal(5_000, admitted);
+    }
+
+    [Fact]
+    public void Hash_matches_the_published_SipHash_1_3_vector()
+    {
+        // Reference vectors of SipHash-1-3 (key 00..0f, input 00..n-1), as in the Rust standard library's tests.
+        var hash = new KeyHash(0x0706050403020100, 0x0f0e0d0c0b0a0908);
+        Assert.Equal(0xabac0158050fc4dcUL, hash.Hash([]));
+        Assert.Equal(0xc9f49bf37d57ca93UL, hash.Hash([0]));
+    }
+}

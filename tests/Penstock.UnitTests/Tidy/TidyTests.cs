@@ -1,0 +1,163 @@
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace Penstock.UnitTests.Tidy;
+
+/// <summary>The house rules that a machine can hold: who may see whom, how long things get, which names say nothing.
+/// (The idea is TigerBeetle's tidy.zig.)</summary>
+public sealed partial class TidyTests
+{
+    private const RegexOptions Options =
+        RegexOptions.Multiline | RegexOptions.ExplicitCapture;
+
+    private const int MatchTimeoutMs = 5000;
+    private const int MaxFileLines = 600;
+    private const int MaxFunctionLines = 70;
+    private const int MaxLineColumns = 120;
+
+    /// <summary>Files past 400 lines, each with a reason to be one thing. This list only shrinks.</summary>
+    private static readonly string[] LongFiles = [];
+
+    private static readonly string Root = FindRoot();
+
+    /// <summary>Inside the data plane: which folder may use which. Http1 sees nothing, nothing sees Exchanges but the
+    /// root.</summary>
+    private static readonly Dictionary<string, string[]> MayUse = new(StringComparer.Ordinal)
+    {
+        ["Configuration"] = [],
+        ["Http1"] = [],
+        ["EventLoop"] = [],
+        ["Connections"] = ["EventLoop"],
+        ["RateLimiting"] = ["Configuration"],
+        ["Clients"] = ["Configuration", "Http1", "RateLimiting"],
+        ["Upstreams"] = ["Configuration", "EventLoop", "Connections", "Balancing"],
+        ["Balancing"] = ["Configuration", "Upstreams"],
+        ["Health"] = ["Configuration", "Upstreams"],
+        ["Routing"] = ["Configuration", "Upstreams"],
+        ["Observability"] = ["Http1"],
+        ["Exchanges"] = ["Clients", "Configuration", "Connections", "EventLoop", "Http1", "Observability",
+            "RateLimiting", "Routing", "Upstreams"],
+    };
+
+    [Fact]
+    public void Assemblies_refer_one_way()
+    {
+        Assert.DoesNotContain(References("Penstock.Proxy"), static n => n is "Penstock.Control" or "penstock");
+        Assert.DoesNotContain(References("Penstock.Control"), static n => n is "penstock");
+        Assert.DoesNotContain(References("Penstock.Proxy"), static n =>
+            n.StartsWith("Microsoft.AspNetCore", StringComparison.Ordinal)
+            || n.Contains("Sqlite", StringComparison.Ordinal) || n.StartsWith("YamlDotNet", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Data_plane_folders_use_only_what_they_may()
+    {
+        string proxy = Path.Combine(Root, "src", "Penstock.Proxy");
+        var faults = new List<string>();
+        foreach (string folder in Directory.GetDirectories(proxy).Select(static d => Path.GetFileName(d)!))
+        {
+            if (!MayUse.TryGetValue(folder, out string[]? allowed))
+            {
+                Assert.True(folder is "bin" or "obj", $"folder {folder} is not in the table");
+                continue;
+            }
+            foreach (string file in Sources(Path.Combine(proxy, folder)))
+            {
+                faults.AddRange(UsingProxy().Matches(File.ReadAllText(file))
+                    .Select(static m => m.Groups["used"].Value)
+                    .Where(used => used != folder && !allowed.Contains(used))
+                    .Select(used => $"{Path.GetRelativePath(Root, file)} uses {used}"));
+            }
+        }
+        Assert.Empty(faults);
+    }
+
+    [Fact]
+    public void Files_functions_and_lines_are_short()
+    {
+        var faults = new List<string>();
+        foreach (string file in AllSources())
+        {
+            string name = Path.GetRelativePath(Root, file);
+            string[] lines = File.ReadAllLines(file);
+            if (lines.Length > MaxFileLines || (lines.Length > 400 && !LongFiles.Contains(name)))
+            {
+                faults.Add($"{name}: {lines.Length} lines");
+            }
+            faults.AddRange(lines.Select((l, i) => (l, i)).Where(static p => p.l.Length > MaxLineColumns)
+                .Select(p => $"{name}:{p.i + 1}: {p.l.Length} columns"));
+            faults.AddRange(LongFunctions(lines).Select(f => $"{name}:{f}"));
+        }
+        Assert.Empty(faults);
+    }
+
+    [Fact]
+    public void Types_have_names_that_say_something()
+    {
+        var faults = AllSources().SelectMany(static file => TypeName().Matches(File.ReadAllText(file))
+            .Select(m => m.Groups["name"].Value)
+            .Where(static n => EmptyName().IsMatch(n))
+            .Select(n => $"{Path.GetFileName(file)}: {n}"));
+        Assert.Empty(faults);
+    }
+
+    [Fact]
+    public void Product_code_has_no_unfinished_marks()
+    {
+        var faults = AllSources().Where(static f => !f.Contains("Tidy", StringComparison.Ordinal))
+            .Where(static f => Unfinished().IsMatch(File.ReadAllText(f)));
+        Assert.Empty(faults);
+    }
+
+    /// <summary>A function starts at a line with four or eight spaces that opens a brace next, and ends at the brace
+    /// in the same column.</summary>
+    private static IEnumerable<string> LongFunctions(string[] lines)
+    {
+        for (int i = 1; i < lines.Length; i++)
+        {
+            Match open = OpenBrace().Match(lines[i]);
+            if (!open.Success || !SignatureEnd().IsMatch(lines[i - 1]))
+            {
+                continue;
+            }
+            int end = Array.IndexOf(lines, open.Groups["indent"].Value + "}", i);
+            if (end - i - 1 > MaxFunctionLines)
+            {
+                yield return $"{i}: {end - i - 1} lines in a function";
+            }
+        }
+    }
+
+    private static IEnumerable<string> References(string assembly) =>
+        Assembly.Load(assembly).GetReferencedAssemblies().Select(static a => a.Name!);
+
+    private static IEnumerable<string> AllSources() => new[] { "src", "tests", "bench" }
+        .SelectMany(static top => Sources(Path.Combine(Root, top)));
+
+    private static IEnumerable<string> Sources(string folder) =>
+        Directory.GetFiles(folder, "*.cs", SearchOption.AllDirectories)
+            .Where(static f => !f.Contains("/obj/", StringComparison.Ordinal));
+
+    private static string FindRoot([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
+
+    [GeneratedRegex(@"^using Penstock\.Proxy\.(?<used>\w+)", Options, MatchTimeoutMs)]
+    private static partial Regex UsingProxy();
+
+    [GeneratedRegex(@"\b(class|struct|record|interface|enum) (?<name>\w+)", Options, MatchTimeoutMs)]
+    private static partial Regex TypeName();
+
+    [GeneratedRegex("(Manager|Helper|Helpers|Utils|Util|Service|Common|Base)$", Options, MatchTimeoutMs)]
+    private static partial Regex EmptyName();
+
+    [GeneratedRegex(@"\b(TODO|FIXME|HACK|NotImplementedException)\b", Options, MatchTimeoutMs)]
+    private static partial Regex Unfinished();
+
+    [GeneratedRegex(@"^(?<indent>(    ){1,2})\{$", Options, MatchTimeoutMs)]
+    private static partial Regex OpenBrace();
+
+    [GeneratedRegex(@"\)$", Options, MatchTimeoutMs)]
+    private static partial Regex SignatureEnd();
+}
