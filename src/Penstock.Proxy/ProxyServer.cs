@@ -76,7 +76,8 @@ public sealed class ProxyServer : IAsyncDisposable
         _health.Start(_snapshot.Upstreams);
         for (int i = 0; i < loops; i++)
         {
-            var loop = new Loop(i, _clock, bug => _logger.LogError(bug, "an event loop met an error of our own"));
+            var loop = new Loop(i, _clock, bug =>
+                _logger.LogError(Events.Bug, bug, "an event loop met an error of our own"));
             var worker = new Worker(loop, _snapshot, _clock, _accessLog, _logger);
             foreach (Socket[] perLoop in sockets)
             {
@@ -115,7 +116,11 @@ public sealed class ProxyServer : IAsyncDisposable
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
-            _logger.LogWarning("{Count} connections are cut: still busy at the end of the drain", OpenConnections);
+            if (OpenConnections > 0)
+            {
+                _logger.LogWarning(Events.DrainEnded,
+                    "{Count} connections are cut: still busy at the end of the drain", OpenConnections);
+            }
         }
 
         foreach (Worker worker in _workers)

@@ -1,1 +1,4 @@
-return 0;
+using Penstock;
+using Penstock.Commands;
+
+return await RootCommandLine.RunAsync(args, Terminal.OfProcess());

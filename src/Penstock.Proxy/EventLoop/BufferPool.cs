@@ -21,9 +21,9 @@ internal sealed class BufferPool
     /// <summary>A buffer of at least that many octets, at most <see cref="Large"/>.</summary>
     public byte[] Rent(int size)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, Large);
         Rented++;
         int exact = size <= Small ? Small : size <= Medium ? Medium : Large;
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, Large);
         return StackOf(exact).TryPop(out byte[]? buffer)
             ? buffer : GC.AllocateUninitializedArray<byte>(exact, pinned: true);
     }

@@ -228,6 +228,12 @@ internal sealed partial class ClientConnection
     private Step UpstreamFailed(Reason reason, int status)
     {
         _backend!.Pool.CountFailure();
+        if (_upload is not null)
+        {
+            // What is in the buffer behind the head need not be the body any more, see KeepExcess.
+            _keepAlive = false;
+            _lingers = true;
+        }
         StopUpload();
         ReleaseBackend(reusable: false);
         return Refuse(reason, status);

@@ -4,6 +4,7 @@ using Penstock.Proxy.Clients;
 using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
 using Penstock.Proxy.Http1;
+using Penstock.Proxy.Observability;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
@@ -143,7 +144,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         }
         catch (Exception bug)
         {
-            _worker.Logger.LogError(bug, "a connection was closed by an error of our own");
+            _worker.Logger.LogError(Events.Bug, bug, "a connection was closed by an error of our own");
         }
         finally
         {

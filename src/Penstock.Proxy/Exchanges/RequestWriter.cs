@@ -14,7 +14,9 @@ internal static class RequestWriter
         to.Add(request.NeedsSlash && !request.IsAsterisk ? " /"u8 : " "u8);
         to.Add(request.IsAsterisk ? "*"u8 : request.Target.Of(head));
         to.Add(" HTTP/1.1\r\n"u8);
-        to.AddField("Host"u8, request.Authority.Of(head));
+
+        // An HTTP/1.0 client need not say whom it asks; HTTP/1.1 towards the backend must (RFC 9112 §3.2).
+        to.AddField("Host"u8, request.Authority.Length > 0 ? request.Authority.Of(head) : "localhost"u8);
         foreach (ref readonly Field field in request.Fields)
         {
             if (IsForwarded(field, exchange) && !request.IsNominated(head, field))
@@ -81,7 +83,7 @@ internal static class RequestWriter
         {
             to.Add("X-Forwarded-Proto: http\r\n"u8);
         }
-        if (!sawHost)
+        if (!sawHost && exchange.Request.Authority.Length > 0)
         {
             to.AddField("X-Forwarded-Host"u8, exchange.Request.Authority.Of(head));
         }

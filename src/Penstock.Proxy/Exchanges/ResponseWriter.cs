@@ -16,10 +16,10 @@ internal static class ResponseWriter
         WriteStart(ref to, response, head);
         foreach (ref readonly Field field in response.Fields)
         {
-            sawDate |= field.Known == FieldName.Date;
-            sawRequestId |= field.Known == FieldName.XRequestId;
             if (!FieldNames.IsRewritten(field.Known) && !response.IsNominated(head, field))
             {
+                sawDate |= field.Known == FieldName.Date;
+                sawRequestId |= field.Known == FieldName.XRequestId;
                 to.AddField(field.Name.Of(head), field.Value.Of(head));
             }
         }

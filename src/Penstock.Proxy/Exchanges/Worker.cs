@@ -57,7 +57,8 @@ internal sealed class Worker
     public ConnectionPool PoolOf(Backend backend) => _pools[backend.Index];
 
     public void Listen(Socket socket) => _listeners.Add(new Listener(Loop, socket, Accept, error =>
-        Logger.LogWarning("accepting pauses: {Cause}; raise LimitNOFILE or lower the load", error)));
+        Logger.LogWarning(Events.AcceptPaused,
+            "accepting pauses: {Cause}; raise LimitNOFILE or lower the load", error)));
 
     public void Remove(ClientConnection client)
     {

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Observability;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
@@ -83,7 +84,7 @@ internal sealed class HealthChecker : IAsyncDisposable
         }
         catch (Exception bug)
         {
-            _logger.LogError(bug, "health checks of {Backend} ended by an error of our own", backend);
+            _logger.LogError(Events.Bug, bug, "health checks of {Backend} ended by an error of our own", backend);
         }
     }
 
@@ -95,13 +96,13 @@ internal sealed class HealthChecker : IAsyncDisposable
         int left = upstream.Backends.Count(static b => b.Health.Health != BackendHealth.Down);
         if (health == BackendHealth.Down)
         {
-            _logger.LogWarning(
+            _logger.LogWarning(Events.BackendDown,
                 "backend {Backend} is DOWN: {Cause} ({Count} of {Of} checks), {Left} of {All} backends left",
                 backend, fault, count, of, left, all);
         }
         else
         {
-            _logger.LogInformation(
+            _logger.LogInformation(Events.BackendUp,
                 "backend {Backend} is UP: {Count} of {Of} checks passed, {Left} of {All} backends in use",
                 backend, count, of, left, all);
         }

@@ -15,6 +15,7 @@ internal enum HttpFault : byte
     VersionNotSupported,
     BareLineFeed,
     BadFieldName,
+    FieldNameTooLong,
     SpaceBeforeColon,
     MissingColon,
     BadFieldValue,
@@ -54,7 +55,8 @@ internal static class HttpFaultInfo
     public static int Status(this HttpFault fault) => fault switch
     {
         HttpFault.TargetTooLong => 414,
-        HttpFault.HeadTooLarge or HttpFault.TooManyFields or HttpFault.TrailerTooLarge => 431,
+        HttpFault.FieldNameTooLong or HttpFault.HeadTooLarge or HttpFault.TooManyFields
+            or HttpFault.TrailerTooLarge => 431,
         HttpFault.TransferEncodingUnsupported or HttpFault.MethodNotSupported => 501,
         HttpFault.ExpectationUnknown => 417,
         HttpFault.VersionNotSupported => 505,
@@ -71,6 +73,7 @@ internal static class HttpFaultInfo
         HttpFault.VersionNotSupported => "Only HTTP/1.1 and HTTP/1.0 are spoken here"u8,
         HttpFault.BareLineFeed => "A line ends in LF without CR"u8,
         HttpFault.BadFieldName => "A header field name is not a token"u8,
+        HttpFault.FieldNameTooLong => "A header field name is too long"u8,
         HttpFault.SpaceBeforeColon => "There is white space between a header field name and its colon"u8,
         HttpFault.MissingColon => "A header line has no colon"u8,
         HttpFault.BadFieldValue => "A header field value has a control character"u8,

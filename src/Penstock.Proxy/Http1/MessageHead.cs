@@ -57,12 +57,16 @@ internal abstract class MessageHead
 
     private const int MaxFieldNameBytes = 256;
 
+    /// <summary>Octets of Connection options. Every field is looked for among them: unbounded, a head would cost its
+    /// square.</summary>
+    private const int MaxConnectionBytes = 1024;
+
     private readonly Field[] _fields = new Field[MaxFields];
     private int _fieldCount;
     private int _lineStart;
     private int _scanned;
     private bool _sawStartLine;
-    private bool _sawConnection;
+    private int _connectionBytes;
     private int _codings;
 
     public HttpFault Fault { get; protected set; }
@@ -82,8 +86,8 @@ internal abstract class MessageHead
 
     public virtual void Reset()
     {
-        _fieldCount = _lineStart = _scanned = _codings = 0;
-        _sawStartLine = _sawConnection = false;
+        _fieldCount = _lineStart = _scanned = _codings = _connectionBytes = 0;
+        _sawStartLine = false;
         Fault = HttpFault.None;
         Length = MinorVersion = 0;
         Framing = BodyFraming.None;
@@ -154,7 +158,7 @@ internal abstract class MessageHead
     /// <summary>Is this field named in the Connection field, so meant for us only (RFC 9110 §7.6.1)?</summary>
     public bool IsNominated(ReadOnlySpan<byte> head, in Field field)
     {
-        if (!_sawConnection || FieldNames.IsProtected(field.Known))
+        if (_connectionBytes == 0 || FieldNames.IsProtected(field.Known))
         {
             return false;
         }
@@ -233,10 +237,14 @@ internal abstract class MessageHead
         }
 
         ReadOnlySpan<byte> name = line[..colon];
-        if (!Grammar.IsToken(name) || name.Length > MaxFieldNameBytes)
+        if (!Grammar.IsToken(name))
         {
             return Refuse(colon > 0 && name[^1] is (byte)' ' or (byte)'\t'
                 ? HttpFault.SpaceBeforeColon : HttpFault.BadFieldName);
+        }
+        if (name.Length > MaxFieldNameBytes)
+        {
+            return Refuse(HttpFault.FieldNameTooLong);
         }
 
         int valueStart = colon + 1;
@@ -298,10 +306,10 @@ internal abstract class MessageHead
                     : HttpFault.TransferEncodingInvalid);
 
             case FieldName.Connection:
-                _sawConnection = true;
+                _connectionBytes += value.Length;
                 ConnectionClose |= ListHas(value, "close"u8);
                 ConnectionKeepAlive |= ListHas(value, "keep-alive"u8);
-                return true;
+                return _connectionBytes <= MaxConnectionBytes || Refuse(HttpFault.HeadTooLarge);
 
             default:
                 return OnField(known, value, at);

@@ -36,6 +36,10 @@ internal sealed class RequestHead : MessageHead
     /// <summary><see cref="Target"/> without its query.</summary>
     public Stretch Path { get; private set; }
 
+    /// <summary>The path that the forwarded request has, for routes: never empty.</summary>
+    public ReadOnlySpan<byte> PathOf(ReadOnlySpan<byte> head) =>
+        IsAsterisk ? "*"u8 : NeedsSlash ? "/"u8 : Path.Of(head);
+
     /// <summary>Behind the question mark; empty when there is none.</summary>
     public Stretch Query { get; private set; }
 
@@ -71,35 +75,26 @@ internal sealed class RequestHead : MessageHead
     {
         // A TLS hello or other binary talk is told at once instead of after the head timeout.
         int space = line.IndexOf((byte)' ');
-        ReadOnlySpan<byte> method = space < 0 ? line : line[..space];
-        if (line.Length > MaxLineBytes)
-        {
-            return HttpFault.TargetTooLong;
-        }
-        return method.Length > MaxMethodBytes || method.TrimEnd((byte)'\r').ContainsAnyExcept(Grammar.Token)
-            ? HttpFault.BadMethod : HttpFault.None;
+        ReadOnlySpan<byte> method = space < 0 ? line.TrimEnd((byte)'\r') : line[..space];
+        return CheckMethod(method) is not HttpFault.None and var fault ? fault
+            : line.Length > MaxLineBytes + 1 ? HttpFault.TargetTooLong : HttpFault.None; // 1: the CR
     }
 
     protected override bool ParseStartLine(ReadOnlySpan<byte> line, int at)
     {
+        int space = line.IndexOf((byte)' ');
+        ReadOnlySpan<byte> method = space < 0 ? line : line[..space];
+        if (CheckMethod(method) is not HttpFault.None and var fault)
+        {
+            return Refuse(fault);
+        }
         if (line.Length > MaxLineBytes)
         {
             return Refuse(HttpFault.TargetTooLong);
         }
-
-        int space = line.IndexOf((byte)' ');
         if (space <= 0)
         {
             return Refuse(HttpFault.BadRequestLine);
-        }
-        ReadOnlySpan<byte> method = line[..space];
-        if (!Grammar.IsToken(method))
-        {
-            return Refuse(HttpFault.BadMethod);
-        }
-        if (method.Length > MaxMethodBytes)
-        {
-            return Refuse(HttpFault.MethodNotSupported);
         }
         MethodName = new Stretch(at, space);
         Method = MethodOf(method);
@@ -234,6 +229,11 @@ internal sealed class RequestHead : MessageHead
         Path = new Stretch(at, mark < 0 ? target.Length : mark);
         Query = mark < 0 ? default : new Stretch(at + mark + 1, target.Length - mark - 1);
     }
+
+    /// <summary>Sees no further than the longest method, so that more octets do not change what it says.</summary>
+    private static HttpFault CheckMethod(ReadOnlySpan<byte> method) =>
+        method[..Math.Min(method.Length, MaxMethodBytes)].ContainsAnyExcept(Grammar.Token) ? HttpFault.BadMethod
+        : method.Length > MaxMethodBytes ? HttpFault.MethodNotSupported : HttpFault.None;
 
     private static Method MethodOf(ReadOnlySpan<byte> name) => name.Length switch
     {

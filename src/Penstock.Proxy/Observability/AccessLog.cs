@@ -67,7 +67,8 @@ internal sealed class AccessLog : IDisposable
                 if (_failing)
                 {
                     _failing = false;
-                    _logger.LogInformation("access log is written again, {DroppedBytes} bytes were lost", DroppedBytes);
+                    _logger.LogInformation(Events.AccessLogRecovered,
+                        "access log is written again, {DroppedBytes} bytes were lost", DroppedBytes);
                 }
             }
             catch (Exception e) when (e is IOException or ObjectDisposedException or UnauthorizedAccessException)
@@ -76,7 +77,7 @@ internal sealed class AccessLog : IDisposable
                 if (!_failing)
                 {
                     _failing = true;
-                    _logger.LogError("access log cannot be written: {Cause}", e.Message);
+                    _logger.LogError(Events.AccessLogFailed, "access log cannot be written: {Cause}", e.Message);
                 }
             }
             _spare.Enqueue(buffer);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using Penstock.Proxy.Observability;
 
 namespace Penstock.Proxy.Upstreams;
 
@@ -61,7 +62,8 @@ internal sealed class NameResolver : IAsyncDisposable
             if (known.Length > 0 && !known.Contains(current))
             {
                 backend.EndPoint = new BackendAddress(known[0]);
-                _logger.LogInformation("backend {Backend} resolves to {Address}", backend, known[0].Address);
+                _logger.LogInformation(Events.BackendResolved,
+                    "backend {Backend} resolves to {Address}", backend, known[0].Address);
             }
         }
         catch (Exception e) when (e is SocketException or ArgumentException)
@@ -69,8 +71,8 @@ internal sealed class NameResolver : IAsyncDisposable
             if (backend.EndPoint is null && backend.Health.Cause is null)
             {
                 backend.Health = backend.Health with { Cause = "name does not resolve" };
-                _logger.LogWarning("backend {Backend} cannot be used: its name does not resolve ({Cause})",
-                    backend, e.Message);
+                _logger.LogWarning(Events.BackendUnresolved,
+                    "backend {Backend} cannot be used: its name does not resolve ({Cause})", backend, e.Message);
             }
         }
     }

@@ -32,9 +32,9 @@ public sealed partial class TidyTests
         ["Connections"] = ["EventLoop"],
         ["RateLimiting"] = ["Configuration"],
         ["Clients"] = ["Configuration", "Http1", "RateLimiting"],
-        ["Upstreams"] = ["Configuration", "EventLoop", "Connections", "Balancing"],
+        ["Upstreams"] = ["Configuration", "EventLoop", "Connections", "Balancing", "Observability"],
         ["Balancing"] = ["Configuration", "Upstreams"],
-        ["Health"] = ["Configuration", "Upstreams"],
+        ["Health"] = ["Configuration", "Observability", "Upstreams"],
         ["Routing"] = ["Configuration", "Upstreams"],
         ["Observability"] = ["Http1"],
         ["Exchanges"] = ["Clients", "Configuration", "Connections", "EventLoop", "Http1", "Observability",
@@ -122,7 +122,8 @@ public sealed partial class TidyTests
             {
                 continue;
             }
-            int end = Array.IndexOf(lines, open.Groups["indent"].Value + "}", i);
+            string close = open.Groups["indent"].Value + "}";
+            int end = Array.FindIndex(lines, i, l => l.StartsWith(close, StringComparison.Ordinal));
             if (end - i - 1 > MaxFunctionLines)
             {
                 yield return $"{i}: {end - i - 1} lines in a function";

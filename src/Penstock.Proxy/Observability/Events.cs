@@ -1,0 +1,17 @@
+using Microsoft.Extensions.Logging;
+
+namespace Penstock.Proxy.Observability;
+
+/// <summary>Names of the data plane's event lines; operators filter and alert by them.</summary>
+internal static class Events
+{
+    public static readonly EventId BackendDown = new(1, "backend_down");
+    public static readonly EventId BackendUp = new(2, "backend_up");
+    public static readonly EventId BackendUnresolved = new(3, "backend_unresolved");
+    public static readonly EventId BackendResolved = new(4, "backend_resolved");
+    public static readonly EventId AcceptPaused = new(5, "accept_paused");
+    public static readonly EventId DrainEnded = new(6, "drain_ended");
+    public static readonly EventId AccessLogFailed = new(7, "access_log_failed");
+    public static readonly EventId AccessLogRecovered = new(8, "access_log_recovered");
+    public static readonly EventId Bug = new(9, "bug");
+}

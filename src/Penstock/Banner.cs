@@ -1,0 +1,74 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Reflection;
+using System.Text.Json;
+using Penstock.Control;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock;
+
+/// <summary>At most ten lines that say what listens where, goes where, and under which limits.</summary>
+internal static class Banner
+{
+    private const int UpstreamLines = 3;
+    private const int BackendsNamed = 4;
+
+    /// <summary>Without the commit that <c>penstock version</c> adds.</summary>
+    public static string Version => FullVersion.Split('+')[0];
+
+    public static string FullVersion { get; } = typeof(Banner).Assembly
+        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    public static void Write(PenstockHost host, Terminal terminal)
+    {
+        var output = terminal.Out;
+        void Line(string label, string text) => output.WriteLine($"  {terminal.Faint(label.PadRight(9))} {text}");
+
+        var urls = host.Proxy.EndPoints.Select(UrlOf).ToArray();
+        output.WriteLine(terminal.Strong("Penstock " + Version));
+        Line("listen", terminal.Strong(string.Join("  ", urls)));
+        var upstreams = host.Proxy.Upstreams();
+        foreach (var upstream in upstreams.Take(UpstreamLines))
+            Line("upstream", UpstreamText(upstream));
+        if (upstreams.Count > UpstreamLines)
+            Line("", $"and {upstreams.Count - UpstreamLines} more upstreams");
+        Line("limit", LimitText(host.Config.Proxy));
+        Line("clients", $"{host.Proxy.Limiter.RegisteredCount} registered, kept in {host.Config.Store}");
+        Line("admin", host.AdminUrl is { } admin ? $"{admin.ToString().TrimEnd('/')}  API at {new Uri(admin, "docs")}"
+            : "off");
+        if (urls.FirstOrDefault(url => url.StartsWith("http", StringComparison.Ordinal)) is { } url)
+            Line("try", "curl -i " + url.Replace("//0.0.0.0:", "//localhost:").Replace("//[::]:", "//localhost:"));
+        output.WriteLine("Ctrl+C to stop");
+        output.Flush();
+    }
+
+    public static string UrlOf(EndPoint address) =>
+        address is UnixDomainSocketEndPoint ? "unix:" + address : $"http://{address}";
+
+    /// <summary>In the unit that gives a number a person can grasp: 0.5/s is 30/m.</summary>
+    public static string RateText(double perSecond) =>
+        perSecond >= 1 ? $"{perSecond:0.###}/s"
+        : perSecond * 60 >= 1 ? $"{perSecond * 60:0.###}/m"
+        : perSecond * 3600 >= 1 ? $"{perSecond * 3600:0.###}/h"
+        : $"{perSecond * 86400:0.###}/d";
+
+    private static string UpstreamText(UpstreamStatus upstream)
+    {
+        var backends = upstream.Backends;
+        var named = backends.Take(BackendsNamed)
+            .Select(b => b.Health == BackendHealth.Down ? $"{b.Address} (down: {b.Cause})" : b.Address);
+        var balance = JsonNamingPolicy.SnakeCaseLower.ConvertName(upstream.Balance.ToString());
+        var rest = backends.Count > BackendsNamed ? $" and {backends.Count - BackendsNamed} more" : "";
+        return $"{upstream.Name}: {balance} over {string.Join(", ", named)}{rest}";
+    }
+
+    private static string LimitText(ProxyConfig proxy)
+    {
+        if (!proxy.Limits.TryGetValue("default", out var limit))
+            return "none by default; registered clients have their own";
+        var others = proxy.Limits.Count > 1 ? $" (and {proxy.Limits.Count - 1} more limits)" : "";
+        return $"{limit.Capacity} requests at once, then {RateText(limit.RatePerSecond)}, per "
+            + string.Join(" or ", proxy.Clients.Identify) + others;
+    }
+}

@@ -1,0 +1,62 @@
+using System.CommandLine;
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace Penstock.Commands;
+
+/// <summary><c>penstock backends</c>: echo servers to try a balancer on.</summary>
+internal static class BackendsCommand
+{
+    public const int MostServers = 1000;
+
+    public static Command Create(Terminal terminal)
+    {
+        var count = OptionSyntax.Number("--count", "N", "How many", 1, MostServers).OrElse(3);
+        var startPort = OptionSyntax.Number("--start-port", "PORT",
+            "Port of the first, the others follow; 0 takes free ones", 0, IPEndPoint.MaxPort).OrElse(9001);
+        var address = OptionSyntax.Read<IPAddress>("--listen-address", "IP",
+            "Address to listen on; 0.0.0.0 for other machines too", TryAddress).OrElse(IPAddress.Loopback);
+        var command = new PenstockCommand("backends", "Run echo servers to try a balancer on.",
+            "penstock backends --count 3 --start-port 9001",
+            """curl http://127.0.0.1:9001/echo -d '{"message":"hello"}'""",
+            "  also: / /health /ping /sleep?delay=0.5 /status/503 /bytes/1000000 /upload /headers")
+        { count, startPort, address };
+        command.SetAction(async (parse, stop) =>
+        {
+            var (first, servers) = (parse.GetValue(startPort), parse.GetValue(count));
+            if (first + servers - 1 > IPEndPoint.MaxPort)
+                return terminal.Fail($"the last port would be {first + servers - 1}, above 65535", ExitCode.Usage);
+            var listen = parse.GetRequiredValue(address);
+            return await RunAsync([.. Enumerable.Range(0, servers)
+                .Select(i => new IPEndPoint(listen, first == 0 ? 0 : first + i))], terminal, stop);
+        });
+        return command;
+    }
+
+    private static bool TryAddress(string text, out IPAddress address, out string error)
+    {
+        error = $"'{text}' is not an IP address: write 127.0.0.1, 0.0.0.0 or ::1";
+        return IPAddress.TryParse(text, out address!);
+    }
+
+    private static async Task<int> RunAsync(IPEndPoint[] addresses, Terminal terminal, CancellationToken stop)
+    {
+        using var loggers = Logs.Create(terminal);
+        var log = loggers.CreateLogger("Penstock.Backends");
+        using var signals = new StopSignals(log, stop);
+        await using var echo = new EchoServer(addresses);
+        if (await echo.StartAsync() is { } fault)
+            return terminal.Fail(fault);
+        var host = addresses[0].Address;
+        var names = string.Join(", ", echo.Ports.Select(port => $"http://{new IPEndPoint(host, port)}"));
+        if (terminal.Interactive)
+        {
+            terminal.Out.WriteLine($"{terminal.Strong($"{echo.Ports.Count} echo servers")} on {names}");
+            terminal.Out.WriteLine("Ctrl+C to stop");
+            terminal.Out.Flush();
+        }
+        log.LogInformation(new EventId(0, "started"), "{Count} echo servers on {Addresses}", echo.Ports.Count, names);
+        await signals.Asked;
+        return ExitCode.Ok;
+    }
+}

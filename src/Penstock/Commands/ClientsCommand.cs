@@ -1,0 +1,165 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Penstock.Control.Config;
+
+namespace Penstock.Commands;
+
+/// <summary><c>penstock clients</c>: see and change the clients of a running Penstock.</summary>
+internal sealed class ClientsCommand
+{
+    public const long MostCapacity = 1_000_000_000;
+
+    private const string DefaultAdmin = "http://127.0.0.1:9800";
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // for a terminal or jq, never for a page
+    };
+
+    private readonly Terminal _terminal;
+    private readonly Argument<string> _id = new("ID") { Description = "The client, such as user1 or 123.5.6.7:890" };
+    private readonly Option<Uri> _admin;
+    private readonly Option<string> _token = new("--token")
+    {
+        HelpName = "TOKEN",
+        Description = "The admin API's token [default: $PENSTOCK_TOKEN]",
+        Recursive = true,
+    };
+    private readonly Option<string> _format = OptionSyntax.OneOf("--format", "How to print", "text", "json");
+
+    private ClientsCommand(Terminal terminal)
+    {
+        _terminal = terminal;
+        _admin = OptionSyntax.Read<Uri>("--admin", "URL",
+            $"The admin API [default: $PENSTOCK_ADMIN, or else {DefaultAdmin}]", TryUrl);
+        _admin.Recursive = true;
+        _format.Recursive = true;
+    }
+
+    public static Command Create(Terminal terminal)
+    {
+        var self = new ClientsCommand(terminal);
+        return new PenstockCommand("clients", "See and change the clients of a running Penstock, by its admin API.",
+            "penstock clients list",
+            "penstock clients set user1 --capacity 100 --rate 10/s",
+            "penstock clients get user1 --admin http://10.0.0.5:9800 --format json")
+        {
+            self._admin, self._token, self._format, self.List(), self.Get(), self.Set(), self.Delete(), self.Reset(),
+        };
+    }
+
+    private PenstockCommand List()
+    {
+        var command = new PenstockCommand("list", "List the registered clients.",
+            "penstock clients list --format json | jq length");
+        command.SetAction(parse => AskAsync(parse, admin => admin.ListAsync(), Print));
+        return command;
+    }
+
+    private PenstockCommand Get()
+    {
+        var command = new PenstockCommand("get", "Show one client and the tokens it has now.",
+            "penstock clients get user1") { _id };
+        command.SetAction(parse => AskAsync(parse, admin =>
+            admin.SendAsync(HttpMethod.Get, AdminClient.PathOf(parse.GetRequiredValue(_id))), Print));
+        return command;
+    }
+
+    private PenstockCommand Set()
+    {
+        var capacity = OptionSyntax.Number<long>("--capacity", "N", "Requests it may make at once", 1, MostCapacity);
+        capacity.Required = true;
+        var rate = OptionSyntax.Read<double>("--rate", "RATE",
+            "How fast spent requests come back, such as 10/s or 0.5/s", ConfigValue.TryRate);
+        rate.Required = true;
+        var tokens = OptionSyntax.Number<double>("--tokens", "X",
+            "Tokens it has now [default: a full bucket if new, otherwise those it has]", 0, MostCapacity);
+        var command = new PenstockCommand("set", "Register a client, or change one; its next request sees it.",
+            "penstock clients set user1 --capacity 100 --rate 10/s",
+            "penstock clients set 123.5.6.7:890 --capacity 20 --rate 60/m --tokens 5") { _id, capacity, rate, tokens };
+        command.SetAction(parse =>
+        {
+            var client = new JsonObject
+            {
+                ["capacity"] = parse.GetValue(capacity),
+                ["rate_per_sec"] = parse.GetValue(rate),
+            };
+            if (parse.GetResult(tokens) is not null)
+                client["current_tokens"] = parse.GetValue(tokens);
+            return AskAsync(parse, admin =>
+                admin.SendAsync(HttpMethod.Put, AdminClient.PathOf(parse.GetRequiredValue(_id)), client), Print);
+        });
+        return command;
+    }
+
+    private PenstockCommand Delete()
+    {
+        var command = new PenstockCommand("delete", "Forget a client; the default limit holds for it again.",
+            "penstock clients delete user1") { _id };
+        command.SetAction(parse => AskAsync(parse,
+            admin => admin.SendAsync(HttpMethod.Delete, AdminClient.PathOf(parse.GetRequiredValue(_id))),
+            (_, json) => _terminal.Out.WriteLine(json
+                ? new JsonObject { ["deleted"] = parse.GetValue(_id) }.ToJsonString(Json)
+                : $"deleted {parse.GetValue(_id)}")));
+        return command;
+    }
+
+    private PenstockCommand Reset()
+    {
+        var command = new PenstockCommand("reset", "Fill a client's bucket again.",
+            "penstock clients reset user1") { _id };
+        command.SetAction(parse => AskAsync(parse, admin =>
+            admin.SendAsync(HttpMethod.Post, AdminClient.PathOf(parse.GetRequiredValue(_id)) + "/reset"), Print));
+        return command;
+    }
+
+    private async Task<int> AskAsync(
+        ParseResult parse, Func<AdminClient, Task<AdminAnswer>> ask, Action<JsonNode?, bool> print)
+    {
+        var token = parse.GetValue(_token) ?? _terminal.Environment("PENSTOCK_TOKEN") ?? "";
+        if (parse.GetValue(_admin) is not { } url)
+        {
+            var text = _terminal.Environment("PENSTOCK_ADMIN") is { Length: > 0 } set ? set : DefaultAdmin;
+            if (!TryUrl(text, out url, out var error))
+                return _terminal.Fail($"$PENSTOCK_ADMIN: {error}", ExitCode.Usage);
+        }
+        using var admin = new AdminClient(url, token);
+        var (body, fault) = await ask(admin);
+        if (fault is not null)
+            return _terminal.Fail(fault);
+        print(body, parse.GetValue(_format) == "json");
+        return ExitCode.Ok;
+    }
+
+    private static bool TryUrl(string text, out Uri url, out string error)
+    {
+        error = $"'{text}' is not a URL: write http://host:port";
+        return Uri.TryCreate(text, UriKind.Absolute, out url!) && url.Scheme is "http" or "https";
+    }
+
+    private void Print(JsonNode? body, bool json)
+    {
+        if (json)
+        {
+            _terminal.Out.WriteLine(body?.ToJsonString(Json) ?? "null");
+            return;
+        }
+        JsonNode?[] clients = body is JsonArray list ? [.. list] : [body];
+        string[][] rows = [["CLIENT", "CAPACITY", "RATE", "TOKENS"], .. clients.Select(Cells)];
+        var idWidth = rows.Max(row => row[0].Length);
+        foreach (var row in rows)
+            _terminal.Out.WriteLine($"{row[0].PadRight(idWidth)}  {row[1],10}  {row[2],10}  {row[3],10}");
+    }
+
+    private static string[] Cells(JsonNode? client) =>
+    [
+        client?["client_id"]?.ToString() ?? "?",
+        client?["capacity"]?.ToString() ?? "?",
+        client?["rate_per_sec"]?.AsValue().TryGetValue(out double rate) is true ? Banner.RateText(rate) : "?",
+        client?["current_tokens"]?.AsValue().TryGetValue(out double tokens) is true
+            ? tokens.ToString("0.##", CultureInfo.InvariantCulture) : "?",
+    ];
+}

@@ -1,0 +1,47 @@
+using System.CommandLine;
+using System.Net;
+using Penstock.Proxy.Configuration;
+
+namespace Penstock.Commands;
+
+/// <summary><c>penstock demo</c>: balancer, store and backends in one process.</summary>
+internal static class DemoCommand
+{
+    public static Command Create(Terminal terminal)
+    {
+        var count = OptionSyntax.Number("--backends", "N", "Echo servers to start on free ports",
+            1, BackendsCommand.MostServers).OrElse(3);
+        var server = new ServerOptions(terminal, "127.0.0.1:8080", "a file that goes when the demo ends");
+        var command = new PenstockCommand("demo",
+            "Try everything in one process: a balancer, its client store and some echo servers.",
+            "penstock demo",
+            "penstock demo --listen :8080 --backends 5 --store sqlite:demo.db")
+        { count };
+        server.AddTo(command);
+        command.SetAction(async (parse, stop) =>
+        {
+            await using var echo = new EchoServer(
+                [.. Enumerable.Repeat(new IPEndPoint(IPAddress.Loopback, 0), parse.GetValue(count))]);
+            if (await echo.StartAsync() is { } fault)
+                return terminal.Fail(fault);
+            var scratch = Directory.CreateTempSubdirectory("penstock-demo-");
+            try
+            {
+                var upstream = new UpstreamConfig
+                {
+                    Name = "demo",
+                    Backends = [.. echo.Ports.Select(port => new BackendConfig { Host = "127.0.0.1", Port = port })],
+                    HealthCheck = new() { Path = "/health" },
+                };
+                var store = "sqlite:" + Path.Combine(scratch.FullName, "penstock.db");
+                var config = server.Build(parse, upstream, new LimitConfig(100, 10), store);
+                return await Serving.RunAsync(config, [], terminal, stop);
+            }
+            finally
+            {
+                scratch.Delete(recursive: true);
+            }
+        });
+        return command;
+    }
+}

@@ -1,0 +1,70 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Numerics;
+
+namespace Penstock.Commands;
+
+internal delegate bool TryRead<T>(string text, out T value, out string error);
+
+/// <summary>Options whose values are written as in the configuration file, with the same error messages.</summary>
+internal static class OptionSyntax
+{
+    public static Option<T> Read<T>(string name, string helpName, string description, TryRead<T> read) => new(name)
+    {
+        HelpName = helpName,
+        Description = description,
+        CustomParser = result =>
+        {
+            if (read(result.Tokens[^1].Value, out var value, out var error))
+                return value;
+            result.AddError($"{name}: {error}");
+            return default;
+        },
+    };
+
+    public static Option<IReadOnlyList<T>> ReadMany<T>(
+        string name, string helpName, string description, TryRead<T> read) => new(name)
+    {
+        HelpName = helpName,
+        Description = description,
+        Arity = ArgumentArity.OneOrMore,
+        CustomParser = result =>
+        {
+            var values = new List<T>();
+            foreach (var token in result.Tokens)
+            {
+                if (read(token.Value, out var value, out var error))
+                    values.Add(value);
+                else
+                    result.AddError($"{name}: {error}");
+            }
+            return values;
+        },
+    };
+
+    public static Option<T> Number<T>(string name, string helpName, string description, T min, T max)
+        where T : INumber<T> =>
+        Read(name, helpName, description, (string text, out T value, out string error) =>
+        {
+            var good = T.TryParse(text, CultureInfo.InvariantCulture, out value!) && value >= min && value <= max;
+            error = good ? "" : $"'{text}' does not fit: write a number from {min} to {max}";
+            return good;
+        });
+
+    public static Option<T> OrElse<T>(this Option<T> option, T value)
+    {
+        option.DefaultValueFactory = _ => value;
+        return option;
+    }
+
+    public static Option<string> OneOf(string name, string description, string first, params string[] others)
+    {
+        string[] all = [first, .. others];
+        return Read(name, string.Join('|', all), description, (string text, out string value, out string error) =>
+        {
+            value = text;
+            error = $"'{text}' is not one of {string.Join(", ", all)}";
+            return all.Contains(text);
+        }).OrElse(first);
+    }
+}

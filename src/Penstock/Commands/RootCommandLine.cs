@@ -1,0 +1,69 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+
+namespace Penstock.Commands;
+
+internal static class RootCommandLine
+{
+    public static RootCommand Create(Terminal terminal)
+    {
+        var root = new RootCommand("Penstock: an HTTP load balancer that holds every client to its own limit.")
+        {
+            DemoCommand.Create(terminal),
+            ProxyCommand.Create(terminal),
+            RunCommand.Create(terminal),
+            CheckCommand.Create(terminal),
+            BackendsCommand.Create(terminal),
+            ClientsCommand.Create(terminal),
+            VersionCommand.Create(terminal),
+        };
+        var helpOption = root.Options.OfType<HelpOption>().Single();
+        var help = (HelpAction)helpOption.Action!;
+        helpOption.Action = new HelpWithExamples(help);
+        root.SetAction(parse =>
+        {
+            help.Invoke(parse);
+            return ExitCode.Usage;
+        });
+        return root;
+    }
+
+    /// <param name="args">The words after the program's name.</param>
+    /// <param name="terminal">Where it writes.</param>
+    /// <param name="stop">Ends a server command as a first Ctrl+C would.</param>
+    public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken stop = default)
+    {
+        // "@name" is a fine client id, not a file of more arguments
+        var parse = Create(terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var wrong = parse.Action as ParseErrorAction;
+        wrong?.ShowHelp = false;
+        var invocation = new InvocationConfiguration
+        {
+            Output = wrong is null ? terminal.Out : terminal.Error,
+            Error = terminal.Error,
+            EnableDefaultExceptionHandler = false,
+            ProcessTerminationTimeout = null, // StopSignals knows how long a graceful stop may take
+        };
+        try
+        {
+            var code = await parse.InvokeAsync(invocation, stop);
+            if (wrong is null)
+                return code;
+            terminal.Error.WriteLine($"See '{PathOf(parse.CommandResult.Command)} --help'.");
+            return ExitCode.Usage;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return terminal.Fail((failure.InnerException ?? failure).Message);
+        }
+        catch (Exception bug)
+        {
+            return terminal.Fail($"this is a bug in Penstock, please report it: {bug}");
+        }
+    }
+
+    private static string PathOf(Command command) => command.Parents.OfType<Command>().FirstOrDefault() is { } parent
+        ? $"{PathOf(parent)} {command.Name}"
+        : "penstock";
+}

@@ -1,0 +1,104 @@
+using System.CommandLine;
+using System.Net;
+using Penstock.Control.Config;
+using Penstock.Proxy.Configuration;
+
+namespace Penstock.Commands;
+
+/// <summary>What <c>demo</c> and <c>proxy</c> share: a configuration from the command line alone.</summary>
+internal sealed class ServerOptions
+{
+    private const int MostLoops = 1024;
+
+    private readonly Terminal _terminal;
+    private readonly string _defaultListen;
+    private readonly Option<ListenerConfig> _listen;
+    private readonly Option<AdminConfig> _admin;
+    private readonly Option<string> _store;
+    private readonly Option<string> _accessLog;
+    private readonly Option<int> _loops;
+
+    public ServerOptions(Terminal terminal, string defaultListen, string defaultStore)
+    {
+        (_terminal, _defaultListen) = (terminal, defaultListen);
+        _listen = OptionSyntax.Read<ListenerConfig>("--listen", "ADDRESS",
+            $"Where clients connect, such as :8080 or unix:/path [default: {defaultListen}]", TryListener);
+        _admin = OptionSyntax.Read<AdminConfig>("--admin", "ADDRESS|off",
+            "Where the admin API listens; $PENSTOCK_TOKEN guards it [default: 127.0.0.1:9800]", TryAdmin);
+        _store = OptionSyntax.Read<string>("--store", "STORE",
+            $"Where clients are kept: sqlite:FILE or memory [default: {defaultStore}]", TryStore);
+        _accessLog = new Option<string>("--access-log")
+        {
+            HelpName = "stdout|off|FILE",
+            Description = "Where requests are logged [default: off on a terminal, otherwise stdout]",
+        };
+        _loops = LoopsOption();
+    }
+
+    public static Option<int> LoopsOption() => OptionSyntax.Number("--loops", "N",
+        "Event loops, each a thread [default: one per processor]", 1, MostLoops);
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[_listen, _admin, _store, _accessLog, _loops])
+            command.Add(option);
+    }
+
+    public PenstockConfig Build(ParseResult parse, UpstreamConfig upstream, LimitConfig? limit, string defaultStore)
+    {
+        if (parse.GetValue(_listen) is not { } listener)
+            TryListener(_defaultListen, out listener, out _);
+        return new()
+        {
+            Admin = parse.GetValue(_admin) ?? new AdminConfig { Token = Token },
+            Store = parse.GetValue(_store) ?? defaultStore,
+            Proxy = new()
+            {
+                Listeners = [listener],
+                Upstreams = [upstream],
+                Routes = [new() { Upstream = upstream.Name }],
+                Limits = limit is null ? [] : new Dictionary<string, LimitConfig> { ["default"] = limit },
+                Clients = new()
+                {
+                    Identify =
+                    [
+                        new(IdentityKind.Header, "X-API-Key"), new(IdentityKind.Header, "X-Client-ID"),
+                        new(IdentityKind.Query, "client_id"), new(IdentityKind.Address, ""),
+                    ],
+                },
+                AccessLog = parse.GetValue(_accessLog) ?? (_terminal.Interactive ? "off" : "stdout"),
+                Loops = parse.GetValue(_loops),
+            },
+        };
+    }
+
+    private string Token => _terminal.Environment("PENSTOCK_TOKEN") ?? "";
+
+    private static bool TryListener(string text, out ListenerConfig listener, out string error)
+    {
+        var good = ConfigValue.TryListen(text, out var address, out error);
+        listener = new(address, text);
+        return good;
+    }
+
+    private static bool TryStore(string text, out string store, out string error)
+    {
+        store = text;
+        error = $"'{text}' is not a store: write sqlite:FILE or memory";
+        return text == "memory" || text.StartsWith("sqlite:", StringComparison.Ordinal);
+    }
+
+    private bool TryAdmin(string text, out AdminConfig admin, out string error)
+    {
+        admin = new() { Listen = null, Token = Token };
+        error = "";
+        if (text == "off")
+            return true;
+        if (!ConfigValue.TryListen(text, out var address, out error))
+            return false;
+        admin = admin with { Listen = address };
+        if (Token.Length == 0 && address is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address))
+            error = $"{text} can be reached from other machines: set $PENSTOCK_TOKEN first, or use 127.0.0.1";
+        return error.Length == 0;
+    }
+}

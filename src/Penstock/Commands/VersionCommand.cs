@@ -1,0 +1,18 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+
+namespace Penstock.Commands;
+
+/// <summary><c>penstock version</c>: what a bug report needs.</summary>
+internal static class VersionCommand
+{
+    public static Command Create(Terminal terminal)
+    {
+        var command = new PenstockCommand("version", "Print the version of Penstock, .NET and the system.",
+            "penstock version");
+        command.SetAction(_ => terminal.Out.WriteLine($"penstock {Banner.FullVersion} "
+            + $"({RuntimeInformation.FrameworkDescription}, {RuntimeInformation.OSDescription}, "
+            + $"{RuntimeInformation.RuntimeIdentifier})"));
+        return command;
+    }
+}

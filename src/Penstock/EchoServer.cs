@@ -1,0 +1,77 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+
+namespace Penstock;
+
+/// <summary>Servers to try a balancer on: one bare Kestrel, without host or middleware, that listens on many
+/// addresses and names the one that was asked.</summary>
+internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposable
+{
+    // ab -c 1000 opens its connections at once; the system's default queue of 512 would make some wait a second
+    private const int Backlog = 4096;
+
+    private readonly KestrelServer _kestrel;
+    private readonly IReadOnlyList<IPEndPoint> _addresses;
+
+    public EchoServer(IReadOnlyList<IPEndPoint> addresses)
+    {
+        _addresses = addresses;
+        var options = new KestrelServerOptions { AddServerHeader = false };
+        options.Limits.MaxRequestBodySize = null;
+        options.Limits.MinResponseDataRate = null; // a slow reader is something to try a balancer with
+        foreach (var address in addresses)
+            options.Listen(address);
+        var sockets = new SocketTransportOptions { Backlog = Backlog };
+        _kestrel = new(Options.Create(options),
+            new SocketTransportFactory(Options.Create(sockets), NullLoggerFactory.Instance),
+            NullLoggerFactory.Instance);
+    }
+
+    /// <summary>As bound, in the order given.</summary>
+    public IReadOnlyList<int> Ports =>
+        [.. _kestrel.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Select(a => new Uri(a).Port)];
+
+    /// <summary>Null, or why an address cannot be listened on.</summary>
+    public async Task<string?> StartAsync()
+    {
+        try
+        {
+            await _kestrel.StartAsync(this, CancellationToken.None);
+            return null;
+        }
+        catch (IOException taken) // its message names the address
+        {
+            return $"{taken.Message.TrimEnd('.')}; choose another --start-port";
+        }
+        catch (SocketException failure)
+        {
+            return $"cannot listen on {_addresses[0].Address}: {failure.Message}; choose another --listen-address";
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // nobody misses the answer of a server made for trying
+        await _kestrel.StopAsync(new CancellationToken(canceled: true));
+        _kestrel.Dispose();
+    }
+
+    HttpContext IHttpApplication<HttpContext>.CreateContext(IFeatureCollection contextFeatures) =>
+        new DefaultHttpContext(contextFeatures);
+
+    Task IHttpApplication<HttpContext>.ProcessRequestAsync(HttpContext context) =>
+        EchoServerAnswers.AnswerAsync(context);
+
+    void IHttpApplication<HttpContext>.DisposeContext(HttpContext context, Exception? exception)
+    {
+    }
+}

@@ -1,0 +1,173 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Net.Http.Headers;
+
+namespace Penstock;
+
+/// <summary>What an echo server says to each path.</summary>
+internal static class EchoServerAnswers
+{
+    private const int MostEchoedBytes = 1024 * 1024;
+    private const double LongestSleepSeconds = 300;
+    private const int ChunkBytes = 64 * 1024;
+
+    private static readonly byte[] Filler = [.. Enumerable.Repeat((byte)'x', ChunkBytes)];
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = false,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // never shown in a page; keep it readable in curl
+    };
+
+    public static Task AnswerAsync(HttpContext context)
+    {
+        var path = context.Request.Path.Value ?? "/";
+        return path switch
+        {
+            "/health" or "/ping" => TextAsync(context, 200, "ok"),
+            "/sleep" => SleepAsync(context),
+            "/echo" => EchoAsync(context),
+            "/upload" => UploadAsync(context),
+            "/headers" => HeadersAsync(context),
+            _ when Tail(path, "/status/") is { } code => StatusAsync(context, code),
+            _ when Tail(path, "/bytes/") is { } count => BytesAsync(context, count),
+            _ => TextAsync(context, 200, $"Hello from {NameOf(context)}"),
+        };
+    }
+
+    private static string NameOf(HttpContext context) =>
+        new System.Net.IPEndPoint(context.Connection.LocalIpAddress!, context.Connection.LocalPort).ToString();
+
+    private static string? Tail(string path, string prefix) =>
+        path.StartsWith(prefix, StringComparison.Ordinal) ? path[prefix.Length..] : null;
+
+    private static Task TextAsync(HttpContext context, int status, string line) =>
+        BodyAsync(context, status, "text/plain; charset=utf-8", Encoding.UTF8.GetBytes(line + "\n"));
+
+    private static Task JsonAsync(HttpContext context, JsonObject answer) =>
+        BodyAsync(context, 200, "application/json", Encoding.UTF8.GetBytes(answer.ToJsonString(Json) + "\n"));
+
+    private static Task BodyAsync(HttpContext context, int status, string contentType, byte[] body)
+    {
+        var response = context.Response;
+        response.StatusCode = status;
+        response.ContentType = contentType;
+        response.ContentLength = body.Length;
+        return HttpMethods.IsHead(context.Request.Method)
+            ? Task.CompletedTask
+            : response.Body.WriteAsync(body, context.RequestAborted).AsTask();
+    }
+
+    private static async Task SleepAsync(HttpContext context)
+    {
+        var delay = context.Request.Query["delay"].ToString();
+        if (!double.TryParse(delay, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds)
+            || seconds > LongestSleepSeconds)
+        {
+            await TextAsync(context, 400, $"write /sleep?delay=SECONDS, at most {LongestSleepSeconds}, such as 0.5");
+            return;
+        }
+        try
+        {
+            await Task.Delay(TimeSpan.FromSeconds(seconds), context.RequestAborted);
+        }
+        catch (OperationCanceledException)
+        {
+            return; // the client has gone
+        }
+        await TextAsync(context, 200, $"{NameOf(context)} slept {seconds} s");
+    }
+
+    private static Task StatusAsync(HttpContext context, string text)
+    {
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var code)
+            || code is < 200 or > 599)
+            return TextAsync(context, 400, "write /status/CODE with a code from 200 to 599");
+        if (code is not (204 or 205 or 304))
+            return TextAsync(context, code, $"{code} from {NameOf(context)}");
+        context.Response.StatusCode = code;
+        return Task.CompletedTask;
+    }
+
+    private static async Task BytesAsync(HttpContext context, string text)
+    {
+        if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var left))
+        {
+            await TextAsync(context, 400, "write /bytes/N with a whole number");
+            return;
+        }
+        context.Response.ContentType = "application/octet-stream";
+        context.Response.ContentLength = left;
+        if (HttpMethods.IsHead(context.Request.Method))
+            return;
+        for (; left > 0 && !context.RequestAborted.IsCancellationRequested; left -= ChunkBytes)
+            await context.Response.Body.WriteAsync(Filler.AsMemory(0, (int)Math.Min(left, ChunkBytes)));
+    }
+
+    private static async Task EchoAsync(HttpContext context)
+    {
+        var body = new MemoryStream();
+        var buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        for (int read; (read = await context.Request.Body.ReadAsync(buffer)) > 0 && body.Length <= MostEchoedBytes;)
+            body.Write(buffer, 0, read);
+        ArrayPool<byte>.Shared.Return(buffer);
+        if (body.Length > MostEchoedBytes)
+        {
+            await TextAsync(context, 413, $"/echo repeats at most {MostEchoedBytes} bytes; /upload counts any number");
+            return;
+        }
+        await JsonAsync(context, new()
+        {
+            ["http_method"] = context.Request.Method,
+            ["request_uri"] = TargetOf(context),
+            ["your_message"] = MessageIn(body.ToArray()),
+        });
+    }
+
+    /// <summary>The body's JSON member <c>message</c>, or else the body as it is.</summary>
+    private static JsonNode? MessageIn(byte[] body)
+    {
+        try
+        {
+            if (JsonNode.Parse(body) is JsonObject json && json.TryGetPropertyValue("message", out var message))
+                return message?.DeepClone();
+        }
+        catch (JsonException)
+        {
+            // not JSON: the text itself is the message
+        }
+        return Encoding.UTF8.GetString(body);
+    }
+
+    private static async Task UploadAsync(HttpContext context)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        var bytes = 0L;
+        for (int read; (read = await context.Request.Body.ReadAsync(buffer)) > 0;)
+            bytes += read;
+        ArrayPool<byte>.Shared.Return(buffer);
+        await JsonAsync(context, new() { ["bytes"] = bytes });
+    }
+
+    private static Task HeadersAsync(HttpContext context)
+    {
+        var headers = new JsonObject();
+        foreach (var (name, values) in context.Request.Headers)
+            headers[name] = values.Count == 1 ? values[0] : new JsonArray([.. values.Select(v => (JsonNode?)v)]);
+        return JsonAsync(context, new()
+        {
+            ["request_line"] = $"{context.Request.Method} {TargetOf(context)} {context.Request.Protocol}",
+            ["server"] = NameOf(context),
+            ["client"] = $"{context.Connection.RemoteIpAddress}:{context.Connection.RemotePort}",
+            ["headers"] = headers,
+        });
+    }
+
+    private static string TargetOf(HttpContext context) =>
+        context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+}

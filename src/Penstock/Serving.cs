@@ -1,0 +1,57 @@
+using System.Diagnostics;
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Penstock.Control;
+using Penstock.Control.Config;
+
+namespace Penstock;
+
+/// <summary>Runs a balancer from start to signal: what <c>demo</c>, <c>proxy</c> and <c>run</c> end in.</summary>
+internal static class Serving
+{
+    public static async Task<int> RunAsync(
+        PenstockConfig config, IReadOnlyList<Diagnostic> warnings, Terminal terminal, CancellationToken stop)
+    {
+        using var loggers = Logs.Create(terminal);
+        var log = loggers.CreateLogger("Penstock");
+        using var signals = new StopSignals(log, stop);
+        foreach (var warning in warnings)
+        {
+            log.LogWarning(new EventId(0, "config_warning"), "{Warning} ({File}:{Line}:{Column})",
+                warning.Message, warning.File, warning.Line, warning.Column);
+        }
+
+        PenstockHost host;
+        try
+        {
+            host = await PenstockHost.StartAsync(config, loggers, TimeProvider.System);
+        }
+        catch (StartException failure)
+        {
+            return terminal.Fail(failure.Message);
+        }
+        await using (host)
+        {
+            Announce(host, terminal, log);
+            await signals.Asked;
+            SystemdNotification.Send("STOPPING=1", terminal.Environment);
+            var started = Stopwatch.GetTimestamp();
+            if (terminal.Interactive)
+                terminal.Out.WriteLine("\nstopping; Ctrl+C again stops at once");
+            await host.StopAsync(signals.AtOnce);
+            log.LogInformation(new EventId(0, "stopped"), "stopped in {DurationMs} ms",
+                (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+        }
+        return ExitCode.Ok;
+    }
+
+    private static void Announce(PenstockHost host, Terminal terminal, ILogger log)
+    {
+        SystemdNotification.Send("READY=1", terminal.Environment);
+        if (terminal.Interactive)
+            Banner.Write(host, terminal);
+        log.LogInformation(new EventId(0, "started"), "Penstock {Version} listens on {Listen}, admin on {Admin}",
+            Banner.Version, string.Join(", ", host.Proxy.EndPoints.Select(Banner.UrlOf)),
+            host.AdminUrl?.ToString().TrimEnd('/') ?? "nothing");
+    }
+}

@@ -1,0 +1,284 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Penstock.TestKit;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Scenarios;
+
+/// <summary>What an operator does with the program, from the outside: start, look, break, stop.</summary>
+public sealed class OperatorScenarios : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
+    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(20) };
+    private readonly int _port = PenstockProcess.FreePort();
+    private readonly int _adminPort = PenstockProcess.FreePort();
+
+    private Uri Proxy => new($"http://127.0.0.1:{_port}/");
+    private Uri Admin => new($"http://127.0.0.1:{_adminPort}/");
+
+    public void Dispose()
+    {
+        _http.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Demo_answers_from_alternating_backends_and_shows_its_api()
+    {
+        await using PenstockProcess demo = await PenstockProcess.StartedAsync(null, "demo",
+            "--listen", $"127.0.0.1:{_port}", "--admin", $"127.0.0.1:{_adminPort}", "--backends", "2");
+        var bodies = new List<string>();
+        for (int i = 0; i < 6; i++)
+        {
+            bodies.Add(await _http.GetStringAsync(Proxy));
+        }
+        Assert.Equal(2, bodies.Distinct().Count());
+        Assert.All(bodies.Zip(bodies.Skip(1)), static p => Assert.NotEqual(p.First, p.Second));
+        Assert.Contains("swagger-ui", await _http.GetStringAsync(new Uri(Admin, "docs/index.html")));
+        Assert.Contains("/clients", await _http.GetStringAsync(new Uri(Admin, "openapi/v1.json")));
+        demo.Signal("TERM");
+        Assert.Equal(0, await demo.ExitCodeAsync());
+        Assert.Contains(demo.Lines, static l => l.Contains("\"event\":\"stopped\"", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Client_of_the_api_passes_exactly_its_tokens_and_keeps_its_bucket_over_kill_9()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        WriteConfig(backend.Port);
+        PenstockProcess first = await PenstockProcess.StartedAsync(_folder, "run");
+        await using PenstockProcess penstock = first;
+        using (HttpResponseMessage created = await _http.PostAsJsonAsync(new Uri(Admin, "clients"),
+            new { client_id = "client9", capacity = 100, rate_per_sec = 5.0, current_tokens = 50 }))
+        {
+            Assert.Equal(HttpStatusCode.Created, created.StatusCode);
+        }
+
+        TimeSpan time;
+        int admitted;
+        await using (var load = new LoadRun(Proxy, clients: 4, clientId: "client9"))
+        {
+            await Task.Delay(2000); // the length of the load, not a wait for something
+            time = await load.StopAsync();
+            admitted = load.Statuses[200];
+            Assert.Equal([200, 429], load.Statuses.Keys.Order());
+        }
+        double expected = Math.Floor(50 + (5 * time.TotalSeconds));
+        Assert.InRange(admitted, expected - 1, expected + 1);
+
+        // A changed limit holds for the next request.
+        using (HttpResponseMessage changed = await _http.PutAsJsonAsync(new Uri(Admin, "clients/client9"),
+            new { capacity = 1000, rate_per_sec = 5.0, current_tokens = 700 }))
+        {
+            Assert.True(changed.IsSuccessStatusCode);
+        }
+        using (var request = new HttpRequestMessage(HttpMethod.Get, Proxy))
+        {
+            request.Headers.Add("X-Client-ID", "client9");
+            using HttpResponseMessage response = await _http.SendAsync(request);
+            Assert.Equal("\"client\";q=1000;w=200", response.Headers.GetValues("RateLimit-Policy").Single());
+        }
+
+        await Eventually.TrueAsync(() => StoredTokens() is > 690 and < 715, "the tokens are saved");
+        double before = await TokensAsync();
+        await penstock.KillAsync();
+        await using PenstockProcess again = await PenstockProcess.StartedAsync(_folder, "run");
+        double after = await TokensAsync();
+        Assert.InRange(after, before, before + (5 * 10)); // refilled by the time between, never full again
+    }
+
+    [Fact]
+    public async Task Killed_backend_costs_no_get_and_comes_back_after_its_checks()
+    {
+        int[] ports = [PenstockProcess.FreePort(), PenstockProcess.FreePort(), PenstockProcess.FreePort()];
+        List<PenstockProcess> backends = [];
+        foreach (int port in ports)
+        {
+            backends.Add(await EchoAsync(port));
+        }
+        WriteConfig(ports);
+        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(_folder, "run");
+        await using var load = new LoadRun(Proxy, clients: 8);
+        await load.MoreAsync(500);
+
+        await backends[1].KillAsync();
+        await load.MoreAsync(2000);
+        await HealthAsync(ports[1], "down");
+        backends[1] = await EchoAsync(ports[1]);
+        await load.MoreAsync(50, $"Hello from 127.0.0.1:{ports[1]}");
+        await load.StopAsync();
+        Assert.Equal([200], load.Statuses.Keys);
+        Assert.Contains(penstock.Lines, l =>
+            l.Contains($"backend default/127.0.0.1:{ports[1]} is DOWN: connection refused", StringComparison.Ordinal));
+
+        foreach (PenstockProcess backend in backends)
+        {
+            await backend.DisposeAsync();
+        }
+        using HttpResponseMessage none = await _http.GetAsync(Proxy);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, none.StatusCode);
+        JsonElement error = await none.Content.ReadFromJsonAsync<JsonElement>();
+        Assert.Equal(503, error.GetProperty("code").GetInt32());
+        Assert.Equal("Service not available", error.GetProperty("message").GetString());
+    }
+
+    [Fact]
+    public async Task Stopped_backend_costs_at_most_the_timeouts_until_checks_find_it()
+    {
+        int[] ports = [PenstockProcess.FreePort(), PenstockProcess.FreePort()];
+        await using PenstockProcess steady = await EchoAsync(ports[0]);
+        await using PenstockProcess stopped = await EchoAsync(ports[1]);
+        WriteConfig(ports);
+        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(_folder, "run");
+        await using var load = new LoadRun(Proxy, clients: 8);
+        await load.MoreAsync(500);
+
+        stopped.Signal("STOP");
+        await HealthAsync(ports[1], "down");
+        await load.MoreAsync(1000);
+        int failed = load.Statuses.GetValueOrDefault(504);
+        await load.MoreAsync(2000);
+        stopped.Signal("CONT");
+        await load.MoreAsync(50, $"Hello from 127.0.0.1:{ports[1]}");
+        await load.StopAsync();
+
+        // Only requests that were sent to it before the checks found out fail: at most a few per client.
+        Assert.Empty(load.Statuses.Keys.Except([200, 504]));
+        Assert.InRange(load.Statuses.GetValueOrDefault(504), 0, 8 * 4);
+        Assert.Equal(failed, load.Statuses.GetValueOrDefault(504));
+    }
+
+    [Fact]
+    public async Task Check_tells_five_mistakes_at_once_and_exits_with_2()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_folder, "bad.yaml"), """
+            lisen: 0.0.0.0:8080
+            backends:
+              - http://127.0.0.1:9001
+              - { url: http://127.0.0.1:9002, weigth: 3 }
+            balance: round_robbin
+            health_check: { path: /health, interval: 5 }
+            limits:
+              default: { capacity: 0, rate: 10/s }
+            """);
+        await using PenstockProcess check = PenstockProcess.Start(_folder, "check", "--config", "bad.yaml");
+        Assert.Equal(2, await check.ExitCodeAsync());
+        string[] places = [.. check.Lines.Where(static l => l.Contains("--> ", StringComparison.Ordinal))
+            .Select(static l => l.Trim())];
+        Assert.Equal(["--> bad.yaml:1:1", "--> bad.yaml:4:35", "--> bad.yaml:5:10", "--> bad.yaml:6:42",
+            "--> bad.yaml:8:24"], places);
+        Assert.Contains(check.Lines, static l => l.Contains("did you mean 'weight'?", StringComparison.Ordinal));
+        Assert.Contains("5 errors in bad.yaml", check.Lines);
+    }
+
+    [Fact]
+    public async Task Large_bodies_pass_in_constant_memory()
+    {
+        const long Size = 400L * 1024 * 1024;
+        int port = PenstockProcess.FreePort();
+        await using PenstockProcess backend = await EchoAsync(port);
+        WriteConfig(port);
+        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(_folder, "run");
+
+        using (HttpResponseMessage down = await _http.GetAsync(new Uri(Proxy, $"bytes/{Size}"),
+            HttpCompletionOption.ResponseHeadersRead))
+        {
+            Assert.Equal(Size, await CountAsync(await down.Content.ReadAsStreamAsync()));
+        }
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(Proxy, "upload"))
+        {
+            Content = new StreamContent(new Zeroes(Size)),
+        };
+        request.Headers.TransferEncodingChunked = true;
+        using HttpResponseMessage up = await _http.SendAsync(request);
+        Assert.Equal(Size, (await up.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("bytes").GetInt64());
+        Assert.InRange(penstock.PeakMemoryBytes, 1, 150 * 1024 * 1024);
+    }
+
+    private void WriteConfig(params int[] ports) => File.WriteAllText(Path.Combine(_folder, "penstock.yaml"), $$"""
+        listen: 127.0.0.1:{{_port}}
+        admin: { listen: "127.0.0.1:{{_adminPort}}" }
+        clients: { identify: [header:X-Client-ID, query:client_id, address] }
+        backends: [{{string.Join(", ", ports.Select(static p => $"http://127.0.0.1:{p}"))}}]
+        health_check: { path: /health, interval: 200ms, timeout: 300ms, rise: 2, fall: 3 }
+        timeouts: { response: 1s }
+        store: sqlite:penstock.db
+        """);
+
+    private static Task<PenstockProcess> EchoAsync(int port) =>
+        PenstockProcess.StartedAsync(null, "backends", "--count", "1", "--start-port", $"{port}");
+
+    private async Task HealthAsync(int port, string health)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        while (true)
+        {
+            JsonElement all = await _http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "upstreams"), limit.Token);
+            if (all.GetProperty("items")[0].GetProperty("backends").EnumerateArray()
+                .Any(b => b.GetProperty("address").GetString()!.EndsWith($":{port}", StringComparison.Ordinal)
+                    && b.GetProperty("health").GetString() == health))
+            {
+                return;
+            }
+            await Task.Delay(20, limit.Token);
+        }
+    }
+
+    private async Task<double> TokensAsync() =>
+        (await _http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "clients/client9")))
+        .GetProperty("current_tokens").GetDouble();
+
+    /// <summary>What is in the database file, read past the program.</summary>
+    private double StoredTokens()
+    {
+        using var connection = new Microsoft.Data.Sqlite.SqliteConnection(
+            $"Data Source={Path.Combine(_folder, "penstock.db")};Mode=ReadOnly;Pooling=False");
+        connection.Open();
+        using Microsoft.Data.Sqlite.SqliteCommand command = connection.CreateCommand();
+        command.CommandText = "SELECT tokens FROM clients WHERE client_id = 'client9'";
+        return (double)command.ExecuteScalar()!;
+    }
+
+    private static async Task<long> CountAsync(Stream stream)
+    {
+        byte[] buffer = new byte[128 * 1024];
+        long total = 0;
+        while (await stream.ReadAsync(buffer) is > 0 and var count)
+        {
+            total += count;
+        }
+        return total;
+    }
+
+    /// <summary>So many octets that nobody has to keep.</summary>
+    private sealed class Zeroes(long length) : Stream
+    {
+        private long _left = length;
+
+        public override bool CanRead => true;
+        public override bool CanSeek => false;
+        public override bool CanWrite => false;
+        public override long Length => throw new NotSupportedException();
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            int part = (int)Math.Min(_left, count);
+            _left -= part;
+            return part;
+        }
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+        public override void SetLength(long value) => throw new NotSupportedException();
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    }
+}

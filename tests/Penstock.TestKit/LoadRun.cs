@@ -1,0 +1,78 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace Penstock.TestKit;
+
+/// <summary>Steady load by several keep-alive clients; counts what came back.</summary>
+public sealed class LoadRun : IAsyncDisposable
+{
+    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(30) };
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Stopwatch _watch = Stopwatch.StartNew();
+    private readonly Task[] _clients;
+
+    public LoadRun(Uri url, int clients, string? clientId = null)
+    {
+        _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(() => RunAsync(url, clientId)))];
+    }
+
+    /// <summary>How many of each status; -1: no valid response.</summary>
+    public ConcurrentDictionary<int, int> Statuses { get; } = new();
+
+    /// <summary>How many of each body.</summary>
+    public ConcurrentDictionary<string, int> Bodies { get; } = new();
+
+    public int Total => Statuses.Values.Sum();
+
+    /// <summary>Waits for so many more responses, of one kind if asked.</summary>
+    public async Task MoreAsync(int count, string? body = null)
+    {
+        int Now() => body is null ? Total : Bodies.GetValueOrDefault(body);
+        int before = Now();
+        await Eventually.TrueAsync(() => Now() - before >= count, $"{count} more responses of {body ?? "any kind"}");
+    }
+
+    /// <summary>Ends the load.</summary>
+    /// <returns>How long it lasted.</returns>
+    public async Task<TimeSpan> StopAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_clients);
+        return _watch.Elapsed;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _http.Dispose();
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync(Uri url, string? clientId)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            int status = -1;
+            try
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Get, url);
+                if (clientId is not null)
+                {
+                    request.Headers.Add("X-Client-ID", clientId);
+                }
+                using HttpResponseMessage response = await _http.SendAsync(request);
+                string body = await response.Content.ReadAsStringAsync();
+                status = (int)response.StatusCode;
+                if (response.IsSuccessStatusCode)
+                {
+                    Bodies.AddOrUpdate(body.Trim(), 1, static (_, n) => n + 1);
+                }
+            }
+            catch (HttpRequestException)
+            {
+                // Counted as -1.
+            }
+            Statuses.AddOrUpdate(status, 1, static (_, n) => n + 1);
+        }
+    }
+}

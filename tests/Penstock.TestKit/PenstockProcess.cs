@@ -1,0 +1,112 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Penstock.TestKit;
+
+/// <summary>The real program, started as an operator would.</summary>
+public sealed class PenstockProcess : IAsyncDisposable
+{
+    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "penstock.dll");
+    private readonly Process _process;
+
+    private PenstockProcess(Process process) => _process = process;
+
+    public int Id => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>What it wrote to stdout and stderr, line by line.</summary>
+    public ConcurrentQueue<string> Lines { get; } = new();
+
+    /// <summary>Most memory it ever had resident, in octets.</summary>
+    public long PeakMemoryBytes
+    {
+        get
+        {
+            string line = File.ReadLines($"/proc/{Id}/status")
+                .First(static l => l.StartsWith("VmHWM:", StringComparison.Ordinal));
+            return long.Parse(line.AsSpan(6, line.Length - 9), NumberStyles.AllowLeadingWhite,
+                CultureInfo.InvariantCulture) * 1024;
+        }
+    }
+
+    public static PenstockProcess Start(params string[] arguments) => Start(null, arguments);
+
+    public static PenstockProcess Start(string? folder, params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", [Program, .. arguments])
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = folder ?? Path.GetTempPath(),
+        };
+        foreach (string name in new[] { "PENSTOCK_CONFIG", "CONFIG_PATH", "PENSTOCK_ADMIN", "PENSTOCK_TOKEN" })
+        {
+            start.Environment.Remove(name);
+        }
+        var process = new PenstockProcess(Process.Start(start)!);
+        process._process.OutputDataReceived += (_, e) => process.Keep(e.Data);
+        process._process.ErrorDataReceived += (_, e) => process.Keep(e.Data);
+        process._process.BeginOutputReadLine();
+        process._process.BeginErrorReadLine();
+        return process;
+    }
+
+    /// <summary>Starts it and waits for its line that says it is there.</summary>
+    public static async Task<PenstockProcess> StartedAsync(string? folder, params string[] arguments)
+    {
+        PenstockProcess process = Start(folder, arguments);
+        await Eventually.TrueAsync(() => process.HasExited || process.Lines.Any(static l =>
+            l.Contains("\"event\":\"started\"", StringComparison.Ordinal)), "the program is started");
+        return process.HasExited
+            ? throw new InvalidOperationException("it ended at once: " + string.Join('\n', process.Lines)) : process;
+    }
+
+    /// <summary>Sends a signal: TERM, INT, KILL, STOP, CONT …</summary>
+    public void Signal(string name)
+    {
+        using Process kill = Process.Start("kill", ["-" + name, Id.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
+
+    public async Task<int> ExitCodeAsync()
+    {
+        await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        return _process.ExitCode;
+    }
+
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    /// <summary>A port that nobody had a moment ago; for programs that take one on their command line.</summary>
+    public static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            await KillAsync();
+        }
+        _process.Dispose();
+    }
+
+    private void Keep(string? line)
+    {
+        if (line is not null)
+        {
+            Lines.Enqueue(line);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+using System.CommandLine;
+using Penstock.Commands;
+using Xunit;
+
+namespace Penstock.UnitTests.Commands;
+
+public sealed class CommandLineTests
+{
+    [Theory]
+    [InlineData("prxy", "proxy")] // a typo is answered with the command that was meant
+    [InlineData("proxy", "--to")]
+    [InlineData("proxy --to", "--to")]
+    [InlineData("proxy --to http://127.0.0.1:1 --rate 10/s", "--capacity 20")]
+    [InlineData("proxy --to http://127.0.0.1:1 --capacity 20", "--rate 10/s")]
+    [InlineData("proxy --to http://127.0.0.1:1 --capacity 0 --rate 10/s", "'0'")]
+    [InlineData("proxy --to http://127.0.0.1:1 --capacity many --rate 10/s", "'many'")]
+    [InlineData("proxy --to http://127.0.0.1:1 --capacity 5 --rate fast", "--rate")]
+    [InlineData("proxy --to http://127.0.0.1:1 --listen ?", "--listen")]
+    [InlineData("proxy --to http://127.0.0.1:1 --balance fastest", "--balance")]
+    [InlineData("proxy --to http://127.0.0.1:1 --store disk", "sqlite:FILE")]
+    [InlineData("proxy --to http://127.0.0.1:1 --admin 0.0.0.0:9800", "$PENSTOCK_TOKEN")]
+    [InlineData("proxy --to http://127.0.0.1:1 --loops 0", "--loops")]
+    [InlineData("proxy --to ? --to http://127.0.0.1:1", "--to")]
+    [InlineData("demo --backends 0", "1 to 1000")]
+    [InlineData("backends --count three", "'three'")]
+    [InlineData("backends --count 3 --start-port 65534", "65536")]
+    [InlineData("backends --listen-address here", "'here'")]
+    [InlineData("check --format yaml", "text, json")]
+    [InlineData("run --loops x", "'x'")]
+    [InlineData("clients get", "ID")]
+    [InlineData("clients set user1 --rate 1/s", "--capacity")]
+    [InlineData("clients list --admin 127.0.0.1", "http://host:port")]
+    public async Task Command_line_with_a_mistake_exits_2_and_names_it(string line, string named)
+    {
+        var run = await CommandRun.Of(line.Split(' '));
+
+        Assert.Equal(2, run.Code);
+        Assert.Contains(named, run.Error);
+        Assert.Equal("", run.Out);
+        Assert.DoesNotContain("   at ", run.Error);
+    }
+
+    [Fact]
+    public async Task Command_line_with_several_mistakes_reports_them_together()
+    {
+        var run = await CommandRun.Of("proxy", "--listen", "?", "--rate", "fast", "--loops", "x");
+
+        Assert.Equal(2, run.Code);
+        Assert.All(["--listen", "--rate", "--loops", "--to"], option => Assert.Contains(option, run.Error));
+        Assert.Contains("See 'penstock proxy --help'.", run.Error);
+    }
+
+    [Fact]
+    public async Task Command_line_without_a_command_shows_the_commands_and_exits_2()
+    {
+        var run = await CommandRun.Of();
+
+        Assert.Equal(2, run.Code);
+        Assert.Contains("demo", run.Out);
+    }
+
+    [Fact]
+    public async Task Help_of_every_command_ends_in_examples_that_begin_with_it()
+    {
+        var none = new Terminal(TextWriter.Null, TextWriter.Null);
+        foreach (var command in WithSubcommands(RootCommandLine.Create(none)))
+        {
+            var path = command.Parents.Single() is RootCommand ? command.Name : "clients " + command.Name;
+            var help = await CommandRun.Of([.. path.Split(' '), "--help"]);
+
+            Assert.Equal(0, help.Code);
+            Assert.Contains("penstock " + path, help.Out[help.Out.IndexOf("Example", StringComparison.Ordinal)..]);
+        }
+    }
+
+    [Fact]
+    public async Task Version_prints_the_version_the_runtime_and_the_system()
+    {
+        var run = await CommandRun.Of("version");
+
+        Assert.Equal(0, run.Code);
+        Assert.Matches(@"^penstock \d+\.\d+\.\d+.* \(\.NET 10\..*\)\s*$", run.Out);
+    }
+
+    private static IEnumerable<Command> WithSubcommands(Command command) =>
+        command.Subcommands.SelectMany(sub => WithSubcommands(sub).Prepend(sub));
+}

@@ -1,0 +1,117 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace Penstock.UnitTests.Commands;
+
+public sealed partial class ServerCommandTests
+{
+    [Fact]
+    public async Task Proxy_banner_says_what_goes_where_under_which_limit_in_ten_lines()
+    {
+        var run = await CommandRun.OfServer(
+        [
+            "proxy", "--to", "http://127.0.0.1:9001", "--to", "127.0.0.1:9002", "--listen", "127.0.0.1:0",
+            "--admin", "off", "--rate", "30/m", "--capacity", "20",
+        ],
+            banner =>
+            {
+                Assert.InRange(banner.Trim().Split('\n').Length, 5, 10);
+                Assert.Contains("http://127.0.0.1:", banner);
+                Assert.Contains("20 requests at once, then 30/m", banner);
+                Assert.Contains("kept in memory", banner);
+                return Task.CompletedTask;
+            });
+
+        Assert.Equal("", run.Error);
+        Assert.Equal(0, run.Code);
+    }
+
+    [Fact]
+    public async Task Demo_leaves_no_file_behind()
+    {
+        var store = "";
+
+        var run = await CommandRun.OfServer(["demo", "--listen", "127.0.0.1:0", "--admin", "off"], banner =>
+        {
+            store = StoreFile().Match(banner).Value;
+            Assert.True(Directory.Exists(Path.GetDirectoryName(store)));
+            return Task.CompletedTask;
+        });
+
+        Assert.Equal("", run.Error);
+        Assert.Equal(0, run.Code);
+        Assert.False(Directory.Exists(Path.GetDirectoryName(store)));
+    }
+
+    [Fact]
+    public async Task Backends_listen_on_consecutive_ports_and_name_themselves()
+    {
+        using var http = new HttpClient();
+
+        var run = await CommandRun.OfServer(["backends", "--count", "2", "--start-port", "0"], async banner =>
+        {
+            foreach (Match url in Url().Matches(banner))
+            {
+                var answer = await http.GetStringAsync(url.Value);
+                Assert.Contains(new Uri(url.Value).Authority, answer);
+            }
+            Assert.Equal(2, Url().Count(banner));
+        });
+
+        Assert.Equal("", run.Error);
+        Assert.Equal(0, run.Code);
+    }
+
+    [Fact]
+    public async Task Backends_on_a_taken_port_exit_1_and_name_it()
+    {
+        using var taken = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        taken.Listen();
+        var port = ((IPEndPoint)taken.LocalEndPoint!).Port;
+
+        var run = await CommandRun.Of("backends", "--count", "1", "--start-port", $"{port}");
+
+        Assert.Equal(1, run.Code);
+        Assert.Contains($"127.0.0.1:{port}", run.Error);
+        Assert.Single(run.Error.Trim().Split('\n'));
+    }
+
+    [Fact]
+    public async Task Systemd_is_told_that_the_listeners_are_open()
+    {
+        var folder = Directory.CreateTempSubdirectory("penstock-tests-");
+        var path = Path.Combine(folder.FullName, "notify");
+        using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        systemd.Bind(new UnixDomainSocketEndPoint(path));
+
+        SystemdNotification.Send("READY=1", _ => path);
+
+        var buffer = new byte[64];
+        systemd.ReceiveTimeout = 5000;
+        Assert.Equal("READY=1"u8, buffer.AsSpan(0, systemd.Receive(buffer)));
+        folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public void Systemd_that_does_not_listen_is_no_failure() =>
+        SystemdNotification.Send("READY=1", _ => "/nonexistent/notify");
+
+    [Theory]
+    [InlineData(10, "10/s")]
+    [InlineData(1.5, "1.5/s")]
+    [InlineData(0.5, "30/m")]
+    [InlineData(1.0 / 60, "1/m")]
+    [InlineData(1.0 / 3600, "1/h")]
+    [InlineData(1.0 / 86400, "1/d")]
+    public void Rate_is_shown_in_the_unit_that_gives_a_readable_number(double perSecond, string text) =>
+        Assert.Equal(text, Banner.RateText(perSecond));
+
+    [GeneratedRegex(@"(?<=sqlite:)\S+", RegexOptions.None, 1000)]
+    private static partial Regex StoreFile();
+
+    [GeneratedRegex(@"http://[\d.:]+", RegexOptions.None, 1000)]
+    private static partial Regex Url();
+}

@@ -1,0 +1,116 @@
+using System.Net;
+using Penstock.Proxy.Clients;
+using Penstock.Proxy.Exchanges;
+using Penstock.Proxy.Http1;
+using Penstock.UnitTests.Http1;
+using Xunit;
+
+namespace Penstock.UnitTests.Exchanges;
+
+public sealed class RequestWriterTests
+{
+    private const string Via = "X-Request-Id: the-id\r\nVia: 1.1 penstock\r\n\r\n";
+    private static readonly ClientAddress Peer = new(new IPEndPoint(IPAddress.Parse("192.0.2.9"), 9), 64);
+
+    [Fact]
+    public void Write_of_a_plain_request_keeps_octets_and_order_and_adds_ours() => Assert.Equal(
+        "GET /%61/%2E%2E/b?x=/../ HTTP/1.1\r\nHost: a:80\r\nX: 1\r\ny: 2\r\n"
+            + "X: 3\r\nAuthorization: Basic \u00ff\r\nIf-None-Match: \"x\"\r\nX-Forwarded-For: 192.0.2.9\r\n"
+            + "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a:80\r\n" + Via,
+        Write("GET /%61/%2E%2E/b?x=/../ HTTP/1.1\r\nX:1\r\ny:  2\t\r\nHost: a:80\r\nX: 3\r\n"
+            + "Authorization: Basic \u00ff\r\nIf-None-Match: \"x\"\r\n\r\n"));
+
+    [Fact]
+    public void Write_removes_what_is_for_one_hop()
+    {
+        string written = Write("GET / HTTP/1.1\r\nHost: a\r\nConnection: X-S, close\r\nX-S: 1\r\nx-s: 2\r\n"
+            + "Keep-Alive: 5\r\nProxy-Connection: x\r\nTE: gzip\r\nTrailer: X\r\nUpgrade: ws\r\nX-T: 1\r\n\r\n");
+
+        Assert.Equal(["Host", "X-T", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Request-Id", "Via"],
+            NamesOf(written));
+    }
+
+    [Fact]
+    public void Write_keeps_what_a_client_must_not_nominate_away()
+    {
+        const string names = "Host, Content-Length, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, "
+            + "X-Request-Id, Via, Forwarded";
+        string written = Write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nForwarded: for=x\r\nVia: 1.1 v\r\n"
+            + "X-Forwarded-For: 10.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: h\r\n"
+            + $"Connection: {names}\r\n\r\n", trusted: true);
+
+        Assert.Equal("POST / HTTP/1.1\r\nHost: a\r\nForwarded: for=x\r\nVia: 1.1 v\r\nX-Forwarded-Proto: https\r\n"
+            + "X-Forwarded-Host: h\r\nContent-Length: 3\r\nX-Forwarded-For: 10.1.1.1, 192.0.2.9\r\n" + Via, written);
+    }
+
+    [Fact]
+    public void Write_of_chunked_cannot_lose_its_framing_by_nomination()
+    {
+        string written = Write("POST / HTTP/1.1\r\nHost: a\r\nConnection: Transfer-Encoding\r\n"
+            + "Transfer-Encoding: chunked\r\n\r\n");
+        Assert.Contains("\r\nTransfer-Encoding: chunked\r\n", written, StringComparison.Ordinal);
+        Assert.DoesNotContain("Content-Length", written, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Write_of_a_strangers_forwarded_fields_drops_them()
+    {
+        string written = Write("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n"
+            + "X-Forwarded-Host: evil\r\nForwarded: for=1.1.1.1\r\nX-Request-Id: theirs\r\n\r\n");
+        Assert.Equal("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.9\r\nX-Forwarded-Proto: http\r\n"
+            + "X-Forwarded-Host: a\r\n" + Via, written);
+    }
+
+    [Fact]
+    public void Write_of_a_trusted_peers_forwarded_fields_appends_to_them()
+    {
+        string written = Write("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2\r\n"
+            + "X-Forwarded-For:\r\nx-forwarded-for: 3.3.3.3\r\n\r\n", trusted: true);
+        Assert.Equal("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 192.0.2.9\r\n"
+            + "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n" + Via, written);
+    }
+
+    [Theory]
+    [InlineData("GET http://a:1/p?q HTTP/1.1", "GET /p?q HTTP/1.1", "a:1")]
+    [InlineData("GET http://a HTTP/1.1", "GET / HTTP/1.1", "a")]
+    [InlineData("GET http://a?q HTTP/1.1", "GET /?q HTTP/1.1", "a")]
+    [InlineData("OPTIONS http://a HTTP/1.1", "OPTIONS * HTTP/1.1", "a")]
+    [InlineData("OPTIONS http://a/ HTTP/1.1", "OPTIONS / HTTP/1.1", "a")]
+    [InlineData("OPTIONS * HTTP/1.1", "OPTIONS * HTTP/1.1", "host")]
+    [InlineData("PURGE /x HTTP/1.7", "PURGE /x HTTP/1.1", "host")]
+    public void Write_of_any_target_form_is_one_that_servers_know(string line, string written, string host) =>
+        Assert.StartsWith($"{written}\r\nHost: {host}\r\nX-Forwarded-For: 192.0.2.9\r\nX-Forwarded-Proto: http\r\n"
+            + $"X-Forwarded-Host: {host}\r\n", Write(line + "\r\nHost: host\r\n\r\n"), StringComparison.Ordinal);
+
+    [Fact]
+    public void Write_of_http10_says_so_in_via_only()
+    {
+        string written = Write("GET / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+        Assert.StartsWith("GET / HTTP/1.1\r\n", written, StringComparison.Ordinal);
+        Assert.EndsWith("\r\nVia: 1.0 penstock\r\n\r\n", written, StringComparison.Ordinal);
+        Assert.DoesNotContain("Expect", written, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Expect: 100-continue\r\nContent-Length: 1\r\n", "Expect: 100-continue\r\nContent-Length: 1\r\n")]
+    [InlineData("Expect: 100-continue\r\n", "")]
+    [InlineData("Content-Length: 0\r\n", "Content-Length: 0\r\n")]
+    [InlineData("", "")]
+    public void Write_of_framing_and_expectation_is_what_was_understood(string fields, string written) =>
+        Assert.StartsWith("POST / HTTP/1.1\r\nHost: a\r\n" + written + "X-Forwarded-For: ",
+            Write("POST / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n"), StringComparison.Ordinal);
+
+    private static string Write(string text, bool trusted = false)
+    {
+        byte[] head = Octets.Of(text);
+        var exchange = new Exchange { PeerTrusted = trusted, RequestId = "the-id"u8 };
+        Assert.Equal(ParseStatus.Complete, exchange.Request.Parse(head));
+        byte[] room = new byte[4096];
+        var to = new HeadWriter(room);
+        RequestWriter.Write(ref to, exchange, head, Peer);
+        return Octets.Text(room.AsSpan(0, to.Length));
+    }
+
+    private static IEnumerable<string> NamesOf(string head) => head.Split("\r\n").Skip(1)
+        .Where(static l => l.Length > 0).Select(static l => l[..l.IndexOf(':', StringComparison.Ordinal)]);
+}

@@ -1,0 +1,75 @@
+using System.Net;
+using System.Text;
+using Penstock.Proxy.Clients;
+using Penstock.Proxy.Exchanges;
+using Penstock.Proxy.Http1;
+
+namespace Penstock.UnitTests.Http1;
+
+/// <summary>What becomes of the octets of one client connection: parsed, read and written anew in the order in which
+/// a connection does it, without the sockets.</summary>
+/// <param name="Forwarded">Each request that a backend would see whole: its head, then its decoded body.</param>
+/// <param name="Fault">Why the connection ended; None when all was used up or more octets are awaited.</param>
+/// <param name="Rest">Octets that belong to no whole request.</param>
+internal sealed record RequestRun(IReadOnlyList<string> Forwarded, HttpFault Fault, int Rest)
+{
+    private static readonly ClientAddress Peer = new(new IPEndPoint(IPAddress.Parse("192.0.2.9"), 1), 64);
+
+    /// <param name="step">How many octets come at a time.</param>
+    public static RequestRun Of(ReadOnlySpan<byte> octets, int step)
+    {
+        List<string> forwarded = [];
+        while (!octets.IsEmpty)
+        {
+            var exchange = new Exchange { RequestId = "id"u8 };
+            if (Parse(exchange.Request, octets, step) != ParseStatus.Complete)
+            {
+                return new RequestRun(forwarded, exchange.Request.Fault, octets.Length);
+            }
+            int length = exchange.Request.Length;
+            var body = new BodyReader(exchange.Request.Framing, exchange.Request.ContentLength);
+            string payload = Read(ref body, octets[length..], step, out int consumed);
+            if (!body.Done)
+            {
+                return new RequestRun(forwarded, body.Fault, octets.Length);
+            }
+            forwarded.Add(Write(exchange, octets[..length]) + payload);
+            octets = octets[(length + consumed)..];
+        }
+        return new RequestRun(forwarded, HttpFault.None, 0);
+    }
+
+    /// <summary>Parses growing prefixes until one decides.</summary>
+    public static ParseStatus Parse(MessageHead head, ReadOnlySpan<byte> octets, int step)
+    {
+        ParseStatus status = ParseStatus.Incomplete;
+        for (int seen = 0; status == ParseStatus.Incomplete && seen < octets.Length;)
+        {
+            seen = Math.Min(seen + step, octets.Length);
+            status = head.Parse(octets[..seen]);
+        }
+        return status;
+    }
+
+    private static string Read(ref BodyReader body, ReadOnlySpan<byte> source, int step, out int consumed)
+    {
+        var payload = new StringBuilder();
+        Span<byte> target = new byte[source.Length];
+        consumed = 0;
+        while (!body.Done && body.Fault == HttpFault.None && consumed < source.Length)
+        {
+            ReadOnlySpan<byte> piece = source.Slice(consumed, Math.Min(step, source.Length - consumed));
+            payload.Append(Octets.Text(target[..body.Read(piece, target, out int used)]));
+            consumed += used;
+        }
+        return payload.ToString();
+    }
+
+    private static string Write(Exchange exchange, ReadOnlySpan<byte> head)
+    {
+        byte[] room = new byte[(2 * head.Length) + 1024];
+        var to = new HeadWriter(room);
+        RequestWriter.Write(ref to, exchange, head, Peer);
+        return Octets.Text(room.AsSpan(0, to.Length));
+    }
+}
