@@ -30,6 +30,7 @@ internal sealed class Snapshot
         IdleTimeoutMs = (long)config.Timeouts.Idle.TotalMilliseconds;
         ConnectTimeoutMs = (long)config.Timeouts.Connect.TotalMilliseconds;
         ResponseTimeoutMs = (long)config.Timeouts.Response.TotalMilliseconds;
+        TunnelTimeoutMs = (long)config.Timeouts.Tunnel.TotalMilliseconds;
     }
 
     public ProxyConfig Config { get; }
@@ -42,4 +43,5 @@ internal sealed class Snapshot
     public long IdleTimeoutMs { get; }
     public long ConnectTimeoutMs { get; }
     public long ResponseTimeoutMs { get; }
+    public long TunnelTimeoutMs { get; }
 }

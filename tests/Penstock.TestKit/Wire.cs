@@ -65,6 +65,18 @@ public sealed class Wire(Stream stream)
         return body;
     }
 
+    /// <summary>What has come, at least one octet; empty at the end of the stream.</summary>
+    public async Task<byte[]> ReadSomeAsync()
+    {
+        if (_start == _end && !await FillAsync())
+        {
+            return [];
+        }
+        byte[] some = _buffer[_start.._end];
+        _start = _end;
+        return some;
+    }
+
     public async Task<byte[]> ReadToEndAsync()
     {
         var all = new MemoryStream();

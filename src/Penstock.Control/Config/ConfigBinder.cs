@@ -267,6 +267,7 @@ internal static class ConfigBinder
         Head = timeouts.Value("head", TryDuration, TimeoutsDefault.Head),
         Response = timeouts.Value("response", TryDuration, TimeoutsDefault.Response),
         Idle = timeouts.Value("idle", TryDuration, TimeoutsDefault.Idle),
+        Tunnel = timeouts.Value("tunnel", TryDuration, TimeoutsDefault.Tunnel),
         Shutdown = timeouts.Value("shutdown", TryDuration, TimeoutsDefault.Shutdown),
     };
 

@@ -16,6 +16,9 @@ internal readonly ref struct ClientIdentity
 
     /// <summary>Keeps a header's "a" and a query's "a" and an address "a" apart in the table.</summary>
     public ulong Domain { get; init; }
+
+    /// <summary>The value of the field that the name is from; empty when it is from elsewhere.</summary>
+    public Stretch Field { get; init; }
 }
 
 /// <summary>Tells the client of a request by the operator's ordered list: the first source that the request has counts.
@@ -57,19 +60,22 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
             {
                 break;
             }
-            ReadOnlySpan<byte> id = kind == IdentityKind.Header
-                ? HeaderValue(request, head, name) : QueryValue(request.Query.Of(head), name, decoded);
+            Stretch field = default;
+            ReadOnlySpan<byte> id = kind == IdentityKind.Query ? QueryValue(request.Query.Of(head), name, decoded)
+                : request.TryGet(head, name, out field) ? field.Of(head) : default;
             if (id.IsEmpty)
             {
                 continue;
             }
-            if (id.Length <= MaxIdBytes && limiter.TryFind(id, out RegisteredClient? client))
+
+            // An address is told by the connection, not by what somebody writes into a field.
+            if (id.Length <= MaxIdBytes && limiter.TryFind(id, out RegisteredClient? client) && !client.IsAddress)
             {
-                return new ClientIdentity { Registered = client, Name = id };
+                return new ClientIdentity { Registered = client, Name = id, Field = field };
             }
             if (config.UnknownGetsOwnBucket)
             {
-                return new ClientIdentity { Name = id, Domain = (ulong)i + 1 };
+                return new ClientIdentity { Name = id, Domain = (ulong)i + 1, Field = field };
             }
             break;
         }
@@ -129,9 +135,6 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
         address = endPoint?.Address;
         return parsed;
     }
-
-    private static ReadOnlySpan<byte> HeaderValue(RequestHead request, ReadOnlySpan<byte> head,
-        ReadOnlySpan<byte> name) => request.TryGet(head, name, out Stretch value) ? value.Of(head) : default;
 
     private static ReadOnlySpan<byte> QueryValue(ReadOnlySpan<byte> query, ReadOnlySpan<byte> name,
         Span<byte> decoded)

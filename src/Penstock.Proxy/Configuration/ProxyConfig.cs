@@ -165,6 +165,10 @@ public sealed record TimeoutsConfig
     /// <summary>For the next request on a kept-alive client connection; idle backend connections too.</summary>
     public TimeSpan Idle { get; init; } = TimeSpan.FromSeconds(90);
 
+    /// <summary>For the next octet, either way, after an upgrade such as WebSocket (HAProxy's usual
+    /// <c>timeout tunnel</c>).</summary>
+    public TimeSpan Tunnel { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>For exchanges in flight at a graceful stop.</summary>
     public TimeSpan Shutdown { get; init; } = TimeSpan.FromSeconds(30);
 }

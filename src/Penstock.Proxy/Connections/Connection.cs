@@ -154,6 +154,10 @@ internal sealed class Connection : EventSource
     /// <summary>Sends the end of our stream; the other direction stays open.</summary>
     public void ShutdownSend()
     {
+        if (IsClosed)
+        {
+            return;
+        }
         try
         {
             _socket.Shutdown(SocketShutdown.Send);

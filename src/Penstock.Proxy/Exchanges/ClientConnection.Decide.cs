@@ -22,12 +22,27 @@ internal sealed partial class ClientConnection
             request.MethodName.Of(head));
         ClientIdentity client = _snapshot.Identifier.Identify(request, head, exchange.Caller, exchange.DecodedId);
         exchange.ClientName = client.Name;
+        if (client.Field.Length > 0)
+        {
+            exchange.IdentityValue = client.Field;
+        }
         if (exchange.Route is null)
         {
             return Refuse(Reason.NoRoute, 404);
         }
+        if (request.MaxForwards == 0)
+        {
+            return Refuse(Reason.Ok, 200); // the question was for us
+        }
+        if (IsLoop(request, head))
+        {
+            return Refuse(Reason.Loop, 508);
+        }
         return Admit(client, exchange.Route.LimitNumber) ? Step.Pick : Refuse(Reason.RateLimited, 429);
     }
+
+    /// <summary>How often a request may pass a Penstock: more than any sensible chain has.</summary>
+    private const int MaxPasses = 8;
 
     private ReadOnlySpan<byte> Head => _buffer.AsSpan(_start, _exchange!.Request.Length);
 
@@ -53,6 +68,20 @@ internal sealed partial class ClientConnection
         }
         exchange.LimitClock = exchange.Limit.Clock(now);
         return admitted;
+    }
+
+    /// <summary>Has the request been here too often? Each Penstock on its way left its name in Via.</summary>
+    private static bool IsLoop(RequestHead request, ReadOnlySpan<byte> head)
+    {
+        int passes = 0;
+        foreach (ref readonly Field field in request.Fields)
+        {
+            if (field.Known == FieldName.Via)
+            {
+                passes += field.Value.Of(head).Count(RequestWriter.ViaName);
+            }
+        }
+        return passes >= MaxPasses;
     }
 
     /// <summary>Keeps the caller's X-Request-Id if it is a plain word, else makes one.</summary>

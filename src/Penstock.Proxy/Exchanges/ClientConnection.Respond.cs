@@ -76,8 +76,11 @@ internal sealed partial class ClientConnection
                         return step;
                     }
                     break;
+                case ParseStatus.Complete when response.ConnectionUpgrade && response.Upgrade.Length > 0
+                    && _exchange.Request.WantsUpgrade:
+                    return SwitchProtocols();
                 default:
-                    // Also 101: we did not ask for an upgrade.
+                    // Also a 101 that nobody asked for.
                     _exchange.Fault = response.Fault == HttpFault.None ? HttpFault.BadStatusLine : response.Fault;
                     return UpstreamFailed(Reason.UpstreamInvalid, 502);
             }

@@ -39,6 +39,9 @@ internal enum Step : byte
     /// <summary>The response did not fit into one buffer, or not into the client's socket.</summary>
     Relay,
 
+    /// <summary>Both sides speak another protocol from now on: carry its octets.</summary>
+    Tunnel,
+
     /// <summary>Answer ourselves.</summary>
     Answer,
 
@@ -127,6 +130,10 @@ internal sealed partial class ClientConnection : IConnectionOwner
                 if (step == Step.Relay)
                 {
                     step = await RelayResponseAsync();
+                }
+                if (step == Step.Tunnel)
+                {
+                    step = await TunnelAsync();
                 }
                 if (step == Step.Finish)
                 {

@@ -26,6 +26,10 @@ internal sealed class Exchange
     private int _requestIdLength;
 
     public ClientAddress? Caller;
+
+    /// <summary>Where the identifier stands that the request is counted under, if in a field of it: that field reaches
+    /// the backend whatever the Connection field says.</summary>
+    public Stretch IdentityValue;
     public Route? Route;
     public Backend? Backend;
 
@@ -56,6 +60,7 @@ internal sealed class Exchange
         Response.Reset();
         Tried.Clear();
         Caller = null;
+        IdentityValue = new Stretch(-1, 0);
         Route = null;
         Backend = null;
         Limit = null;

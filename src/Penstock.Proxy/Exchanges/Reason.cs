@@ -14,6 +14,8 @@ internal enum Reason : byte
     ClientAbort,
     ClientTimeout,
     BadRequest,
+    Loop,
+    TunnelTimeout,
 }
 
 internal static class Reasons
@@ -30,6 +32,8 @@ internal static class Reasons
         Reason.UpstreamInvalid => "upstream_invalid"u8,
         Reason.ClientAbort => "client_abort"u8,
         Reason.ClientTimeout => "client_timeout"u8,
+        Reason.Loop => "loop"u8,
+        Reason.TunnelTimeout => "tunnel_timeout"u8,
         _ => "bad_request"u8,
     };
 }

@@ -6,6 +6,9 @@ namespace Penstock.Proxy.Exchanges;
 /// <summary>The request head that a backend sees, written anew from the parsed form.</summary>
 internal static class RequestWriter
 {
+    /// <summary>Our name in the Via field.</summary>
+    public static ReadOnlySpan<byte> ViaName => "penstock"u8;
+
     /// <param name="peer">Who is at the other end of the client connection.</param>
     public static void Write(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head, ClientAddress peer)
     {
@@ -19,15 +22,29 @@ internal static class RequestWriter
         to.AddField("Host"u8, request.Authority.Length > 0 ? request.Authority.Of(head) : "localhost"u8);
         foreach (ref readonly Field field in request.Fields)
         {
-            if (IsForwarded(field, exchange) && !request.IsNominated(head, field))
+            if (IsForwarded(field, exchange) && (field.Value == exchange.IdentityValue
+                || !request.IsNominated(head, field)))
             {
                 to.AddField(field.Name.Of(head), field.Value.Of(head));
             }
         }
         WriteFraming(ref to, request);
         WriteForwarded(ref to, exchange, head, peer);
+        if (request.WantsUpgrade)
+        {
+            to.Add("Connection: Upgrade\r\n"u8);
+            to.AddField("Upgrade"u8, request.Upgrade.Of(head));
+        }
+        if (request.MaxForwards >= 0)
+        {
+            to.Add("Max-Forwards: "u8);
+            to.Add(request.MaxForwards - 1);
+            to.Add("\r\n"u8);
+        }
         to.AddField("X-Request-Id"u8, exchange.RequestId);
-        to.AddField("Via"u8, request.MinorVersion == 0 ? "1.0 penstock"u8 : "1.1 penstock"u8);
+        to.Add(request.MinorVersion == 0 ? "Via: 1.0 "u8 : "Via: 1.1 "u8);
+        to.Add(ViaName);
+        to.Add("\r\n"u8);
         to.Add("\r\n"u8);
     }
 
@@ -35,6 +52,7 @@ internal static class RequestWriter
     {
         FieldName.Other => true,
         FieldName.Expect => exchange.Request.ExpectsContinue,
+        FieldName.MaxForwards => exchange.Request.Method != Method.Options, // written anew
         FieldName.XRequestId or FieldName.XForwardedFor => false,
 
         // Told by a stranger these are lies until proven otherwise.

@@ -42,6 +42,12 @@ internal static class ResponseWriter
             to.AddField("X-Request-Id"u8, exchange.RequestId);
         }
         WriteLimit(ref to, exchange);
+        if (response.Status == 101)
+        {
+            to.AddField("Upgrade"u8, response.Upgrade.Of(head));
+            to.Add("Connection: Upgrade\r\n\r\n"u8);
+            return;
+        }
         WriteConnection(ref to, exchange, keepAlive);
     }
 
@@ -73,13 +79,20 @@ internal static class ResponseWriter
 
         Span<byte> body = stackalloc byte[4096];
         var json = new HeadWriter(body);
-        WriteJson(ref json, exchange, message, retryAfter);
-
         to.Add("HTTP/1.1 "u8);
         to.Add(exchange.Status);
         to.Add(" "u8);
         to.Add(phrase);
-        to.Add("\r\nContent-Type: application/json\r\nContent-Length: "u8);
+        if (exchange.Status == 200)
+        {
+            to.Add("\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"u8); // to OPTIONS with Max-Forwards: 0
+        }
+        else
+        {
+            WriteJson(ref json, exchange, message, retryAfter);
+            to.Add("\r\nContent-Type: application/json"u8);
+        }
+        to.Add("\r\nContent-Length: "u8);
         to.Add(json.Length);
         to.Add("\r\n"u8);
         to.AddField("Date"u8, date);
@@ -171,6 +184,7 @@ internal static class ResponseWriter
 
     private static Phrases Words(int status) => status switch
     {
+        200 => new("OK"u8, default),
         404 => new("Not Found"u8, "No route for this request"u8),
         408 => new("Request Timeout"u8, "Request timeout"u8),
         413 => new("Content Too Large"u8, "Request body too large"u8),
@@ -182,6 +196,7 @@ internal static class ResponseWriter
         502 => new("Bad Gateway"u8, "Bad gateway"u8),
         503 => new("Service Unavailable"u8, "Service not available"u8),
         504 => new("Gateway Timeout"u8, "Gateway timeout"u8),
+        508 => new("Loop Detected"u8, "This request has been here before"u8),
         505 => new("HTTP Version Not Supported"u8, "HTTP version not supported"u8),
         _ => new("Bad Request"u8, "Bad request"u8),
     };

@@ -6,6 +6,10 @@ namespace Penstock.Proxy.Http1;
 internal enum FieldName : byte
 {
     Other,
+
+    /// <summary>Known but for an underscore where a hyphen should be. CGI-like backends cannot tell the two apart, so
+    /// it is not forwarded (what nginx does with any underscore).</summary>
+    Lookalike,
     Host,
     ContentLength,
     TransferEncoding,
@@ -16,6 +20,7 @@ internal enum FieldName : byte
     Trailer,
     Upgrade,
     Expect,
+    MaxForwards,
     Date,
     Via,
     Forwarded,
@@ -29,8 +34,22 @@ internal enum FieldName : byte
 
 internal static class FieldNames
 {
+    private const int MaxKnownBytes = 17;
+
+    public static FieldName Of(ReadOnlySpan<byte> name)
+    {
+        FieldName field = OfExact(name);
+        if (field != FieldName.Other || name.Length > MaxKnownBytes || !name.Contains((byte)'_'))
+        {
+            return field;
+        }
+        Span<byte> hyphens = stackalloc byte[MaxKnownBytes];
+        name.Replace(hyphens, (byte)'_', (byte)'-');
+        return OfExact(hyphens[..name.Length]) == FieldName.Other ? FieldName.Other : FieldName.Lookalike;
+    }
+
     /// <summary>Told apart by length first, so that an unknown field costs one comparison at most.</summary>
-    public static FieldName Of(ReadOnlySpan<byte> name) => name.Length switch
+    private static FieldName OfExact(ReadOnlySpan<byte> name) => name.Length switch
     {
         2 => Is(name, "te"u8, FieldName.Te),
         3 => Is(name, "via"u8, FieldName.Via),
@@ -42,7 +61,8 @@ internal static class FieldNames
             : Is(name, "ratelimit"u8, FieldName.RateLimit),
         10 => (name[0] | 0x20) == 'c' ? Is(name, "connection"u8, FieldName.Connection)
             : Is(name, "keep-alive"u8, FieldName.KeepAlive),
-        12 => Is(name, "x-request-id"u8, FieldName.XRequestId),
+        12 => (name[0] | 0x20) == 'x' ? Is(name, "x-request-id"u8, FieldName.XRequestId)
+            : Is(name, "max-forwards"u8, FieldName.MaxForwards),
         14 => Is(name, "content-length"u8, FieldName.ContentLength),
         15 => Is(name, "x-forwarded-for"u8, FieldName.XForwardedFor),
         16 => (name[0] | 0x20) switch
@@ -59,7 +79,7 @@ internal static class FieldNames
     /// <summary>Fields that hold for one hop only (RFC 9110 §7.6.1) and are never forwarded; Content-Length and
     /// Transfer-Encoding are written anew from the parsed framing, Host from the parsed authority.</summary>
     public static bool IsRewritten(FieldName name) =>
-        name is >= FieldName.Host and <= FieldName.Upgrade;
+        name is >= FieldName.Lookalike and <= FieldName.Upgrade;
 
     /// <summary>Fields that a Connection field cannot have removed: those that a backend relies on for identity,
     /// limits or framing ("hop-by-hop abuse").</summary>

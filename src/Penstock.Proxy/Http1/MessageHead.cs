@@ -81,6 +81,10 @@ internal abstract class MessageHead
     public bool SawTransferEncoding { get; private set; }
     public bool ConnectionClose { get; private set; }
     public bool ConnectionKeepAlive { get; private set; }
+    public bool ConnectionUpgrade { get; private set; }
+
+    /// <summary>The protocols of the Upgrade field; empty when there is none.</summary>
+    public Stretch Upgrade { get; private set; }
 
     public ReadOnlySpan<Field> Fields => _fields.AsSpan(0, _fieldCount);
 
@@ -92,7 +96,8 @@ internal abstract class MessageHead
         Length = MinorVersion = 0;
         Framing = BodyFraming.None;
         ContentLength = -1;
-        SawTransferEncoding = ConnectionClose = ConnectionKeepAlive = false;
+        SawTransferEncoding = ConnectionClose = ConnectionKeepAlive = ConnectionUpgrade = false;
+        Upgrade = default;
     }
 
     /// <summary>Continues with what has arrived: <paramref name="octets"/> always starts at the head's first octet
@@ -309,7 +314,12 @@ internal abstract class MessageHead
                 _connectionBytes += value.Length;
                 ConnectionClose |= ListHas(value, "close"u8);
                 ConnectionKeepAlive |= ListHas(value, "keep-alive"u8);
+                ConnectionUpgrade |= ListHas(value, "upgrade"u8);
                 return _connectionBytes <= MaxConnectionBytes || Refuse(HttpFault.HeadTooLarge);
+
+            case FieldName.Upgrade:
+                Upgrade = at;
+                return true;
 
             default:
                 return OnField(known, value, at);
@@ -320,7 +330,7 @@ internal abstract class MessageHead
         !SawTransferEncoding || ((ContentLength < 0 || Refuse(HttpFault.TransferEncodingWithLength))
             && (MinorVersion > 0 || Refuse(HttpFault.TransferEncodingOnHttp10)));
 
-    private static bool TryReadDigits(ReadOnlySpan<byte> value, out long number)
+    protected static bool TryReadDigits(ReadOnlySpan<byte> value, out long number)
     {
         number = 0;
         if (value.IsEmpty || value.Length > 18 || (value.Length > 1 && value[0] == '0'))

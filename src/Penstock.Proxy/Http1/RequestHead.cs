@@ -47,12 +47,20 @@ internal sealed class RequestHead : MessageHead
     public Stretch Authority { get; private set; }
     public bool ExpectsContinue { get; private set; }
 
+    /// <summary>For OPTIONS: how many more hops may see it (RFC 9110 §7.6.2); -1 when it does not say.</summary>
+    public long MaxForwards { get; private set; } = -1;
+
     /// <summary>The target must be sent as <c>*</c>: OPTIONS in asterisk-form, or in absolute-form without a path
     /// (RFC 9112 §3.2.4).</summary>
     public bool IsAsterisk { get; private set; }
 
     /// <summary>The target has no path, so a slash is sent: <c>http://a</c> or <c>http://a?q</c>.</summary>
     public bool NeedsSlash { get; private set; }
+
+    /// <summary>The client would like to speak another protocol on this connection (RFC 9110 §7.8). Not with a body:
+    /// its octets and those of the new protocol could be told apart in two ways.</summary>
+    public bool WantsUpgrade => ConnectionUpgrade && Upgrade.Length > 0 && MinorVersion > 0
+        && Framing == BodyFraming.None;
 
     /// <summary>May the client send a further request on this connection (RFC 9112 §9.3)?</summary>
     public bool KeepAlive => !ConnectionClose && (MinorVersion > 0 || ConnectionKeepAlive);
@@ -69,6 +77,7 @@ internal sealed class RequestHead : MessageHead
         Method = Method.Other;
         MethodName = Target = Path = Query = Authority = default;
         ExpectsContinue = IsAsterisk = NeedsSlash = false;
+        MaxForwards = -1;
     }
 
     protected override HttpFault CheckUnfinishedStart(ReadOnlySpan<byte> line)
@@ -131,6 +140,10 @@ internal sealed class RequestHead : MessageHead
                 ExpectsContinue = Ascii.EqualsIgnoreCase(value, "100-continue"u8);
                 return ExpectsContinue || Refuse(HttpFault.ExpectationUnknown);
 
+            case FieldName.MaxForwards when Method == Method.Options:
+                MaxForwards = TryReadDigits(value, out long hops) ? hops : -1;
+                return true;
+
             default:
                 return true;
         }
@@ -146,8 +159,9 @@ internal sealed class RequestHead : MessageHead
         {
             return Refuse(HttpFault.HostInvalid);
         }
-        if (Method == Method.Connect)
+        if (Method is Method.Connect or Method.Trace)
         {
+            // CONNECT would make us an open relay; TRACE shows cookies to scripts. Neither has a use behind a balancer.
             return Refuse(HttpFault.MethodNotSupported);
         }
 

@@ -11,6 +11,9 @@ internal sealed class LoopCounters
     /// <summary>Client connections now open.</summary>
     public int OpenConnections { get; set; }
 
+    /// <summary>Connections that speak another protocol after an upgrade.</summary>
+    public int OpenTunnels { get; set; }
+
     /// <summary>Requests that got an answer, ours or a backend's.</summary>
     public long Requests => Volatile.Read(ref _requests);
 

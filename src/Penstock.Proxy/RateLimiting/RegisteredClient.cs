@@ -1,3 +1,4 @@
+using System.Net;
 using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
@@ -16,12 +17,16 @@ internal sealed class RegisteredClient
     public RegisteredClient(string id, LimitConfig config, double tokens, long nowNs)
     {
         Id = id;
+        IsAddress = IPAddress.TryParse(id, out _) || IPNetwork.TryParse(id, out _);
         Limit = new Limit("client", config);
         _word = Limit.Word(tokens, Limit.Clock(nowNs));
         _savedWord = _word;
     }
 
     public string Id { get; }
+
+    /// <summary>Its id is an address or a network: only the address itself makes a request its own.</summary>
+    public bool IsAddress { get; }
     public Limit Limit { get; }
 
     /// <summary>Takes tokens from this client's bucket, wherever it now is.</summary>

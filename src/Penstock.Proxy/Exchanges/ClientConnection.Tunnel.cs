@@ -1,0 +1,89 @@
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.Http1;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>After a 101 response: WebSocket, or whatever else the two agreed on (RFC 9110 §7.8).</summary>
+internal sealed partial class ClientConnection
+{
+    private Step SwitchProtocols()
+    {
+        Exchange exchange = _exchange!;
+        ResponseHead response = exchange.Response;
+        _keepAlive = false;
+        exchange.Status = response.Status;
+        exchange.Reason = Reason.Ok;
+        exchange.ResponseNs = _loop.NowNs;
+
+        ReadOnlySpan<byte> received = _response.AsSpan(_responseStart, _responseEnd - _responseStart);
+        var head = new HeadWriter(_loop.Scratch);
+        ResponseWriter.Write(ref head, exchange, received[..response.Length], _loop.DateField, _keepAlive,
+            chunked: false);
+        head.Add(received[response.Length..]); // the backend's first words came with the head
+        exchange.BytesOut = received.Length - response.Length;
+        Stash(_loop.Scratch.AsSpan(0, head.Length), 0);
+        ReleaseResponse();
+        return Step.Tunnel;
+    }
+
+    /// <summary>Carries octets both ways until both ends are through, one breaks, or nothing came for the tunnel
+    /// timeout. An end of one direction is passed on; the other may go on.</summary>
+    private async ValueTask<Step> TunnelAsync()
+    {
+        Exchange exchange = _exchange!;
+        Connection backend = _backend!.Io;
+        _io.SetDeadline(_snapshot.ResponseTimeoutMs);
+        RelayEnd end = await FlushAsync(_io);
+        int early = _end - _start - exchange.Request.Length;
+        if (end == RelayEnd.Done && early > 0)
+        {
+            // The client did not wait for the 101: what it sent behind its request is the new protocol's.
+            Stash(_buffer.AsSpan(_end - early, early), 0);
+            exchange.BytesIn = early;
+            _bodyTaken = early;
+            backend.SetDeadline(_snapshot.ResponseTimeoutMs);
+            end = await FlushAsync(backend);
+        }
+        if (end == RelayEnd.Done)
+        {
+            _worker.Counters.OpenTunnels++;
+            Task<RelayEnd> up = CarryAsync(_io, backend, upwards: true);
+            Task<RelayEnd> down = CarryAsync(backend, _io, upwards: false);
+            RelayEnd upEnd = await up;
+            RelayEnd downEnd = await down;
+            _worker.Counters.OpenTunnels--;
+            end = upEnd is RelayEnd.Done or RelayEnd.Canceled ? downEnd : upEnd;
+        }
+        exchange.Reason = end switch
+        {
+            RelayEnd.Done => Reason.Ok,
+            RelayEnd.SourceTimedOut or RelayEnd.TargetTimedOut => Reason.TunnelTimeout,
+            _ => Reason.ClientAbort,
+        };
+        return end == RelayEnd.Done ? Step.Finish : Step.Close;
+    }
+
+    private async Task<RelayEnd> CarryAsync(Connection source, Connection target, bool upwards)
+    {
+        var relay = new BodyRelay(_loop, source, target, _snapshot.TunnelTimeoutMs);
+        RelayEnd end = await relay.RunAsync(new BodyReader(BodyFraming.UntilClose, 0), chunked: false, static _ => { });
+        if (end == RelayEnd.Done)
+        {
+            target.ShutdownSend();
+        }
+        else
+        {
+            source.Cancel();
+            target.Cancel();
+        }
+        if (upwards)
+        {
+            _exchange!.BytesIn += relay.PayloadBytes;
+        }
+        else
+        {
+            _exchange!.BytesOut += relay.PayloadBytes;
+        }
+        return end;
+    }
+}

@@ -1,0 +1,132 @@
+using System.Net.WebSockets;
+using System.Text;
+using Penstock.Proxy.Configuration;
+using Penstock.TestKit;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Proxy;
+
+/// <summary>WebSocket and other protocols after an upgrade.</summary>
+public sealed class TunnelTests
+{
+    private const string Upgrade =
+        "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n";
+
+    /// <summary>Switches to a protocol that says everything back, in capitals.</summary>
+    private static ScriptedBackend Shouting(string first = "") => new(async peer =>
+    {
+        string head = (await peer.ReadHeadAsync())!;
+        Assert.Equal("echo", Wire.Field(head, "Upgrade"));
+        Assert.Equal("Upgrade", Wire.Field(head, "Connection"));
+        await peer.SendAsync("HTTP/1.1 101 Switching\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n" + first);
+        while (await peer.Reader.ReadSomeAsync() is { Length: > 0 } piece)
+        {
+            await peer.SendAsync(Encoding.ASCII.GetString(piece).ToUpperInvariant());
+        }
+        await peer.SendAsync("bye");
+    });
+
+    [Fact]
+    public async Task Octets_go_both_ways_and_an_end_is_passed_on()
+    {
+        await using var backend = Shouting("welcome ");
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync(Upgrade + "early "); // did not wait for the 101
+        RawResponse response = (await client.ReadAsync())!;
+        Assert.Equal(101, response.Status);
+        Assert.Equal("echo", response["Upgrade"]);
+        Assert.Equal("Upgrade", response["Connection"]);
+        await client.SendAsync("hello");
+        Assert.Equal("welcome EARLY HELLO", Encoding.ASCII.GetString(await client.Reader.ReadExactlyAsync(19)));
+        client.ShutdownSend();
+        Assert.Equal("bye", Encoding.ASCII.GetString(await client.Reader.ReadToEndAsync()));
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Refused_upgrade_leaves_the_connection_to_http()
+    {
+        await using var backend = ScriptedBackend.Always("plain");
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync(Upgrade + "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+        Assert.Equal("plain", (await client.ReadAsync())!.Text);
+        Assert.Equal("plain", (await client.ReadAsync())!.Text);
+        Assert.Equal(2, backend.Heads.Count);
+    }
+
+    [Fact]
+    public async Task Silent_tunnel_ends_after_the_tunnel_timeout_and_a_busy_one_does_not()
+    {
+        await using var backend = Shouting();
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Timeouts = config.Timeouts with { Tunnel = TimeSpan.FromMilliseconds(400) },
+        });
+        using RawClient client = proxy.Connect();
+        await client.SendAsync(Upgrade);
+        Assert.Equal(101, (await client.ReadAsync())!.Status);
+        for (int i = 0; i < 8; i++)
+        {
+            await Task.Delay(100); // twice the timeout together
+            await client.SendAsync("x");
+            Assert.Equal("X", Encoding.ASCII.GetString(await client.Reader.ReadExactlyAsync(1)));
+        }
+        Assert.True(await client.IsEndedAsync());
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Stop_lets_a_tunnel_go_on_until_the_drain_is_over()
+    {
+        await using var backend = Shouting();
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Timeouts = config.Timeouts with { Shutdown = TimeSpan.FromMilliseconds(500) },
+        });
+        using RawClient client = proxy.Connect();
+        await client.SendAsync(Upgrade);
+        Assert.Equal(101, (await client.ReadAsync())!.Status);
+        Task stop = proxy.Server.StopAsync();
+        await client.SendAsync("still");
+        Assert.Equal("STILL", Encoding.ASCII.GetString(await client.Reader.ReadExactlyAsync(5)));
+        await stop.WaitAsync(TimeSpan.FromSeconds(5));
+        Assert.True(await client.IsEndedAsync());
+    }
+
+    [Fact]
+    public async Task Dotnet_websocket_client_and_server_talk_through_Penstock()
+    {
+        await using WebSocketEcho echo = await WebSocketEcho.StartAsync();
+        await using var proxy = new TestProxy(TestProxy.Config(echo.Port));
+        using var socket = new ClientWebSocket();
+        socket.Options.KeepAliveInterval = TimeSpan.FromMilliseconds(50); // pings on the way
+        await socket.ConnectAsync(new Uri($"ws://{proxy.EndPoint}/"), CancellationToken.None);
+        byte[] buffer = new byte[300_000];
+        foreach ((byte[] message, WebSocketMessageType type) in new[]
+        {
+            ("text ünd mehr"u8.ToArray(), WebSocketMessageType.Text),
+            (new byte[200_000], WebSocketMessageType.Binary),
+            ([], WebSocketMessageType.Binary),
+        })
+        {
+            await socket.SendAsync(message, type, endOfMessage: true, CancellationToken.None);
+            int length = 0;
+            ValueWebSocketReceiveResult part;
+            do
+            {
+                part = await socket.ReceiveAsync(buffer.AsMemory(length), CancellationToken.None);
+                length += part.Count;
+            }
+            while (!part.EndOfMessage);
+            Assert.Equal(type, part.MessageType);
+            Assert.True(message.AsSpan().SequenceEqual(buffer.AsSpan(0, length)));
+        }
+        await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "done", CancellationToken.None);
+        Assert.Equal("done", socket.CloseStatusDescription);
+        await proxy.AssertQuietAsync();
+    }
+}
