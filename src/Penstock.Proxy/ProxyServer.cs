@@ -21,6 +21,7 @@ public sealed class ProxyServer : IAsyncDisposable
 {
     private readonly MonotonicClock _clock;
     private readonly Snapshot _snapshot;
+    private readonly ConnectionBounds _bounds;
     private readonly ILogger _logger;
     private readonly HealthChecker _health;
     private readonly NameResolver _names;
@@ -39,6 +40,7 @@ public sealed class ProxyServer : IAsyncDisposable
         _logger = loggers.CreateLogger("penstock");
         Limiter = new Limiter(config, _clock);
         _snapshot = new Snapshot(config, Limiter);
+        _bounds = new ConnectionBounds(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
         _health = new HealthChecker(_clock.Time, _logger);
         _names = new NameResolver(_clock.Time, _logger);
     }
@@ -78,7 +80,7 @@ public sealed class ProxyServer : IAsyncDisposable
         {
             var loop = new Loop(i, _clock, bug =>
                 _logger.LogError(Events.Bug, bug, "an event loop met an error of our own"));
-            var worker = new Worker(loop, _snapshot, _clock, _accessLog, _logger);
+            var worker = new Worker(loop, _snapshot, _clock, _bounds, _accessLog, _logger);
             foreach (Socket[] perLoop in sockets)
             {
                 if (i < perLoop.Length)

@@ -1,5 +1,6 @@
 using Penstock.Proxy.Clients;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Routing;
 using Penstock.Proxy.Upstreams;
@@ -26,6 +27,7 @@ internal sealed class Snapshot
             Upstreams.First(u => string.Equals(u.Name, r.Upstream, StringComparison.Ordinal)),
             limiter.NumberOf(r.Limit ?? DefaultLimit))));
 
+        HeadBounds = new HeadBounds(config.Bounds.RequestLineBytes, config.Bounds.HeadBytes, config.Bounds.HeadFields);
         HeadTimeoutMs = (long)config.Timeouts.Head.TotalMilliseconds;
         IdleTimeoutMs = (long)config.Timeouts.Idle.TotalMilliseconds;
         ConnectTimeoutMs = (long)config.Timeouts.Connect.TotalMilliseconds;
@@ -39,6 +41,7 @@ internal sealed class Snapshot
     public IReadOnlyList<Upstream> Upstreams { get; }
     public int BackendCount { get; }
     public RouteTable Routes { get; }
+    public HeadBounds HeadBounds { get; }
     public long HeadTimeoutMs { get; }
     public long IdleTimeoutMs { get; }
     public long ConnectTimeoutMs { get; }

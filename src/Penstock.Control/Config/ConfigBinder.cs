@@ -18,6 +18,7 @@ internal static class ConfigBinder
     private static readonly AdminConfig AdminDefault = new();
     private static readonly ClientsConfig ClientsDefault = new();
     private static readonly TimeoutsConfig TimeoutsDefault = new();
+    private static readonly BoundsConfig BoundsDefault = new();
     private static readonly HealthCheckConfig HealthCheckDefault = new();
 
     /// <summary>Null only when something was reported that left nothing to read.</summary>
@@ -39,6 +40,7 @@ internal static class ConfigBinder
                 Clients = file.Group("clients", Clients, ClientsDefault),
                 Limits = limits,
                 Timeouts = file.Group("timeouts", Timeouts, TimeoutsDefault),
+                Bounds = file.Group("bounds", Bounds, BoundsDefault),
                 Loops = file.Value("loops", TryLoops, 0),
                 AccessLog = file.Value("access_log", TryAccessLog, "stdout"),
             },
@@ -269,6 +271,21 @@ internal static class ConfigBinder
         Idle = timeouts.Value("idle", TryDuration, TimeoutsDefault.Idle),
         Tunnel = timeouts.Value("tunnel", TryDuration, TimeoutsDefault.Tunnel),
         Shutdown = timeouts.Value("shutdown", TryDuration, TimeoutsDefault.Shutdown),
+    };
+
+    private static BoundsConfig Bounds(Section bounds) => new()
+    {
+        RequestLineBytes = (int)bounds.Value("request_line", Size(64, 64 * 1024), BoundsDefault.RequestLineBytes),
+        HeadBytes = (int)bounds.Value("head", Size(256, 64 * 1024), BoundsDefault.HeadBytes),
+        HeadFields = bounds.Value("head_fields", Whole(1, 1000), BoundsDefault.HeadFields),
+        BodyBytes = bounds.Value("body", Size(1, long.MaxValue / 2, mayBeOff: true), BoundsDefault.BodyBytes),
+        BodyMinBytesPerSecond = (int)bounds.Value("body_min_rate", Size(1, int.MaxValue, mayBeOff: true),
+            BoundsDefault.BodyMinBytesPerSecond),
+        RequestsPerConnection = bounds.Value("requests_per_connection", WholeOrOff(int.MaxValue),
+            BoundsDefault.RequestsPerConnection),
+        Connections = bounds.Value("connections", WholeOrOff(10_000_000), BoundsDefault.Connections),
+        ConnectionsPerAddress = bounds.Value("connections_per_address", WholeOrOff(10_000_000),
+            BoundsDefault.ConnectionsPerAddress),
     };
 
     private static void ReportRepeated<T>(string what, IEnumerable<(Field At, T Value)> items, Func<T, string> identity)

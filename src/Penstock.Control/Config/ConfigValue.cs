@@ -107,6 +107,40 @@ internal static partial class ConfigValue
             ? Succeed(out error)
             : Fail($"{Quote(text)} is not a whole number from {from} to {to}", out error);
 
+    /// <summary>Bytes: <c>8192</c>, <c>32KiB</c>, <c>10MiB</c>, <c>2GiB</c>; <c>off</c> is 0 if allowed.</summary>
+    public static Parser<long> Size(long from, long to, bool mayBeOff = false) =>
+        (string text, out long value, out string error) =>
+        {
+            value = 0;
+            if (mayBeOff && text.Equals("off", StringComparison.OrdinalIgnoreCase))
+                return Succeed(out error);
+            var (number, unit) = SplitUnit(text);
+            double? bytes = number * unit.Trim().ToLowerInvariant() switch
+            {
+                "" or "b" => 1,
+                "k" or "kib" => 1L << 10,
+                "m" or "mib" => 1L << 20,
+                "g" or "gib" => 1L << 30,
+                _ => null,
+            };
+            if (bytes is not { } size)
+                return Fail($"{Quote(text)} is not a size; write 8192, 32KiB, 10MiB or 2GiB", out error);
+            value = (long)Math.Min(size, long.MaxValue / 2);
+            return value >= from && value <= to
+                ? Succeed(out error)
+                : Fail($"{Quote(text)} is not from {from} to {to} bytes", out error);
+        };
+
+    /// <summary>A whole number, or <c>off</c>, which is 0.</summary>
+    public static Parser<int> WholeOrOff(int to) => (string text, out int value, out string error) =>
+    {
+        value = 0;
+        return text.Equals("off", StringComparison.OrdinalIgnoreCase)
+            ? Succeed(out error)
+            : Whole(1, to)(text, out value, out error)
+                || Fail($"{Quote(text)} is not a number from 1 to {to}; write off for no bound", out error);
+    };
+
     /// <summary>One of some words, in any spelling of case, <c>-</c> and <c>_</c>.</summary>
     public static Parser<T> OneOf<T>(params (string Word, T Value)[] choices) =>
         (string text, out T value, out string error) =>

@@ -18,6 +18,7 @@ public sealed record ProxyConfig
     /// registered clients are limited.</summary>
     public IReadOnlyDictionary<string, LimitConfig> Limits { get; init; } = new Dictionary<string, LimitConfig>();
     public TimeoutsConfig Timeouts { get; init; } = new();
+    public BoundsConfig Bounds { get; init; } = new();
 
     /// <summary>Number of event loops (threads). 0 means one per processor.</summary>
     public int Loops { get; init; }
@@ -171,4 +172,35 @@ public sealed record TimeoutsConfig
 
     /// <summary>For exchanges in flight at a graceful stop.</summary>
     public TimeSpan Shutdown { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+/// <summary>How much of what a client may send or hold. 0 means unbounded where it is allowed.</summary>
+public sealed record BoundsConfig
+{
+    /// <summary>Octets of a request line; more is a 414. 8 KiB: nginx and Kestrel.</summary>
+    public int RequestLineBytes { get; init; } = 8 * 1024;
+
+    /// <summary>Octets of a head, at most 64 KiB; more is a 431, from a backend a 502. 32 KiB: Kestrel.</summary>
+    public int HeadBytes { get; init; } = 32 * 1024;
+
+    /// <summary>Fields of a head, at most 1000; more is a 431, or a 502. 100: Envoy and Kestrel.</summary>
+    public int HeadFields { get; init; } = 100;
+
+    /// <summary>Octets of a request's body; more is a 413. Unbounded: bodies stream in constant memory (HAProxy,
+    /// Envoy).</summary>
+    public long BodyBytes { get; init; }
+
+    /// <summary>Octets per second that a body must bring on average, counted while we wait for it, after a grace of 5
+    /// seconds; slower is a 408. 240: Kestrel's MinRequestBodyDataRate. 0 is off.</summary>
+    public int BodyMinBytesPerSecond { get; init; } = 240;
+
+    /// <summary>Requests on one client connection; it closes after the last. 0 is unbounded.</summary>
+    public int RequestsPerConnection { get; init; }
+
+    /// <summary>Client connections at once; beyond that accepting pauses. 0: until descriptors run out, where it pauses
+    /// as well.</summary>
+    public int Connections { get; init; }
+
+    /// <summary>Client connections of one address at once; further ones are reset. 0 is unbounded.</summary>
+    public int ConnectionsPerAddress { get; init; }
 }

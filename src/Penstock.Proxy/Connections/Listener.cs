@@ -21,18 +21,21 @@ internal sealed class Listener : EventSource
     private readonly Loop _loop;
     private readonly Socket _socket;
     private readonly Action<Socket> _onAccept;
-    private readonly Action<SocketError> _onPause;
+    private readonly Action<string> _onPause;
+    private readonly ConnectionBounds _bounds;
     private bool _pauseTold;
 
     /// <param name="socket">One of <see cref="BindEach"/>.</param>
     /// <param name="onAccept">Takes over an accepted, non-blocking socket.</param>
-    /// <param name="onPause">Told once when accepting has to pause.</param>
-    public Listener(Loop loop, Socket socket, Action<Socket> onAccept, Action<SocketError> onPause)
+    /// <param name="onPause">Told once, with the cause, when accepting has to pause.</param>
+    public Listener(Loop loop, Socket socket, Action<Socket> onAccept, ConnectionBounds bounds,
+        Action<string> onPause)
     {
         _loop = loop;
         _socket = socket;
         _onAccept = onAccept;
         _onPause = onPause;
+        _bounds = bounds;
         loop.Register(this, socket, Readiness.Read | Readiness.EdgeTriggered);
     }
 
@@ -161,6 +164,11 @@ internal sealed class Listener : EventSource
         {
             return false;
         }
+        if (!_bounds.HasRoom)
+        {
+            Pause("bounds.connections is reached");
+            return false;
+        }
         try
         {
             Socket client = _socket.Accept();
@@ -172,7 +180,7 @@ internal sealed class Listener : EventSource
         catch (SocketException e) when (e.SocketErrorCode is SocketError.TooManyOpenSockets
             or SocketError.NoBufferSpaceAvailable)
         {
-            Pause(e.SocketErrorCode);
+            Pause("out of descriptors; raise LimitNOFILE or lower the load");
             return false;
         }
         catch (SocketException)
@@ -182,13 +190,13 @@ internal sealed class Listener : EventSource
         }
     }
 
-    /// <summary>Out of descriptors: come back in a moment instead of spinning.</summary>
-    private void Pause(SocketError error)
+    /// <summary>No room: come back in a moment instead of spinning. The kernel keeps who knocks meanwhile.</summary>
+    private void Pause(string cause)
     {
         if (!_pauseTold)
         {
             _pauseTold = true;
-            _onPause(error);
+            _onPause(cause);
         }
         _loop.Deadlines.Set(this, _loop.NowMs + PauseMs);
     }

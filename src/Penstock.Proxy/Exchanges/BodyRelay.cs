@@ -21,11 +21,16 @@ internal enum RelayEnd : byte
 /// <summary>Carries the rest of one body from one connection to another, a buffer at a time: nothing is read before the
 /// last piece is sent, so a slow reader slows the writer down and memory stays one buffer. No buffer is held while
 /// waiting for the source. One use; not thread-safe.</summary>
-internal sealed class BodyRelay(Loop loop, Connection source, Connection target, long timeoutMs)
+internal sealed class BodyRelay(Loop loop, Connection source, Connection target, long timeoutMs,
+    int minBytesPerSecond = 0)
 {
+    /// <summary>How long a body may be slower than the least rate; Kestrel's default.</summary>
+    private const long GraceMs = 5000;
+
     private BodyReader _body;
     private byte[]? _buffer;
     private bool _fills;
+    private long _waitedMs;
 
     /// <summary>What was read behind the end of the body; valid inside <c>onExcess</c> only.</summary>
     public delegate void Excess(ReadOnlySpan<byte> octets);
@@ -45,8 +50,10 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
         {
             while (!_body.Done)
             {
-                source.SetDeadline(timeoutMs);
+                source.SetDeadline(NextWaitMs());
+                long before = loop.NowMs;
                 WaitResult wait = await source.WaitForDataAsync();
+                _waitedMs += loop.NowMs - before;
                 if (wait != WaitResult.Ready)
                 {
                     return wait == WaitResult.TimedOut ? RelayEnd.SourceTimedOut : RelayEnd.Canceled;
@@ -132,6 +139,11 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
         }
         return RelayEnd.Done;
     }
+
+    /// <summary>Until the source has been silent for too long, or too slow on the whole. Only time spent waiting for it
+    /// counts: it cannot help a slow target.</summary>
+    private long NextWaitMs() => minBytesPerSecond == 0 ? timeoutMs
+        : Math.Clamp(GraceMs + (PayloadBytes * 1000 / minBytesPerSecond) - _waitedMs, 1, timeoutMs);
 
     private void ReturnBuffer()
     {

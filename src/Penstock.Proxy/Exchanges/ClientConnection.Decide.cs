@@ -1,4 +1,5 @@
 using Penstock.Proxy.Clients;
+using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
 
@@ -13,7 +14,9 @@ internal sealed partial class ClientConnection
         RequestHead request = exchange.Request;
         ReadOnlySpan<byte> head = Head;
         _io.ClearDeadline();
-        _keepAlive &= request.KeepAlive && !_worker.Draining;
+        _requests++;
+        _keepAlive &= request.KeepAlive && !_worker.Draining
+            && _requests != _snapshot.Config.Bounds.RequestsPerConnection;
         exchange.PeerTrusted = _peerTrusted;
         exchange.Caller = _peerTrusted ? _snapshot.Identifier.Caller(request, head, _peer) : _peer;
         TakeRequestId(request, head);
@@ -29,6 +32,12 @@ internal sealed partial class ClientConnection
         if (exchange.Route is null)
         {
             return Refuse(Reason.NoRoute, 404);
+        }
+        BoundsConfig bounds = _snapshot.Config.Bounds;
+        if (bounds.BodyBytes > 0 && request.ContentLength > bounds.BodyBytes)
+        {
+            exchange.Fault = HttpFault.BodyTooLarge;
+            return Refuse(Reason.BadRequest, exchange.Fault.Status());
         }
         if (request.MaxForwards == 0)
         {

@@ -88,7 +88,7 @@ internal sealed partial class ClientConnection
 
         // What is here of the body goes out with the head.
         int bodyStart = _start + request.Length;
-        _requestBody = new BodyReader(request.Framing, request.ContentLength);
+        _requestBody = new BodyReader(request.Framing, request.ContentLength, _snapshot.Config.Bounds.BodyBytes);
         int length = head.Length + BodyWriter.Append(ref _requestBody, _buffer.AsSpan(bodyStart, _end - bodyStart),
             _loop.Scratch.AsSpan(head.Length), request.Framing == BodyFraming.Chunked, out _bodyTaken, out int payload);
         exchange.BytesIn = payload;
@@ -144,7 +144,8 @@ internal sealed partial class ClientConnection
     {
         Exchange exchange = _exchange!;
         Connection backend = _backend!.Io;
-        var relay = new BodyRelay(_loop, _io, backend, _snapshot.ResponseTimeoutMs);
+        var relay = new BodyRelay(_loop, _io, backend, _snapshot.ResponseTimeoutMs,
+            _snapshot.Config.Bounds.BodyMinBytesPerSecond);
         RelayEnd end = await relay.RunAsync(_requestBody, _requestBody.Framing == BodyFraming.Chunked, KeepExcess);
         if (_exchange != exchange)
         {

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Penstock.Proxy.Clients;
@@ -73,6 +74,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
     private Exchange? _exchange;
     private BackendConnection? _backend;
     private bool _keepAlive = true;
+    private int _requests;
 
     public ClientConnection(Worker worker, Socket socket)
     {
@@ -83,6 +85,12 @@ internal sealed partial class ClientConnection : IConnectionOwner
         _peerTrusted = _snapshot.Identifier.IsTrusted(_peer.Ip);
         _io = new Connection(_loop, socket, this);
     }
+
+    /// <summary>Null behind a Unix domain socket.</summary>
+    public IPAddress? Peer => _peer.Ip;
+
+    /// <summary>Closes a connection that may not be, before it is served.</summary>
+    public void Refuse() => _io.Close(reset: true);
 
     /// <summary>The life of a connection and of each request on it. The only async frame on the usual path: between two
     /// awaits everything is synchronous and says by a <see cref="Step"/> what comes next.</summary>

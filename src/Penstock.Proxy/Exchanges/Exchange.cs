@@ -8,10 +8,10 @@ namespace Penstock.Proxy.Exchanges;
 
 /// <summary>What one request and its response carry through the phases. Reused by its loop; a connection holds one only
 /// from a request's first octet to its response's last. Not thread-safe.</summary>
-internal sealed class Exchange
+internal sealed class Exchange(HeadBounds bounds)
 {
-    public RequestHead Request { get; } = new();
-    public ResponseHead Response { get; } = new();
+    public RequestHead Request { get; } = new(bounds);
+    public ResponseHead Response { get; } = new(bounds);
 
     /// <summary>Backends that this request was tried on in vain.</summary>
     public List<Backend> Tried { get; } = [];

@@ -25,19 +25,22 @@ internal sealed class Worker
     private readonly HashSet<ClientConnection> _clients = [];
     private readonly List<Listener> _listeners = [];
     private readonly MonotonicClock _clock;
+    private readonly ConnectionBounds _bounds;
     private readonly AccessLogWriter? _log;
     private readonly LogFlush _logFlush;
     private readonly ulong _requestIdSeed;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ulong _requestCount;
 
-    public Worker(Loop loop, Snapshot snapshot, MonotonicClock clock, AccessLog? accessLog, ILogger logger)
+    public Worker(Loop loop, Snapshot snapshot, MonotonicClock clock, ConnectionBounds bounds,
+        AccessLog? accessLog, ILogger logger)
     {
         Loop = loop;
         Snapshot = snapshot;
         _log = accessLog is null ? null : new AccessLogWriter(accessLog);
         _logFlush = new LogFlush(_log);
         _clock = clock;
+        _bounds = bounds;
         Logger = logger;
         _pools = [.. snapshot.Upstreams.SelectMany(static u => u.Backends)
             .Select(b => new ConnectionPool(loop, b, snapshot.IdleTimeoutMs))];
@@ -56,13 +59,15 @@ internal sealed class Worker
 
     public ConnectionPool PoolOf(Backend backend) => _pools[backend.Index];
 
-    public void Listen(Socket socket) => _listeners.Add(new Listener(Loop, socket, Accept, error =>
-        Logger.LogWarning(Events.AcceptPaused,
-            "accepting pauses: {Cause}; raise LimitNOFILE or lower the load", error)));
+    public void Listen(Socket socket) => _listeners.Add(new Listener(Loop, socket, Accept, _bounds, cause =>
+        Logger.LogWarning(Events.AcceptPaused, "accepting pauses: {Cause}", cause)));
 
     public void Remove(ClientConnection client)
     {
-        _clients.Remove(client);
+        if (_clients.Remove(client))
+        {
+            _bounds.Leave(client.Peer);
+        }
         Counters.OpenConnections = _clients.Count;
         if (Draining && _clients.Count == 0)
         {
@@ -86,7 +91,8 @@ internal sealed class Worker
         }
     }
 
-    public Exchange RentExchange() => _spareExchanges.TryPop(out Exchange? exchange) ? exchange : new Exchange();
+    public Exchange RentExchange() => _spareExchanges.TryPop(out Exchange? exchange) ? exchange
+        : new Exchange(Snapshot.HeadBounds);
 
     public void ReturnExchange(Exchange exchange)
     {
@@ -147,6 +153,11 @@ internal sealed class Worker
                 socket.NoDelay = true;
             }
             client = new ClientConnection(this, socket);
+            if (!_bounds.TryEnter(client.Peer))
+            {
+                client.Refuse();
+                return;
+            }
         }
         catch (SocketException)
         {

@@ -34,6 +34,7 @@ internal struct BodyReader
     private readonly BodyFraming _framing;
     private State _state;
     private long _remaining;
+    private long _allowance;
     private int _digits;
     private int _extensionBytes;
     private int _trailerBytes;
@@ -42,9 +43,11 @@ internal struct BodyReader
     public HttpFault Fault { readonly get; private set; }
     public readonly BodyFraming Framing => _framing;
 
-    public BodyReader(BodyFraming framing, long length)
+    /// <param name="maxBytes">Octets of payload; more is a fault. 0 is unbounded.</param>
+    public BodyReader(BodyFraming framing, long length, long maxBytes = 0)
     {
         _framing = framing;
+        _allowance = maxBytes == 0 ? long.MaxValue : maxBytes;
         _remaining = framing == BodyFraming.Length ? length : 0;
         Done = framing == BodyFraming.None;
     }
@@ -54,6 +57,21 @@ internal struct BodyReader
     /// fault, or when the source is used up.</summary>
     /// <returns>Octets of payload written.</returns>
     public int Read(ReadOnlySpan<byte> source, Span<byte> target, out int consumed)
+    {
+        int payload = ReadPart(source, target, out consumed);
+        _allowance -= payload;
+        if (_allowance < 0)
+        {
+            Fault = HttpFault.BodyTooLarge;
+        }
+        return payload;
+    }
+
+    /// <summary>The stream ended.</summary>
+    /// <returns>Is that the end of this body, too?</returns>
+    public bool End() => Done |= _framing == BodyFraming.UntilClose;
+
+    private int ReadPart(ReadOnlySpan<byte> source, Span<byte> target, out int consumed)
     {
         switch (_framing)
         {
@@ -74,10 +92,6 @@ internal struct BodyReader
         source[..consumed].CopyTo(target);
         return consumed;
     }
-
-    /// <summary>The stream ended.</summary>
-    /// <returns>Is that the end of this body, too?</returns>
-    public bool End() => Done |= _framing == BodyFraming.UntilClose;
 
     private int ReadChunked(ReadOnlySpan<byte> source, Span<byte> target, out int consumed)
     {

@@ -33,6 +33,7 @@ internal enum HttpFault : byte
     TransferEncodingOnHttp10,
     MethodNotSupported,
     ExpectationUnknown,
+    BodyTooLarge,
     ChunkSizeInvalid,
     ChunkLineInvalid,
     ChunkDataUnterminated,
@@ -54,6 +55,7 @@ internal static class HttpFaultInfo
     /// <summary>Status of the answer to a client whose request has this fault (RFC 9110 §15, RFC 6585 §5).</summary>
     public static int Status(this HttpFault fault) => fault switch
     {
+        HttpFault.BodyTooLarge => 413,
         HttpFault.TargetTooLong => 414,
         HttpFault.FieldNameTooLong or HttpFault.HeadTooLarge or HttpFault.TooManyFields
             or HttpFault.TrailerTooLarge => 431,
@@ -91,6 +93,7 @@ internal static class HttpFaultInfo
         HttpFault.TransferEncodingOnHttp10 => "HTTP/1.0 has no Transfer-Encoding"u8,
         HttpFault.MethodNotSupported => "This method is not supported here"u8,
         HttpFault.ExpectationUnknown => "Only the expectation 100-continue is known"u8,
+        HttpFault.BodyTooLarge => "The body is larger than is accepted here"u8,
         HttpFault.ChunkSizeInvalid => "A chunk size is not valid"u8,
         HttpFault.ChunkLineInvalid => "A chunk line does not end in CRLF or its extension is not valid"u8,
         HttpFault.ChunkDataUnterminated => "A chunk is longer than its size says"u8,

@@ -44,24 +44,27 @@ internal enum BodyFraming : byte
     UntilClose,
 }
 
+/// <summary>How large a head may be.</summary>
+/// <param name="LineBytes">Octets of the request line.</param>
+/// <param name="HeadBytes">Octets of the whole head.</param>
+/// <param name="Fields">How many fields.</param>
+internal sealed record HeadBounds(int LineBytes, int HeadBytes, int Fields)
+{
+    public static readonly HeadBounds Default = new(8 * 1024, 32 * 1024, 100);
+}
+
 /// <summary>What request and response heads share: lines of fields, parsed once, in place, incrementally. Pure:
 /// it sees octets and keeps offsets. Strict by choice, see docs/http.md. Not thread-safe; reused by
 /// <see cref="Reset"/>.</summary>
-internal abstract class MessageHead
+internal abstract class MessageHead(HeadBounds bounds)
 {
-    /// <summary>Most fields of one head; Envoy's and Kestrel's default.</summary>
-    public const int MaxFields = 100;
-
-    /// <summary>Most octets of one head; Kestrel's default.</summary>
-    public const int MaxHeadBytes = 32 * 1024;
-
     private const int MaxFieldNameBytes = 256;
 
     /// <summary>Octets of Connection options. Every field is looked for among them: unbounded, a head would cost its
     /// square.</summary>
     private const int MaxConnectionBytes = 1024;
 
-    private readonly Field[] _fields = new Field[MaxFields];
+    private readonly Field[] _fields = new Field[bounds.Fields];
     private int _fieldCount;
     private int _lineStart;
     private int _scanned;
@@ -114,7 +117,7 @@ internal abstract class MessageHead
             }
 
             int end = _scanned + feed;
-            if (end + 1 > MaxHeadBytes)
+            if (end + 1 > bounds.HeadBytes)
             {
                 return Invalid(_sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
             }
@@ -217,7 +220,7 @@ internal abstract class MessageHead
 
     private ParseStatus CheckUnfinished(ReadOnlySpan<byte> octets)
     {
-        if (octets.Length >= MaxHeadBytes)
+        if (octets.Length >= bounds.HeadBytes)
         {
             return Invalid(_sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
         }
@@ -270,7 +273,7 @@ internal abstract class MessageHead
             return Refuse(known == FieldName.TransferEncoding
                 ? HttpFault.TransferEncodingInvalid : HttpFault.BadFieldValue);
         }
-        if (_fieldCount == MaxFields)
+        if (_fieldCount == _fields.Length)
         {
             return Refuse(HttpFault.TooManyFields);
         }

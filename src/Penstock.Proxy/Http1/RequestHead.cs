@@ -18,14 +18,17 @@ internal enum Method : byte
 }
 
 /// <summary>A parsed request head (RFC 9112 §3, RFC 9110 §7).</summary>
-internal sealed class RequestHead : MessageHead
+internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
 {
-    /// <summary>Most octets of a request line; Kestrel's default, nginx' too.</summary>
-    public const int MaxLineBytes = 8 * 1024;
-
     private const int MaxMethodBytes = 32;
+    private readonly int _maxLineBytes = bounds.LineBytes;
     private int _hostFields;
     private bool _absoluteForm;
+
+    public RequestHead()
+        : this(HeadBounds.Default)
+    {
+    }
 
     public Method Method { get; private set; }
     public Stretch MethodName { get; private set; }
@@ -86,7 +89,7 @@ internal sealed class RequestHead : MessageHead
         int space = line.IndexOf((byte)' ');
         ReadOnlySpan<byte> method = space < 0 ? line.TrimEnd((byte)'\r') : line[..space];
         return CheckMethod(method) is not HttpFault.None and var fault ? fault
-            : line.Length > MaxLineBytes + 1 ? HttpFault.TargetTooLong : HttpFault.None; // 1: the CR
+            : line.Length > _maxLineBytes + 1 ? HttpFault.TargetTooLong : HttpFault.None; // 1: the CR
     }
 
     protected override bool ParseStartLine(ReadOnlySpan<byte> line, int at)
@@ -97,7 +100,7 @@ internal sealed class RequestHead : MessageHead
         {
             return Refuse(fault);
         }
-        if (line.Length > MaxLineBytes)
+        if (line.Length > _maxLineBytes)
         {
             return Refuse(HttpFault.TargetTooLong);
         }

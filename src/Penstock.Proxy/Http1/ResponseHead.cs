@@ -2,8 +2,13 @@ namespace Penstock.Proxy.Http1;
 
 /// <summary>A parsed response head (RFC 9112 §4). As strict as for requests: what a backend sends is re-serialised
 /// too, and a response that two parsers could read differently is a 502.</summary>
-internal sealed class ResponseHead : MessageHead
+internal sealed class ResponseHead(HeadBounds bounds) : MessageHead(bounds)
 {
+    public ResponseHead()
+        : this(HeadBounds.Default)
+    {
+    }
+
     public int Status { get; private set; }
     public Stretch Reason { get; private set; }
     public bool IsInterim => Status is >= 100 and < 200;

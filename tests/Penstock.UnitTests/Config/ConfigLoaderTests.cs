@@ -191,6 +191,38 @@ public sealed class ConfigLoaderTests
     }
 
     [Fact]
+    public void Bounds_are_read()
+    {
+        BoundsConfig bounds = ConfigText.Load("""
+            backends: [a:1]
+            bounds:
+              request_line: 4KiB
+              head: 64k
+              head_fields: 50
+              body: 1.5MiB
+              body_min_rate: off
+              requests_per_connection: 1000
+              connections: 50000
+              connections_per_address: 100
+            """).Proxy.Bounds;
+        Assert.Equal(new BoundsConfig
+        {
+            RequestLineBytes = 4096, HeadBytes = 65536, HeadFields = 50, BodyBytes = 1_572_864,
+            BodyMinBytesPerSecond = 0, RequestsPerConnection = 1000, Connections = 50_000, ConnectionsPerAddress = 100,
+        }, bounds);
+        Assert.Equal(new BoundsConfig(), ConfigText.Load("backends: [a:1]").Proxy.Bounds);
+    }
+
+    [Theory]
+    [InlineData("head: 65KiB", "head: '65KiB' is not from 256 to 65536 bytes |  | bounds.head")]
+    [InlineData("head: off", "head: 'off' is not a size | write 8192, 32KiB, 10MiB or 2GiB | bounds.head")]
+    [InlineData("body: 5 apples", "body: '5 apples' is not a size | write 8192, 32KiB, 10MiB or 2GiB | bounds.body")]
+    [InlineData("connections: 0",
+        "connections: '0' is not a number from 1 to 10000000 | write off for no bound | bounds.connections")]
+    public void Bounds_that_cannot_be_are_told(string line, string fault) =>
+        Assert.EndsWith(fault, Assert.Single(ConfigText.Faults($"backends: [a:1]\nbounds: {{ {line} }}")));
+
+    [Fact]
     public void Route_is_normalized_to_what_requests_look_like() =>
         Assert.Equal(
             [

@@ -22,6 +22,7 @@ public sealed partial class ConfigSchemaTests
         upstreams: { x: { zzzzzzzz: 1, backends: [{ zzzzzzzz: 1 }], health_check: { zzzzzzzz: 1 } } }
         routes: [{ zzzzzzzz: 1 }]
         timeouts: { zzzzzzzz: 1 }
+        bounds: { zzzzzzzz: 1 }
         """;
 
     [Fact]
@@ -62,6 +63,7 @@ public sealed partial class ConfigSchemaTests
             ["admin"] = Defaults("admin"),
             ["clients"] = Defaults("clients"),
             ["timeouts"] = Defaults("timeouts"),
+            ["bounds"] = Defaults("bounds"),
         };
         foreach (var (key, value) in Defaults(""))
             withDefaults[key] = value?.DeepClone();

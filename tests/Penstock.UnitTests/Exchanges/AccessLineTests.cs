@@ -49,7 +49,10 @@ public sealed class AccessLineTests
     [Fact]
     public void Write_of_a_request_that_was_not_understood_names_the_fault()
     {
-        var exchange = new Exchange { Fault = HttpFault.BadMethod, Status = 400, Reason = Reason.BadRequest };
+        var exchange = new Exchange(HeadBounds.Default) 
+        {
+            Fault = HttpFault.BadMethod, Status = 400, Reason = Reason.BadRequest,
+        };
         using JsonDocument json = JsonDocument.Parse(Line(exchange, default, 0));
         Assert.Equal("", json.RootElement.GetProperty("method").GetString());
         Assert.Equal("", json.RootElement.GetProperty("client_address").GetString());
@@ -64,7 +67,7 @@ public sealed class AccessLineTests
         FsCheck.Config.QuickThrowOnFailure.WithMaxTest(100).WithQuietOnSuccess(true),
         Prop.ForAll(ArbMap.Default.ArbFor<byte[]>(), static name =>
         {
-            string line = Line(new Exchange { ClientName = name }, default, 0);
+            string line = Line(new Exchange(HeadBounds.Default) { ClientName = name }, default, 0);
             Assert.All(line[..^1], static c => Assert.InRange(c, ' ', '~'));
             Assert.Equal('\n', line[^1]);
             using JsonDocument json = JsonDocument.Parse(line);
@@ -101,7 +104,7 @@ public sealed class AccessLineTests
 
     private static Exchange Parsed(byte[] head)
     {
-        var exchange = new Exchange();
+        var exchange = new Exchange(HeadBounds.Default);
         Assert.Equal(ParseStatus.Complete, exchange.Request.Parse(head));
         return exchange;
     }

@@ -103,7 +103,7 @@ public sealed class RequestWriterTests
     private static string Write(string text, bool trusted = false)
     {
         byte[] head = Octets.Of(text);
-        var exchange = new Exchange { PeerTrusted = trusted, RequestId = "the-id"u8 };
+        var exchange = new Exchange(HeadBounds.Default) { PeerTrusted = trusted, RequestId = "the-id"u8 };
         Assert.Equal(ParseStatus.Complete, exchange.Request.Parse(head));
         byte[] room = new byte[4096];
         var to = new HeadWriter(room);

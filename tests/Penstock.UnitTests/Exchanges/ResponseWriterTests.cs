@@ -121,7 +121,7 @@ public sealed class ResponseWriterTests
     {
         foreach (HttpFault fault in Enum.GetValues<HttpFault>().Where(static f => f != HttpFault.None))
         {
-            var exchange = new Exchange { Fault = fault, Status = fault.Status() };
+            var exchange = new Exchange(HeadBounds.Default) { Fault = fault, Status = fault.Status() };
             (string[] head, string body) = Answer(exchange, keepAlive: false);
 
             Assert.StartsWith($"HTTP/1.1 {fault.Status()} ", head[0], StringComparison.Ordinal);
@@ -187,7 +187,7 @@ public sealed class ResponseWriterTests
 
     private static Exchange Request(string method, string version = "HTTP/1.1")
     {
-        var exchange = new Exchange { RequestId = "the-id"u8 };
+        var exchange = new Exchange(HeadBounds.Default) { RequestId = "the-id"u8 };
         Assert.Equal(ParseStatus.Complete,
             exchange.Request.Parse(Encoding.ASCII.GetBytes($"{method} / {version}\r\nHost: a\r\n\r\n")));
         return exchange;

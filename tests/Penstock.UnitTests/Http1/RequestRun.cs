@@ -21,7 +21,7 @@ internal sealed record RequestRun(IReadOnlyList<string> Forwarded, HttpFault Fau
         List<string> forwarded = [];
         while (!octets.IsEmpty)
         {
-            var exchange = new Exchange { RequestId = "id"u8 };
+            var exchange = new Exchange(HeadBounds.Default) { RequestId = "id"u8 };
             if (Parse(exchange.Request, octets, step) != ParseStatus.Complete)
             {
                 return new RequestRun(forwarded, exchange.Request.Fault, octets.Length);
