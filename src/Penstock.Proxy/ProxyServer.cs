@@ -81,11 +81,11 @@ public sealed class ProxyServer : IAsyncDisposable
             var loop = new Loop(i, _clock, bug =>
                 _logger.LogError(Events.Bug, bug, "an event loop met an error of our own"));
             var worker = new Worker(loop, _snapshot, _clock, _bounds, _accessLog, _logger);
-            foreach (Socket[] perLoop in sockets)
+            foreach ((Socket[] perLoop, ListenerConfig listener) in sockets.Zip(Config.Listeners))
             {
                 if (i < perLoop.Length)
                 {
-                    worker.Listen(perLoop[i]);
+                    worker.Listen(perLoop[i], listener);
                 }
             }
             _workers.Add(worker);

@@ -12,7 +12,7 @@ internal static class ConfigBinder
     private const string DefaultName = "default";
     private const string DefaultListen = "0.0.0.0:8080";
 
-    private static readonly string[] FlatKeys = ["backends", "balance", "health_check"];
+    private static readonly string[] FlatKeys = ["backends", "balance", "health_check", "send_proxy"];
     private static readonly string[] FullKeys = ["upstreams", "routes"];
 
     private static readonly AdminConfig AdminDefault = new();
@@ -30,6 +30,11 @@ internal static class ConfigBinder
         var listeners = Listeners(file);
         var limits = file.Named("limits").ToDictionary(field => field.Name, Limit);
         var (upstreams, routes) = Topology(file, limits.Keys);
+        var clients = file.Group("clients", Clients, ClientsDefault);
+        if (clients.TrustedProxies.Count == 0 && listeners.Any(static l => l.ProxyProtocol))
+            file["listen"]!.Error(
+                "proxy_protocol without clients.trusted_proxies: whoever connects could say it is anybody",
+                "list the addresses of the proxies in front in clients.trusted_proxies");
         var config = new PenstockConfig
         {
             Proxy = new()
@@ -37,7 +42,7 @@ internal static class ConfigBinder
                 Listeners = listeners,
                 Upstreams = upstreams,
                 Routes = routes,
-                Clients = file.Group("clients", Clients, ClientsDefault),
+                Clients = clients,
                 Limits = limits,
                 Timeouts = file.Group("timeouts", Timeouts, TimeoutsDefault),
                 Bounds = file.Group("bounds", Bounds, BoundsDefault),
@@ -53,8 +58,7 @@ internal static class ConfigBinder
 
     private static List<ListenerConfig> Listeners(Section file)
     {
-        var listeners = file.Items("listen")
-            .Select(item => (At: item, Value: item.Parse<ListenerConfig>(TryListener)!))
+        var listeners = file.Items("listen").Select(item => (At: item, Value: Listener(item)!))
             .Where(l => l.Value is not null).ToList();
         // Any number of listeners may ask for a free port.
         ReportRepeated("listener", listeners.Where(l => l.Value.Address is not IPEndPoint { Port: 0 }),
@@ -65,6 +69,15 @@ internal static class ConfigBinder
             listen.Error("'listen' has no address", "write 0.0.0.0:8080, or leave it out");
         return [.. listeners.Select(l => l.Value)];
     }
+
+    private static ListenerConfig? Listener(Field item) => item.Node is not MappingNode
+        ? item.Parse<ListenerConfig>(TryListener)
+        : (item with { Name = "listen" }).Section(listener =>
+        {
+            var address = listener.Required<ListenerConfig>("address", TryListener);
+            var proxyProtocol = listener.Value("proxy_protocol", TrySwitch, false);
+            return address is null ? null : address with { ProxyProtocol = proxyProtocol };
+        });
 
     private static bool TryListener(string text, out ListenerConfig listener, out string error)
     {
@@ -182,6 +195,7 @@ internal static class ConfigBinder
             Backends = [.. read.Select(b => b.Value)],
             Balance = upstream.Value("balance", TryBalance, BalanceAlgorithm.RoundRobin),
             HealthCheck = HealthCheck(upstream["health_check"]),
+            ProxyProtocol = upstream.Value("send_proxy", OneOf(("off", 0), ("v1", 1), ("v2", 2)), 0),
         };
     }
 

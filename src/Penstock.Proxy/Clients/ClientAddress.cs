@@ -11,6 +11,7 @@ internal sealed class ClientAddress
     {
         if (endPoint is IPEndPoint ip)
         {
+            Port = ip.Port;
             IPAddress address = ip.Address.IsIPv4MappedToIPv6 ? ip.Address.MapToIPv4() : ip.Address;
             Ip = address;
             Text = Format(address);
@@ -24,7 +25,11 @@ internal sealed class ClientAddress
 
     /// <summary>Null behind a Unix domain socket.</summary>
     public IPAddress? Ip { get; }
+    public int Port { get; }
     public byte[] Text { get; }
+
+    /// <summary>For telling others; not on the usual path.</summary>
+    public IPEndPoint? EndPoint => Ip is null ? null : new IPEndPoint(Ip, Port);
 
     /// <summary><c>192.0.2.1</c>, or <c>2001:db8::/64</c>.</summary>
     public byte[] ClientName { get; }

@@ -30,7 +30,9 @@ public sealed record ProxyConfig
 /// <summary>A place where clients connect.</summary>
 /// <param name="Address">An <see cref="IPEndPoint"/> or a Unix domain socket.</param>
 /// <param name="Text">As the operator wrote it, for messages and metrics.</param>
-public sealed record ListenerConfig(EndPoint Address, string Text);
+/// <param name="ProxyProtocol">Every connection starts with a PROXY protocol header that says who the client is; only
+/// peers of <see cref="ClientsConfig.TrustedProxies"/> may connect.</param>
+public sealed record ListenerConfig(EndPoint Address, string Text, bool ProxyProtocol = false);
 
 /// <summary>A named group of equal servers.</summary>
 public sealed record UpstreamConfig
@@ -38,6 +40,10 @@ public sealed record UpstreamConfig
     public required string Name { get; init; }
     public required IReadOnlyList<BackendConfig> Backends { get; init; }
     public BalanceAlgorithm Balance { get; init; } = BalanceAlgorithm.RoundRobin;
+
+    /// <summary>Tells backends who the client is by a PROXY protocol header of this version, 1 or 2, before the
+    /// request; 0 does not. Such a connection serves one exchange only.</summary>
+    public int ProxyProtocol { get; init; }
 
     /// <summary>Null: no active checks; a backend is then up until a connection to it fails.</summary>
     public HealthCheckConfig? HealthCheck { get; init; }

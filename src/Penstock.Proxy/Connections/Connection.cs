@@ -62,7 +62,7 @@ internal sealed class Connection : EventSource
     /// <summary>Octets or an end may be there to be received.</summary>
     public bool HasData => _readable;
 
-    public EndPoint? RemoteEndPoint => _socket.RemoteEndPoint;
+    public EndPoint? LocalEndPoint => _socket.LocalEndPoint;
 
     /// <summary>From now on waits end with <see cref="WaitResult.TimedOut"/> after that long.</summary>
     public void SetDeadline(long afterMs)

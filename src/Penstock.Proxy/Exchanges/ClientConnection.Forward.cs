@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
@@ -45,7 +46,8 @@ internal sealed partial class ClientConnection
 
         exchange.Backend = backend;
         _entered = true;
-        _backend = _freshOnly ? null : TakeIdle(_worker.PoolOf(backend), exchange.Request.IsIdempotent);
+        bool fresh = _freshOnly || exchange.Route.Upstream.Config.ProxyProtocol > 0;
+        _backend = fresh ? null : TakeIdle(_worker.PoolOf(backend), exchange.Request.IsIdempotent);
         return _backend is null ? Step.Dial : Step.Send;
     }
 
@@ -83,14 +85,17 @@ internal sealed partial class ClientConnection
     {
         Exchange exchange = _exchange!;
         RequestHead request = exchange.Request;
-        var head = new HeadWriter(_loop.Scratch);
+        int origin = exchange.Route!.Upstream.Config.ProxyProtocol is > 0 and var version
+            ? ProxyProtocol.Write(_loop.Scratch, version, _peer.EndPoint, _io.LocalEndPoint as IPEndPoint) : 0;
+        var head = new HeadWriter(_loop.Scratch.AsSpan(origin));
         RequestWriter.Write(ref head, exchange, Head, _peer);
 
         // What is here of the body goes out with the head.
         int bodyStart = _start + request.Length;
         _requestBody = new BodyReader(request.Framing, request.ContentLength, _snapshot.Config.Bounds.BodyBytes);
-        int length = head.Length + BodyWriter.Append(ref _requestBody, _buffer.AsSpan(bodyStart, _end - bodyStart),
-            _loop.Scratch.AsSpan(head.Length), request.Framing == BodyFraming.Chunked, out _bodyTaken, out int payload);
+        int headEnd = origin + head.Length;
+        int length = headEnd + BodyWriter.Append(ref _requestBody, _buffer.AsSpan(bodyStart, _end - bodyStart),
+            _loop.Scratch.AsSpan(headEnd), request.Framing == BodyFraming.Chunked, out _bodyTaken, out int payload);
         exchange.BytesIn = payload;
         if (_requestBody.Fault != HttpFault.None)
         {
@@ -261,7 +266,7 @@ internal sealed partial class ClientConnection
     {
         if (_backend is not null)
         {
-            if (reusable)
+            if (reusable && _exchange!.Route!.Upstream.Config.ProxyProtocol == 0)
             {
                 _backend.Pool.Return(_backend);
             }

@@ -61,8 +61,11 @@ internal sealed partial class ClientConnection : IConnectionOwner
     private readonly Loop _loop;
     private readonly Snapshot _snapshot;
     private readonly Connection _io;
-    private readonly ClientAddress _peer;
-    private readonly bool _peerTrusted;
+    private ClientAddress _peer;
+    private bool _peerTrusted;
+
+    /// <summary>A PROXY protocol header is still to come.</summary>
+    private bool _awaitsOrigin;
 
     // Octets from the client that are not used up: [_start, _end) of _buffer. While an exchange is under way its head
     // stays at _start; _bodyTaken octets behind it belong to its body and are used.
@@ -76,18 +79,24 @@ internal sealed partial class ClientConnection : IConnectionOwner
     private bool _keepAlive = true;
     private int _requests;
 
-    public ClientConnection(Worker worker, Socket socket)
+    public ClientConnection(Worker worker, Socket socket, bool proxyProtocol)
     {
         _worker = worker;
         _loop = worker.Loop;
         _snapshot = worker.Snapshot;
         _peer = new ClientAddress(socket.RemoteEndPoint, _snapshot.Identifier.Ipv6Prefix);
         _peerTrusted = _snapshot.Identifier.IsTrusted(_peer.Ip);
+        _awaitsOrigin = proxyProtocol;
+        Peer = _peer.Ip;
+        MayConnect = !proxyProtocol || _peerTrusted || Peer is null;
         _io = new Connection(_loop, socket, this);
     }
 
     /// <summary>Null behind a Unix domain socket.</summary>
-    public IPAddress? Peer => _peer.Ip;
+    public IPAddress? Peer { get; }
+
+    /// <summary>False for a stranger where the PROXY protocol is spoken: it could say it is anybody.</summary>
+    public bool MayConnect { get; }
 
     /// <summary>Closes a connection that may not be, before it is served.</summary>
     public void Refuse() => _io.Close(reset: true);
@@ -246,6 +255,24 @@ internal sealed partial class ClientConnection : IConnectionOwner
 
     private Step ParseRequest()
     {
+        if (_awaitsOrigin)
+        {
+            switch (ProxyProtocol.Parse(_buffer.AsSpan(_start, _end - _start), out int length, out IPEndPoint? source))
+            {
+                case ParseStatus.Incomplete:
+                    return Step.AwaitRequest;
+                case ParseStatus.Invalid:
+                    _worker.Logger.LogWarning(Events.OriginInvalid,
+                        "connection from {Peer} closed: it does not start with a PROXY protocol header", Peer);
+                    return Step.Close;
+            }
+            TakeOrigin(length, source);
+            if (_start == _end)
+            {
+                _start = _end = 0;
+                return Step.AwaitRequest;
+            }
+        }
         if (_exchange is null)
         {
             _exchange = _worker.RentExchange();
@@ -260,6 +287,17 @@ internal sealed partial class ClientConnection : IConnectionOwner
             default:
                 _exchange.Fault = _exchange.Request.Fault;
                 return Refuse(Reason.BadRequest, _exchange.Fault.Status());
+        }
+    }
+
+    private void TakeOrigin(int length, IPEndPoint? source)
+    {
+        _awaitsOrigin = false;
+        _start += length;
+        if (source is not null)
+        {
+            _peer = new ClientAddress(source, _snapshot.Identifier.Ipv6Prefix);
+            _peerTrusted = _snapshot.Identifier.IsTrusted(_peer.Ip);
         }
     }
 

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Buffers.Binary;
 using System.Buffers.Text;
 using Microsoft.Extensions.Logging;
+using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
 using Penstock.Proxy.Http1;
@@ -59,7 +60,8 @@ internal sealed class Worker
 
     public ConnectionPool PoolOf(Backend backend) => _pools[backend.Index];
 
-    public void Listen(Socket socket) => _listeners.Add(new Listener(Loop, socket, Accept, _bounds, cause =>
+    public void Listen(Socket socket, ListenerConfig config) => _listeners.Add(new Listener(Loop, socket,
+        client => Accept(client, config.ProxyProtocol), _bounds, cause =>
         Logger.LogWarning(Events.AcceptPaused, "accepting pauses: {Cause}", cause)));
 
     public void Remove(ClientConnection client)
@@ -143,7 +145,7 @@ internal sealed class Worker
         _log?.Flush();
     }
 
-    private void Accept(Socket socket)
+    private void Accept(Socket socket, bool proxyProtocol)
     {
         ClientConnection client;
         try
@@ -152,8 +154,8 @@ internal sealed class Worker
             {
                 socket.NoDelay = true;
             }
-            client = new ClientConnection(this, socket);
-            if (!_bounds.TryEnter(client.Peer))
+            client = new ClientConnection(this, socket, proxyProtocol);
+            if (!client.MayConnect || !_bounds.TryEnter(client.Peer))
             {
                 client.Refuse();
                 return;

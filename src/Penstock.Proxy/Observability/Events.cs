@@ -13,5 +13,6 @@ internal static class Events
     public static readonly EventId DrainEnded = new(6, "drain_ended");
     public static readonly EventId AccessLogFailed = new(7, "access_log_failed");
     public static readonly EventId AccessLogRecovered = new(8, "access_log_recovered");
+    public static readonly EventId OriginInvalid = new(10, "origin_invalid");
     public static readonly EventId Bug = new(9, "bug");
 }

@@ -33,7 +33,7 @@ public sealed class ConfigDiagnosticsTests
 
     [Theory]
     [InlineData("weigth: 3", "5:1+6 unknown key 'weigth' | known keys: listen, limits, upstreams, routes, backends, "
-        + "balance, health_check, clients, timeouts, bounds, loops, access_log, admin, store, $schema | ")]
+        + "balance, health_check, send_proxy, clients, timeouts, bounds, loops, access_log, admin, store, $schema | ")]
     [InlineData("lisen: 1", "5:1+5 unknown key 'lisen' | did you mean 'listen'? | ")]
     [InlineData("listen: 1\nlisten: 2", "6:1+6 duplicate key 'listen' | the first is on line 5 | ")]
     [InlineData("access_log: off\naccess-log: off", "6:1+10 duplicate key 'access-log' | the first is on line 5 | ")]
@@ -42,7 +42,7 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("listen: []", "5:1+6 'listen' has no address | write 0.0.0.0:8080, or leave it out | listen")]
     [InlineData("listen:", "5:1+6 'listen' has no address | write 0.0.0.0:8080, or leave it out | listen")]
     [InlineData("listen: { port: 1 }", "5:1+6 listen: expected a list, found a mapping |  | listen")]
-    [InlineData("listen: [{ port: 1 }]", "5:10+1 listen: expected a value, found a mapping |  | listen[0]")]
+    [InlineData("listen: [[1]]", "5:10+1 listen: expected a value, found a list |  | listen[0]")]
     [InlineData("loops: 0",
         "5:8+1 loops: '0' is not a number of loops | write auto, or a number from 1 to 1024 | loops")]
     [InlineData("loops:", "5:1+5 'loops' has no value |  | loops")]

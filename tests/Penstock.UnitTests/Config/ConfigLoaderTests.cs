@@ -191,6 +191,23 @@ public sealed class ConfigLoaderTests
     }
 
     [Fact]
+    public void Proxy_protocol_is_read_on_both_sides()
+    {
+        ProxyConfig config = ConfigText.Load("""
+            listen: [":80", { address: ":81", proxy_protocol: true }]
+            clients: { trusted_proxies: 10.0.0.0/8 }
+            upstreams:
+              a: { backends: [a:1], send_proxy: v1 }
+              b: { backends: [b:1], send_proxy: v2 }
+            routes: [{ path: /a, upstream: a }, { upstream: b }]
+            """).Proxy;
+        Assert.Equal([false, true], config.Listeners.Select(static l => l.ProxyProtocol));
+        Assert.Equal([1, 2], config.Upstreams.Select(static u => u.ProxyProtocol));
+        Assert.StartsWith("error 2:1+6 proxy_protocol without clients.trusted_proxies", Assert.Single(
+            ConfigText.Faults("backends: [a:1]\nlisten: [{ address: ':81', proxy_protocol: true }]")));
+    }
+
+    [Fact]
     public void Bounds_are_read()
     {
         BoundsConfig bounds = ConfigText.Load("""

@@ -16,6 +16,7 @@ public sealed partial class ConfigSchemaTests
     // A wrong key in every mapping there is makes the binder list the right ones.
     private const string EveryMapping = """
         zzzzzzzz: 1
+        listen: [{ zzzzzzzz: 1 }]
         admin: { zzzzzzzz: 1 }
         clients: { zzzzzzzz: 1 }
         limits: { x: { zzzzzzzz: 1 } }
@@ -41,6 +42,7 @@ public sealed partial class ConfigSchemaTests
         static string Definition(string? path) => path switch
         {
             null => "",
+            "listen[0]" => "listener",
             "limits.x" => "limit",
             "upstreams.x" => "upstream",
             "upstreams.x.backends[0]" => "backend",
@@ -137,7 +139,7 @@ public sealed partial class ConfigSchemaTests
                 ? Schema["definitions"]![reference.GetValue<string>().Split('/')[^1]]!
                 : property;
             // The flat form's keys cannot stand beside upstreams.
-            if (target["default"] is { } value && (mapping.Length > 0 || key != "balance"))
+            if (target["default"] is { } value && (mapping.Length > 0 || key is not ("balance" or "send_proxy")))
                 result[key] = value.DeepClone();
         }
         foreach (var (key, value) in more)

@@ -1,0 +1,188 @@
+using System.Buffers.Binary;
+using System.Buffers.Text;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Penstock.Proxy.Http1;
+
+/// <summary>The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.6/doc/proxy-protocol.txt): a few octets before
+/// the first request that tell who connected to the proxy in front. Pure; strict, because whoever can forge them
+/// chooses his address.</summary>
+internal static class ProxyProtocol
+{
+    /// <summary>Octets of the longest header that is written, and of the longest version 1 header.</summary>
+    public const int MaxWriteBytes = 107;
+
+    /// <summary>Octets of addresses and extensions of version 2 that are accepted.</summary>
+    private const int MaxV2Bytes = 4096;
+    private const int V2HeadBytes = 16;
+
+    private static ReadOnlySpan<byte> Signature => "\r\n\r\n\0\r\nQUIT\n"u8;
+
+    /// <param name="consumed">Octets of the header, once complete.</param>
+    /// <param name="source">Who connected; null when the header does not say (LOCAL, UNKNOWN, other families): then it
+    /// is the peer itself.</param>
+    public static ParseStatus Parse(ReadOnlySpan<byte> octets, out int consumed, out IPEndPoint? source)
+    {
+        consumed = 0;
+        source = null;
+        int known = Math.Min(octets.Length, Signature.Length);
+        if (octets[..known].SequenceEqual(Signature[..known]))
+        {
+            return known < Signature.Length ? ParseStatus.Incomplete : ParseV2(octets, out consumed, out source);
+        }
+        known = Math.Min(octets.Length, "PROXY "u8.Length);
+        if (!octets[..known].SequenceEqual("PROXY "u8[..known]))
+        {
+            return ParseStatus.Invalid;
+        }
+        int end = octets[..Math.Min(octets.Length, MaxWriteBytes)].IndexOf("\r\n"u8);
+        if (end < 0)
+        {
+            return octets.Length < MaxWriteBytes && !octets.Contains((byte)'\n')
+                ? ParseStatus.Incomplete : ParseStatus.Invalid;
+        }
+        consumed = end + 2;
+        return ParseV1(octets["PROXY "u8.Length..end], out source) ? ParseStatus.Complete : ParseStatus.Invalid;
+    }
+
+    /// <summary>Writes the header that tells a backend who connected to us.</summary>
+    /// <param name="to">Room for <see cref="MaxWriteBytes"/>.</param>
+    /// <param name="source">Null: not known, or not an IP connection.</param>
+    public static int Write(Span<byte> to, int version, IPEndPoint? source, IPEndPoint? destination)
+    {
+        if (destination is { Address.IsIPv4MappedToIPv6: true })
+        {
+            destination = new IPEndPoint(destination.Address.MapToIPv4(), destination.Port);
+        }
+        bool told = source is not null && destination is not null
+            && source.AddressFamily == destination.AddressFamily;
+        if (version == 2)
+        {
+            return WriteV2(to, told ? source : null, destination);
+        }
+        var line = new HeadWriter(to);
+        if (!told)
+        {
+            line.Add("PROXY UNKNOWN\r\n"u8);
+            return line.Length;
+        }
+        line.Add(source!.AddressFamily == AddressFamily.InterNetwork ? "PROXY TCP4 "u8 : "PROXY TCP6 "u8);
+        Span<byte> text = stackalloc byte[64];
+        source.Address.TryFormat(text, out int written);
+        line.Add(text[..written]);
+        line.Add(" "u8);
+        destination!.Address.TryFormat(text, out written);
+        line.Add(text[..written]);
+        line.Add(" "u8);
+        line.Add(source.Port);
+        line.Add(" "u8);
+        line.Add(destination.Port);
+        line.Add("\r\n"u8);
+        return line.Length;
+    }
+
+    private static bool ParseV1(ReadOnlySpan<byte> line, out IPEndPoint? source)
+    {
+        source = null;
+        if (line.SequenceEqual("UNKNOWN"u8) || line.StartsWith("UNKNOWN "u8))
+        {
+            return true;
+        }
+        AddressFamily family = line.StartsWith("TCP4 "u8) ? AddressFamily.InterNetwork
+            : line.StartsWith("TCP6 "u8) ? AddressFamily.InterNetworkV6 : AddressFamily.Unspecified;
+        Span<Range> parts = stackalloc Range[5];
+        ReadOnlySpan<byte> rest = family == AddressFamily.Unspecified ? default : line[5..];
+        int count = 0;
+        foreach (Range range in rest.Split((byte)' '))
+        {
+            if (count == 4)
+            {
+                return false;
+            }
+            parts[count++] = range;
+        }
+        if (count != 4 || !TryAddress(rest[parts[0]], family, out IPAddress? address)
+            || !TryAddress(rest[parts[1]], family, out _) || !TryPort(rest[parts[2]], out int port)
+            || !TryPort(rest[parts[3]], out _))
+        {
+            return false;
+        }
+        source = new IPEndPoint(address!, port);
+        return true;
+    }
+
+    /// <summary>Only the usual spelling: what else the parser takes (<c>127.1</c>, octal) two programs may read
+    /// differently.</summary>
+    private static bool TryAddress(ReadOnlySpan<byte> text, AddressFamily family, out IPAddress? address)
+    {
+        if (!IPAddress.TryParse(text, out address) || address.AddressFamily != family || text.Contains((byte)'%')
+            || text.Contains((byte)'['))
+        {
+            return false;
+        }
+        Span<byte> usual = stackalloc byte[64];
+        return family == AddressFamily.InterNetworkV6
+            || (address.TryFormat(usual, out int written) && usual[..written].SequenceEqual(text));
+    }
+
+    private static bool TryPort(ReadOnlySpan<byte> text, out int port) =>
+        Utf8Parser.TryParse(text, out port, out int used) && used == text.Length && port is >= 0 and <= 65535
+        && (text.Length == 1 || text[0] != '0') && char.IsAsciiDigit((char)text[0]);
+
+    private static ParseStatus ParseV2(ReadOnlySpan<byte> octets, out int consumed, out IPEndPoint? source)
+    {
+        consumed = 0;
+        source = null;
+        if (octets.Length < V2HeadBytes)
+        {
+            return octets.Length > 12 && (octets[12] & 0xFE) != 0x20 ? ParseStatus.Invalid : ParseStatus.Incomplete;
+        }
+        int length = BinaryPrimitives.ReadUInt16BigEndian(octets[14..]);
+        int command = octets[12];
+        if (command is not (0x20 or 0x21) || length > MaxV2Bytes)
+        {
+            return ParseStatus.Invalid;
+        }
+        if (octets.Length < V2HeadBytes + length)
+        {
+            return ParseStatus.Incomplete;
+        }
+        consumed = V2HeadBytes + length;
+        int addressBytes = octets[13] switch { 0x11 => 4, 0x21 => 16, _ => 0 };
+        if (command == 0x20 || addressBytes == 0)
+        {
+            // LOCAL (a health check of the proxy), or a family that has no address for us.
+            return octets[13] >> 4 <= 3 && (octets[13] & 0xF) <= 2 ? ParseStatus.Complete : ParseStatus.Invalid;
+        }
+        if (length < (2 * addressBytes) + 4)
+        {
+            return ParseStatus.Invalid;
+        }
+        ReadOnlySpan<byte> addresses = octets[V2HeadBytes..];
+        source = new IPEndPoint(new IPAddress(addresses[..addressBytes]),
+            BinaryPrimitives.ReadUInt16BigEndian(addresses[(2 * addressBytes)..]));
+        return ParseStatus.Complete;
+    }
+
+    private static int WriteV2(Span<byte> to, IPEndPoint? source, IPEndPoint? destination)
+    {
+        Signature.CopyTo(to);
+        to[12] = (byte)(source is null ? 0x20 : 0x21);
+        if (source is null)
+        {
+            to[13] = to[14] = to[15] = 0;
+            return V2HeadBytes;
+        }
+        int addressBytes = source.AddressFamily == AddressFamily.InterNetwork ? 4 : 16;
+        to[13] = (byte)(addressBytes == 4 ? 0x11 : 0x21);
+        int length = (2 * addressBytes) + 4;
+        BinaryPrimitives.WriteUInt16BigEndian(to[14..], (ushort)length);
+        Span<byte> addresses = to[V2HeadBytes..];
+        source.Address.TryWriteBytes(addresses, out _);
+        destination!.Address.TryWriteBytes(addresses[addressBytes..], out _);
+        BinaryPrimitives.WriteUInt16BigEndian(addresses[(2 * addressBytes)..], (ushort)source.Port);
+        BinaryPrimitives.WriteUInt16BigEndian(addresses[((2 * addressBytes) + 2)..], (ushort)destination.Port);
+        return V2HeadBytes + length;
+    }
+}
