@@ -183,6 +183,12 @@ public sealed class FailureTests
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")]
     [InlineData("HTTP/1.1 200 OK\nContent-Length: 2\n\nab")]
     [InlineData("HTTP/1.1 200 OK\r\nBad Name: 2\r\n\r\n")]
+    [InlineData("HTTP/1.1 200 OK\r\nX : 2\r\n\r\n")]
+    [InlineData("HTTP/1.1 200 OK\r\nX: 2\r\n folded\r\n\r\n")]
+    [InlineData("HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n")]
+    [InlineData("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n")]
+    [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")]
     [InlineData("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")]
     public async Task Response_that_is_malformed_is_a_502_and_its_connection_is_not_used_again(string octets)

@@ -1,0 +1,71 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.RegularExpressions;
+using Penstock.Proxy.Http1;
+using Penstock.UnitTests.Http1;
+using Xunit;
+
+namespace Penstock.UnitTests.Docs;
+
+/// <summary>docs/http.md says what the tests hold.</summary>
+public sealed partial class HttpDocTests
+{
+    private const string Begin = "<!-- generated: duties -->\n";
+    private const string End = "<!-- end of generated -->\n";
+    private static readonly string Root = FindRoot();
+
+    [Fact]
+    public void Every_test_that_is_named_exists()
+    {
+        var known = Directory.GetFiles(Path.Combine(Root, "tests"), "*Tests.cs", SearchOption.AllDirectories)
+            .SelectMany(static f => Method().Matches(File.ReadAllText(f))
+                .Select(m => Path.GetFileNameWithoutExtension(f) + "." + m.Groups["name"].Value))
+            .ToHashSet(StringComparer.Ordinal);
+        Assert.All(HttpDuties.All.SelectMany(static d => d.Tests.Split(' ')), t => Assert.Contains(t, known));
+    }
+
+    [Fact]
+    public void Tables_of_the_document_are_those_of_the_tests()
+    {
+        string file = Path.Combine(Root, "docs", "http.md");
+        string text = File.ReadAllText(file);
+        string before = text[..(text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length)];
+        string after = text[text.IndexOf(End, StringComparison.Ordinal)..];
+        string wanted = before + Tables() + after;
+        if (Environment.GetEnvironmentVariable("PENSTOCK_ACCEPT") == "1")
+        {
+            File.WriteAllText(file, wanted);
+        }
+        Assert.Equal(wanted, File.ReadAllText(file));
+    }
+
+    private static string Tables()
+    {
+        var text = new StringBuilder();
+        text.Append("\n| § | what | what Penstock does | held by |\n|---|---|---|---|\n");
+        foreach (HttpDuty duty in HttpDuties.All)
+        {
+            text.Append($"| {duty.Section} | {duty.Duty} | {duty.Behaviour} | ")
+                .Append(string.Join("<br>", duty.Tests.Split(' ').Select(static t => $"`{t}`")))
+                .Append(" |\n");
+        }
+        text.Append("\n## Hostile messages\n\n| # | class | answer |\n|---|---|---|\n");
+        foreach (HostileRequest message in HostileRequests.All)
+        {
+            string answer = message.Fault != HttpFault.None
+                ? $"{HttpFaultInfo.Status(message.Fault)} "
+                    + $"`{Encoding.ASCII.GetString(HttpFaultInfo.Octets(message.Fault))}`"
+                : message.Class == "incomplete" ? "waits, then 400 at the end of the stream or 408"
+                : "forwarded without its hostile part";
+            text.Append($"| {message.Number} | {message.Class} | {answer} |\n");
+        }
+        return text.Append('\n').ToString();
+    }
+
+    private static string FindRoot([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
+
+    [GeneratedRegex(@"public (async Task|void|Task) (?<name>\w+)", RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 5000)]
+    private static partial Regex Method();
+}
