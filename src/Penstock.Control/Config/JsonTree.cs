@@ -8,16 +8,15 @@ namespace Penstock.Control.Config;
 internal sealed class JsonTree
 {
     private readonly byte[] _utf8;
-    private readonly List<int> _lineStarts = [0];
+    private readonly Report _report;
     private readonly Variables _variables;
+    private (int Bytes, int Characters) _counted;
 
-    private JsonTree(string text, Variables variables)
+    private JsonTree(string text, Report report, Variables variables)
     {
         _utf8 = Encoding.UTF8.GetBytes(text);
+        _report = report;
         _variables = variables;
-        for (var i = 0; i < _utf8.Length; i++)
-            if (_utf8[i] == '\n')
-                _lineStarts.Add(i + 1);
     }
 
     /// <summary>The root; null when the text is no JSON, which has then been reported.</summary>
@@ -25,7 +24,7 @@ internal sealed class JsonTree
     {
         if (string.IsNullOrWhiteSpace(text))
             return new EmptyNode(Place.Start);
-        var tree = new JsonTree(text, variables);
+        var tree = new JsonTree(text, report, variables);
         var reader = new Utf8JsonReader(tree._utf8,
             new JsonReaderOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
         try
@@ -87,17 +86,19 @@ internal sealed class JsonTree
 
     private Place PlaceOf(JsonException fault)
     {
-        var line = (int)Math.Min(fault.LineNumber ?? 0, _lineStarts.Count - 1);
-        return PlaceOf((int)Math.Min(_lineStarts[line] + (fault.BytePositionInLine ?? 0), _utf8.Length), 1);
+        var lineStart = 0;
+        for (var line = fault.LineNumber ?? 0; line > 0; line--) // the parser counts line feeds only
+            lineStart += _utf8.AsSpan(lineStart).IndexOf((byte)'\n') + 1;
+        return PlaceOf((int)Math.Min(lineStart + (fault.BytePositionInLine ?? 0), _utf8.Length), 1);
     }
 
     private Place PlaceOf(int offset, int length)
     {
-        var line = _lineStarts.BinarySearch(offset);
-        line = line < 0 ? ~line - 1 : line;
-        var before = Encoding.UTF8.GetCharCount(_utf8, _lineStarts[line], offset - _lineStarts[line]);
+        var from = offset < _counted.Bytes ? default : _counted; // places are asked for in order, nearly always
+        var start = from.Characters + Encoding.UTF8.GetCharCount(_utf8, from.Bytes, offset - from.Bytes);
+        _counted = (offset, start);
         var inside = Encoding.UTF8.GetCharCount(_utf8, offset, Math.Min(length, _utf8.Length - offset));
-        return new(line + 1, before + 1, inside);
+        return _report.PlaceOf(start, inside);
     }
 
     // The rest is "LineNumber: … | BytePositionInLine: …".

@@ -3,7 +3,11 @@ namespace Penstock.Control.Config;
 /// <summary>Collects every remark about one file, so that the operator hears them all in one run.</summary>
 internal sealed class Report(string file, string text)
 {
-    private readonly string[] _lines = text.ReplaceLineEndings("\n").Split('\n');
+    // What YAML 1.1 takes for the end of a line, so that its parser and we count the same lines, in JSON too.
+    private static readonly string[] LineEnds = ["\r\n", "\n", "\r", "\u0085", "\u2028", "\u2029"];
+
+    private readonly string[] _lines = text.Split(LineEnds, StringSplitOptions.None);
+    private readonly List<int> _lineStarts = StartsOf(text);
     private readonly List<Diagnostic> _diagnostics = [];
     private readonly HashSet<(Place, string)> _said = [];
 
@@ -15,6 +19,15 @@ internal sealed class Report(string file, string text)
 
     public IReadOnlyList<string> Lines => _lines;
 
+    /// <summary>The place of the character with this index in the text.</summary>
+    public Place PlaceOf(int index, int length)
+    {
+        var line = _lineStarts.BinarySearch(index);
+        line = line < 0 ? ~line - 1 : line;
+        // Between the CR and the LF of a line's end is still that line's end.
+        return new(line + 1, Math.Min(index - _lineStarts[line], _lines[line].Length) + 1, length);
+    }
+
     public void Error(Place at, string path, string message, string? hint = null)
     {
         Errors++;
@@ -23,6 +36,16 @@ internal sealed class Report(string file, string text)
 
     public void Warning(Place at, string path, string message, string? hint = null) =>
         Add(Severity.Warning, at, path, message, hint);
+
+    private static List<int> StartsOf(string text)
+    {
+        var starts = new List<int> { 0 };
+        for (var i = 0; i < text.Length; i++)
+            if (text[i] is '\n' or '\u0085' or '\u2028' or '\u2029'
+                || (text[i] == '\r' && (i + 1 == text.Length || text[i + 1] != '\n')))
+                starts.Add(i + 1);
+        return starts;
+    }
 
     private void Add(Severity severity, Place at, string path, string message, string? hint)
     {

@@ -38,10 +38,12 @@ internal sealed class YamlTree
         {
             tree.ReportSyntax(PlaceOf(fault.Start, fault.End), fault.Message);
         }
-        catch (InvalidOperationException) // YamlDotNet's answer to a key on a new line within open brackets
+        // YamlDotNet's answers to a key on a new line within open brackets, and to a tag such as "!!]"
+        catch (Exception fault) when (fault is InvalidOperationException or ArgumentException)
         {
             var position = tree._scanner.CurrentPosition;
-            tree.ReportSyntax(PlaceOf(position, position), "a key cannot stand here");
+            tree.ReportSyntax(PlaceOf(position, position),
+                fault is ArgumentException ? "a tag is not valid" : "a key cannot stand here");
         }
         return null;
     }

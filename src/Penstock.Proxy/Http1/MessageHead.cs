@@ -119,11 +119,11 @@ internal abstract class MessageHead(HeadBounds bounds)
             int end = _scanned + feed;
             if (end + 1 > bounds.HeadBytes)
             {
-                return Invalid(_sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
+                return TooLong(octets[..end]);
             }
             if (end == _lineStart || octets[end - 1] != '\r')
             {
-                return Invalid(HttpFault.BareLineFeed);
+                return Unfinished(octets[..end], HttpFault.BareLineFeed);
             }
 
             ReadOnlySpan<byte> line = octets[_lineStart..(end - 1)];
@@ -218,17 +218,21 @@ internal abstract class MessageHead(HeadBounds bounds)
         return false;
     }
 
-    private ParseStatus CheckUnfinished(ReadOnlySpan<byte> octets)
+    private ParseStatus CheckUnfinished(ReadOnlySpan<byte> octets) =>
+        octets.Length >= bounds.HeadBytes ? TooLong(octets) : Unfinished(octets, HttpFault.None);
+
+    private ParseStatus TooLong(ReadOnlySpan<byte> octets) =>
+        Unfinished(octets, _sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
+
+    /// <summary>The line has no right end. What could be told of its start before is told first, so that a verdict
+    /// never depends on how the octets arrive.</summary>
+    private ParseStatus Unfinished(ReadOnlySpan<byte> octets, HttpFault fault)
     {
-        if (octets.Length >= bounds.HeadBytes)
+        if (!_sawStartLine && octets.Length > 0 && CheckUnfinishedStart(octets) is not HttpFault.None and var earlier)
         {
-            return Invalid(_sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
+            fault = earlier;
         }
-        if (!_sawStartLine && octets.Length > 0 && CheckUnfinishedStart(octets) is not HttpFault.None and var fault)
-        {
-            return Invalid(fault);
-        }
-        return ParseStatus.Incomplete;
+        return fault == HttpFault.None ? ParseStatus.Incomplete : Invalid(fault);
     }
 
     private bool ParseField(ReadOnlySpan<byte> octets, ReadOnlySpan<byte> line)

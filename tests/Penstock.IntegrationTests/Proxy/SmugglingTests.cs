@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using System.Text;
 using Penstock.Proxy.Http1;
 using Penstock.TestKit;
-using Penstock.UnitTests.Http1;
 using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;

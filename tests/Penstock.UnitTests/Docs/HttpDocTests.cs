@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.RegularExpressions;
 using Penstock.Proxy.Http1;
-using Penstock.UnitTests.Http1;
 using Xunit;
 
 namespace Penstock.UnitTests.Docs;

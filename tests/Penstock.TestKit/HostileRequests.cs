@@ -1,7 +1,7 @@
 using System.Collections.ObjectModel;
 using Penstock.Proxy.Http1;
 
-namespace Penstock.UnitTests.Http1;
+namespace Penstock.TestKit;
 
 /// <summary>A malformed or hostile message of a client.</summary>
 /// <param name="Class">The kind of fault: what is covered is the kind, not the example.</param>

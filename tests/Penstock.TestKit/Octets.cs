@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 
-namespace Penstock.UnitTests.Http1;
+namespace Penstock.TestKit;
 
 /// <summary>Octets as test data writes them, and as messages show them.</summary>
 internal static partial class Octets
@@ -18,6 +18,24 @@ internal static partial class Octets
         }));
 
     public static string Text(ReadOnlySpan<byte> octets) => Encoding.Latin1.GetString(octets);
+
+    /// <summary>The inverse of <see cref="Of"/>: one line of visible ASCII.</summary>
+    public static string Escaped(ReadOnlySpan<byte> octets)
+    {
+        var text = new StringBuilder(octets.Length);
+        foreach (byte octet in octets)
+        {
+            _ = octet switch
+            {
+                (byte)'\r' => text.Append("\\r"),
+                (byte)'\n' => text.Append("\\n"),
+                (byte)'\t' => text.Append("\\t"),
+                >= 0x20 and <= 0x7E and not (byte)'\\' => text.Append((char)octet),
+                _ => text.Append(CultureInfo.InvariantCulture, $"\\x{octet:x2}"),
+            };
+        }
+        return text.ToString();
+    }
 
     [GeneratedRegex(@"\\(r|n|t|x[0-9a-fA-F]{2})", RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture)]
     private static partial Regex Escape();

@@ -1,0 +1,67 @@
+using Penstock.Proxy.Http1;
+using Penstock.TestKit;
+
+namespace Penstock.Fuzz.Targets;
+
+/// <summary>A message that Penstock sent, read by the plainest means: lines, split at CRLF.</summary>
+internal sealed record MessageText(string StartLine, IReadOnlyList<(string Name, string Value)> Fields)
+{
+    /// <summary>Fields that hold for one hop (RFC 9110 §7.6.1), and those that are always written anew.</summary>
+    private static readonly HashSet<string> Rewritten = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
+        "upgrade",
+    };
+
+    private static readonly HashSet<string> Known = new(Rewritten, StringComparer.OrdinalIgnoreCase)
+    {
+        "expect", "max-forwards", "date", "via", "forwarded", "x-forwarded-for", "x-forwarded-proto",
+        "x-forwarded-host", "x-request-id", "ratelimit", "ratelimit-policy",
+    };
+
+    private static readonly HashSet<string> Protected = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "host", "content-length", "transfer-encoding", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host",
+        "x-request-id", "via", "forwarded",
+    };
+
+    /// <summary>Checks that the octets are lines that end in CRLF and hold no other control octet.</summary>
+    public static MessageText Of(ReadOnlySpan<byte> head)
+    {
+        string text = Octets.Text(head);
+        FuzzTarget.Require(text.EndsWith("\r\n\r\n", StringComparison.Ordinal), "a head ends in an empty line",
+            $"{Octets.Escaped(head)}");
+        string[] lines = text[..^4].Split("\r\n");
+        FuzzTarget.Require(Array.TrueForAll(lines, static l => l.AsSpan().IndexOfAny('\r', '\n', '\0') < 0),
+            "no CR, LF or NUL within a line", $"{Octets.Escaped(head)}");
+        return new MessageText(lines[0], [.. lines.Skip(1).Select(static l => l.Split(':', 2))
+            .Select(static p => (p[0], p[1].Trim(' ', '\t')))]);
+    }
+
+    public static string Text(MessageHead head, ReadOnlySpan<byte> octets)
+    {
+        string text = "";
+        foreach (ref readonly Field field in head.Fields)
+        {
+            text += $"{Octets.Text(field.Name.Of(octets))}: {Octets.Text(field.Value.Of(octets))}\n";
+        }
+        return text;
+    }
+
+    public bool Has(string name) => Fields.Any(f => Same(f.Name, name));
+
+    /// <summary>The fields that must go on to the next hop, in order.</summary>
+    public IEnumerable<(string Name, string Value)> ToForward()
+    {
+        HashSet<string> nominated = new(Fields.Where(static f => Same(f.Name, "connection"))
+            .SelectMany(static f => f.Value.Split(',')).Select(static n => n.Trim(' ', '\t')),
+            StringComparer.OrdinalIgnoreCase);
+        return Fields.Where(f => !Rewritten.Contains(f.Name) && !IsLookalike(f.Name)
+            && (Protected.Contains(f.Name) || !nominated.Contains(f.Name)));
+    }
+
+    public static bool Same(string name, string other) => name.Equals(other, StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsLookalike(string name) => name.Contains('_', StringComparison.Ordinal)
+        && Known.Contains(name.Replace('_', '-'));
+}
