@@ -26,7 +26,7 @@ internal sealed class Fuzzer(FuzzTarget target, int seed)
     public byte[] Current => _current;
 
     /// <param name="cpuTime">What it may cost, of the whole process.</param>
-    public void Run(IEnumerable<byte[]> entries, TimeSpan cpuTime)
+    public void Run(IEnumerable<byte[]> entries, TimeSpan cpuTime, long executions = long.MaxValue)
     {
         TimeSpan end = Environment.CpuUsage.TotalTime + cpuTime;
         foreach (byte[] entry in entries)
@@ -34,7 +34,8 @@ internal sealed class Fuzzer(FuzzTarget target, int seed)
             Try(entry);
         }
         var mutator = new Mutator(_random, target.Tokens, target.MaxBytes);
-        while (_findings.Count < MaxFindings && (Executions % 256 != 0 || Environment.CpuUsage.TotalTime < end))
+        while (_findings.Count < MaxFindings && Executions < executions
+            && (Executions % 256 != 0 || Environment.CpuUsage.TotalTime < end))
         {
             Try(mutator.Mutate(Pick(), Pick()));
         }

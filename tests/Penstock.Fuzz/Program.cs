@@ -30,7 +30,8 @@ for (int i = 0; i < args.Length; i++)
         return 2;
     }
 }
-FuzzTarget[] targets = [.. FuzzTarget.All.Where(t => names.Exists(n => t.Name.StartsWith(n, StringComparison.Ordinal)))];
+FuzzTarget[] targets = [.. FuzzTarget.All
+    .Where(t => names.Exists(n => t.Name.StartsWith(n, StringComparison.Ordinal)))];
 string minutesText = options.GetValueOrDefault("--cpu-minutes", "1");
 string seedText = options.GetValueOrDefault("--seed", Random.Shared.Next().ToString(CultureInfo.InvariantCulture));
 if (targets.Length == 0

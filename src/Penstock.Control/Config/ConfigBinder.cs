@@ -158,14 +158,15 @@ internal static class ConfigBinder
         var errorsBefore = file.At.Report.Errors;
         var items = file.Items("routes");
         var routes = items
-            .Select(item => (At: item, Value: item.Section(route => Route(route, names, limits))!)).ToList();
+            .Select(item => (At: item, Value: item.Section(route => Route(route, names, limits))!))
+            .Where(route => route.Value is not null).ToList();
         if (items.Count == 0 && names.Count == 1)
             routes = [(file["upstreams"]!, new() { Upstream = names[0] })];
         else if (items.Count == 0 && names.Count > 1)
             file["upstreams"]!.Error($"{names.Count} upstreams but no routes",
                 "write 'routes' to say which requests go where");
         // A route that could not be read would make every conclusion from the routes a guess.
-        if (file.At.Report.Errors == errorsBefore)
+        if (file.At.Report.Errors == errorsBefore && routes.Count >= items.Count)
         {
             WarnShadowed(routes);
             foreach (var unused in named.Where(field => routes.All(r => r.Value.Upstream != field.Name)))

@@ -53,6 +53,8 @@ internal sealed class YamlTree
         var lines = _report.Lines;
         if (place.Line > lines.Count) // the end of a file without a final newline
             place = new(lines.Count, lines[^1].Length + 1, 1);
+        else if (place.Column > lines[place.Line - 1].Length) // the scanner is ahead of what it complains about
+            place = new(place.Line, lines[place.Line - 1].Length + 1, 1);
         var hint = lines[place.Line - 1].Contains("${", StringComparison.Ordinal)
             ? "put quotes around a value with ${…}" // YAML takes its braces for a mapping
             : _open is { } open ? $"is the bracket closed that opens at {open.Line}:{open.Column}?" : null;

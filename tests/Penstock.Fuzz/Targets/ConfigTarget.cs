@@ -56,19 +56,21 @@ internal sealed class ConfigTarget(string name, string fileName) : FuzzTarget
     public override int MaxBytes => 4 * 1024;
 
     public override IReadOnlyList<byte[]> Seeds => [.. (_json
-        ? new[] { Json, "", "{}", "[]", "null", "\"a\"", """{"backends":["127.0.0.1:9001"],"balance":"p2c"}""" }
+        ? new[] { Json, "\ra", "", "{}", "[]", "null", "\"a\"", """{"backends":["127.0.0.1:9001"],"balance":"p2c"}""" }
         : [Yaml, "", "backends: [127.0.0.1:9001]", "backends: 127.0.0.1:9001\nbalance: p2c\nlisten: :80", "- a",
             "a: &x {b: *x}", "limits:\n  d: &a {capacity: 5, rate: 30/m}\n  e: *a\nbackends: [a:1]", "? a\n: b",
-            "a: |\n  b\n  c\n", "--- a\n--- b", "%YAML 1.2\n---\na: 'b'", "!!str a", "\uFEFFbackends: a:1"])
+            "a: |\n  b\n  c\n", "--- a\n--- b", "%YAML 1.2\n---\na: 'b'", "!!str a", "\uFEFFbackends: a:1",
+            "a: b\ne: !!]", "routes:\n- ${", "...\n>\n", "\f: ]"]) // the last were findings once
         .Select(Encoding.UTF8.GetBytes)];
 
     public override IReadOnlyList<byte[]> Tokens { get; } =
     [
         .. new[]
         {
-            "\n", "\r\n", "\r", "\t", " ", "  ", "\u2028", "\u0085", "\f", "\0", "é", "\U0001F600", "{", "}", "[", "]",
-            ":", ": ", ", ", "- ", "? ", "\"", "'", "|\n", ">\n", "#", "&a ", "*a", "!!str ", "!", "%", "@", "`", "---\n",
-            "...\n", "<<: ", "~", "null", "true", "off", "auto", "${", "${HOME_DIR}", "${UNSET}", "${UNSET:-x}", "$$",
+            "\n", "\r\n", "\r", "\t", " ", "  ", "\u2028", "\u0085", "\f", "\0", "é", "\U0001F600", "{", "}", "[",
+            "]", ":", ": ", ", ", "- ", "? ", "\"", "'", "|\n", ">\n", "#", "&a ", "*a", "!!str ", "!", "%", "@", "`",
+            "---\n", "...\n", "<<: ", "~", "null", "true", "off", "auto", "${", "${HOME_DIR}", "${UNSET}",
+            "${UNSET:-x}", "$$",
             "\\u0000", "\\ud800", "\\n", "\\\"", "//", "/*", "*/", "0x10", "1e400", "-1", ".5", "10/s", "30/m", "2s",
             "1h", "0s", "127.0.0.1:9001", "http://a", "https://a", "[::1]:80", "unix:/a", ":80", ":0", "a:99999",
             "10.0.0.0/8", "::/0", "/v1/*", "*.example.com", "listen", "admin", "token", "clients", "identify",
@@ -113,7 +115,7 @@ internal sealed class ConfigTarget(string name, string fileName) : FuzzTarget
         foreach (Diagnostic d in result.Diagnostics)
         {
             // The words of the message itself, without what it quotes and counts.
-            words.Add($"{d.Severity} {Plain(d.Message)}");
+            words.Add($"{d.Severity} {Plain(d)}");
             words.Add($"{string.Join('.', (d.Path ?? "").Split('.').Where(Keys.Contains).Take(3))} {d.Severity}");
         }
         if (result.Config is { } config)
@@ -124,11 +126,19 @@ internal sealed class ConfigTarget(string name, string fileName) : FuzzTarget
         return words;
     }
 
-    /// <summary>The message behind the name that it is about, up to something that the input could have put there.
+    /// <summary>The message without the name that it is about, up to something that the input could have put there.
     /// </summary>
-    private static string Plain(string message) =>
-        string.Join(' ', message[(message.LastIndexOf(": ", StringComparison.Ordinal) + 1)..].Trim().Split(' ')
-            .TakeWhile(static w => w.All(static c => char.IsAsciiLetterLower(c) || c is '_' or ',' or '.')).Take(6));
+    private static string Plain(Diagnostic d)
+    {
+        int colon = d.Message.LastIndexOf(": ", StringComparison.Ordinal);
+        while (colon > 0 && d.Path?.EndsWith(d.Message[..colon], StringComparison.Ordinal) != true)
+        {
+            colon = d.Message.LastIndexOf(": ", colon - 1, StringComparison.Ordinal);
+        }
+        string message = colon < 0 ? d.Message : d.Message[(colon + 2)..];
+        return string.Join(' ', message.Split('\'')[0].Split(' ')
+            .TakeWhile(static w => w.All(static c => char.IsAsciiLetter(c) || c is '_' or ',' or ':')).Take(8));
+    }
 
     private static string? Variable(string name) => name is "HOME_DIR" ? "/home/a" : name is "TOKEN" ? "" : null;
 }

@@ -36,6 +36,8 @@ internal sealed class RequestHeadTarget : FuzzTarget
                 + @"X-Request-Id: 1\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nForwarded: for=a\r\n"
                 + @"X-Forwarded-Host: c\r\nVia: 1.1 penstock\r\nKeep-Alive: 5\r\nMax-Forwards: 1\r\n\r\n",
         }.Select(Octets.Of),
+        Octets.Of(@"\x14\n"), // this and the next were findings once
+        Encoding.ASCII.GetBytes($"P/ {new string('a', 32_768)}"),
         Encoding.ASCII.GetBytes($"GET /{new string('a', 8192)} HTTP/1.1\r\nHost: a\r\n\r\n"),
         Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: a\r\nX: {new string('a', 33_000)}\r\n\r\n"),
         Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: a\r\n{Repeat("a: b\r\n", 100)}\r\n"),
@@ -47,7 +49,8 @@ internal sealed class RequestHeadTarget : FuzzTarget
     [
         .. new[]
         {
-            @"\r\n", @"\n", @"\r", " ", @"\t", ":", ",", @"\x00", @"\x0b", @"\x7f", @"\x80", @"\xff", "/", "?", "#", "*",
+            @"\r\n", @"\n", @"\r", " ", @"\t", ":", ",", @"\x00", @"\x0b", @"\x7f", @"\x80", @"\xff", "/", "?", "#",
+            "*",
             "http://", "https://a", "//", "[::1]", "a:80", "@", "GET ", "HEAD ", "POST ", "OPTIONS ", "CONNECT ",
             "TRACE ", " HTTP/1.1", " HTTP/1.0", " HTTP/2.0", " HTTP/1.7", @"Host: a\r\n", @"Host: \r\n",
             @"Content-Length: 5\r\n", @"Content-Length: 0\r\n", @"Transfer-Encoding: chunked\r\n", "gzip, ", "chunked",

@@ -26,7 +26,8 @@ internal sealed class ResponseHeadTarget : FuzzTarget
             @"HTTP/1.1 299\r\n\r\n", @"HTTP/1.7 599 \xe9\tx\r\n\r\n", @"HTTP/1.1 204 No Content\r\n\r\n",
             @"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: ""x""\r\n\r\n",
             @"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nextra",
-            @"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a\r\nhello\r\n0\r\n\r\n",
+            @"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a\r\nhello\r\n0\r\n"
+                + @"\r\n",
             @"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00",
             @"HTTP/1.1 200 OK\r\nConnection: close, X-S\r\nX-S: 1\r\nDate: now\r\nX-Request-Id: 2\r\nVia: 1.1 a\r\n"
                 + @"Keep-Alive: timeout=5\r\nX_Request_Id: 3\r\n\r\n",

@@ -37,11 +37,12 @@ internal static class Differences
             "HAProxy passes trailer fields on, which the recording backend does not know; here they are dropped"),
 
         new(Both, Difference.Answer, @"(?i)transfer-encoding:",
-            "refused by both: an unknown coding is a 501 for one and a malformed field, 400, for the other; or it waits "
-            + "for more of a chunk whose size line ended in LF"),
+            "refused by both: an unknown coding is a 501 for one and a malformed field, 400, for the other; or it "
+            + "waits for more of a chunk whose size line ended in LF"),
         new(Both, Difference.Answer, @"^version", "refused by both, as 400 or as 505; or it waits for more"),
         new(Nginx, Difference.Answer, @"^(method: TRACE|connect:)", "refused by both, as 405 or 400 there, 501 here"),
-        new(Nginx, Difference.Answer, @"^incomplete: GET / HTTP/5.6$", "nginx judges the version before the line's end"),
+        new(Nginx, Difference.Answer, @"^incomplete: GET / HTTP/5.6$",
+            "nginx judges the version before the line's end"),
         new(Nginx, Difference.Answer, @"^content-length: .*4294967301",
             "nginx bounds bodies at 1 MiB by default; here the backend was asked"),
         new(Nginx, Difference.Answer, @"^upgrade-data:",
@@ -73,7 +74,8 @@ internal static class Differences
         return
         [
             Rule(Both, @"(?<!\\r)\\n", "a line may end in LF alone (RFC 9112 §2.2 allows it, but not for chunk lines)"),
-            Rule(Both, @"^chunk: .*\\r\\n5\\r\\nhell\\r\\n", "the end of a chunk's data may be LF alone, so that the CR "
+            Rule(Both, @"^chunk: .*\\r\\n5\\r\\nhell\\r\\n",
+                "the end of a chunk's data may be LF alone, so that the CR "
                 + "belongs to the data"),
             Rule(Nginx, @"^(http09|request-line): GET /x?\\r\\n",
                 "nginx still serves HTTP/0.9, and makes HTTP/1.1 of it"),
@@ -123,7 +125,8 @@ internal static class Differences
         [
             Rule(Haproxy, "^target: GET http://b/x", "a Host other than the target's authority is refused; here the "
                 + "authority counts (RFC 9112 §3.2.2)"),
-            Rule(Haproxy, "^upgrade-data:", "a WebSocket upgrade without Sec-WebSocket-Key is refused; here that is for "
+            Rule(Haproxy, "^upgrade-data:",
+                "a WebSocket upgrade without Sec-WebSocket-Key is refused; here that is for "
                 + "the backend to say"),
             Rule(Nginx, @"(Content-Length: 5\\t|Host: \\ta\\t|Transfer-Encoding: \\tchunked)",
                 "a tab is not optional white space for nginx (RFC 9110 §5.6.3: it is)"),

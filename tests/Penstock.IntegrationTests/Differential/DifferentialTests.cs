@@ -93,7 +93,8 @@ public sealed class DifferentialTests
         foreach (var group in found.GroupBy(static f => f.Row).OrderBy(static g => g.Key, StringComparer.Ordinal))
         {
             string example = group.Select(static f => f.Message.Escaped).MinBy(static e => (e.Length, e))!;
-            table.Append($"{group.Key} {group.Count()} | `{example.Replace("|", "\\|", StringComparison.Ordinal)}` |\n");
+            table.Append($"{group.Key} {group.Count()} | `")
+                .Append(example.Replace("|", "\\|", StringComparison.Ordinal)).Append("` |\n");
         }
         File.WriteAllText(file, table.ToString());
     }
