@@ -107,6 +107,7 @@ internal sealed class Loop : IDisposable
         source.Descriptor = descriptor;
         source.Generation = ++_generation == 0 ? ++_generation : _generation;
         _sources[descriptor] = source;
+        OpenSources++;
         _epoll.Register(descriptor, ((ulong)source.Generation << 32) | (uint)descriptor, interest);
     }
 
@@ -117,9 +118,24 @@ internal sealed class Loop : IDisposable
         {
             _sources[source.Descriptor] = null;
             source.Descriptor = -1;
+            OpenSources--;
         }
         Deadlines.Remove(source);
     }
+
+    /// <summary>Waits on the loop, at least that long. For rare cases: it allocates.</summary>
+    public Task DelayAsync(long ms)
+    {
+        var delay = new Delay();
+        Deadlines.Set(delay, NowMs + ms);
+        return delay.Task;
+    }
+
+    /// <summary>How many are registered; others may read it.</summary>
+    public int OpenSources { get; private set; }
+
+    /// <summary>How many of them are only kept for later and can be closed at any time; others may read it.</summary>
+    public int IdleSources { get; set; }
 
     /// <summary>Everything registered now.</summary>
     public IEnumerable<EventSource> Sources => _sources.OfType<EventSource>();
@@ -197,5 +213,14 @@ internal sealed class Loop : IDisposable
     {
         NowNs = _clock.NowNs;
         NowMs = NowNs / 1_000_000;
+    }
+
+    private sealed class Delay : Deadline
+    {
+        private readonly TaskCompletionSource _over = new();
+
+        public Task Task => _over.Task;
+
+        public override void OnDue() => _over.SetResult();
     }
 }

@@ -13,6 +13,9 @@ internal sealed partial class ClientConnection
     /// <summary>An idempotent request whose connection died without an answer is sent once more, no oftener.</summary>
     private const int MaxSends = 2;
 
+    /// <summary>How long to wait for descriptors before the next look.</summary>
+    private const long DescriptorWaitMs = 20;
+
     private BodyReader _requestBody;
     private Task? _upload;
     private RelayEnd _uploadFailure;
@@ -67,7 +70,16 @@ internal sealed partial class ClientConnection
 
     private async ValueTask<Step> DialAsync()
     {
-        _backend = _worker.PoolOf(_exchange!.Backend!).Dial(out SocketError error);
+        ConnectionPool pool = _worker.PoolOf(_exchange!.Backend!);
+        _backend = pool.Dial(out SocketError error);
+        for (long waitedMs = 0; error == SocketError.TooManyOpenSockets && waitedMs < _snapshot.ConnectTimeoutMs;
+            waitedMs += DescriptorWaitMs)
+        {
+            // Kept connections hold what this one needs; or others will be through in a moment.
+            _worker.CloseIdleEverywhere();
+            await _loop.DelayAsync(DescriptorWaitMs);
+            _backend = pool.Dial(out error);
+        }
         if (_backend is not null)
         {
             _backend.Io.SetDeadline(_snapshot.ConnectTimeoutMs);

@@ -150,6 +150,25 @@ public sealed class OperatorScenarios : IDisposable
     }
 
     [Fact]
+    public async Task Too_few_descriptors_make_clients_wait_and_fail_nobody()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        WriteConfig(backend.Port);
+        await using PenstockProcess penstock = await PenstockProcess.StartedWithAsync(400, _folder, "run");
+        RawClient[] clients = [.. Enumerable.Range(0, 300).Select(_ =>
+            new RawClient(new IPEndPoint(IPAddress.Loopback, _port)))];
+        RawResponse[] responses = await Task.WhenAll(clients.Select(static async client =>
+        {
+            using (client)
+            {
+                return await client.GetAsync("/", "Connection: close\r\n");
+            }
+        })).WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.All(responses, static r => Assert.Equal(200, r.Status));
+        Assert.InRange(penstock.Lines.Count(static l => l.Contains("accept_paused", StringComparison.Ordinal)), 1, 20);
+    }
+
+    [Fact]
     public async Task Check_tells_five_mistakes_at_once_and_exits_with_2()
     {
         await File.WriteAllTextAsync(Path.Combine(_folder, "bad.yaml"), """
