@@ -158,7 +158,8 @@ internal static class ConfigBinder
         var errorsBefore = file.At.Report.Errors;
         var items = file.Items("routes");
         var routes = items
-            .Select(item => (At: item, Value: item.Section(route => Route(route, names, limits))!)).ToList();
+            .Select(item => (At: item, Value: item.Section(route => Route(route, names, limits))!))
+            .Where(route => route.Value is not null).ToList();
         if (items.Count == 0 && names.Count == 1)
             routes = [(file["upstreams"]!, new() { Upstream = names[0] })];
         else if (items.Count == 0 && names.Count > 1)

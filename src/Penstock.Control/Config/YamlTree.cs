@@ -43,6 +43,11 @@ internal sealed class YamlTree
             var position = tree._scanner.CurrentPosition;
             tree.ReportSyntax(PlaceOf(position, position), "a key cannot stand here");
         }
+        catch (ArgumentException) // its answer to a tag that is no URI, and to an anchor without a name
+        {
+            var position = tree._scanner.CurrentPosition;
+            tree.ReportSyntax(PlaceOf(position, position), "this tag or anchor is not valid; write a plain value");
+        }
         return null;
     }
 

@@ -121,6 +121,10 @@ internal abstract class MessageHead(HeadBounds bounds)
             {
                 return Invalid(_sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
             }
+            if (!_sawStartLine && CheckUnfinishedStart(octets[..end]) is not HttpFault.None and var fault)
+            {
+                return Invalid(fault); // the same as if the line's end had not come yet
+            }
             if (end == _lineStart || octets[end - 1] != '\r')
             {
                 return Invalid(HttpFault.BareLineFeed);
