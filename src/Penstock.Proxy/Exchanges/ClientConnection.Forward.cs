@@ -186,9 +186,10 @@ internal sealed partial class ClientConnection
 
     private void StopUpload()
     {
-        if (_upload is { IsCompleted: false })
+        if (_upload is not null && !_requestSent)
         {
-            // The response is complete, the request is not: its octets would be taken for the next request.
+            // The exchange is over, the request is not, whether its upload goes on or was given up: the rest of the body
+            // would be taken for the next request.
             _keepAlive = false;
             _lingers = true;
             _io.InterruptWaits();

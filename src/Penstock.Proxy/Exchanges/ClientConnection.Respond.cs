@@ -125,7 +125,7 @@ internal sealed partial class ClientConnection
         bool toOldClient = exchange.Request.MinorVersion == 0;
         bool unframed = response.Framing is BodyFraming.Chunked or BodyFraming.UntilClose;
         _chunkedOut = unframed && !toOldClient;
-        _keepAlive &= !(unframed && toOldClient) && !_worker.Draining;
+        _keepAlive &= _requestSent && !(unframed && toOldClient) && !_worker.Draining;
 
         ReadOnlySpan<byte> received = _response.AsSpan(_responseStart, _responseEnd - _responseStart);
         var head = new HeadWriter(_loop.Scratch);
