@@ -212,19 +212,29 @@ internal sealed partial class ClientConnection
         Exchange exchange = _exchange!;
         exchange.Reason = reason;
         exchange.Status = status;
-        RequestHead request = exchange.Request;
-        bool understood = reason is not (Reason.BadRequest or Reason.ClientTimeout) && request.Length > 0;
-        if (understood && request.Framing == BodyFraming.Length && _upload is null
-            && _end - _start - request.Length >= request.ContentLength)
-        {
-            _bodyTaken = (int)request.ContentLength;
-        }
-        else if (!understood || request.Framing != BodyFraming.None)
+        bool understood = reason is not (Reason.BadRequest or Reason.ClientTimeout) && exchange.Request.Length > 0;
+        if (!understood || !SkipBody())
         {
             _keepAlive = false;
             _lingers = true;
         }
         return Step.Answer;
+    }
+
+    /// <summary>Is the request used up to its end? A body that nobody asked for is, when all of it is here.</summary>
+    private bool SkipBody()
+    {
+        RequestHead request = _exchange!.Request;
+        if (_requestSent || request.Framing == BodyFraming.None)
+        {
+            return true;
+        }
+        if (request.Framing == BodyFraming.Chunked || _end - _start - request.Length < request.ContentLength)
+        {
+            return false;
+        }
+        _bodyTaken = (int)request.ContentLength;
+        return true;
     }
 
     private Step Answer()
