@@ -62,6 +62,9 @@ internal sealed class Connection : EventSource
     /// <summary>Octets or an end may be there to be received.</summary>
     public bool HasData => _readable;
 
+    /// <summary>Somebody waits for data.</summary>
+    public bool AwaitsData => _data.IsAwaited;
+
     public EndPoint? RemoteEndPoint => _socket.RemoteEndPoint;
 
     /// <summary>From now on waits end with <see cref="WaitResult.TimedOut"/> after that long.</summary>

@@ -30,6 +30,12 @@ internal sealed partial class ClientConnection
 
     private Step OnResponseOctets(WaitResult result)
     {
+        if (result == WaitResult.TimedOut && _upload is { IsCompleted: false } && _io.AwaitsData)
+        {
+            // The backend waits for a client that is late itself: the upload's own deadline tells.
+            _backend!.Io.ClearDeadline();
+            return Step.AwaitResponse;
+        }
         if (result != WaitResult.Ready)
         {
             return result == WaitResult.TimedOut ? UpstreamFailed(Reason.UpstreamTimeout, 504) : ClientGone();
