@@ -136,7 +136,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
                     break;
                 }
             }
-            if (_lingers)
+            if (_lingers && !_cut)
             {
                 await LingerAsync();
             }
