@@ -115,17 +115,13 @@ internal sealed partial class ClientConnection
         return Step.FlushRequest;
     }
 
-    private async ValueTask<Step> FlushRequestAsync()
+    private async ValueTask<Step> FlushRequestAsync() => await FlushAsync(_backend!.Io) switch
     {
-        _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs);
-        return await FlushAsync(_backend.Io) switch
-        {
-            RelayEnd.Done => AfterSend(),
-            RelayEnd.TargetTimedOut => UpstreamFailed(Reason.UpstreamTimeout, 504),
-            RelayEnd.TargetClosed => Lost(nothingSent: false),
-            _ => ClientGone(),
-        };
-    }
+        RelayEnd.Done => AfterSend(),
+        RelayEnd.TargetTimedOut => UpstreamFailed(Reason.UpstreamTimeout, 504),
+        RelayEnd.TargetClosed => Lost(nothingSent: false),
+        _ => ClientGone(),
+    };
 
     private Step AfterSend()
     {

@@ -118,11 +118,8 @@ internal sealed partial class ClientConnection
         return Step.AwaitResponse;
     }
 
-    private async ValueTask<Step> FlushInterimAsync()
-    {
-        _io.SetDeadline(_snapshot.ResponseTimeoutMs);
-        return await FlushAsync(_io) == RelayEnd.Done ? ParseResponse() : ClientGone();
-    }
+    private async ValueTask<Step> FlushInterimAsync() =>
+        await FlushAsync(_io) == RelayEnd.Done ? ParseResponse() : ClientGone();
 
     private Step Respond()
     {
@@ -176,7 +173,6 @@ internal sealed partial class ClientConnection
     private async ValueTask<Step> RelayResponseAsync()
     {
         Exchange exchange = _exchange!;
-        _io.SetDeadline(_snapshot.ResponseTimeoutMs);
         RelayEnd end = await FlushAsync(_io);
         if (end == RelayEnd.Done && !_responseBody.Done)
         {
@@ -281,24 +277,31 @@ internal sealed partial class ClientConnection
         _pendingEnd = octets.Length;
     }
 
-    /// <summary>Sends what is pending. Set a deadline before.</summary>
+    /// <summary>Sends what is pending; afterwards nothing is, whatever the end.</summary>
     private async ValueTask<RelayEnd> FlushAsync(Connection to)
     {
-        while (_pendingStart < _pendingEnd)
+        RelayEnd end = RelayEnd.Done;
+        while (end == RelayEnd.Done && _pendingStart < _pendingEnd)
         {
             int sent = to.TrySend(_pending.AsSpan(_pendingStart, _pendingEnd - _pendingStart));
+            _pendingStart += Math.Max(0, sent);
             if (sent == Connection.Broken)
             {
-                return RelayEnd.TargetClosed;
+                end = RelayEnd.TargetClosed;
             }
-            _pendingStart += Math.Max(0, sent);
-            if (_pendingStart < _pendingEnd && await to.WaitForSpaceAsync() is var wait and not WaitResult.Ready)
+            else if (_pendingStart < _pendingEnd)
             {
-                return wait == WaitResult.TimedOut ? RelayEnd.TargetTimedOut : RelayEnd.Canceled;
+                to.SetDeadline(_snapshot.ResponseTimeoutMs);
+                end = await to.WaitForSpaceAsync() switch
+                {
+                    WaitResult.Ready => RelayEnd.Done,
+                    WaitResult.TimedOut => RelayEnd.TargetTimedOut,
+                    _ => RelayEnd.Canceled,
+                };
             }
         }
         ReleasePending();
-        return RelayEnd.Done;
+        return end;
     }
 
     /// <summary>Lets the client read our last words: ends our stream and swallows what still comes.</summary>
