@@ -47,10 +47,7 @@ internal sealed partial class ClientConnection
         }
         else if (_responseEnd == _response.Length)
         {
-            byte[] larger = _loop.Buffers.Rent(BufferPool.Large);
-            _response.CopyTo(larger, 0);
-            _loop.Buffers.Return(_response);
-            _response = larger;
+            MakeResponseRoom();
         }
 
         int count = _backend!.Io.TryReceive(_response.AsSpan(_responseEnd));
@@ -64,6 +61,20 @@ internal sealed partial class ClientConnection
             : UpstreamFailed(Reason.UpstreamReset, 502);
     }
 
+    /// <summary>Moves what has come of a head over the interim responses before it, or to a larger buffer.</summary>
+    private void MakeResponseRoom()
+    {
+        byte[] target = _responseStart > 0 ? _response! : _loop.Buffers.Rent(BufferPool.Large);
+        _response.AsSpan(_responseStart, _responseEnd - _responseStart).CopyTo(target);
+        if (target != _response)
+        {
+            _loop.Buffers.Return(_response!);
+            _response = target;
+        }
+        _responseEnd -= _responseStart;
+        _responseStart = 0;
+    }
+
     private Step ParseResponse()
     {
         ResponseHead response = _exchange!.Response;
@@ -72,6 +83,7 @@ internal sealed partial class ClientConnection
             switch (response.Parse(_response.AsSpan(_responseStart, _responseEnd - _responseStart)))
             {
                 case ParseStatus.Incomplete:
+                    _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs); // it has made progress
                     return Step.AwaitResponse;
                 case ParseStatus.Complete when !response.IsInterim:
                     return Respond();
