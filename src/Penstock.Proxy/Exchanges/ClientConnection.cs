@@ -151,11 +151,12 @@ internal sealed partial class ClientConnection : IConnectionOwner
         }
     }
 
-    /// <summary>Ends the connection after the exchange under way, or now if there is none.</summary>
+    /// <summary>Ends the connection after the exchange under way or the request that has arrived, or now if there is
+    /// none.</summary>
     public void Drain()
     {
         _keepAlive = false;
-        if (_exchange is null)
+        if (_exchange is null && !_io.PollData())
         {
             _io.Cancel();
         }
@@ -186,7 +187,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
             _io.SetDeadline(_snapshot.HeadTimeoutMs);
             return ParseRequest(); // pipelined
         }
-        if (!_keepAlive || _worker.Draining)
+        if (!_keepAlive || (_worker.Draining && !_io.PollData()))
         {
             return Step.Close;
         }
