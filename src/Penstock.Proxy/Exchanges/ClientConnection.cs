@@ -219,6 +219,10 @@ internal sealed partial class ClientConnection : IConnectionOwner
         }
         if (count == Connection.WouldBlock)
         {
+            if (first)
+            {
+                ReleaseBuffer();
+            }
             return Step.AwaitRequest;
         }
         if (count == 0 && _exchange is not null)
