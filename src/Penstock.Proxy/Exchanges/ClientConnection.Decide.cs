@@ -18,7 +18,7 @@ internal sealed partial class ClientConnection
         exchange.Caller = _peerTrusted ? _snapshot.Identifier.Caller(request, head, _peer) : _peer;
         TakeRequestId(request, head);
 
-        exchange.Route = _snapshot.Routes.Match(request.Authority.Of(head), request.Path.Of(head),
+        exchange.Route = _snapshot.Routes.Match(request.Authority.Of(head), request.RoutedPath(head),
             request.MethodName.Of(head));
         ClientIdentity client = _snapshot.Identifier.Identify(request, head, exchange.Caller, exchange.DecodedId);
         exchange.ClientName = client.Name;

@@ -50,6 +50,10 @@ internal sealed class RequestHead : MessageHead
     /// <summary>The target has no path, so a slash is sent: <c>http://a</c> or <c>http://a?q</c>.</summary>
     public bool NeedsSlash { get; private set; }
 
+    /// <summary>The path as it is forwarded, for routing: <see cref="Path"/>, or what is sent in its place.</summary>
+    public ReadOnlySpan<byte> RoutedPath(ReadOnlySpan<byte> head) =>
+        IsAsterisk ? "*"u8 : NeedsSlash ? "/"u8 : Path.Of(head);
+
     /// <summary>May the client send a further request on this connection (RFC 9112 §9.3)?</summary>
     public bool KeepAlive => !ConnectionClose && (MinorVersion > 0 || ConnectionKeepAlive);
 
