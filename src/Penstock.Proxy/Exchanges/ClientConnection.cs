@@ -293,6 +293,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         {
             _start = _end = 0;
         }
+        _lingers |= !_keepAlive && (_end > 0 || _io.HasData); // closing on unread octets would cost it the answer
         _worker.ReturnExchange(_exchange);
         _exchange = null;
         _bodyTaken = _sends = 0;
