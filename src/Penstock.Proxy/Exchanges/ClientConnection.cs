@@ -187,7 +187,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
             _io.SetDeadline(_snapshot.HeadTimeoutMs);
             return ParseRequest(); // pipelined
         }
-        if (!_keepAlive || (_worker.Draining && !_io.PollData()))
+        if (!_keepAlive || _worker.Draining)
         {
             return Step.Close;
         }
