@@ -34,8 +34,8 @@ internal sealed class Connection : EventSource
     /// <summary>Result of a try: the connection is broken.</summary>
     public const int Broken = -2;
 
-    /// <summary>Waits for data in a row that end at once, before the loop's other sources have a turn: a peer that sends
-    /// faster than we relay would keep the loop to itself.</summary>
+    /// <summary>Waits for data in a row that end at once, before the loop's other sources have a turn: a peer that
+    /// sends faster than we relay would keep the loop to itself.</summary>
     private const int MaxAtOnce = 16;
 
     private readonly Loop _loop;

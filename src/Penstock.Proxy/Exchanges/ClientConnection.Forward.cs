@@ -45,11 +45,13 @@ internal sealed partial class ClientConnection
 
         exchange.Backend = backend;
         _entered = true;
-        _backend = _freshOnly ? null : TakeIdle(_worker.PoolOf(backend), exchange.Request.IsIdempotent);
+        bool mayRepeat = exchange.Request is { IsIdempotent: true, Framing: BodyFraming.None } && _sends == 0;
+        _backend = _freshOnly ? null : TakeIdle(_worker.PoolOf(backend), mayRepeat);
         return _backend is null ? Step.Dial : Step.Send;
     }
 
-    /// <summary>A kept connection; for a request that must not be sent twice, one looked at just now.</summary>
+    /// <summary>A kept connection; for a request that must not, or may no longer, be sent twice, one looked at just
+    /// now.</summary>
     private static BackendConnection? TakeIdle(ConnectionPool pool, bool mayRepeat)
     {
         while (pool.TryTake() is { } connection)
@@ -184,8 +186,8 @@ internal sealed partial class ClientConnection
     {
         if (_upload is not null && !_requestSent)
         {
-            // The exchange is over, the request is not, whether its upload goes on or was given up: the rest of the body
-            // would be taken for the next request.
+            // The exchange is over, the request is not, whether its upload goes on or was given up: the rest of the
+            // body would be taken for the next request.
             _keepAlive = false;
             _lingers = true;
             _io.InterruptWaits();
