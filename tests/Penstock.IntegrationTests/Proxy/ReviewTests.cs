@@ -272,6 +272,7 @@ public sealed class ReviewTests
         await client.SendAsync("+end");
         Assert.Equal("ok", (await client.ReadAsync())!.Text);
         Assert.Equal(2, backend.Connections);
+        Assert.Equal(0, proxy.Server.Upstreams()[0].Backends[0].Failures);
     }
 
     [Fact]
