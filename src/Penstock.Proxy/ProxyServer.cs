@@ -73,8 +73,8 @@ public sealed class ProxyServer : IAsyncDisposable
     public void Start()
     {
         int loops = Config.Loops > 0 ? Config.Loops : Environment.ProcessorCount;
-        List<Socket[]> sockets = BindAll(loops);
         _accessLog = OpenAccessLog();
+        List<Socket[]> sockets = BindAll(loops);
         _names.Start(_snapshot.Upstreams.SelectMany(static u => u.Backends));
         _health.Start(_snapshot.Upstreams);
         for (int i = 0; i < loops; i++)

@@ -136,6 +136,14 @@ internal sealed class Listener : EventSource
 
     public override void OnReady(Readiness ready)
     {
+        if (DueMs == long.MaxValue)
+        {
+            OnTurn(); // else accepting pauses, whoever knocks
+        }
+    }
+
+    public override void OnTurn()
+    {
         for (int i = 0; i < MaxAcceptsPerRound; i++)
         {
             if (Descriptor < 0 || !TryAccept())
@@ -143,12 +151,10 @@ internal sealed class Listener : EventSource
                 return;
             }
         }
-
-        // More may wait, and no further edge will tell: come back after the other events of this round.
-        _loop.Post(() => OnReady(ready));
+        _loop.Defer(this); // more may wait, and no further edge will tell
     }
 
-    public override void OnDue() => OnReady(Readiness.Read);
+    public override void OnDue() => OnTurn();
 
     /// <summary>Accepts what already waits, then stops listening.</summary>
     public void Close()

@@ -11,6 +11,9 @@ internal abstract class EventSource : Deadline
     internal uint Generation;
 
     public abstract void OnReady(Readiness ready);
+
+    /// <summary>Its turn has come again, see <see cref="Loop.Defer"/>.</summary>
+    public abstract void OnTurn();
 }
 
 /// <summary>One thread that waits for sockets and runs what they wake: it owns its connections, buffers, deadlines and
@@ -23,6 +26,7 @@ internal sealed class Loop : IDisposable
 
     private readonly Epoll _epoll = new();
     private readonly ConcurrentQueue<Action> _posted = new();
+    private readonly Queue<EventSource> _deferred = new();
     private readonly MonotonicClock _clock;
     private readonly Thread _thread;
     private readonly Action<Exception> _onBug;
@@ -97,6 +101,10 @@ internal sealed class Loop : IDisposable
         }
     }
 
+    /// <summary>Lets all others have their turn first: for a source that could go on without end, so that no event of
+    /// its own will come.</summary>
+    public void Defer(EventSource source) => _deferred.Enqueue(source);
+
     public void Register(EventSource source, Socket socket, Readiness interest)
     {
         int descriptor = (int)socket.SafeHandle.DangerousGetHandle();
@@ -146,7 +154,8 @@ internal sealed class Loop : IDisposable
     {
         while (!_stopped)
         {
-            int count = _epoll.Wait(_posted.IsEmpty ? Deadlines.WaitMs(NowMs) : 0);
+            bool idle = _posted.IsEmpty && _deferred.Count == 0;
+            int count = _epoll.Wait(idle ? Deadlines.WaitMs(NowMs) : 0);
             UpdateTime();
             for (int i = 0; i < count; i++)
             {
@@ -165,6 +174,7 @@ internal sealed class Loop : IDisposable
                     Dispatch(source, ready);
                 }
             }
+            RunDeferred();
             RunPosted();
             AdvanceDeadlines();
         }
@@ -179,6 +189,22 @@ internal sealed class Loop : IDisposable
         catch (Exception bug)
         {
             _onBug(bug);
+        }
+    }
+
+    /// <summary>Gives one turn to each; who defers itself again has to wait for the next round.</summary>
+    private void RunDeferred()
+    {
+        for (int left = _deferred.Count; left > 0; left--)
+        {
+            try
+            {
+                _deferred.Dequeue().OnTurn();
+            }
+            catch (Exception bug)
+            {
+                _onBug(bug);
+            }
         }
     }
 

@@ -50,11 +50,13 @@ internal sealed partial class ClientConnection
         exchange.Backend = backend;
         _entered = true;
         bool fresh = _freshOnly || exchange.Route.Upstream.Config.ProxyProtocol > 0;
-        _backend = fresh ? null : TakeIdle(_worker.PoolOf(backend), exchange.Request.IsIdempotent);
+        bool mayRepeat = exchange.Request is { IsIdempotent: true, Framing: BodyFraming.None } && _sends == 0;
+        _backend = fresh ? null : TakeIdle(_worker.PoolOf(backend), mayRepeat);
         return _backend is null ? Step.Dial : Step.Send;
     }
 
-    /// <summary>A kept connection; for a request that must not be sent twice, one looked at just now.</summary>
+    /// <summary>A kept connection; for a request that must not, or may no longer, be sent twice, one looked at just
+    /// now.</summary>
     private static BackendConnection? TakeIdle(ConnectionPool pool, bool mayRepeat)
     {
         while (pool.TryTake() is { } connection)
@@ -132,17 +134,13 @@ internal sealed partial class ClientConnection
         return Step.FlushRequest;
     }
 
-    private async ValueTask<Step> FlushRequestAsync()
+    private async ValueTask<Step> FlushRequestAsync() => await FlushAsync(_backend!.Io) switch
     {
-        _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs);
-        return await FlushAsync(_backend.Io) switch
-        {
-            RelayEnd.Done => AfterSend(),
-            RelayEnd.TargetTimedOut => UpstreamFailed(Reason.UpstreamTimeout, 504),
-            RelayEnd.TargetClosed => Lost(nothingSent: false),
-            _ => ClientGone(),
-        };
-    }
+        RelayEnd.Done => AfterSend(),
+        RelayEnd.TargetTimedOut => UpstreamFailed(Reason.UpstreamTimeout, 504),
+        RelayEnd.TargetClosed => Lost(nothingSent: false),
+        _ => ClientGone(),
+    };
 
     private Step AfterSend()
     {
@@ -204,9 +202,10 @@ internal sealed partial class ClientConnection
 
     private void StopUpload()
     {
-        if (_upload is { IsCompleted: false })
+        if (_upload is not null && !_requestSent)
         {
-            // The response is complete, the request is not: its octets would be taken for the next request.
+            // The exchange is over, the request is not, whether its upload goes on or was given up: the rest of the
+            // body would be taken for the next request.
             _keepAlive = false;
             _lingers = true;
             _io.InterruptWaits();
@@ -246,12 +245,6 @@ internal sealed partial class ClientConnection
     private Step UpstreamFailed(Reason reason, int status)
     {
         _backend!.Pool.CountFailure();
-        if (_upload is not null)
-        {
-            // What is in the buffer behind the head need not be the body any more, see KeepExcess.
-            _keepAlive = false;
-            _lingers = true;
-        }
         StopUpload();
         ReleaseBackend(reusable: false);
         return Refuse(reason, status);

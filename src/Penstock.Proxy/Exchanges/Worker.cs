@@ -116,8 +116,8 @@ internal sealed class Worker
     /// <summary>Stops listening, closes what is idle, and lets each other connection end with its exchange.</summary>
     public void Drain()
     {
-        Draining = true;
         _listeners.ForEach(static l => l.Close());
+        Draining = true; // what Close still accepted is drained with the others
         foreach (ClientConnection client in _clients.ToArray())
         {
             client.Drain();
