@@ -40,7 +40,8 @@ public sealed class ProxyServer : IAsyncDisposable
         _logger = loggers.CreateLogger("penstock");
         Limiter = new Limiter(config, _clock);
         _snapshot = new Snapshot(config, Limiter);
-        _bounds = new ConnectionBounds(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
+        _bounds = new ConnectionBounds(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress,
+            () => _workers.Sum(static w => w.Loop.OpenSources - w.Loop.IdleSources));
         _health = new HealthChecker(_clock.Time, _logger);
         _names = new NameResolver(_clock.Time, _logger);
     }
@@ -72,15 +73,18 @@ public sealed class ProxyServer : IAsyncDisposable
     public void Start()
     {
         int loops = Config.Loops > 0 ? Config.Loops : Environment.ProcessorCount;
-        List<Socket[]> sockets = BindAll(loops);
         _accessLog = OpenAccessLog();
+        List<Socket[]> sockets = BindAll(loops);
         _names.Start(_snapshot.Upstreams.SelectMany(static u => u.Backends));
         _health.Start(_snapshot.Upstreams);
         for (int i = 0; i < loops; i++)
         {
             var loop = new Loop(i, _clock, bug =>
                 _logger.LogError(Events.Bug, bug, "an event loop met an error of our own"));
-            var worker = new Worker(loop, _snapshot, _clock, _bounds, _accessLog, _logger);
+            var worker = new Worker(loop, _snapshot, _clock, _bounds, _accessLog, _logger)
+            {
+                CloseIdleEverywhere = () => _workers.ForEach(static w => w.Loop.Post(w.CloseIdle)),
+            };
             foreach ((Socket[] perLoop, ListenerConfig listener) in sockets.Zip(Config.Listeners))
             {
                 if (i < perLoop.Length)

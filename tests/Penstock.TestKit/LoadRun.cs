@@ -10,6 +10,8 @@ public sealed class LoadRun : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private readonly Task[] _clients;
+    private long _lastSentMs;
+    private long _lastAnsweredMs;
 
     public LoadRun(Uri url, int clients, string? clientId = null)
     {
@@ -32,13 +34,17 @@ public sealed class LoadRun : IAsyncDisposable
         await Eventually.TrueAsync(() => Now() - before >= count, $"{count} more responses of {body ?? "any kind"}");
     }
 
+    /// <summary>When the last request that was answered was sent, and when the last answer was there, in seconds since
+    /// the start. On a busy machine there may be a pause before the end.</summary>
+    public double LastSentSeconds => Interlocked.Read(ref _lastSentMs) / 1000.0;
+
+    public double LastAnsweredSeconds => Interlocked.Read(ref _lastAnsweredMs) / 1000.0;
+
     /// <summary>Ends the load.</summary>
-    /// <returns>How long it lasted.</returns>
-    public async Task<TimeSpan> StopAsync()
+    public async Task StopAsync()
     {
         await _stop.CancelAsync();
         await Task.WhenAll(_clients);
-        return _watch.Elapsed;
     }
 
     public async ValueTask DisposeAsync()
@@ -53,6 +59,7 @@ public sealed class LoadRun : IAsyncDisposable
         while (!_stop.IsCancellationRequested)
         {
             int status = -1;
+            long sentMs = _watch.ElapsedMilliseconds;
             try
             {
                 using var request = new HttpRequestMessage(HttpMethod.Get, url);
@@ -73,6 +80,16 @@ public sealed class LoadRun : IAsyncDisposable
                 // Counted as -1.
             }
             Statuses.AddOrUpdate(status, 1, static (_, n) => n + 1);
+            Raise(ref _lastSentMs, sentMs);
+            Raise(ref _lastAnsweredMs, _watch.ElapsedMilliseconds);
+        }
+    }
+
+    private static void Raise(ref long value, long to)
+    {
+        for (long seen = Interlocked.Read(ref value); seen < to;)
+        {
+            seen = Interlocked.CompareExchange(ref value, to, seen) is var before && before == seen ? to : before;
         }
     }
 }

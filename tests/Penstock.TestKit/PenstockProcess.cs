@@ -35,15 +35,24 @@ public sealed class PenstockProcess : IAsyncDisposable
 
     public static PenstockProcess Start(params string[] arguments) => Start(null, arguments);
 
-    public static PenstockProcess Start(string? folder, params string[] arguments)
+    public static PenstockProcess Start(string? folder, params string[] arguments) =>
+        Start(new ProcessStartInfo("dotnet", [Program, .. arguments]), folder);
+
+    /// <summary>Starts it with few descriptors and waits for its line that says it is there.</summary>
+    public static async Task<PenstockProcess> StartedWithAsync(int descriptors, string? folder,
+        params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [Program, .. arguments])
-        {
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = folder ?? Path.GetTempPath(),
-        };
+        string command = $"ulimit -n {descriptors}; exec dotnet '{Program}' {string.Join(' ', arguments)}";
+        return await StartedAsync(Start(new ProcessStartInfo("bash", ["-c", command]), folder));
+    }
+
+    private static PenstockProcess Start(ProcessStartInfo start, string? folder)
+    {
+
+        start.UseShellExecute = false;
+        start.RedirectStandardOutput = true;
+        start.RedirectStandardError = true;
+        start.WorkingDirectory = folder ?? Path.GetTempPath();
         foreach (string name in new[] { "PENSTOCK_CONFIG", "CONFIG_PATH", "PENSTOCK_ADMIN", "PENSTOCK_TOKEN" })
         {
             start.Environment.Remove(name);
@@ -57,9 +66,11 @@ public sealed class PenstockProcess : IAsyncDisposable
     }
 
     /// <summary>Starts it and waits for its line that says it is there.</summary>
-    public static async Task<PenstockProcess> StartedAsync(string? folder, params string[] arguments)
+    public static Task<PenstockProcess> StartedAsync(string? folder, params string[] arguments) =>
+        StartedAsync(Start(folder, arguments));
+
+    private static async Task<PenstockProcess> StartedAsync(PenstockProcess process)
     {
-        PenstockProcess process = Start(folder, arguments);
         await Eventually.TrueAsync(() => process.HasExited || process.Lines.Any(static l =>
             l.Contains("\"event\":\"started\"", StringComparison.Ordinal)), "the program is started");
         return process.HasExited

@@ -296,10 +296,10 @@ internal static class ConfigBinder
         BodyBytes = bounds.Value("body", Size(1, long.MaxValue / 2, mayBeOff: true), BoundsDefault.BodyBytes),
         BodyMinBytesPerSecond = (int)bounds.Value("body_min_rate", Size(1, int.MaxValue, mayBeOff: true),
             BoundsDefault.BodyMinBytesPerSecond),
-        RequestsPerConnection = bounds.Value("requests_per_connection", WholeOrOff(int.MaxValue),
+        RequestsPerConnection = bounds.Value("requests_per_connection", WholeOr("off", int.MaxValue),
             BoundsDefault.RequestsPerConnection),
-        Connections = bounds.Value("connections", WholeOrOff(10_000_000), BoundsDefault.Connections),
-        ConnectionsPerAddress = bounds.Value("connections_per_address", WholeOrOff(10_000_000),
+        Connections = bounds.Value("connections", WholeOr("auto", 10_000_000), BoundsDefault.Connections),
+        ConnectionsPerAddress = bounds.Value("connections_per_address", WholeOr("off", 10_000_000),
             BoundsDefault.ConnectionsPerAddress),
     };
 

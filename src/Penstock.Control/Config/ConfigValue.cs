@@ -131,14 +131,14 @@ internal static partial class ConfigValue
                 : Fail($"{Quote(text)} is not from {from} to {to} bytes", out error);
         };
 
-    /// <summary>A whole number, or <c>off</c>, which is 0.</summary>
-    public static Parser<int> WholeOrOff(int to) => (string text, out int value, out string error) =>
+    /// <summary>A whole number, or a word, which is 0.</summary>
+    public static Parser<int> WholeOr(string word, int to) => (string text, out int value, out string error) =>
     {
         value = 0;
-        return text.Equals("off", StringComparison.OrdinalIgnoreCase)
+        return text.Equals(word, StringComparison.OrdinalIgnoreCase)
             ? Succeed(out error)
             : Whole(1, to)(text, out value, out error)
-                || Fail($"{Quote(text)} is not a number from 1 to {to}; write off for no bound", out error);
+                || Fail($"{Quote(text)} is not a number from 1 to {to}; write a number, or {word}", out error);
     };
 
     /// <summary>One of some words, in any spelling of case, <c>-</c> and <c>_</c>.</summary>

@@ -38,12 +38,13 @@ internal sealed class YamlTree
         {
             tree.ReportSyntax(PlaceOf(fault.Start, fault.End), fault.Message);
         }
-        // YamlDotNet's answers to a key on a new line within open brackets, and to a tag such as "!!]"
+        // YamlDotNet's answers to a key on a new line within open brackets, and to a tag that is no URI or an anchor
+        // without a name
         catch (Exception fault) when (fault is InvalidOperationException or ArgumentException)
         {
             var position = tree._scanner.CurrentPosition;
-            tree.ReportSyntax(PlaceOf(position, position),
-                fault is ArgumentException ? "a tag is not valid" : "a key cannot stand here");
+            tree.ReportSyntax(PlaceOf(position, position), fault is ArgumentException
+                ? "this tag or anchor is not valid; write a plain value" : "a key cannot stand here");
         }
         return null;
     }

@@ -203,8 +203,8 @@ public sealed record BoundsConfig
     /// <summary>Requests on one client connection; it closes after the last. 0 is unbounded.</summary>
     public int RequestsPerConnection { get; init; }
 
-    /// <summary>Client connections at once; beyond that accepting pauses. 0: until descriptors run out, where it pauses
-    /// as well.</summary>
+    /// <summary>Client connections at once; beyond that accepting pauses. 0: until seven eighths of the process'
+    /// descriptors are in use; the rest is kept for connections to backends.</summary>
     public int Connections { get; init; }
 
     /// <summary>Client connections of one address at once; further ones are reset. 0 is unbounded.</summary>

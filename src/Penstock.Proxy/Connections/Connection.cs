@@ -34,6 +34,10 @@ internal sealed class Connection : EventSource
     /// <summary>Result of a try: the connection is broken.</summary>
     public const int Broken = -2;
 
+    /// <summary>Waits for data in a row that end at once, before the loop's other sources have a turn: a peer that
+    /// sends faster than we relay would keep the loop to itself.</summary>
+    private const int MaxAtOnce = 16;
+
     private readonly Loop _loop;
     private readonly Socket _socket;
     private readonly WaitSource _data = new();
@@ -43,6 +47,7 @@ internal sealed class Connection : EventSource
     private bool _peerClosed;
     private bool _expired;
     private bool _canceled;
+    private int _atOnce;
 
     /// <summary>Takes over a connected, or (with <paramref name="connecting"/>) a connecting, socket.</summary>
     public Connection(Loop loop, Socket socket, IConnectionOwner owner, bool connecting = false)
@@ -63,6 +68,9 @@ internal sealed class Connection : EventSource
     public bool HasData => _readable;
 
     public EndPoint? LocalEndPoint => _socket.LocalEndPoint;
+
+    /// <summary>Somebody waits for data.</summary>
+    public bool AwaitsData => _data.IsAwaited;
 
     /// <summary>From now on waits end with <see cref="WaitResult.TimedOut"/> after that long.</summary>
     public void SetDeadline(long afterMs)
@@ -122,8 +130,22 @@ internal sealed class Connection : EventSource
     }
 
     /// <summary>Waits until a receive is worth trying. One waiter at a time.</summary>
-    public ValueTask<WaitResult> WaitForDataAsync() =>
-        AtOnce(_readable) is { } result ? new(result) : _data.Wait();
+    public ValueTask<WaitResult> WaitForDataAsync()
+    {
+        WaitResult? result = AtOnce(_readable);
+        if (result is null)
+        {
+            _atOnce = 0;
+            return _data.Wait();
+        }
+        if (result == WaitResult.Ready && ++_atOnce > MaxAtOnce)
+        {
+            _atOnce = 0;
+            _loop.Defer(this);
+            return _data.Wait();
+        }
+        return new(result.Value);
+    }
 
     /// <summary>Waits until a send is worth trying, or until a connecting socket has an outcome. One waiter at a
     /// time.</summary>
@@ -199,6 +221,14 @@ internal sealed class Connection : EventSource
         if (!attended && readable && !IsClosed)
         {
             Owner.OnUnattended(hungUp ? Unattended.HangUp : Unattended.Data);
+        }
+    }
+
+    public override void OnTurn()
+    {
+        if (_readable)
+        {
+            _data.Complete(WaitResult.Ready);
         }
     }
 

@@ -18,16 +18,19 @@ internal sealed class Listener : EventSource
     /// <summary>How long accepting pauses when the process is out of descriptors.</summary>
     private const long PauseMs = 100;
 
+    /// <summary>How often at most the operator is told that accepting pauses.</summary>
+    private const long TellEveryMs = 10_000;
+
     private readonly Loop _loop;
     private readonly Socket _socket;
     private readonly Action<Socket> _onAccept;
     private readonly Action<string> _onPause;
     private readonly ConnectionBounds _bounds;
-    private bool _pauseTold;
+    private long _tellAgainMs;
 
     /// <param name="socket">One of <see cref="BindEach"/>.</param>
     /// <param name="onAccept">Takes over an accepted, non-blocking socket.</param>
-    /// <param name="onPause">Told once, with the cause, when accepting has to pause.</param>
+    /// <param name="onPause">Told the cause when accepting has to pause, every ten seconds at most.</param>
     public Listener(Loop loop, Socket socket, Action<Socket> onAccept, ConnectionBounds bounds,
         Action<string> onPause)
     {
@@ -133,6 +136,14 @@ internal sealed class Listener : EventSource
 
     public override void OnReady(Readiness ready)
     {
+        if (DueMs == long.MaxValue)
+        {
+            OnTurn(); // else accepting pauses, whoever knocks
+        }
+    }
+
+    public override void OnTurn()
+    {
         for (int i = 0; i < MaxAcceptsPerRound; i++)
         {
             if (Descriptor < 0 || !TryAccept())
@@ -140,12 +151,10 @@ internal sealed class Listener : EventSource
                 return;
             }
         }
-
-        // More may wait, and no further edge will tell: come back after the other events of this round.
-        _loop.Post(() => OnReady(ready));
+        _loop.Defer(this); // more may wait, and no further edge will tell
     }
 
-    public override void OnDue() => OnReady(Readiness.Read);
+    public override void OnDue() => OnTurn();
 
     /// <summary>Accepts what already waits, then stops listening.</summary>
     public void Close()
@@ -164,23 +173,22 @@ internal sealed class Listener : EventSource
         {
             return false;
         }
-        if (!_bounds.HasRoom)
+        if (_bounds.Obstacle is { } obstacle)
         {
-            Pause("bounds.connections is reached");
+            Pause(obstacle);
             return false;
         }
         try
         {
             Socket client = _socket.Accept();
             client.Blocking = false;
-            _pauseTold = false;
             _onAccept(client);
             return true;
         }
         catch (SocketException e) when (e.SocketErrorCode is SocketError.TooManyOpenSockets
             or SocketError.NoBufferSpaceAvailable)
         {
-            Pause("out of descriptors; raise LimitNOFILE or lower the load");
+            Pause("out of descriptors, raise LimitNOFILE for more");
             return false;
         }
         catch (SocketException)
@@ -193,9 +201,9 @@ internal sealed class Listener : EventSource
     /// <summary>No room: come back in a moment instead of spinning. The kernel keeps who knocks meanwhile.</summary>
     private void Pause(string cause)
     {
-        if (!_pauseTold)
+        if (_loop.NowMs >= _tellAgainMs)
         {
-            _pauseTold = true;
+            _tellAgainMs = _loop.NowMs + TellEveryMs;
             _onPause(cause);
         }
         _loop.Deadlines.Set(this, _loop.NowMs + PauseMs);

@@ -19,6 +19,8 @@ internal sealed class WaitSource : IValueTaskSource<WaitResult>
     private ManualResetValueTaskSourceCore<WaitResult> _core;
     private bool _waiting;
 
+    public bool IsAwaited => _waiting;
+
     public ValueTask<WaitResult> Wait()
     {
         _core.Reset();

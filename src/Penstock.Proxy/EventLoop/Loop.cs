@@ -11,6 +11,9 @@ internal abstract class EventSource : Deadline
     internal uint Generation;
 
     public abstract void OnReady(Readiness ready);
+
+    /// <summary>Its turn has come again, see <see cref="Loop.Defer"/>.</summary>
+    public abstract void OnTurn();
 }
 
 /// <summary>One thread that waits for sockets and runs what they wake: it owns its connections, buffers, deadlines and
@@ -23,6 +26,7 @@ internal sealed class Loop : IDisposable
 
     private readonly Epoll _epoll = new();
     private readonly ConcurrentQueue<Action> _posted = new();
+    private readonly Queue<EventSource> _deferred = new();
     private readonly MonotonicClock _clock;
     private readonly Thread _thread;
     private readonly Action<Exception> _onBug;
@@ -97,6 +101,10 @@ internal sealed class Loop : IDisposable
         }
     }
 
+    /// <summary>Lets all others have their turn first: for a source that could go on without end, so that no event of
+    /// its own will come.</summary>
+    public void Defer(EventSource source) => _deferred.Enqueue(source);
+
     public void Register(EventSource source, Socket socket, Readiness interest)
     {
         int descriptor = (int)socket.SafeHandle.DangerousGetHandle();
@@ -107,6 +115,7 @@ internal sealed class Loop : IDisposable
         source.Descriptor = descriptor;
         source.Generation = ++_generation == 0 ? ++_generation : _generation;
         _sources[descriptor] = source;
+        OpenSources++;
         _epoll.Register(descriptor, ((ulong)source.Generation << 32) | (uint)descriptor, interest);
     }
 
@@ -117,9 +126,24 @@ internal sealed class Loop : IDisposable
         {
             _sources[source.Descriptor] = null;
             source.Descriptor = -1;
+            OpenSources--;
         }
         Deadlines.Remove(source);
     }
+
+    /// <summary>Waits on the loop, at least that long. For rare cases: it allocates.</summary>
+    public Task DelayAsync(long ms)
+    {
+        var delay = new Delay();
+        Deadlines.Set(delay, NowMs + ms);
+        return delay.Task;
+    }
+
+    /// <summary>How many are registered; others may read it.</summary>
+    public int OpenSources { get; private set; }
+
+    /// <summary>How many of them are only kept for later and can be closed at any time; others may read it.</summary>
+    public int IdleSources { get; set; }
 
     /// <summary>Everything registered now.</summary>
     public IEnumerable<EventSource> Sources => _sources.OfType<EventSource>();
@@ -130,7 +154,8 @@ internal sealed class Loop : IDisposable
     {
         while (!_stopped)
         {
-            int count = _epoll.Wait(_posted.IsEmpty ? Deadlines.WaitMs(NowMs) : 0);
+            bool idle = _posted.IsEmpty && _deferred.Count == 0;
+            int count = _epoll.Wait(idle ? Deadlines.WaitMs(NowMs) : 0);
             UpdateTime();
             for (int i = 0; i < count; i++)
             {
@@ -149,6 +174,7 @@ internal sealed class Loop : IDisposable
                     Dispatch(source, ready);
                 }
             }
+            RunDeferred();
             RunPosted();
             AdvanceDeadlines();
         }
@@ -163,6 +189,22 @@ internal sealed class Loop : IDisposable
         catch (Exception bug)
         {
             _onBug(bug);
+        }
+    }
+
+    /// <summary>Gives one turn to each; who defers itself again has to wait for the next round.</summary>
+    private void RunDeferred()
+    {
+        for (int left = _deferred.Count; left > 0; left--)
+        {
+            try
+            {
+                _deferred.Dequeue().OnTurn();
+            }
+            catch (Exception bug)
+            {
+                _onBug(bug);
+            }
         }
     }
 
@@ -197,5 +239,14 @@ internal sealed class Loop : IDisposable
     {
         NowNs = _clock.NowNs;
         NowMs = NowNs / 1_000_000;
+    }
+
+    private sealed class Delay : Deadline
+    {
+        private readonly TaskCompletionSource _over = new();
+
+        public Task Task => _over.Task;
+
+        public override void OnDue() => _over.SetResult();
     }
 }

@@ -13,6 +13,9 @@ internal sealed partial class ClientConnection
     /// <summary>An idempotent request whose connection died without an answer is sent once more, no oftener.</summary>
     private const int MaxSends = 2;
 
+    /// <summary>How long to wait for descriptors before the next look.</summary>
+    private const long DescriptorWaitMs = 20;
+
     private BodyReader _requestBody;
     private Task? _upload;
     private RelayEnd _uploadFailure;
@@ -47,11 +50,13 @@ internal sealed partial class ClientConnection
         exchange.Backend = backend;
         _entered = true;
         bool fresh = _freshOnly || exchange.Route.Upstream.Config.ProxyProtocol > 0;
-        _backend = fresh ? null : TakeIdle(_worker.PoolOf(backend), exchange.Request.IsIdempotent);
+        bool mayRepeat = exchange.Request is { IsIdempotent: true, Framing: BodyFraming.None } && _sends == 0;
+        _backend = fresh ? null : TakeIdle(_worker.PoolOf(backend), mayRepeat);
         return _backend is null ? Step.Dial : Step.Send;
     }
 
-    /// <summary>A kept connection; for a request that must not be sent twice, one looked at just now.</summary>
+    /// <summary>A kept connection; for a request that must not, or may no longer, be sent twice, one looked at just
+    /// now.</summary>
     private static BackendConnection? TakeIdle(ConnectionPool pool, bool mayRepeat)
     {
         while (pool.TryTake() is { } connection)
@@ -67,7 +72,16 @@ internal sealed partial class ClientConnection
 
     private async ValueTask<Step> DialAsync()
     {
-        _backend = _worker.PoolOf(_exchange!.Backend!).Dial(out SocketError error);
+        ConnectionPool pool = _worker.PoolOf(_exchange!.Backend!);
+        _backend = pool.Dial(out SocketError error);
+        for (long waitedMs = 0; error == SocketError.TooManyOpenSockets && waitedMs < _snapshot.ConnectTimeoutMs;
+            waitedMs += DescriptorWaitMs)
+        {
+            // Kept connections hold what this one needs; or others will be through in a moment.
+            _worker.CloseIdleEverywhere();
+            await _loop.DelayAsync(DescriptorWaitMs);
+            _backend = pool.Dial(out error);
+        }
         if (_backend is not null)
         {
             _backend.Io.SetDeadline(_snapshot.ConnectTimeoutMs);
@@ -120,17 +134,13 @@ internal sealed partial class ClientConnection
         return Step.FlushRequest;
     }
 
-    private async ValueTask<Step> FlushRequestAsync()
+    private async ValueTask<Step> FlushRequestAsync() => await FlushAsync(_backend!.Io) switch
     {
-        _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs);
-        return await FlushAsync(_backend.Io) switch
-        {
-            RelayEnd.Done => AfterSend(),
-            RelayEnd.TargetTimedOut => UpstreamFailed(Reason.UpstreamTimeout, 504),
-            RelayEnd.TargetClosed => Lost(nothingSent: false),
-            _ => ClientGone(),
-        };
-    }
+        RelayEnd.Done => AfterSend(),
+        RelayEnd.TargetTimedOut => UpstreamFailed(Reason.UpstreamTimeout, 504),
+        RelayEnd.TargetClosed => Lost(nothingSent: false),
+        _ => ClientGone(),
+    };
 
     private Step AfterSend()
     {
@@ -192,9 +202,10 @@ internal sealed partial class ClientConnection
 
     private void StopUpload()
     {
-        if (_upload is { IsCompleted: false })
+        if (_upload is not null && !_requestSent)
         {
-            // The response is complete, the request is not: its octets would be taken for the next request.
+            // The exchange is over, the request is not, whether its upload goes on or was given up: the rest of the
+            // body would be taken for the next request.
             _keepAlive = false;
             _lingers = true;
             _io.InterruptWaits();
@@ -234,12 +245,6 @@ internal sealed partial class ClientConnection
     private Step UpstreamFailed(Reason reason, int status)
     {
         _backend!.Pool.CountFailure();
-        if (_upload is not null)
-        {
-            // What is in the buffer behind the head need not be the body any more, see KeepExcess.
-            _keepAlive = false;
-            _lingers = true;
-        }
         StopUpload();
         ReleaseBackend(reusable: false);
         return Refuse(reason, status);

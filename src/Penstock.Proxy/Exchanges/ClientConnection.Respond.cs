@@ -30,6 +30,12 @@ internal sealed partial class ClientConnection
 
     private Step OnResponseOctets(WaitResult result)
     {
+        if (result == WaitResult.TimedOut && _upload is { IsCompleted: false } && _io.AwaitsData)
+        {
+            // The backend waits for a client that is late itself: the upload's own deadline tells.
+            _backend!.Io.ClearDeadline();
+            return Step.AwaitResponse;
+        }
         if (result != WaitResult.Ready)
         {
             return result == WaitResult.TimedOut ? UpstreamFailed(Reason.UpstreamTimeout, 504) : ClientGone();
@@ -41,10 +47,7 @@ internal sealed partial class ClientConnection
         }
         else if (_responseEnd == _response.Length)
         {
-            byte[] larger = _loop.Buffers.Rent(BufferPool.Large);
-            _response.CopyTo(larger, 0);
-            _loop.Buffers.Return(_response);
-            _response = larger;
+            MakeResponseRoom();
         }
 
         int count = _backend!.Io.TryReceive(_response.AsSpan(_responseEnd));
@@ -58,6 +61,20 @@ internal sealed partial class ClientConnection
             : UpstreamFailed(Reason.UpstreamReset, 502);
     }
 
+    /// <summary>Moves what has come of a head over the interim responses before it, or to a larger buffer.</summary>
+    private void MakeResponseRoom()
+    {
+        byte[] target = _responseStart > 0 ? _response! : _loop.Buffers.Rent(BufferPool.Large);
+        _response.AsSpan(_responseStart, _responseEnd - _responseStart).CopyTo(target);
+        if (target != _response)
+        {
+            _loop.Buffers.Return(_response!);
+            _response = target;
+        }
+        _responseEnd -= _responseStart;
+        _responseStart = 0;
+    }
+
     private Step ParseResponse()
     {
         ResponseHead response = _exchange!.Response;
@@ -66,6 +83,7 @@ internal sealed partial class ClientConnection
             switch (response.Parse(_response.AsSpan(_responseStart, _responseEnd - _responseStart)))
             {
                 case ParseStatus.Incomplete:
+                    _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs); // it has made progress
                     return Step.AwaitResponse;
                 case ParseStatus.Complete when !response.IsInterim:
                     return Respond();
@@ -115,11 +133,8 @@ internal sealed partial class ClientConnection
         return Step.AwaitResponse;
     }
 
-    private async ValueTask<Step> FlushInterimAsync()
-    {
-        _io.SetDeadline(_snapshot.ResponseTimeoutMs);
-        return await FlushAsync(_io) == RelayEnd.Done ? ParseResponse() : ClientGone();
-    }
+    private async ValueTask<Step> FlushInterimAsync() =>
+        await FlushAsync(_io) == RelayEnd.Done ? ParseResponse() : ClientGone();
 
     private Step Respond()
     {
@@ -128,7 +143,7 @@ internal sealed partial class ClientConnection
         bool toOldClient = exchange.Request.MinorVersion == 0;
         bool unframed = response.Framing is BodyFraming.Chunked or BodyFraming.UntilClose;
         _chunkedOut = unframed && !toOldClient;
-        _keepAlive &= !(unframed && toOldClient) && !_worker.Draining;
+        _keepAlive &= _requestSent && !(unframed && toOldClient) && !_worker.Draining;
 
         ReadOnlySpan<byte> received = _response.AsSpan(_responseStart, _responseEnd - _responseStart);
         var head = new HeadWriter(_loop.Scratch);
@@ -173,7 +188,6 @@ internal sealed partial class ClientConnection
     private async ValueTask<Step> RelayResponseAsync()
     {
         Exchange exchange = _exchange!;
-        _io.SetDeadline(_snapshot.ResponseTimeoutMs);
         RelayEnd end = await FlushAsync(_io);
         if (end == RelayEnd.Done && !_responseBody.Done)
         {
@@ -215,19 +229,29 @@ internal sealed partial class ClientConnection
         Exchange exchange = _exchange!;
         exchange.Reason = reason;
         exchange.Status = status;
-        RequestHead request = exchange.Request;
-        bool understood = reason is not (Reason.BadRequest or Reason.ClientTimeout) && request.Length > 0;
-        if (understood && request.Framing == BodyFraming.Length && _upload is null
-            && _end - _start - request.Length >= request.ContentLength)
-        {
-            _bodyTaken = (int)request.ContentLength;
-        }
-        else if (!understood || request.Framing != BodyFraming.None)
+        bool understood = reason is not (Reason.BadRequest or Reason.ClientTimeout) && exchange.Request.Length > 0;
+        if (!understood || !SkipBody())
         {
             _keepAlive = false;
             _lingers = true;
         }
         return Step.Answer;
+    }
+
+    /// <summary>Is the request used up to its end? A body that nobody asked for is, when all of it is here.</summary>
+    private bool SkipBody()
+    {
+        RequestHead request = _exchange!.Request;
+        if (_requestSent || request.Framing == BodyFraming.None)
+        {
+            return true;
+        }
+        if (request.Framing == BodyFraming.Chunked || _end - _start - request.Length < request.ContentLength)
+        {
+            return false;
+        }
+        _bodyTaken = (int)request.ContentLength;
+        return true;
     }
 
     private Step Answer()
@@ -268,24 +292,31 @@ internal sealed partial class ClientConnection
         _pendingEnd = octets.Length;
     }
 
-    /// <summary>Sends what is pending. Set a deadline before.</summary>
+    /// <summary>Sends what is pending; afterwards nothing is, whatever the end.</summary>
     private async ValueTask<RelayEnd> FlushAsync(Connection to)
     {
-        while (_pendingStart < _pendingEnd)
+        RelayEnd end = RelayEnd.Done;
+        while (end == RelayEnd.Done && _pendingStart < _pendingEnd)
         {
             int sent = to.TrySend(_pending.AsSpan(_pendingStart, _pendingEnd - _pendingStart));
+            _pendingStart += Math.Max(0, sent);
             if (sent == Connection.Broken)
             {
-                return RelayEnd.TargetClosed;
+                end = RelayEnd.TargetClosed;
             }
-            _pendingStart += Math.Max(0, sent);
-            if (_pendingStart < _pendingEnd && await to.WaitForSpaceAsync() is var wait and not WaitResult.Ready)
+            else if (_pendingStart < _pendingEnd)
             {
-                return wait == WaitResult.TimedOut ? RelayEnd.TargetTimedOut : RelayEnd.Canceled;
+                to.SetDeadline(_snapshot.ResponseTimeoutMs);
+                end = await to.WaitForSpaceAsync() switch
+                {
+                    WaitResult.Ready => RelayEnd.Done,
+                    WaitResult.TimedOut => RelayEnd.TargetTimedOut,
+                    _ => RelayEnd.Canceled,
+                };
             }
         }
         ReleasePending();
-        return RelayEnd.Done;
+        return end;
     }
 
     /// <summary>Lets the client read our last words: ends our stream and swallows what still comes.</summary>

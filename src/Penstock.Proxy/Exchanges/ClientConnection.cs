@@ -10,49 +10,6 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>What <see cref="ClientConnection.ServeAsync"/> does next.</summary>
-internal enum Step : byte
-{
-    /// <summary>Wait for octets of a request head.</summary>
-    AwaitRequest,
-
-    /// <summary>The head is in: who is it, where to, may it?</summary>
-    Decide,
-
-    /// <summary>Choose a backend, the first or another one.</summary>
-    Pick,
-
-    /// <summary>Open a connection to the backend.</summary>
-    Dial,
-
-    /// <summary>Send the request to the backend.</summary>
-    Send,
-
-    /// <summary>The rest of what did not fit into the backend's socket.</summary>
-    FlushRequest,
-
-    /// <summary>Wait for octets of the response head.</summary>
-    AwaitResponse,
-
-    /// <summary>An interim response did not fit into the client's socket.</summary>
-    FlushInterim,
-
-    /// <summary>The response did not fit into one buffer, or not into the client's socket.</summary>
-    Relay,
-
-    /// <summary>Both sides speak another protocol from now on: carry its octets.</summary>
-    Tunnel,
-
-    /// <summary>Answer ourselves.</summary>
-    Answer,
-
-    /// <summary>The exchange is over; the connection goes on if it may.</summary>
-    Finish,
-
-    /// <summary>Nothing more can be said to this client.</summary>
-    Close,
-}
-
 /// <summary>The HTTP/1 server side: one client connection from accept to close. <see cref="ServeAsync"/> is the life of
 /// a request; the parts of this class are its phases. All of it runs on one loop; not thread-safe.</summary>
 internal sealed partial class ClientConnection : IConnectionOwner
@@ -161,7 +118,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
                     break;
                 }
             }
-            if (_lingers)
+            if (_lingers && !_cut)
             {
                 await LingerAsync();
             }
@@ -176,11 +133,12 @@ internal sealed partial class ClientConnection : IConnectionOwner
         }
     }
 
-    /// <summary>Ends the connection after the exchange under way, or now if there is none.</summary>
+    /// <summary>Ends the connection after the exchange under way or the request that has arrived, or now if there is
+    /// none.</summary>
     public void Drain()
     {
         _keepAlive = false;
-        if (_exchange is null)
+        if (_exchange is null && !_io.PollData())
         {
             _io.Cancel();
         }
@@ -243,6 +201,10 @@ internal sealed partial class ClientConnection : IConnectionOwner
         }
         if (count == Connection.WouldBlock)
         {
+            if (first)
+            {
+                ReleaseBuffer();
+            }
             return Step.AwaitRequest;
         }
         if (count == 0 && _exchange is not null)
@@ -342,6 +304,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         {
             _start = _end = 0;
         }
+        _lingers |= !_keepAlive && (_end > 0 || _io.HasData); // closing on unread octets would cost it the answer
         _worker.ReturnExchange(_exchange);
         _exchange = null;
         _bodyTaken = _sends = 0;

@@ -116,8 +116,8 @@ internal sealed class Worker
     /// <summary>Stops listening, closes what is idle, and lets each other connection end with its exchange.</summary>
     public void Drain()
     {
-        Draining = true;
         _listeners.ForEach(static l => l.Close());
+        Draining = true; // what Close still accepted is drained with the others
         foreach (ClientConnection client in _clients.ToArray())
         {
             client.Drain();
@@ -138,11 +138,20 @@ internal sealed class Worker
         {
             client.Abort();
         }
+        CloseIdle();
+        _log?.Flush();
+    }
+
+    /// <summary>Asks all loops to close the backend connections that they keep, for want of descriptors.</summary>
+    public required Action CloseIdleEverywhere { get; init; }
+
+    /// <summary>Closes every backend connection that waits for its next request.</summary>
+    public void CloseIdle()
+    {
         foreach (ConnectionPool pool in _pools)
         {
             pool.CloseIdle();
         }
-        _log?.Flush();
     }
 
     private void Accept(Socket socket, bool proxyProtocol)

@@ -11,7 +11,7 @@ internal sealed class AccessLog : IDisposable
     private const int MaxBatches = 256;
 
     /// <summary>Made at start, so that usual traffic allocates none.</summary>
-    private const int SpareBatches = 8;
+    private const int SpareBatches = 32;
 
     private readonly BlockingCollection<(byte[] Buffer, int Length)> _batches = new(MaxBatches);
     private readonly ConcurrentQueue<byte[]> _spare = new(

@@ -35,6 +35,7 @@ internal sealed class ConnectionPool(Loop loop, Backend backend, long idleTimeou
         }
         BackendConnection connection = _idle[^1];
         _idle.RemoveAt(_idle.Count - 1);
+        loop.IdleSources--;
         connection.IsIdle = false;
         connection.WasIdle = true;
         return connection;
@@ -88,12 +89,14 @@ internal sealed class ConnectionPool(Loop loop, Backend backend, long idleTimeou
         connection.IsIdle = true;
         connection.Io.SetDeadline(idleTimeoutMs);
         _idle.Add(connection);
+        loop.IdleSources++;
     }
 
     /// <summary>Closes an idle connection on which something happened.</summary>
     public void Discard(BackendConnection connection)
     {
         _idle.Remove(connection);
+        loop.IdleSources--;
         connection.IsIdle = false;
         connection.Io.Close();
     }

@@ -24,4 +24,28 @@ internal static class ProxyAssertions
         worker.Loop.Post(() => result.SetResult(GC.GetAllocatedBytesForCurrentThread()));
         return await result.Task;
     }
+
+    /// <summary>Stops the proxy's only loop where it runs posted work, until the result is disposed: what happens
+    /// meanwhile comes to it all at once.</summary>
+    public static async Task<IDisposable> HoldLoopAsync(this TestProxy proxy)
+    {
+        var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var hold = new LoopHold();
+        Assert.Single(proxy.Server.Workers).Loop.Post(() =>
+        {
+            held.SetResult();
+            hold.Wait();
+        });
+        await held.Task;
+        return hold;
+    }
+
+    private sealed class LoopHold : IDisposable
+    {
+        private readonly ManualResetEventSlim _released = new();
+
+        public void Wait() => _released.Wait(TimeSpan.FromSeconds(10));
+
+        public void Dispose() => _released.Set();
+    }
 }

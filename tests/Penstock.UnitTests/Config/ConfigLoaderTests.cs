@@ -235,7 +235,7 @@ public sealed class ConfigLoaderTests
     [InlineData("head: off", "head: 'off' is not a size | write 8192, 32KiB, 10MiB or 2GiB | bounds.head")]
     [InlineData("body: 5 apples", "body: '5 apples' is not a size | write 8192, 32KiB, 10MiB or 2GiB | bounds.body")]
     [InlineData("connections: 0",
-        "connections: '0' is not a number from 1 to 10000000 | write off for no bound | bounds.connections")]
+        "connections: '0' is not a number from 1 to 10000000 | write a number, or auto | bounds.connections")]
     public void Bounds_that_cannot_be_are_told(string line, string fault) =>
         Assert.EndsWith(fault, Assert.Single(ConfigText.Faults($"backends: [a:1]\nbounds: {{ {line} }}")));
 

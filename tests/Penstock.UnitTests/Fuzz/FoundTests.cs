@@ -1,0 +1,33 @@
+using Penstock.Control.Config;
+using Penstock.Proxy.Http1;
+using Penstock.UnitTests.Http1;
+using Xunit;
+
+namespace Penstock.UnitTests.Fuzz;
+
+/// <summary>What fuzzers found, so that it stays mended.</summary>
+public sealed class FoundTests
+{
+    [Theory]
+    [InlineData("upstreams: { web: { backends: [a:1] } }\nroutes:\n  - x${A}y\n")]
+    [InlineData("upstreams:\n  !!strw[eb: { backen: 1 }\n")]
+    public void Config_that_made_the_loader_throw_is_told_with_its_faults(string text)
+    {
+        ConfigResult result = ConfigLoader.Parse("f.yaml", text, static _ => null);
+        Assert.Null(result.Config);
+        Assert.NotEmpty(result.Diagnostics);
+    }
+
+    [Fact]
+    public void Request_with_two_faults_in_its_line_is_refused_for_the_same_one_however_it_comes()
+    {
+        byte[] octets = Octets.Of(@"OPT\x12S * HTTP/1.1M\nHost: a\r\n\r\n");
+        var whole = new RequestHead();
+        whole.Parse(octets);
+        var pieces = new RequestHead();
+        for (int length = 1; pieces.Parse(octets.AsSpan(0, length)) == ParseStatus.Incomplete; length++)
+        {
+        }
+        Assert.Equal(whole.Fault, pieces.Fault);
+    }
+}
