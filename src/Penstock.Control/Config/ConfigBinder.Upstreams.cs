@@ -1,0 +1,75 @@
+using Penstock.Proxy.Configuration;
+using static Penstock.Control.Config.ConfigValue;
+
+namespace Penstock.Control.Config;
+
+/// <content>Upstreams, their backends and health checks.</content>
+internal static partial class ConfigBinder
+{
+    private static UpstreamConfig? NamedUpstream(Field field) => field.Section(upstream =>
+    {
+        if (!upstream.Has("backends"))
+            field.Error("missing 'backends'");
+        return Upstream(field.Name, upstream);
+    });
+
+    private static UpstreamConfig Upstream(string name, Section upstream)
+    {
+        var items = upstream.Items("backends");
+        if (items.Count == 0 && upstream["backends"] is { Node: EmptyNode or SequenceNode } empty)
+            empty.Error("'backends' is empty: there is no server to send requests to");
+        var read = items.Select(item => (At: item, Value: Backend(item)!)).Where(b => b.Value is not null).ToList();
+        ReportRepeated("backend", read, backend => backend.Address);
+        return new()
+        {
+            Name = name,
+            Backends = [.. read.Select(b => b.Value)],
+            Balance = upstream.Value("balance", TryBalance, BalanceAlgorithm.RoundRobin),
+            HealthCheck = HealthCheck(upstream["health_check"]),
+            ProxyProtocol = upstream.Value("send_proxy", OneOf(("off", 0), ("v1", 1), ("v2", 2)), 0),
+        };
+    }
+
+    private static BackendConfig? Backend(Field item) =>
+        item.Node is ScalarNode ? (item with { Name = "backend" }).Parse<BackendConfig>(TryBackend)
+            : (item with { Name = "backend" }).Section(Backend, expected: "an address or a mapping");
+
+    private static BackendConfig? Backend(Section backend)
+    {
+        var server = backend.Required<BackendConfig>("url", TryBackend);
+        var weight = backend.Value("weight", Whole(1, 256), 1);
+        var most = backend.Value("max_connections", Whole(0, 1_000_000), 0);
+        var backup = backend.Value("backup", TrySwitch, false);
+        return server is null ? null : server with { Weight = weight, MaxConnections = most, Backup = backup };
+    }
+
+    private static HealthCheckConfig? HealthCheck(Field? field) => field switch
+    {
+        null => null,
+        _ when field.Is("off", "false") => null,
+        _ when field.Is("tcp") => HealthCheckDefault,
+        _ => field.Section(HealthCheck, expected: "a mapping, 'tcp' or 'off'"),
+    };
+
+    private static HealthCheckConfig HealthCheck(Section check)
+    {
+        var tcp = check.Value("type", OneOf(("http", false), ("tcp", true)), false);
+        var path = check.Value<string>("path", TryCheckPath);
+        if (tcp && check["path"] is { } useless)
+            useless.Error("a tcp check has no 'path'", "remove it, or write type: http");
+        if (!tcp && !check.Has("path") && check.Sound)
+            check.At.Error("missing 'path'", "write path: /health, or type: tcp for a check that only connects");
+        var config = new HealthCheckConfig
+        {
+            Path = path,
+            Interval = check.Value("interval", TryDuration, HealthCheckDefault.Interval),
+            Timeout = check.Value("timeout", TryDuration, HealthCheckDefault.Timeout),
+            Rise = check.Value("rise", Whole(1, 1000), HealthCheckDefault.Rise),
+            Fall = check.Value("fall", Whole(1, 1000), HealthCheckDefault.Fall),
+        };
+        if (check.Sound && config.Timeout > config.Interval)
+            (check["timeout"] ?? check["interval"])!.Warning("the timeout is longer than the interval: "
+                + "a backend that does not answer is checked less often than the interval says");
+        return config;
+    }
+}

@@ -1,0 +1,47 @@
+using System.Net;
+
+namespace Penstock.Proxy.Configuration;
+
+/// <summary>Who a request is counted for.</summary>
+public sealed record ClientsConfig
+{
+    /// <summary>Tried in order, the first that the request has is the client.</summary>
+    public IReadOnlyList<IdentitySource> Identify { get; init; } = [new(IdentityKind.Address, "")];
+
+    /// <summary>An identifier that is not registered gets a bucket of its own (true), or counts as its address
+    /// (false, the default: nobody gets a fresh bucket by inventing a name).</summary>
+    public bool UnknownGetsOwnBucket { get; init; }
+
+    /// <summary>Peers whose X-Forwarded-* fields are believed.</summary>
+    public IReadOnlyList<IPNetwork> TrustedProxies { get; init; } = [];
+
+    /// <summary>IPv6 clients are told apart by this many leading bits, 1–128 (64: one customer's network).</summary>
+    public int Ipv6Prefix { get; init; } = 64;
+
+    /// <summary>Most buckets tracked for clients without a setting of their own.</summary>
+    public int MaxTracked { get; init; } = 1_000_000;
+}
+
+public enum IdentityKind
+{
+    Address,
+    Header,
+    Query,
+}
+
+/// <param name="Kind">Where the identifier is.</param>
+/// <param name="Name">Field or parameter name; empty for the address.</param>
+public sealed record IdentitySource(IdentityKind Kind, string Name)
+{
+    public override string ToString() => Kind switch
+    {
+        IdentityKind.Header => "header:" + Name,
+        IdentityKind.Query => "query:" + Name,
+        _ => "address",
+    };
+}
+
+/// <summary>A token bucket: how many requests at once, and how fast they come back.</summary>
+/// <param name="Capacity">Tokens in a full bucket, 1 to 1,000,000,000.</param>
+/// <param name="RatePerSecond">Tokens per second, from one a day to 1,000,000 per second.</param>
+public sealed record LimitConfig(long Capacity, double RatePerSecond);
