@@ -24,18 +24,19 @@ public class RequestBenchmarks
 
     private readonly RequestHead _head = new();
     private readonly List<Backend> _none = [];
-    private readonly Random _random = new(1);
+    private readonly PickRandom _random = new(42);
     private Balancer _balancer = null!;
 
     [Params(BalanceAlgorithm.RoundRobin, BalanceAlgorithm.LeastConnections, BalanceAlgorithm.PowerOfTwo)]
     public BalanceAlgorithm Algorithm { get; set; }
 
     [GlobalSetup]
-    public void Setup() => _balancer = Balancer.Create(Algorithm, [.. Enumerable.Range(1, 10).Select(i =>
-        new Backend("web", new BackendConfig { Host = "127.0.0.1", Port = i }, i - 1))]);
+    public void Setup() => _balancer = Balancer.Create(
+        new UpstreamConfig { Name = "web", Backends = [], Balance = Algorithm }, [.. Enumerable.Range(1, 10).Select(i =>
+        new Backend("web", new BackendConfig { Host = "127.0.0.1", Port = i }))]);
 
     [Benchmark]
-    public object? PickOfTen() => _balancer.Pick(_none, _random);
+    public object? PickOfTen() => _balancer.Pick(new PickRequest { Tried = _none, Random = _random });
 
     [Benchmark]
     public int ParseSmallHead() => Parse(Small);

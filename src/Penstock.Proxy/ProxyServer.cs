@@ -20,15 +20,17 @@ public sealed class ProxyStartException(string message, Exception? inner = null)
 public sealed class ProxyServer : IAsyncDisposable
 {
     private readonly MonotonicClock _clock;
-    private readonly Snapshot _snapshot;
     private readonly ConnectionBounds _bounds;
     private readonly ILogger _logger;
+    private readonly int _loops;
+    private readonly Topology _topology;
     private readonly HealthChecker _health;
-    private readonly NameResolver _names;
-    private readonly List<EndPoint> _endPoints = [];
+    private readonly Lock _applying = new();
+    private readonly List<(ListenerConfig Config, EndPoint EndPoint)> _listeners = [];
     private readonly List<Worker> _workers = [];
+    private volatile Snapshot _snapshot;
     private AccessLog? _accessLog;
-    private bool _stopped;
+    private Task? _stopped;
     private volatile bool _stopping;
 
     /// <param name="config">Valid, see the loader.</param>
@@ -38,12 +40,14 @@ public sealed class ProxyServer : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(config);
         _clock = new MonotonicClock(time ?? TimeProvider.System);
         _logger = loggers.CreateLogger("penstock");
+        _loops = config.Loops > 0 ? config.Loops : Environment.ProcessorCount;
         Limiter = new Limiter(config, _clock);
-        _snapshot = new Snapshot(config, Limiter);
-        _bounds = new ConnectionBounds(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress,
-            () => _workers.Sum(static w => w.Loop.OpenSources - w.Loop.IdleSources));
         _health = new HealthChecker(_clock.Time, _logger);
-        _names = new NameResolver(_clock.Time, _logger);
+        _topology = new Topology(_clock, _logger, _loops, OnBackendsChanged);
+        _topology.Apply(config.Upstreams);
+        _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);
+        _bounds = new ConnectionBounds(() => _workers.Sum(static w => w.Loop.OpenSources - w.Loop.IdleSources));
+        _bounds.Apply(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
     }
 
     public ProxyConfig Config => _snapshot.Config;
@@ -52,7 +56,16 @@ public sealed class ProxyServer : IAsyncDisposable
     public Limiter Limiter { get; }
 
     /// <summary>Where it listens: as configured, with the real port where 0 was asked for.</summary>
-    public IReadOnlyList<EndPoint> EndPoints => _endPoints;
+    public IReadOnlyList<EndPoint> EndPoints
+    {
+        get
+        {
+            lock (_applying)
+            {
+                return [.. _listeners.Select(static l => l.EndPoint)];
+            }
+        }
+    }
 
     /// <summary>A graceful stop has begun.</summary>
     public bool Stopping => _stopping;
@@ -72,48 +85,77 @@ public sealed class ProxyServer : IAsyncDisposable
     /// <exception cref="ProxyStartException">A listener's address or the access log cannot be had.</exception>
     public void Start()
     {
-        int loops = Config.Loops > 0 ? Config.Loops : Environment.ProcessorCount;
         _accessLog = OpenAccessLog();
-        List<Socket[]> sockets = BindAll(loops);
-        _names.Start(_snapshot.Upstreams.SelectMany(static u => u.Backends));
-        _health.Start(_snapshot.Upstreams);
-        for (int i = 0; i < loops; i++)
+        List<(ListenerConfig Config, Socket[] Sockets)> bound = Bind(Config.Listeners);
+        _topology.Resolve();
+        _health.Apply(_topology.Upstreams);
+        for (int i = 0; i < _loops; i++)
         {
             var loop = new Loop(i, _clock, bug =>
                 _logger.LogError(Events.Bug, bug, "an event loop met an error of our own"));
-            var worker = new Worker(loop, _snapshot, _clock, _bounds, _accessLog, _logger)
+            _workers.Add(new Worker(loop, _snapshot, _clock, _bounds, _accessLog, _logger)
             {
                 CloseIdleEverywhere = () => _workers.ForEach(static w => w.Loop.Post(w.CloseIdle)),
-            };
-            foreach ((Socket[] perLoop, ListenerConfig listener) in sockets.Zip(Config.Listeners))
-            {
-                if (i < perLoop.Length)
-                {
-                    worker.Listen(perLoop[i], listener);
-                }
-            }
-            _workers.Add(worker);
+            });
         }
+        Listen(bound);
         _workers.ForEach(static w => w.Loop.Start());
     }
 
+    /// <summary>Changes listeners, upstreams, backends, routes, limits, timeouts and bounds in place, while traffic
+    /// flows: health, connections, buckets and rotations of what stays are kept, and an exchange under way ends with
+    /// the configuration that it began with.</summary>
+    /// <param name="config">Valid, see the loader.</param>
+    /// <returns>Settings that differ but are read at start only.</returns>
+    /// <exception cref="ProxyStartException">A new listener's address cannot be had: nothing was changed.</exception>
+    public IReadOnlyList<string> Apply(ProxyConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        lock (_applying)
+        {
+            List<string> later = ReadAtStart(config);
+            var added = config.Listeners.Where(n => !_listeners.Exists(l => l.Config == n)).ToList();
+            var removed = _listeners.Where(l => !config.Listeners.Contains(l.Config)).ToList();
+            List<(ListenerConfig Config, Socket[] Sockets)> bound = Bind(added);
+
+            Limiter.Apply(config.Limits);
+            _topology.Apply(config.Upstreams);
+            _topology.Resolve();
+            _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);
+            _bounds.Apply(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
+            foreach (Worker worker in _workers)
+            {
+                worker.Loop.Post(() =>
+                {
+                    worker.Apply(_snapshot);
+                    removed.ForEach(l => worker.CloseListener(l.Config.Text));
+                });
+            }
+            _listeners.RemoveAll(removed.Contains);
+            Listen(bound);
+            _health.Apply(_topology.Upstreams);
+            return later;
+        }
+    }
+
     /// <summary>A picture of every upstream, taken now.</summary>
-    public IReadOnlyList<UpstreamStatus> Upstreams() => [.. _snapshot.Upstreams.Select(u => new UpstreamStatus(
-        u.Name, u.Config.Balance, [.. u.Backends.Select(b => new BackendStatus(
-            b.Address, b.Weight, b.Config.Backup, b.Config.MaxConnections, b.Health.Health, b.Health.Cause,
-            b.Health.ChangedAt, b.InFlight, _workers.Sum(w => w.PoolOf(b).Requests),
-            _workers.Sum(w => w.PoolOf(b).Failures)))]))];
+    public IReadOnlyList<UpstreamStatus> Upstreams() =>
+        [.. _topology.Upstreams.Select(u => UpstreamStatus.Of(u, _clock))];
 
     /// <summary>Stops gracefully: closes the listeners and idle connections, lets exchanges under way end within
-    /// <see cref="TimeoutsConfig.Shutdown"/>, then closes what is left.</summary>
-    /// <param name="hardStop">Ends the waiting.</param>
-    public async Task StopAsync(CancellationToken hardStop = default)
+    /// <see cref="TimeoutsConfig.Shutdown"/>, then closes what is left. A second call waits for the first.</summary>
+    /// <param name="hardStop">Ends the waiting; of the first call only.</param>
+    public Task StopAsync(CancellationToken hardStop = default)
     {
-        if (_stopped)
+        lock (_applying)
         {
-            return;
+            return _stopped ??= StopOnceAsync(hardStop);
         }
-        _stopped = _stopping = true;
+    }
+
+    private async Task StopOnceAsync(CancellationToken hardStop)
+    {
+        _stopping = true;
         _workers.ForEach(static w => w.Loop.Post(w.Drain));
         Task drained = Task.WhenAll(_workers.Select(static w => w.Drained));
         try
@@ -142,29 +184,70 @@ public sealed class ProxyServer : IAsyncDisposable
             worker.Loop.Dispose();
         }
         await _health.DisposeAsync();
-        await _names.DisposeAsync();
+        await _topology.DisposeAsync();
         _accessLog?.Dispose();
     }
 
     public async ValueTask DisposeAsync() => await StopAsync(new CancellationToken(canceled: true));
 
-    private List<Socket[]> BindAll(int loops)
+    /// <summary>Binds all of them or none.</summary>
+    private List<(ListenerConfig Config, Socket[] Sockets)> Bind(IEnumerable<ListenerConfig> listeners)
     {
-        List<Socket[]> sockets = [];
-        foreach (ListenerConfig listener in Config.Listeners)
+        List<(ListenerConfig Config, Socket[] Sockets)> bound = [];
+        foreach (ListenerConfig listener in listeners)
         {
             try
             {
-                sockets.Add(Listener.BindEach(listener.Address, loops));
+                bound.Add((listener, Listener.BindEach(listener.Address, _loops)));
             }
             catch (SocketException e)
             {
-                sockets.SelectMany(static s => s).ToList().ForEach(static s => s.Dispose());
+                bound.SelectMany(static b => b.Sockets).ToList().ForEach(static s => s.Dispose());
                 throw new ProxyStartException($"cannot listen on {listener.Text}: {e.Message}", e);
             }
-            _endPoints.Add(sockets[^1][0].LocalEndPoint!);
         }
-        return sockets;
+        return bound;
+    }
+
+    private void Listen(List<(ListenerConfig Config, Socket[] Sockets)> bound)
+    {
+        foreach ((ListenerConfig config, Socket[] sockets) in bound)
+        {
+            _listeners.Add((config, sockets[0].LocalEndPoint!));
+            foreach ((Worker worker, Socket socket) in _workers.Zip(sockets))
+            {
+                worker.Loop.Post(() => worker.Listen(socket, config));
+            }
+        }
+    }
+
+    private List<string> ReadAtStart(ProxyConfig config)
+    {
+        List<string> differ = [];
+        Add("loops", config.Loops, Config.Loops);
+        Add("access_log", config.AccessLog, Config.AccessLog);
+        Add("clients.max_tracked", config.Clients.MaxTracked, Config.Clients.MaxTracked);
+        return differ;
+
+        void Add<T>(string name, T now, T before)
+        {
+            if (!EqualityComparer<T>.Default.Equals(now, before))
+            {
+                differ.Add(name);
+            }
+        }
+    }
+
+    private void OnBackendsChanged(IReadOnlyList<Backend> gone)
+    {
+        if (gone.Count > 0)
+        {
+            _workers.ForEach(w => w.Loop.Post(() => w.CloseIdle(gone)));
+        }
+        if (_workers.Count > 0)
+        {
+            _health.Apply(_topology.Upstreams);
+        }
     }
 
     private AccessLog? OpenAccessLog()

@@ -8,21 +8,18 @@ using Penstock.Proxy.Upstreams;
 namespace Penstock.Proxy;
 
 /// <summary>The compiled configuration in force. Immutable: a loop reads one reference per request and sees one
-/// consistent whole.</summary>
+/// consistent whole. What lives longer than a configuration (upstreams, buckets) is referred to.</summary>
 internal sealed class Snapshot
 {
     private const string DefaultLimit = "default";
 
-    public Snapshot(ProxyConfig config, Limiter limiter)
+    public Snapshot(ProxyConfig config, Limiter limiter, IReadOnlyList<Upstream> upstreams)
     {
         Config = config;
         Limiter = limiter;
         Identifier = new ClientIdentifier(config.Clients, limiter);
 
-        int index = 0;
-        Upstreams = [.. config.Upstreams.Select(u =>
-            new Upstream(u, [.. u.Backends.Select(b => new Backend(u.Name, b, index++))]))];
-        BackendCount = index;
+        Upstreams = upstreams;
         Routes = new RouteTable(config.Routes.Select(r => new Route(r, r.Name,
             Upstreams.First(u => string.Equals(u.Name, r.Upstream, StringComparison.Ordinal)),
             limiter.NumberOf(r.Limit ?? DefaultLimit))));
@@ -39,7 +36,6 @@ internal sealed class Snapshot
     public Limiter Limiter { get; }
     public ClientIdentifier Identifier { get; }
     public IReadOnlyList<Upstream> Upstreams { get; }
-    public int BackendCount { get; }
     public RouteTable Routes { get; }
     public HeadBounds HeadBounds { get; }
     public long HeadTimeoutMs { get; }

@@ -11,7 +11,11 @@ internal static partial class ConfigBinder
     private const string DefaultName = "default";
     private const string DefaultListen = "0.0.0.0:8080";
 
-    private static readonly string[] FlatKeys = ["backends", "balance", "health_check", "send_proxy"];
+    private static readonly string[] FlatKeys =
+    [
+        "backends", "balance", "hash", "sticky", "slow_start", "retries", "queue", "hedge", "health_check",
+        "send_proxy",
+    ];
     private static readonly string[] FullKeys = ["upstreams", "routes"];
 
     private static readonly AdminConfig AdminDefault = new();
@@ -19,6 +23,9 @@ internal static partial class ConfigBinder
     private static readonly TimeoutsConfig TimeoutsDefault = new();
     private static readonly BoundsConfig BoundsDefault = new();
     private static readonly HealthCheckConfig HealthCheckDefault = new();
+    private static readonly StickyConfig StickyDefault = new() { Secret = "" };
+    private static readonly RetryConfig RetriesDefault = new();
+    private static readonly QueueConfig QueueDefault = new();
 
     /// <summary>Null only when something was reported that left nothing to read.</summary>
     public static PenstockConfig? Bind(ConfigNode root, Report report) =>

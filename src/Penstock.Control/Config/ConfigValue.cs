@@ -10,20 +10,18 @@ internal delegate bool Parser<T>(string text, out T value, out string error);
 /// <summary>The syntax of values, shared by the configuration file and the command line.</summary>
 internal static partial class ConfigValue
 {
-    private static readonly TimeSpan MinDuration = TimeSpan.FromMilliseconds(1);
-    private static readonly TimeSpan MaxDuration = TimeSpan.FromHours(24);
-
-    private static readonly (string Word, BalanceAlgorithm Value)[] Algorithms =
-    [
+    private static readonly Parser<BalanceAlgorithm> Algorithm = OneOf(
         ("round_robin", BalanceAlgorithm.RoundRobin),
         ("least_connections", BalanceAlgorithm.LeastConnections),
         ("random", BalanceAlgorithm.Random),
         ("power_of_two", BalanceAlgorithm.PowerOfTwo),
+        ("least_time", BalanceAlgorithm.LeastTime),
+        ("hash", BalanceAlgorithm.Hash),
         ("least_conn", BalanceAlgorithm.LeastConnections),
-        ("p2c", BalanceAlgorithm.PowerOfTwo),
-    ];
+        ("p2c", BalanceAlgorithm.PowerOfTwo));
 
-    private static readonly Parser<BalanceAlgorithm> Algorithm = OneOf(Algorithms);
+    private static readonly TimeSpan MinDuration = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan MaxDuration = TimeSpan.FromHours(24);
 
     /// <summary><c>500ms</c>, <c>5s</c>, <c>1.5m</c>, <c>1h</c>; from 1ms to 24h.</summary>
     public static bool TryDuration(string text, out TimeSpan value, out string error)
@@ -69,12 +67,58 @@ internal static partial class ConfigValue
         return Succeed(out error);
     }
 
-    public static bool TryBalance(string text, out BalanceAlgorithm value, out string error)
+    public static bool TryBalance(string text, out BalanceAlgorithm value, out string error) =>
+        Algorithm(text, out value, out error);
+
+    /// <summary><c>address</c>, <c>path</c>, <c>header:NAME</c>, <c>cookie:NAME</c> or <c>query:NAME</c>.</summary>
+    public static bool TryHashKey(string text, out HashConfig value, out string error)
     {
-        value = default;
-        return Suggestion.Fold(text) is "leasttime" or "hash"
-            ? Fail($"'{text}' is not supported in this version; write {Words(Algorithms.Take(4))}", out error)
-            : Algorithm(text, out value, out error);
+        value = new();
+        var (kind, name) = text.IndexOf(':', StringComparison.Ordinal) is >= 0 and var colon
+            ? (text[..colon], text[(colon + 1)..]) : (text, null);
+        HashSource? source = kind.ToLowerInvariant() switch
+        {
+            "address" when name is null => HashSource.Address,
+            "path" when name is null => HashSource.Path,
+            "header" when name is not null && IsToken(name) => HashSource.Header,
+            "cookie" when name is not null && IsToken(name) => HashSource.Cookie,
+            "query" when !string.IsNullOrEmpty(name) => HashSource.Query,
+            _ => null,
+        };
+        if (source is not { } known)
+            return Fail($"{Quote(text)} is nothing to hash by; write address, path, header:NAME, cookie:NAME or "
+                + "query:NAME", out error);
+        value = new() { Source = known, Name = name ?? "" };
+        return Succeed(out error);
+    }
+
+    public static bool TryCookieName(string text, out string value, out string error)
+    {
+        value = text;
+        return IsToken(text) ? Succeed(out error) : Fail($"{Quote(text)} is not a cookie's name", out error);
+    }
+
+    /// <summary><c>20%</c>; also <c>0.2</c>.</summary>
+    public static Parser<double> Share(double from, double to) => (string text, out double value, out string error) =>
+    {
+        var (number, unit) = SplitUnit(text);
+        value = unit.Trim() switch
+        {
+            "%" => number / 100 ?? -1,
+            "" => number ?? -1,
+            _ => -1,
+        };
+        return value >= from && value <= to
+            ? Succeed(out error)
+            : Fail($"{Quote(text)} is not from {from * 100:0.###}% to {to * 100:0.###}%", out error);
+    };
+
+    /// <summary>A duration, or <c>off</c>, which is zero.</summary>
+    public static bool TryDurationOrOff(string text, out TimeSpan value, out string error)
+    {
+        value = TimeSpan.Zero;
+        return text.Equals("off", StringComparison.OrdinalIgnoreCase) ? Succeed(out error)
+            : TryDuration(text, out value, out error);
     }
 
     /// <summary>The number of event loops; 0 is <c>auto</c>, one for each processor.</summary>

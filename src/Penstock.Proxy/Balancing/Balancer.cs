@@ -8,36 +8,38 @@ internal abstract class Balancer(Backend[] backends)
 {
     protected Backend[] Backends { get; } = backends;
 
-    public static Balancer Create(BalanceAlgorithm algorithm, Backend[] backends) => algorithm switch
-    {
-        BalanceAlgorithm.LeastConnections => new LeastConnections(backends),
-        BalanceAlgorithm.Random => new WeightedRandom(backends),
-        BalanceAlgorithm.PowerOfTwo => new PowerOfTwo(backends),
-        _ => new SmoothRoundRobin(backends),
-    };
+    /// <param name="config">Of the upstream.</param>
+    /// <param name="backends">To pick from.</param>
+    /// <param name="before">What picked from other backends of the upstream until now: the rotation goes on.</param>
+    public static Balancer Create(UpstreamConfig config, Backend[] backends, Balancer? before = null) =>
+        config.Balance switch
+        {
+            BalanceAlgorithm.LeastConnections => new LeastConnections(backends),
+            BalanceAlgorithm.Random => new WeightedRandom(backends),
+            BalanceAlgorithm.PowerOfTwo => new PowerOfTwo(backends),
+            BalanceAlgorithm.LeastTime => new LeastTime(backends),
+            BalanceAlgorithm.Hash => new HashTable(backends, config.Hash.Bound),
+            _ => new SmoothRoundRobin(backends, before as SmoothRoundRobin),
+        };
 
-    /// <param name="tried">Backends that failed this request already.</param>
-    /// <param name="random">The calling loop's.</param>
     /// <returns>Null when none is available.</returns>
-    public abstract Backend? Pick(List<Backend> tried, Random random);
-
-    protected static bool MayTake(Backend backend, List<Backend> tried) =>
-        backend.IsAvailable && (tried.Count == 0 || !tried.Contains(backend));
+    public abstract Backend? Pick(in PickRequest request);
 
     /// <summary>A random available backend, by weight.</summary>
-    protected Backend? Draw(List<Backend> tried, Random random, Backend? except = null)
+    protected Backend? Draw(in PickRequest request, Backend? except = null)
     {
         // One pass (weighted reservoir sampling): each candidate replaces the last with its share of the weight so far.
         Backend? drawn = null;
         int total = 0;
         foreach (Backend backend in Backends)
         {
-            if (backend == except || !MayTake(backend, tried))
+            if (backend == except || !request.MayTake(backend))
             {
                 continue;
             }
-            total += backend.Weight;
-            if (total == backend.Weight || random.Next(total) < backend.Weight)
+            int weight = backend.Weight;
+            total += weight;
+            if (total == weight || request.Random.Next(total) < weight)
             {
                 drawn = backend;
             }

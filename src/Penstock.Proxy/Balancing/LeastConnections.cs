@@ -6,19 +6,20 @@ namespace Penstock.Proxy.Balancing;
 /// backends share the work (picking the first would send all quiet traffic to it).</summary>
 internal sealed class LeastConnections(Backend[] backends) : Balancer(backends)
 {
-    public override Backend? Pick(List<Backend> tried, Random random)
+    public override Backend? Pick(in PickRequest request)
     {
         Backend? best = null;
         int equals = 0;
         foreach (Backend backend in Backends)
         {
-            if (!MayTake(backend, tried))
+            if (!request.MayTake(backend))
             {
                 continue;
             }
+            int weight = backend.Weight;
             int order = best is null ? -1 : CompareLoad(backend, best);
-            equals = order < 0 ? backend.Weight : order == 0 ? equals + backend.Weight : equals;
-            if (order < 0 || (order == 0 && random.Next(equals) < backend.Weight))
+            equals = order < 0 ? weight : order == 0 ? equals + weight : equals;
+            if (order < 0 || (order == 0 && request.Random.Next(equals) < weight))
             {
                 best = backend;
             }

@@ -7,12 +7,12 @@ namespace Penstock.Proxy.Balancing;
 /// several balancers beside each other do not all rush to the same backend.</summary>
 internal sealed class PowerOfTwo(Backend[] backends) : Balancer(backends)
 {
-    public override Backend? Pick(List<Backend> tried, Random random)
+    public override Backend? Pick(in PickRequest request)
     {
-        if (Draw(tried, random) is not { } first)
+        if (Draw(request) is not { } first)
         {
             return null;
         }
-        return Draw(tried, random, except: first) is { } second && CompareLoad(second, first) < 0 ? second : first;
+        return Draw(request, except: first) is { } second && CompareLoad(second, first) < 0 ? second : first;
     }
 }

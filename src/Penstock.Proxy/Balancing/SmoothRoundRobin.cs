@@ -8,36 +8,56 @@ namespace Penstock.Proxy.Balancing;
 ///
 /// The credits are shared by all loops under a lock, so the rotation is exact for the whole process, also for a user
 /// who tries it with one request per connection. The lock is held for some nanoseconds per backend.</summary>
-internal sealed class SmoothRoundRobin(Backend[] backends) : Balancer(backends)
+internal sealed class SmoothRoundRobin : Balancer
 {
     private readonly Lock _lock = new();
-    private readonly long[] _credit = new long[backends.Length];
+    private readonly long[] _credit;
 
-    public override Backend? Pick(List<Backend> tried, Random random)
+    /// <param name="before">Its rotation goes on, for backends that both know.</param>
+    public SmoothRoundRobin(Backend[] backends, SmoothRoundRobin? before = null) : base(backends)
+    {
+        _credit = new long[backends.Length];
+        for (int i = 0; before is not null && i < backends.Length; i++)
+        {
+            int known = Array.IndexOf(before.Backends, backends[i]);
+            _credit[i] = known < 0 ? 0 : Volatile.Read(ref before._credit[known]);
+        }
+    }
+
+    public override Backend? Pick(in PickRequest request)
     {
         lock (_lock)
         {
             int best = -1;
+            long most = 0;
             long total = 0;
             for (int i = 0; i < Backends.Length; i++)
             {
                 Backend backend = Backends[i];
-                if (!MayTake(backend, tried))
+                if (!request.MayTake(backend))
                 {
                     continue;
                 }
-                _credit[i] += backend.Weight;
-                total += backend.Weight;
-                if (best < 0 || _credit[i] > _credit[best])
+                int weight = backend.Weight;
+                long credit = _credit[i] + weight;
+                if (!request.Peek)
                 {
-                    best = i;
+                    _credit[i] = credit;
+                }
+                total += weight;
+                if (best < 0 || credit > most)
+                {
+                    (best, most) = (i, credit);
                 }
             }
             if (best < 0)
             {
                 return null;
             }
-            _credit[best] -= total;
+            if (!request.Peek)
+            {
+                _credit[best] -= total;
+            }
             return Backends[best];
         }
     }

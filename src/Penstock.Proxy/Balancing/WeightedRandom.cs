@@ -5,5 +5,5 @@ namespace Penstock.Proxy.Balancing;
 /// <summary>Any available backend, by weight.</summary>
 internal sealed class WeightedRandom(Backend[] backends) : Balancer(backends)
 {
-    public override Backend? Pick(List<Backend> tried, Random random) => Draw(tried, random);
+    public override Backend? Pick(in PickRequest request) => Draw(request);
 }

@@ -11,6 +11,22 @@ public sealed record UpstreamConfig
     /// request; 0 does not. Such a connection serves one exchange only.</summary>
     public int ProxyProtocol { get; init; }
 
+    /// <summary>What <see cref="BalanceAlgorithm.Hash"/> goes by.</summary>
+    public HashConfig Hash { get; init; } = new();
+
+    /// <summary>Null: no sticky sessions.</summary>
+    public StickyConfig? Sticky { get; init; }
+
+    /// <summary>How long a backend that comes back or joins takes to its full weight; zero: none.</summary>
+    public TimeSpan SlowStart { get; init; }
+
+    public RetryConfig Retries { get; init; } = new();
+
+    public QueueConfig Queue { get; init; } = new();
+
+    /// <summary>Null: one backend at a time.</summary>
+    public HedgeConfig? Hedge { get; init; }
+
     /// <summary>Null: no active checks; a backend is then up until a connection to it fails.</summary>
     public HealthCheckConfig? HealthCheck { get; init; }
 }
@@ -21,7 +37,89 @@ public enum BalanceAlgorithm
     LeastConnections,
     Random,
     PowerOfTwo,
+    LeastTime,
+    Hash,
 }
+
+/// <summary>What a request is hashed by.</summary>
+public enum HashSource
+{
+    /// <summary>The caller's address, behind trusted proxies the one they saw.</summary>
+    Address,
+    Header,
+    Cookie,
+    Query,
+
+    /// <summary>The path without the query.</summary>
+    Path,
+}
+
+/// <summary>Which backend belongs to which request.</summary>
+public sealed record HashConfig
+{
+    public HashSource Source { get; init; }
+
+    /// <summary>Of the header, cookie or query parameter; a request without it goes by address.</summary>
+    public string Name { get; init; } = "";
+
+    /// <summary>Most exchanges in flight at a backend as a multiple of its fair share, from 1.05; 0 for no
+    /// bound.</summary>
+    public double Bound { get; init; }
+}
+
+/// <summary>Sessions by a cookie of ours: a client stays with its backend as long as that can take it.</summary>
+public sealed record StickyConfig
+{
+    public string Cookie { get; init; } = "penstock";
+
+    /// <summary>Signs the cookie; all nodes and restarts must share it, or sessions move.</summary>
+    public required string Secret { get; init; }
+
+    /// <summary>How long a browser keeps it; zero: until it ends.</summary>
+    public TimeSpan MaxAge { get; init; }
+
+    /// <summary>Sent over TLS only.</summary>
+    public bool Secure { get; init; }
+
+    /// <summary>A draining backend is done when no session has come for so long.</summary>
+    public TimeSpan Idle { get; init; } = TimeSpan.FromMinutes(30);
+}
+
+/// <summary>When a request is sent again, to another backend.</summary>
+public sealed record RetryConfig
+{
+    /// <summary>Most times that one request is sent again, or that a connection for it times out; a refused connection
+    /// does not count. 0: never sent again.</summary>
+    public int Attempts { get; init; } = 2;
+
+    /// <summary>Retries per request, over all requests of the upstream (Envoy's default, 20 %).</summary>
+    public double Share { get; init; } = 0.2;
+
+    /// <summary>Retries that a quiet upstream may always make (Envoy's default, 3).</summary>
+    public int Least { get; init; } = 3;
+
+    /// <summary>For the response's head, each try; zero: <see cref="TimeoutsConfig.Response"/> for all.</summary>
+    public TimeSpan PerTryTimeout { get; init; }
+
+    /// <summary>Statuses of a response that are tried elsewhere.</summary>
+    public IReadOnlyList<int> Statuses { get; init; } = [];
+}
+
+/// <summary>Requests that wait for a place when every backend is at its <see cref="BackendConfig.MaxConnections"/>.
+/// </summary>
+public sealed record QueueConfig
+{
+    /// <summary>Most that wait; 0: none does, it is a 503 at once. 1024: Envoy's max_pending_requests.</summary>
+    public int Length { get; init; } = 1024;
+
+    /// <summary>How long one waits (HAProxy's usual timeout queue).</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(5);
+}
+
+/// <summary>A safe request that takes long is sent to a second backend, too; the first answer counts (Dean and Barroso,
+/// "The Tail at Scale", 2013). Each one costs a retry of the budget.</summary>
+/// <param name="After">How long to wait for the response's head before.</param>
+public sealed record HedgeConfig(TimeSpan After);
 
 /// <summary>One server of an upstream.</summary>
 public sealed record BackendConfig
@@ -38,6 +136,9 @@ public sealed record BackendConfig
 
     /// <summary>Used only when no other backend of the upstream can take the request.</summary>
     public bool Backup { get; init; }
+
+    /// <summary>Its host is a DNS name; every address that it resolves to becomes a backend.</summary>
+    public bool IsName => Port != 0 && !System.Net.IPAddress.TryParse(Host, out _);
 
     /// <summary><c>host:port</c> (IPv6 in brackets) or <c>unix:/path</c>: its name in API and log.</summary>
     public string Address => Port == 0 ? "unix:" + Host

@@ -45,7 +45,6 @@ internal sealed class Loop : IDisposable
         _onBug = onBug;
         UpdateTime();
         Deadlines = new Deadlines(NowMs);
-        Random = new Random();
         _thread = new Thread(Run) { Name = $"penstock-loop-{index}", IsBackground = true };
     }
 
@@ -59,9 +58,6 @@ internal sealed class Loop : IDisposable
 
     /// <summary>For work that ends before the next await: heads are built here.</summary>
     public byte[] Scratch { get; } = GC.AllocateUninitializedArray<byte>(ScratchBytes, pinned: true);
-
-    /// <summary>Not for secrets.</summary>
-    public Random Random { get; }
 
     /// <summary>The Date field's value, at most a second old (RFC 9110 §5.6.7).</summary>
     public ReadOnlySpan<byte> DateField

@@ -7,12 +7,9 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>Pick, dial, send, and what to do when that fails.</summary>
+/// <summary>The way there: a connection to the backend, and the request on it.</summary>
 internal sealed partial class ClientConnection
 {
-    /// <summary>An idempotent request whose connection died without an answer is sent once more, no oftener.</summary>
-    private const int MaxSends = 2;
-
     /// <summary>How long to wait for descriptors before the next look.</summary>
     private const long DescriptorWaitMs = 20;
 
@@ -25,50 +22,7 @@ internal sealed partial class ClientConnection
 
     /// <summary>We count as in flight at the exchange's backend.</summary>
     private bool _entered;
-    private Backend? _staleBackend;
-    private bool _freshOnly;
     private int _sends;
-
-    private Step Pick()
-    {
-        Exchange exchange = _exchange!;
-        Backend? backend = exchange.Route!.Upstream.Pick(exchange.Tried, _loop.Random);
-        if (backend is null && _staleBackend is not null && _staleBackend.TryEnter())
-        {
-            // Only a kept connection of it was dead, and there is no other backend: a new connection may well work.
-            backend = _staleBackend;
-            _freshOnly = true;
-        }
-        _staleBackend = null;
-        if (backend is null)
-        {
-            return exchange.Tried.Count == 0 ? Refuse(Reason.NoBackend, 503)
-                : exchange.Reason == Reason.UpstreamReset ? Refuse(Reason.UpstreamReset, 502)
-                : Refuse(Reason.ConnectFailed, 503);
-        }
-
-        exchange.Backend = backend;
-        _entered = true;
-        bool fresh = _freshOnly || exchange.Route.Upstream.Config.ProxyProtocol > 0;
-        bool mayRepeat = exchange.Request is { IsIdempotent: true, Framing: BodyFraming.None } && _sends == 0;
-        _backend = fresh ? null : TakeIdle(_worker.PoolOf(backend), mayRepeat);
-        return _backend is null ? Step.Dial : Step.Send;
-    }
-
-    /// <summary>A kept connection; for a request that must not, or may no longer, be sent twice, one looked at just
-    /// now.</summary>
-    private static BackendConnection? TakeIdle(ConnectionPool pool, bool mayRepeat)
-    {
-        while (pool.TryTake() is { } connection)
-        {
-            if (mayRepeat || !connection.Io.PollData())
-            {
-                return connection;
-            }
-            connection.Io.Close();
-        }
-        return null;
-    }
 
     private async ValueTask<Step> DialAsync()
     {
@@ -92,7 +46,7 @@ internal sealed partial class ClientConnection
             }
             error = result == WaitResult.Ready ? _backend.Io.ConnectError() : SocketError.TimedOut;
         }
-        return error == SocketError.Success ? Step.Send : TryAnother(Reason.ConnectFailed);
+        return error == SocketError.Success ? Step.Send : NotConnected(error);
     }
 
     private Step SendRequest()
@@ -144,13 +98,19 @@ internal sealed partial class ClientConnection
 
     private Step AfterSend()
     {
-        _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs);
+        _backend!.Io.SetDeadline(TryTimeoutMs());
         _requestSent = _requestBody.Done;
         if (!_requestSent)
         {
             _upload = UploadAsync();
         }
         return Step.AwaitResponse;
+    }
+
+    private long TryTimeoutMs()
+    {
+        long perTryMs = (long)Retries.PerTryTimeout.TotalMilliseconds;
+        return perTryMs > 0 ? Math.Min(perTryMs, _snapshot.ResponseTimeoutMs) : _snapshot.ResponseTimeoutMs;
     }
 
     /// <summary>The rest of the request body, while the response may already be on its way. It ends by itself, or by
@@ -214,58 +174,6 @@ internal sealed partial class ClientConnection
         _upload = null;
     }
 
-    // ---- failures
-
-    /// <summary>This backend gave no connection: another one, if there is one.</summary>
-    private Step TryAnother(Reason reason)
-    {
-        Exchange exchange = _exchange!;
-        Backend backend = exchange.Backend!;
-        _worker.PoolOf(backend).CountFailure();
-        exchange.Tried.Add(backend);
-        exchange.Retries++;
-        exchange.Reason = reason;
-        ReleaseBackend(reusable: false);
-        return Step.Pick;
-    }
-
-    /// <summary>The connection died before an octet of the response. Sent again only when that cannot do harm: nothing
-    /// went out, or the method is idempotent and its body still here (RFC 9110 §9.2.2).</summary>
-    private Step Lost(bool nothingSent)
-    {
-        bool mayRepeat = nothingSent || (_exchange!.Request.IsIdempotent && _upload is null && _sends < MaxSends);
-        if (!mayRepeat)
-        {
-            return UpstreamFailed(Reason.UpstreamReset, 502);
-        }
-        _staleBackend = _backend!.WasIdle ? _exchange!.Backend : null;
-        return TryAnother(Reason.UpstreamReset);
-    }
-
-    private Step UpstreamFailed(Reason reason, int status)
-    {
-        _backend!.Pool.CountFailure();
-        StopUpload();
-        ReleaseBackend(reusable: false);
-        return Refuse(reason, status);
-    }
-
-    /// <summary>A wait was ended from our side: the client went away, or sent a body that cannot go on.</summary>
-    private Step ClientGone()
-    {
-        ReleaseBackend(reusable: false);
-        switch (_uploadFailure)
-        {
-            case RelayEnd.SourceTimedOut:
-                return Refuse(Reason.ClientTimeout, 408);
-            case RelayEnd.BodyInvalid:
-                return Refuse(Reason.BadRequest, _exchange!.Fault.Status());
-            default:
-                _exchange!.Reason = Reason.ClientAbort;
-                return Step.Close;
-        }
-    }
-
     /// <summary>Gives the backend connection back, or closes it, and counts the exchange out.</summary>
     private void ReleaseBackend(bool reusable)
     {
@@ -273,7 +181,7 @@ internal sealed partial class ClientConnection
         {
             if (reusable && _exchange!.Route!.Upstream.Config.ProxyProtocol == 0)
             {
-                _backend.Pool.Return(_backend);
+                _backend.Pool.Return(_backend, _snapshot.IdleTimeoutMs);
             }
             else
             {
@@ -284,7 +192,7 @@ internal sealed partial class ClientConnection
         if (_entered)
         {
             _entered = false;
-            _exchange!.Backend!.Leave();
+            _exchange!.Route!.Upstream.Release(_exchange.Backend!);
         }
     }
 }

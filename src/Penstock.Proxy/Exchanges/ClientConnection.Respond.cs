@@ -38,7 +38,7 @@ internal sealed partial class ClientConnection
         }
         if (result != WaitResult.Ready)
         {
-            return result == WaitResult.TimedOut ? UpstreamFailed(Reason.UpstreamTimeout, 504) : ClientGone();
+            return result == WaitResult.TimedOut ? TooSlow() : ClientGone();
         }
         if (_response is null)
         {
@@ -86,6 +86,11 @@ internal sealed partial class ClientConnection
                     _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs); // it has made progress
                     return Step.AwaitResponse;
                 case ParseStatus.Complete when !response.IsInterim:
+                    if (IsUnwanted(response.Status))
+                    {
+                        _attempts++;
+                        return TryAnother(Reason.UpstreamInvalid, wait: true);
+                    }
                     return Respond();
                 case ParseStatus.Complete when response.Status != 101:
                     Step step = ForwardInterim();
@@ -120,7 +125,7 @@ internal sealed partial class ClientConnection
         }
         _responseStart += response.Length;
         response.Reset();
-        _sends = MaxSends; // it has begun to answer: not to be sent again
+        _attempts = int.MaxValue; // it has begun to answer: not to be sent again
         if (sent == Connection.Broken)
         {
             return ClientGone();
@@ -160,6 +165,7 @@ internal sealed partial class ClientConnection
         exchange.Status = response.Status;
         exchange.Reason = Reason.Ok;
         exchange.ResponseNs = _loop.NowNs;
+        exchange.Backend!.Latency.Add(exchange.ResponseNs - exchange.SentNs, exchange.ResponseNs);
         exchange.BytesOut = payload;
         if (_responseBody.Done)
         {

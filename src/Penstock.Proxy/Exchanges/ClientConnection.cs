@@ -16,7 +16,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
 {
     private readonly Worker _worker;
     private readonly Loop _loop;
-    private readonly Snapshot _snapshot;
+    private Snapshot _snapshot;
     private readonly Connection _io;
     private ClientAddress _peer;
     private bool _peerTrusted;
@@ -75,9 +75,9 @@ internal sealed partial class ClientConnection : IConnectionOwner
                 {
                     step = Decide();
                 }
-                while (step == Step.Pick)
+                while (step is Step.Pick or Step.Wait)
                 {
-                    step = Pick();
+                    step = step == Step.Pick ? Pick() : await WaitToPickAsync();
                     if (step == Step.Dial)
                     {
                         step = await DialAsync();
@@ -148,6 +148,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
     public void Abort()
     {
         _backend?.Io.Cancel();
+        _slot?.Cancel();
         _io.Cancel();
     }
 
@@ -157,6 +158,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         if (what == Unattended.HangUp && _exchange is not null)
         {
             _backend?.Io.Cancel();
+            _slot?.Cancel();
         }
     }
 
@@ -164,6 +166,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
 
     private Step StartReading()
     {
+        _snapshot = _worker.Snapshot;
         if (_start < _end)
         {
             _io.SetDeadline(_snapshot.HeadTimeoutMs);
@@ -307,7 +310,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         _lingers |= !_keepAlive && (_end > 0 || _io.HasData); // closing on unread octets would cost it the answer
         _worker.ReturnExchange(_exchange);
         _exchange = null;
-        _bodyTaken = _sends = 0;
+        _bodyTaken = _sends = _attempts = 0;
         _freshOnly = _requestSent = false;
         _staleBackend = null;
         _uploadFailure = RelayEnd.Done;

@@ -10,6 +10,7 @@ namespace Penstock.Proxy.Exchanges;
 /// from a request's first octet to its response's last. Not thread-safe.</summary>
 internal sealed class Exchange(HeadBounds bounds)
 {
+    public HeadBounds Bounds => bounds;
     public RequestHead Request { get; } = new(bounds);
     public ResponseHead Response { get; } = new(bounds);
 
@@ -33,6 +34,12 @@ internal sealed class Exchange(HeadBounds bounds)
     public Route? Route;
     public Backend? Backend;
 
+    /// <summary>The backend that the client's cookie names.</summary>
+    public Backend? Session;
+
+    /// <summary>Hash of what its upstream spreads by.</summary>
+    public ulong Key;
+
     /// <summary>The limit that the request was counted under; null when none applied.</summary>
     public Limit? Limit;
     public long BucketWord;
@@ -48,6 +55,9 @@ internal sealed class Exchange(HeadBounds bounds)
 
     public long StartNs;
     public long SentNs;
+
+    /// <summary>How long it waited for a place at a backend.</summary>
+    public long QueuedNs;
     public long ResponseNs;
 
     /// <summary>Octets of body.</summary>
@@ -62,12 +72,13 @@ internal sealed class Exchange(HeadBounds bounds)
         Caller = null;
         IdentityValue = new Stretch(-1, 0);
         Route = null;
-        Backend = null;
+        Backend = Session = null;
+        Key = 0;
         Limit = null;
         _clientNameLength = _requestIdLength = Retries = Status = 0;
         Reason = Reason.Ok;
         Fault = HttpFault.None;
-        StartNs = SentNs = ResponseNs = BytesIn = BytesOut = 0;
+        StartNs = SentNs = QueuedNs = ResponseNs = BytesIn = BytesOut = 0;
         PeerTrusted = false;
     }
 

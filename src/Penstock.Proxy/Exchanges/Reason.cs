@@ -7,6 +7,10 @@ internal enum Reason : byte
     RateLimited,
     NoRoute,
     NoBackend,
+
+    /// <summary>All backends are full, and so is the queue.</summary>
+    QueueFull,
+    QueueTimeout,
     ConnectFailed,
     UpstreamTimeout,
     UpstreamReset,
@@ -26,6 +30,8 @@ internal static class Reasons
         Reason.RateLimited => "rate_limited"u8,
         Reason.NoRoute => "no_route"u8,
         Reason.NoBackend => "no_backend"u8,
+        Reason.QueueFull => "queue_full"u8,
+        Reason.QueueTimeout => "queue_timeout"u8,
         Reason.ConnectFailed => "connect_failed"u8,
         Reason.UpstreamTimeout => "upstream_timeout"u8,
         Reason.UpstreamReset => "upstream_reset"u8,

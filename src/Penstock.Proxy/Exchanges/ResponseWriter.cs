@@ -42,6 +42,10 @@ internal static class ResponseWriter
             to.AddField("X-Request-Id"u8, exchange.RequestId);
         }
         WriteLimit(ref to, exchange);
+        if (exchange.Backend != exchange.Session)
+        {
+            to.Add(exchange.Route!.Upstream.SetCookie(exchange.Backend!));
+        }
         if (response.Status == 101)
         {
             to.AddField("Upgrade"u8, response.Upgrade.Of(head));

@@ -12,6 +12,9 @@ internal enum Step : byte
     /// <summary>Choose a backend, the first or another one.</summary>
     Pick,
 
+    /// <summary>Wait before choosing: for a place, when all backends are full, or a little, after a failure.</summary>
+    Wait,
+
     /// <summary>Open a connection to the backend.</summary>
     Dial,
 

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Buffers.Binary;
 using System.Buffers.Text;
 using Microsoft.Extensions.Logging;
+using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
@@ -21,10 +22,9 @@ internal sealed class Worker
     /// <summary>Access lines wait so long for others before they are written together.</summary>
     private const long LogDelayMs = 50;
 
-    private readonly ConnectionPool[] _pools;
     private readonly Stack<Exchange> _spareExchanges = new();
     private readonly HashSet<ClientConnection> _clients = [];
-    private readonly List<Listener> _listeners = [];
+    private readonly List<(string Text, Listener Listener)> _listeners = [];
     private readonly MonotonicClock _clock;
     private readonly ConnectionBounds _bounds;
     private readonly AccessLogWriter? _log;
@@ -43,26 +43,47 @@ internal sealed class Worker
         _clock = clock;
         _bounds = bounds;
         Logger = logger;
-        _pools = [.. snapshot.Upstreams.SelectMany(static u => u.Backends)
-            .Select(b => new ConnectionPool(loop, b, snapshot.IdleTimeoutMs))];
         Span<byte> seed = stackalloc byte[8];
         RandomNumberGenerator.Fill(seed);
         _requestIdSeed = BinaryPrimitives.ReadUInt64LittleEndian(seed);
+        Random = new PickRandom(_requestIdSeed);
     }
 
     public Loop Loop { get; }
-    public Snapshot Snapshot { get; }
+
+    /// <summary>In force from the next request on. Changed by the loop only.</summary>
+    public Snapshot Snapshot { get; private set; }
+
+    /// <summary>For the balancers.</summary>
+    public PickRandom Random { get; }
     public ILogger Logger { get; }
     public LoopCounters Counters { get; } = new();
 
     /// <summary>No further request is taken from any connection.</summary>
     public bool Draining { get; private set; }
 
-    public ConnectionPool PoolOf(Backend backend) => _pools[backend.Index];
+    public ConnectionPool PoolOf(Backend backend) => backend.PoolOf(Loop);
 
-    public void Listen(Socket socket, ListenerConfig config) => _listeners.Add(new Listener(Loop, socket,
+    public void Listen(Socket socket, ListenerConfig config) => _listeners.Add((config.Text, new Listener(Loop, socket,
         client => Accept(client, config.ProxyProtocol), _bounds, cause =>
-        Logger.LogWarning(Events.AcceptPaused, "accepting pauses: {Cause}", cause)));
+        Logger.LogWarning(Events.AcceptPaused, "accepting pauses: {Cause}", cause))));
+
+    /// <summary>Takes over another configuration; exchanges under way end with the one they began with.</summary>
+    public void Apply(Snapshot snapshot)
+    {
+        Snapshot = snapshot;
+        _spareExchanges.Clear(); // made for the old bounds
+    }
+
+    /// <summary>Stops listening there; connections that are open stay.</summary>
+    public void CloseListener(string text)
+    {
+        foreach ((string _, Listener listener) in _listeners.Where(l => l.Text == text))
+        {
+            listener.Close();
+        }
+        _listeners.RemoveAll(l => l.Text == text);
+    }
 
     public void Remove(ClientConnection client)
     {
@@ -99,7 +120,7 @@ internal sealed class Worker
     public void ReturnExchange(Exchange exchange)
     {
         exchange.Reset();
-        if (_spareExchanges.Count < MaxSpareExchanges)
+        if (_spareExchanges.Count < MaxSpareExchanges && exchange.Bounds == Snapshot.HeadBounds)
         {
             _spareExchanges.Push(exchange);
         }
@@ -116,7 +137,7 @@ internal sealed class Worker
     /// <summary>Stops listening, closes what is idle, and lets each other connection end with its exchange.</summary>
     public void Drain()
     {
-        _listeners.ForEach(static l => l.Close());
+        _listeners.ForEach(static l => l.Listener.Close());
         Draining = true; // what Close still accepted is drained with the others
         foreach (ClientConnection client in _clients.ToArray())
         {
@@ -148,9 +169,15 @@ internal sealed class Worker
     /// <summary>Closes every backend connection that waits for its next request.</summary>
     public void CloseIdle()
     {
-        foreach (ConnectionPool pool in _pools)
+        CloseIdle(Snapshot.Upstreams.SelectMany(static u => u.Backends));
+    }
+
+    /// <summary>Closes those backends' connections that wait for their next request.</summary>
+    public void CloseIdle(IEnumerable<Backend> backends)
+    {
+        foreach (Backend backend in backends)
         {
-            pool.CloseIdle();
+            PoolOf(backend).CloseIdle();
         }
     }
 

@@ -29,8 +29,12 @@ internal sealed class HealthChecker : IAsyncDisposable
         _logger = logger;
     }
 
-    public void Start(IEnumerable<Upstream> upstreams)
+    public void Apply(IEnumerable<Upstream> upstreams)
     {
+        if (_tasks.Count > 0)
+        {
+            return;
+        }
         foreach (Upstream upstream in upstreams)
         {
             if (upstream.Config.HealthCheck is not { } check)

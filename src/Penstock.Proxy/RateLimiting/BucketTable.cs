@@ -28,7 +28,7 @@ internal sealed class BucketTable
 
     private readonly Entry[] _entries;
     private readonly ulong _setMask;
-    private readonly Limit[] _limits;
+    private volatile Limit[] _limits;
     private readonly Lock[] _locks = [.. Enumerable.Range(0, Stripes).Select(static _ => new Lock())];
 
     /// <param name="maxTracked">Most buckets; rounded up to 8 times a power of two.</param>
@@ -43,6 +43,13 @@ internal sealed class BucketTable
     }
 
     public int Capacity => _entries.Length;
+
+    /// <summary>Knows these limits from now on; the first of them are those that it knew.</summary>
+    public void Apply(IReadOnlyList<Limit> limits)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(limits.Count, MaxLimits, nameof(limits));
+        _limits = [.. limits];
+    }
 
     /// <summary>Takes <paramref name="cost"/> tokens from the key's bucket under that limit.</summary>
     /// <param name="hash">Of the key, seeded.</param>
@@ -119,8 +126,10 @@ internal sealed class BucketTable
             {
                 return false;
             }
+            word = Inherited(set, hash, rule, nowNs);
+            bool inherited = word != 0;
             taken = rule.TryTake(ref word, rule.Clock(nowNs), cost);
-            if (taken)
+            if (taken || inherited)
             {
                 // Others check the mark after reading the word, so they never take the new word for the old key's.
                 ref Entry entry = ref set[Victim(set, nowNs)];
@@ -130,6 +139,24 @@ internal sealed class BucketTable
             }
             return true;
         }
+    }
+
+    /// <summary>What a bucket begins with: full, or with the tokens of the key's bucket under the limit that this one
+    /// took the place of.</summary>
+    private long Inherited(Span<Entry> set, ulong hash, Limit rule, long nowNs)
+    {
+        for (int number = rule.Before; number >= 0; number = _limits[number].Before)
+        {
+            int way = Find(set, (hash & ~LimitMask) | (uint)(number + 1));
+            if (way >= 0)
+            {
+                Limit old = _limits[number];
+                Volatile.Write(ref set[way].Mark, 0);
+                long word = Interlocked.Exchange(ref set[way].Word, 0);
+                return rule.Word(old.Tokens(word, old.Clock(nowNs)), rule.Clock(nowNs));
+            }
+        }
+        return 0;
     }
 
     /// <summary>An empty entry, else a full bucket, else the one with the smallest share taken.</summary>

@@ -46,6 +46,9 @@ internal sealed class Limit
         StateField = Encoding.ASCII.GetBytes($"\"{name}\";r=");
     }
 
+    /// <summary>Number of the limit that this one takes the place of, with its buckets' tokens; -1: none.</summary>
+    public int Before { get; init; } = -1;
+
     public string Name { get; }
     public byte[] NameOctets { get; }
     public LimitConfig Config { get; }

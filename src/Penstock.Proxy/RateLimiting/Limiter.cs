@@ -21,8 +21,9 @@ public sealed class Limiter
     private readonly Lock _editing = new();
     private readonly KeyHash _hash = new();
     private readonly Dictionary<string, int> _numbers = [];
-    private readonly List<Limit> _limits = [];
-    private readonly BucketTable _table;
+    private readonly int _maxTracked;
+    private volatile BucketTable _table;
+    private volatile Limit[] _limits;
     private readonly MonotonicClock _clock;
     private volatile bool _anyRegistered;
 
@@ -31,12 +32,43 @@ public sealed class Limiter
         _clock = clock;
         _registered = new(new IdComparer(_hash));
         _lookup = _registered.GetAlternateLookup<ReadOnlySpan<byte>>();
-        foreach ((string name, LimitConfig limit) in config.Limits)
+        _limits = [.. config.Limits.Select(static l => new Limit(l.Key, l.Value))];
+        for (int i = 0; i < _limits.Length; i++)
         {
-            _numbers[name] = _limits.Count;
-            _limits.Add(new Limit(name, limit));
+            _numbers[_limits[i].Name] = i;
         }
-        _table = new BucketTable(_limits.Count == 0 ? 1 : config.Clients.MaxTracked, _limits);
+        _maxTracked = config.Clients.MaxTracked;
+        _table = new BucketTable(_limits.Length == 0 ? 1 : _maxTracked, _limits);
+    }
+
+    /// <summary>Takes over changed limits. A limit with another capacity or rate is a new one, whose buckets begin with
+    /// the tokens that the old one's have. One caller at a time.</summary>
+    internal void Apply(IReadOnlyDictionary<string, LimitConfig> limits)
+    {
+        List<Limit> all = [.. _limits];
+        foreach ((string name, LimitConfig config) in limits)
+        {
+            int before = NumberOf(name);
+            if (before >= 0 && _limits[before].Config == config)
+            {
+                continue;
+            }
+            _numbers[name] = all.Count;
+            all.Add(new Limit(name, config) { Before = before });
+        }
+        foreach (string gone in _numbers.Keys.Except(limits.Keys).ToList())
+        {
+            _numbers.Remove(gone);
+        }
+        if (all.Count > _limits.Length)
+        {
+            if (_limits.Length == 0)
+            {
+                _table = new BucketTable(_maxTracked, all);
+            }
+            _table.Apply(all);
+            _limits = [.. all];
+        }
     }
 
     public int RegisteredCount => _registered.Count;

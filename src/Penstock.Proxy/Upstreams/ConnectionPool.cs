@@ -6,7 +6,7 @@ namespace Penstock.Proxy.Upstreams;
 
 /// <summary>One loop's connections to one backend that wait for their next request, the last used first. Not
 /// thread-safe but for the counters, which others may read.</summary>
-internal sealed class ConnectionPool(Loop loop, Backend backend, long idleTimeoutMs)
+internal sealed class ConnectionPool(Loop loop, Backend backend)
 {
     /// <summary>Idle connections kept; a further one is closed.</summary>
     private const int MaxIdle = 512;
@@ -78,9 +78,9 @@ internal sealed class ConnectionPool(Loop loop, Backend backend, long idleTimeou
     }
 
     /// <summary>Takes a connection back whose last exchange ended cleanly.</summary>
-    public void Return(BackendConnection connection)
+    public void Return(BackendConnection connection, long idleTimeoutMs)
     {
-        if (connection.Io.HasData || _idle.Count >= MaxIdle || connection.Io.IsClosed)
+        if (connection.Io.HasData || _idle.Count >= MaxIdle || connection.Io.IsClosed || backend.IsRetired)
         {
             // Data before the next request would be taken for its response.
             connection.Io.Close();

@@ -1,37 +1,84 @@
+using System.Net;
 using System.Text;
 using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>A named group of equal servers with its balancer. Thread-safe.</summary>
+/// <summary>A named group of equal servers with its balancer, live: it outlives a reload of the configuration, and its
+/// backends come and go with it and with DNS. Thread-safe.</summary>
 internal sealed class Upstream
 {
-    private readonly Balancer _primaries;
-    private readonly Balancer? _backups;
+    private static readonly List<Backend> NoneTried = [];
 
-    public Upstream(UpstreamConfig config, IReadOnlyList<Backend> backends)
+    private readonly MonotonicClock _clock;
+    private readonly int _loops;
+    private readonly Lock _changing = new();
+    private readonly Dictionary<string, IPAddress[]> _resolved = new(StringComparer.OrdinalIgnoreCase);
+    private readonly PickRandom _queueRandom = new((ulong)Random.Shared.NextInt64());
+    private volatile Members _members;
+    private int _inFlightLately;
+    private long _retried;
+    private long _retriesRefused;
+
+    /// <param name="loops">How many event loops there are.</param>
+    public Upstream(UpstreamConfig config, MonotonicClock clock, int loops = 1)
     {
-        Config = config;
-        Backends = backends;
+        (_clock, _loops) = (clock, loops);
+        Name = config.Name;
         NameOctets = Encoding.UTF8.GetBytes(config.Name);
-        _primaries = Balancer.Create(config.Balance, [.. backends.Where(static b => !b.Config.Backup)]);
-        Backend[] backups = [.. backends.Where(static b => b.Config.Backup)];
-        _backups = backups.Length == 0 ? null : Balancer.Create(config.Balance, backups);
+        Queue = new SlotQueue(TakeForQueue);
+        Retries = new RetryBudget(config.Retries.Least);
+        _members = new Members(config, []);
+        Rebuild(config, joins: false);
     }
 
-    public UpstreamConfig Config { get; }
-    public string Name => Config.Name;
+    public string Name { get; }
     public byte[] NameOctets { get; }
-    public IReadOnlyList<Backend> Backends { get; }
+    public UpstreamConfig Config => _members.Config;
+    public IReadOnlyList<Backend> Backends => _members.All;
+    public SlotQueue Queue { get; }
+    public RetryBudget Retries { get; }
 
-    /// <summary>The backend for the next request; a backup only when no other can take it. The caller owes a
-    /// <see cref="Backend.Leave"/>.</summary>
-    /// <param name="tried">Not these again.</param>
-    /// <returns>Null when no backend can take the request.</returns>
-    public Backend? Pick(List<Backend> tried, Random random)
+    /// <summary>Requests sent again since start, at the budget's expense.</summary>
+    public long Retried => Volatile.Read(ref _retried);
+
+    /// <summary>Requests since start that the budget did not let be sent again.</summary>
+    public long RetriesRefused => Volatile.Read(ref _retriesRefused);
+
+    /// <summary>Told after backends came or went, with those that went. Called with no lock held.</summary>
+    public Action<IReadOnlyList<Backend>>? MembersChanged { get; set; }
+
+    /// <summary>Exchanges under way at all backends.</summary>
+    public int InFlight
     {
-        while ((_primaries.Pick(tried, random) ?? _backups?.Pick(tried, random)) is { } backend)
+        get
+        {
+            int sum = 0;
+            foreach (Backend backend in _members.All)
+            {
+                sum += backend.InFlight;
+            }
+            return sum;
+        }
+    }
+
+    /// <summary>The backend for the next try: the session's, else the balancer's choice; a backup only when no other
+    /// can take the request. The caller owes a <see cref="Release"/>.</summary>
+    /// <returns>Null when no backend can take the request now.</returns>
+    public Backend? Pick(in PickRequest request)
+    {
+        Members members = _members;
+        if (request.Session is { } session && session.IsUsableForSession && !request.Tried.Contains(session)
+            && session.TryEnter())
+        {
+            if (session.State == BackendState.Drain)
+            {
+                session.Touch(request.NowNs);
+            }
+            return session;
+        }
+        while ((members.Primaries.Pick(request) ?? members.Backups?.Pick(request)) is { } backend)
         {
             if (backend.TryEnter())
             {
@@ -41,5 +88,219 @@ internal sealed class Upstream
             // Another loop took its last place in between; it is full, so the next round will not see it.
         }
         return null;
+    }
+
+    /// <summary>What <see cref="Pick"/> would return now, changing nothing.</summary>
+    public Backend? Peek(in PickRequest request)
+    {
+        Members members = _members;
+        if (request.Session is { IsUsableForSession: true, HasRoom: true } session && !request.Tried.Contains(session))
+        {
+            return session;
+        }
+        ulong state = request.Random.State;
+        Backend? backend = members.Primaries.Pick(request) ?? members.Backups?.Pick(request);
+        request.Random.State = state;
+        return backend;
+    }
+
+    /// <summary>May one more request be sent again, at the budget's expense?</summary>
+    public bool TryRetry()
+    {
+        bool may = Retries.TryWithdraw();
+        Interlocked.Increment(ref may ? ref _retried : ref _retriesRefused);
+        return may;
+    }
+
+    /// <summary>An exchange at a backend is over; who waits for its place gets it.</summary>
+    public void Release(Backend backend)
+    {
+        backend.Leave();
+        if (Queue.Count > 0)
+        {
+            Queue.Serve();
+        }
+    }
+
+    /// <summary>Would a backend take the request if it were not full?</summary>
+    public bool IsFull()
+    {
+        foreach (Backend backend in _members.All)
+        {
+            if (backend is { IsUsable: true, HasRoom: false })
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>What <see cref="HashConfig.Name"/> and <see cref="StickyConfig.Cookie"/> are in octets.</summary>
+    public ReadOnlySpan<byte> HashName => _members.HashName;
+    public ReadOnlySpan<byte> CookieName => _members.CookieName;
+
+    /// <summary>The session that a cookie's value stands for; null when it is none of ours, or its backend is
+    /// gone.</summary>
+    public Backend? SessionOf(ReadOnlySpan<byte> cookie)
+    {
+        foreach (SessionCookie known in _members.Cookies)
+        {
+            if (cookie.SequenceEqual(known.Value))
+            {
+                return known.Backend;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>The Set-Cookie field that binds a client to a backend; empty without sticky sessions.</summary>
+    public ReadOnlySpan<byte> SetCookie(Backend backend)
+    {
+        foreach (SessionCookie known in _members.Cookies)
+        {
+            if (known.Backend == backend)
+            {
+                return known.Field;
+            }
+        }
+        return default;
+    }
+
+    /// <summary>Takes over a changed configuration of the same name. Backends that stay keep what is known of
+    /// them.</summary>
+    public void Apply(UpstreamConfig config) => Change(config, joins: true);
+
+    /// <summary>A name resolves to these addresses from now on; each is a backend.</summary>
+    /// <param name="joins">New backends start slowly; not at the start of the process, where all are new.</param>
+    public void Resolve(string host, IPAddress[] addresses, bool joins)
+    {
+        lock (_changing)
+        {
+            _resolved[host] = addresses;
+        }
+        Change(_members.Config, joins);
+    }
+
+    public bool IsResolved(string host)
+    {
+        lock (_changing)
+        {
+            return _resolved.ContainsKey(host);
+        }
+    }
+
+    /// <summary>A name that was never known does not resolve: tells so in its backend's health.</summary>
+    public void NotResolved(string host)
+    {
+        foreach (Backend backend in _members.All)
+        {
+            if (backend.EndPoint is null
+                && string.Equals(backend.Config.Host, host, StringComparison.OrdinalIgnoreCase))
+            {
+                backend.Health = backend.Health with { Cause = "name does not resolve" };
+            }
+        }
+    }
+
+    /// <summary>Chooses another weight for a backend than the configured one; 0 goes back to it.</summary>
+    public void Choose(Backend backend, int weight)
+    {
+        backend.Choose(weight);
+        Change(_members.Config, joins: true); // a hash table depends on weights
+    }
+
+    /// <summary>Slow start goes on, and who waits is looked after. Called by one thread, some times a second.</summary>
+    public void Tick(long nowNs)
+    {
+        foreach (Backend backend in _members.All)
+        {
+            backend.Advance(nowNs);
+        }
+        _inFlightLately = Math.Max(InFlight, (_inFlightLately * 15 / 16) - 1);
+        Retries.Bound(Math.Max(Config.Retries.Least, _inFlightLately));
+        if (Queue.Count > 0)
+        {
+            Queue.Serve();
+        }
+    }
+
+    private Backend? TakeForQueue(SlotWaiter waiter) => Pick(new PickRequest
+    {
+        Tried = NoneTried,
+        Random = _queueRandom,
+        NowNs = _clock.NowNs,
+        Key = waiter.Key,
+    });
+
+    private void Change(UpstreamConfig config, bool joins)
+    {
+        IReadOnlyList<Backend> gone;
+        lock (_changing)
+        {
+            Backend[] before = _members.All;
+            Rebuild(config, joins);
+            gone = [.. before.Except(_members.All)];
+        }
+        foreach (Backend backend in gone)
+        {
+            backend.Retire();
+        }
+        MembersChanged?.Invoke(gone);
+        Queue.Serve();
+    }
+
+    private void Rebuild(UpstreamConfig config, bool joins)
+    {
+        Dictionary<string, Backend> known = _members.All.ToDictionary(static b => b.Address, StringComparer.Ordinal);
+        var all = new List<Backend>();
+        foreach ((BackendConfig expanded, string? name) in config.Backends.SelectMany(Expand))
+        {
+            if (all.Exists(b => string.Equals(b.Address, expanded.Address, StringComparison.Ordinal)))
+            {
+                continue; // two names of one server
+            }
+            bool stays = known.TryGetValue(expanded.Address, out Backend? backend);
+            backend ??= new Backend(Name, expanded, _loops, name);
+            backend.SlowStart = config.SlowStart;
+            backend.Apply(expanded);
+            if (!stays && joins)
+            {
+                backend.BeginRamp();
+            }
+            all.Add(backend);
+        }
+        _members = new Members(config, [.. all], _members);
+    }
+
+    private IEnumerable<(BackendConfig Config, string? Name)> Expand(BackendConfig backend)
+    {
+        if (backend.IsName && _resolved.TryGetValue(backend.Host, out IPAddress[]? addresses))
+        {
+            return addresses.Select(a => (backend with { Host = a.ToString() }, (string?)backend.Address));
+        }
+        return [(backend, null)];
+    }
+
+    /// <summary>The backends at one time, and what is made of them. Immutable.</summary>
+    private sealed class Members
+    {
+        public Members(UpstreamConfig config, Backend[] all, Members? before = null)
+        {
+            (Config, All) = (config, all);
+            Primaries = Balancer.Create(config, [.. all.Where(static b => !b.Config.Backup)], before?.Primaries);
+            Backend[] backups = [.. all.Where(static b => b.Config.Backup)];
+            Backups = backups.Length == 0 ? null : Balancer.Create(config, backups, before?.Backups);
+            Cookies = config.Sticky is { } sticky ? [.. all.Select(b => new SessionCookie(sticky, b))] : [];
+            HashName = Encoding.UTF8.GetBytes(config.Hash.Name);
+            CookieName = Encoding.UTF8.GetBytes(config.Sticky?.Cookie ?? "");
+        }
+
+        public UpstreamConfig Config { get; }
+        public Backend[] All { get; }
+        public Balancer Primaries { get; }
+        public Balancer? Backups { get; }
+        public SessionCookie[] Cookies { get; }
+        public byte[] HashName { get; }
+        public byte[] CookieName { get; }
     }
 }

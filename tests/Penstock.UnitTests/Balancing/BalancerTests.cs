@@ -1,3 +1,4 @@
+using Penstock.Proxy;
 using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Upstreams;
@@ -7,15 +8,15 @@ namespace Penstock.UnitTests.Balancing;
 
 public sealed class BalancerTests
 {
-    private readonly Random _random = new(42);
+    private readonly PickRandom _random = new(42);
 
     [Fact]
     public void SmoothRoundRobin_weights_5_1_1_give_a_a_b_a_c_a_a()
     {
         Backend[] backends = Backends(5, 1, 1);
-        Balancer balancer = Balancer.Create(BalanceAlgorithm.RoundRobin, backends);
+        Balancer balancer = Create(BalanceAlgorithm.RoundRobin, backends);
         string picks = string.Concat(Enumerable.Range(0, 14).Select(_ =>
-            (char)('a' + Array.IndexOf(backends, balancer.Pick([], _random)))));
+            (char)('a' + Array.IndexOf(backends, balancer.Pick(Request(_random))))));
         Assert.Equal("aabacaaaabacaa", picks);
     }
 
@@ -23,23 +24,23 @@ public sealed class BalancerTests
     public void SmoothRoundRobin_equal_weights_alternate()
     {
         Backend[] backends = Backends(1, 1, 1);
-        Balancer balancer = Balancer.Create(BalanceAlgorithm.RoundRobin, backends);
+        Balancer balancer = Create(BalanceAlgorithm.RoundRobin, backends);
         Assert.Equal([0, 1, 2, 0, 1, 2], Enumerable.Range(0, 6).Select(_ =>
-            Array.IndexOf(backends, balancer.Pick([], _random))));
+            Array.IndexOf(backends, balancer.Pick(Request(_random)))));
     }
 
     [Fact]
     public void SmoothRoundRobin_many_threads_share_exactly()
     {
         Backend[] backends = Backends(3, 2, 1);
-        Balancer balancer = Balancer.Create(BalanceAlgorithm.RoundRobin, backends);
+        Balancer balancer = Create(BalanceAlgorithm.RoundRobin, backends);
         int[] picks = new int[3];
         Parallel.For(0, 8, _ =>
         {
-            var random = new Random(1);
+            var random = new PickRandom(1);
             for (int i = 0; i < 6_000; i++)
             {
-                Interlocked.Increment(ref picks[Array.IndexOf(backends, balancer.Pick([], random))]);
+                Interlocked.Increment(ref picks[Array.IndexOf(backends, balancer.Pick(Request(random)))]);
             }
         });
         Assert.Equal([24_000, 16_000, 8_000], picks);
@@ -54,7 +55,7 @@ public sealed class BalancerTests
         foreach (int[] weights in new int[][] { [1, 1], [1, 2, 3, 4], [10, 1], [256, 1, 1] })
         {
             Backend[] backends = Backends(weights);
-            AssertShares(Balancer.Create(algorithm, backends), backends, [.. weights.Select(static w => (double)w)],
+            AssertShares(Create(algorithm, backends), backends, [.. weights.Select(static w => (double)w)],
                 tolerance);
         }
     }
@@ -68,7 +69,7 @@ public sealed class BalancerTests
     {
         Backend[] backends = Backends(1, 1, 1);
         backends[1].Health = new HealthState(BackendHealth.Down, "test", null);
-        AssertShares(Balancer.Create(algorithm, backends), backends, [1, 0, 1], 0.01);
+        AssertShares(Create(algorithm, backends), backends, [1, 0, 1], 0.01);
     }
 
     [Theory]
@@ -79,16 +80,16 @@ public sealed class BalancerTests
     public void Pick_leaves_out_what_was_tried_and_ends_with_null(BalanceAlgorithm algorithm)
     {
         Backend[] backends = Backends(1, 5, 2);
-        Balancer balancer = Balancer.Create(algorithm, backends);
+        Balancer balancer = Create(algorithm, backends);
         var tried = new List<Backend>();
         for (int i = 0; i < 3; i++)
         {
-            Backend? pick = balancer.Pick(tried, _random);
+            Backend? pick = balancer.Pick(Request(_random, tried));
             Assert.NotNull(pick);
             Assert.DoesNotContain(pick, tried);
             tried.Add(pick);
         }
-        Assert.Null(balancer.Pick(tried, _random));
+        Assert.Null(balancer.Pick(Request(_random, tried)));
     }
 
     [Theory]
@@ -99,15 +100,15 @@ public sealed class BalancerTests
         Backend[] backends = Backends(1, 4);
         Enter(backends[0], 1);
         Enter(backends[1], 3);
-        Balancer balancer = Balancer.Create(algorithm, backends);
+        Balancer balancer = Create(algorithm, backends);
         for (int i = 0; i < 100; i++)
         {
-            Assert.Same(backends[1], balancer.Pick([], _random)); // 3/4 is less than 1/1
+            Assert.Same(backends[1], balancer.Pick(Request(_random))); // 3/4 is less than 1/1
         }
         Enter(backends[1], 2);
         for (int i = 0; i < 100; i++)
         {
-            Assert.Same(backends[0], balancer.Pick([], _random)); // 5/4 is more than 1/1
+            Assert.Same(backends[0], balancer.Pick(Request(_random))); // 5/4 is more than 1/1
         }
     }
 
@@ -116,7 +117,7 @@ public sealed class BalancerTests
     {
         Backend[] backends = Backends(1, 1, 1, 1);
         Enter(backends[2], 50);
-        AssertShares(Balancer.Create(BalanceAlgorithm.PowerOfTwo, backends), backends, [1, 1, 0, 1], 0.01);
+        AssertShares(Create(BalanceAlgorithm.PowerOfTwo, backends), backends, [1, 1, 0, 1], 0.01);
     }
 
     [Fact]
@@ -127,13 +128,13 @@ public sealed class BalancerTests
             Name = "web",
             Backends = [Config(1), Config(2) with { Backup = true }],
         };
-        Backend[] backends = [.. config.Backends.Select(static (b, i) => new Backend("web", b, i))];
-        var upstream = new Upstream(config, backends);
-        Assert.Same(backends[0], upstream.Pick([], _random));
+        var upstream = new Upstream(config, new MonotonicClock(TimeProvider.System));
+        IReadOnlyList<Backend> backends = upstream.Backends;
+        Assert.Same(backends[0], upstream.Pick(Request(_random)));
         backends[0].Health = new HealthState(BackendHealth.Down, "test", null);
-        Assert.Same(backends[1], upstream.Pick([], _random));
+        Assert.Same(backends[1], upstream.Pick(Request(_random)));
         backends[1].Health = backends[0].Health;
-        Assert.Null(upstream.Pick([], _random));
+        Assert.Null(upstream.Pick(Request(_random)));
     }
 
     [Fact]
@@ -145,12 +146,12 @@ public sealed class BalancerTests
             Balance = BalanceAlgorithm.LeastConnections,
             Backends = [Config(1) with { MaxConnections = 7 }, Config(2) with { MaxConnections = 5 }],
         };
-        Backend[] backends = [.. config.Backends.Select(static (b, i) => new Backend("web", b, i))];
-        var upstream = new Upstream(config, backends);
+        var upstream = new Upstream(config, new MonotonicClock(TimeProvider.System));
+        IReadOnlyList<Backend> backends = upstream.Backends;
         int picked = 0;
         Parallel.For(0, 64, i =>
         {
-            if (upstream.Pick([], new Random(i)) is not null)
+            if (upstream.Pick(Request(new PickRandom((ulong)i))) is not null)
             {
                 Interlocked.Increment(ref picked);
             }
@@ -158,8 +159,14 @@ public sealed class BalancerTests
         Assert.Equal(12, picked);
         Assert.Equal([7, 5], backends.Select(static b => b.InFlight));
         backends[1].Leave();
-        Assert.Same(backends[1], upstream.Pick([], _random));
+        Assert.Same(backends[1], upstream.Pick(Request(_random)));
     }
+
+    private static Balancer Create(BalanceAlgorithm algorithm, Backend[] backends) =>
+        Balancer.Create(new UpstreamConfig { Name = "web", Backends = [], Balance = algorithm }, backends);
+
+    private static PickRequest Request(PickRandom random, List<Backend>? tried = null) =>
+        new() { Tried = tried ?? [], Random = random };
 
     private void AssertShares(Balancer balancer, Backend[] backends, double[] weights, double tolerance)
     {
@@ -167,7 +174,7 @@ public sealed class BalancerTests
         int[] counts = new int[backends.Length];
         for (int i = 0; i < Picks; i++)
         {
-            counts[Array.IndexOf(backends, balancer.Pick([], _random))]++;
+            counts[Array.IndexOf(backends, balancer.Pick(Request(_random)))]++;
         }
         double total = weights.Sum();
         for (int i = 0; i < counts.Length; i++)
@@ -188,5 +195,5 @@ public sealed class BalancerTests
     private static BackendConfig Config(int port) => new() { Host = "127.0.0.1", Port = port };
 
     private static Backend[] Backends(params int[] weights) =>
-        [.. weights.Select(static (w, i) => new Backend("web", Config(i + 1) with { Weight = w }, i))];
+        [.. weights.Select(static (w, i) => new Backend("web", Config(i + 1) with { Weight = w }))];
 }

@@ -20,7 +20,16 @@ public sealed partial class ConfigSchemaTests
         admin: { zzzzzzzz: 1 }
         clients: { zzzzzzzz: 1 }
         limits: { x: { zzzzzzzz: 1 } }
-        upstreams: { x: { zzzzzzzz: 1, backends: [{ zzzzzzzz: 1 }], health_check: { zzzzzzzz: 1 } } }
+        upstreams:
+          x:
+            zzzzzzzz: 1
+            backends: [{ zzzzzzzz: 1 }]
+            health_check: { zzzzzzzz: 1 }
+            hash: { zzzzzzzz: 1 }
+            sticky: { zzzzzzzz: 1 }
+            retries: { zzzzzzzz: 1 }
+            queue: { zzzzzzzz: 1 }
+            hedge: { zzzzzzzz: 1 }
         routes: [{ zzzzzzzz: 1 }]
         timeouts: { zzzzzzzz: 1 }
         bounds: { zzzzzzzz: 1 }
@@ -46,7 +55,7 @@ public sealed partial class ConfigSchemaTests
             "limits.x" => "limit",
             "upstreams.x" => "upstream",
             "upstreams.x.backends[0]" => "backend",
-            "upstreams.x.health_check" => "health_check",
+            not null when path.StartsWith("upstreams.x.", StringComparison.Ordinal) => path["upstreams.x.".Length..],
             "routes[0]" => "route",
             _ => path,
         };
@@ -60,7 +69,8 @@ public sealed partial class ConfigSchemaTests
             ["upstreams"] = new JsonObject
             {
                 ["web"] = Defaults("upstream", ("backends", new JsonArray(Defaults("backend", ("url", "a:1")))),
-                    ("health_check", Defaults("health_check", ("path", "/")))),
+                    ("health_check", Defaults("health_check", ("path", "/"))),
+                    ("retries", Defaults("retries")), ("queue", Defaults("queue"))),
             },
             ["admin"] = Defaults("admin"),
             ["clients"] = Defaults("clients"),
@@ -139,7 +149,8 @@ public sealed partial class ConfigSchemaTests
                 ? Schema["definitions"]![reference.GetValue<string>().Split('/')[^1]]!
                 : property;
             // The flat form's keys cannot stand beside upstreams.
-            if (target["default"] is { } value && (mapping.Length > 0 || key is not ("balance" or "send_proxy")))
+            if (target["default"] is { } value
+                && (mapping.Length > 0 || key is not ("balance" or "send_proxy" or "slow_start")))
                 result[key] = value.DeepClone();
         }
         foreach (var (key, value) in more)

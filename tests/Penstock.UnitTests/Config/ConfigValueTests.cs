@@ -140,10 +140,8 @@ public sealed class ConfigValueTests
     }
 
     [Theory]
-    [InlineData("hash", "'hash' is not supported in this version; "
-        + "write round_robin or least_connections or random or power_of_two")]
-    [InlineData("least-time", "'least-time' is not supported in this version; "
-        + "write round_robin or least_connections or random or power_of_two")]
+    [InlineData("fastest", "unknown value 'fastest'; write round_robin or least_connections or random or power_of_two "
+        + "or least_time or hash or least_conn or p2c")]
     [InlineData("round_robbin", "unknown value 'round_robbin'; did you mean 'round_robin'?")]
     public void Balance_that_is_none_is_refused_with_advice(string text, string expected) =>
         Refused<BalanceAlgorithm>(ConfigValue.TryBalance, text, expected);

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using FsCheck;
 using FsCheck.Fluent;
+using Penstock.Proxy;
 using Penstock.Proxy.Clients;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Exchanges;
@@ -31,8 +32,9 @@ public sealed class AccessLineTests
         exchange.Status = 200;
         (exchange.BytesIn, exchange.BytesOut, exchange.Retries) = (3, 4, 1);
         (exchange.StartNs, exchange.SentNs, exchange.ResponseNs) = (1_000_000, 2_000_000, 3_500_000);
-        var backend = new Backend("u", new BackendConfig { Host = "127.0.0.1", Port = 81 }, 0);
-        var upstream = new Upstream(new UpstreamConfig { Name = "u", Backends = [backend.Config] }, [backend]);
+        var backend = new Backend("u", new BackendConfig { Host = "127.0.0.1", Port = 81 });
+        var upstream = new Upstream(new UpstreamConfig { Name = "u", Backends = [backend.Config] },
+            new MonotonicClock(TimeProvider.System));
         exchange.Route = new Route(new RouteConfig { Upstream = "u" }, "*/*", upstream, -1);
         exchange.Backend = backend;
         exchange.Limit = new Limit("default", new LimitConfig(10, 1));

@@ -1,4 +1,5 @@
 using System.Text;
+using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Routing;
 using Penstock.Proxy.Upstreams;
@@ -63,8 +64,9 @@ public sealed class RouteTableTests
     /// <summary>Routes are written <c>host path method</c>.</summary>
     private static string? Match(IEnumerable<string> routes, string host, string path, string method)
     {
-        var backend = new Backend("u", new BackendConfig { Host = "127.0.0.1", Port = 1 }, 0);
-        var upstream = new Upstream(new UpstreamConfig { Name = "u", Backends = [backend.Config] }, [backend]);
+        var backend = new Backend("u", new BackendConfig { Host = "127.0.0.1", Port = 1 });
+        var upstream = new Upstream(new UpstreamConfig { Name = "u", Backends = [backend.Config] },
+            new MonotonicClock(TimeProvider.System));
         var table = new RouteTable(routes.Select(text =>
         {
             string?[] parts = [.. text.Split(' ').Select(static p => p == "*" ? null : p)];

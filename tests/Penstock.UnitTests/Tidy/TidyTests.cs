@@ -37,7 +37,7 @@ public sealed partial class TidyTests
         ["Health"] = ["Configuration", "Observability", "Upstreams"],
         ["Routing"] = ["Configuration", "Upstreams"],
         ["Observability"] = ["Http1"],
-        ["Exchanges"] = ["Clients", "Configuration", "Connections", "EventLoop", "Http1", "Observability",
+        ["Exchanges"] = ["Balancing", "Clients", "Configuration", "Connections", "EventLoop", "Http1", "Observability",
             "RateLimiting", "Routing", "Upstreams"],
     };
 

@@ -1,0 +1,128 @@
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Balancing;
+
+/// <summary>The same key to the same backend, by a Maglev table (Eisenbud et al., "Maglev", NSDI 2016, §3.4): even to
+/// about a percent, one look a pick, and when a backend joins or leaves hardly more keys move than must. The table
+/// depends on addresses and weights only, so every node picks alike.
+///
+/// A backend that cannot take the request passes its keys on along a walk of their own, so they spread over the others
+/// and come back with it; all other keys stay. With a bound (Mirrokni, Thorup, Zadimoghaddam, "Consistent Hashing with
+/// Bounded Loads", 2016) a backend with more than that multiple of its fair share in flight passes keys on, too. Slow
+/// start lets a growing share of a backend's keys come home.</summary>
+internal sealed class HashTable : Balancer
+{
+    /// <summary>A prime, as Envoy's default: with a hundred backends shares are even to about one percent.</summary>
+    public const int Size = 65537;
+
+    private const int MaxSteps = 64;
+
+    private readonly ushort[] _table;
+    private readonly double _bound;
+
+    /// <param name="bound">Most exchanges in flight as a multiple of the fair share; 0 for no bound.</param>
+    public HashTable(Backend[] backends, double bound = 0) : base(backends)
+    {
+        _bound = bound;
+        _table = backends.Length == 0 ? [] : Fill(backends);
+    }
+
+    public override Backend? Pick(in PickRequest request)
+    {
+        if (_table.Length == 0)
+        {
+            return null;
+        }
+        double most = _bound > 0 ? MostPerWeight() : 0;
+        ulong walk = request.Key;
+        Backend? last = null;
+        for (int step = 0; step < MaxSteps; step++)
+        {
+            Backend backend = Backends[_table[(int)(walk % Size)]];
+            walk = StableHash.Mix(walk + 0x9E3779B97F4A7C15);
+            if (backend == last || !request.MayTake(backend))
+            {
+                continue;
+            }
+            if (Takes(backend, walk, most))
+            {
+                return backend;
+            }
+            last = backend;
+        }
+
+        // Most are down, or all have their share: the one with most room.
+        return LeastLoaded(request);
+    }
+
+    private bool Takes(Backend backend, ulong walk, double mostPerWeight) =>
+        (backend.Ramp >= 1 || (walk >> 40) / (double)(1 << 24) < backend.Ramp)
+        && (mostPerWeight <= 0 || backend.InFlight < Math.Ceiling(mostPerWeight * backend.FullWeight));
+
+    /// <summary>How much of what is in flight, with this request, one unit of weight may have.</summary>
+    private double MostPerWeight()
+    {
+        int inFlight = 1;
+        int weight = 0;
+        foreach (Backend backend in Backends)
+        {
+            if (backend.IsUsable)
+            {
+                inFlight += backend.InFlight;
+                weight += backend.FullWeight;
+            }
+        }
+        return _bound * inFlight / Math.Max(1, weight);
+    }
+
+    private Backend? LeastLoaded(in PickRequest request)
+    {
+        Backend? best = null;
+        foreach (Backend backend in Backends)
+        {
+            if (request.MayTake(backend) && (best is null || CompareLoad(backend, best) < 0))
+            {
+                best = backend;
+            }
+        }
+        return best;
+    }
+
+    /// <summary>Each backend in turn, as often as its weight says, takes the next free place of its own
+    /// permutation.</summary>
+    private static ushort[] Fill(Backend[] backends)
+    {
+        ushort[] table = new ushort[Size];
+        Array.Fill(table, ushort.MaxValue);
+        uint[] next = [.. backends.Select(static b => (uint)(StableHash.Of(b.AddressOctets, 1) % Size))];
+        uint[] skip = [.. backends.Select(static b => (uint)((StableHash.Of(b.AddressOctets, 2) % (Size - 1)) + 1))];
+        double[] due = new double[backends.Length];
+        double largest = backends.Max(static b => b.FullWeight);
+
+        // In the order of addresses, so that the order in the file does not matter.
+        int[] order = [.. Enumerable.Range(0, backends.Length)
+            .OrderBy(i => backends[i].Address, StringComparer.Ordinal)];
+        for (int filled = 0; filled < Size;)
+        {
+            foreach (int i in order)
+            {
+                due[i] += backends[i].FullWeight / largest;
+                if (due[i] < 1)
+                {
+                    continue;
+                }
+                due[i]--;
+                while (table[next[i]] != ushort.MaxValue)
+                {
+                    next[i] = (next[i] + skip[i]) % Size;
+                }
+                table[next[i]] = (ushort)i;
+                if (++filled == Size)
+                {
+                    break;
+                }
+            }
+        }
+        return table;
+    }
+}

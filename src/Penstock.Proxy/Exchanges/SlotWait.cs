@@ -1,0 +1,64 @@
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.EventLoop;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>One connection's wait for a place at a backend, reused. On its loop but for <see cref="Grant"/>.</summary>
+internal sealed class SlotWait(Loop loop) : SlotWaiter
+{
+    private readonly WaitSource _wait = new();
+    private readonly Alarm _alarm = new();
+    private Backend? _backend;
+    private bool _granted;
+
+    /// <summary>The client went away meanwhile.</summary>
+    public bool Canceled { get; private set; }
+    public bool TimedOut { get; private set; }
+
+    public void Begin(ulong client, ulong key)
+    {
+        (Client, Key) = (client, key);
+        _backend = null;
+        _granted = Canceled = TimedOut = false;
+    }
+
+    /// <returns>The place, or null when there was none in time.</returns>
+    public async ValueTask<Backend?> WaitAsync(SlotQueue queue, long timeoutMs)
+    {
+        _alarm.Rings = () => _wait.Complete(WaitResult.TimedOut);
+        loop.Deadlines.Set(_alarm, loop.NowMs + timeoutMs);
+        while (!_granted)
+        {
+            WaitResult result = await _wait.Wait();
+            if (result == WaitResult.Ready)
+            {
+                continue;
+            }
+            TimedOut |= result == WaitResult.TimedOut;
+            Canceled |= result == WaitResult.Canceled;
+            if (queue.Leave(this))
+            {
+                break; // else it is being granted in this moment: that word must be awaited
+            }
+        }
+        loop.Deadlines.Remove(_alarm);
+        return _backend;
+    }
+
+    public void Cancel() => _wait.Complete(WaitResult.Canceled);
+
+    public override void Grant(Backend? backend) => loop.Post(() =>
+    {
+        _backend = backend;
+        _granted = true;
+        _wait.Complete(WaitResult.Ready);
+    });
+
+    private sealed class Alarm : Deadline
+    {
+        public Action? Rings { get; set; }
+
+        public override void OnDue() => Rings?.Invoke();
+    }
+}
