@@ -67,6 +67,12 @@ internal sealed class Connection : EventSource
     /// <summary>Octets or an end may be there to be received.</summary>
     public bool HasData => _readable;
 
+    /// <summary>Its deadline has passed; waits end at once.</summary>
+    public bool HasExpired => _expired;
+
+    /// <summary>It was ended from our side.</summary>
+    public bool WasCanceled => _canceled;
+
     public EndPoint? LocalEndPoint => _socket.LocalEndPoint;
 
     /// <summary>Somebody waits for data.</summary>

@@ -53,15 +53,11 @@ internal sealed partial class ClientConnection
     {
         Exchange exchange = _exchange!;
         RequestHead request = exchange.Request;
-        int origin = exchange.Route!.Upstream.Config.ProxyProtocol is > 0 and var version
-            ? ProxyProtocol.Write(_loop.Scratch, version, _peer.EndPoint, _io.LocalEndPoint as IPEndPoint) : 0;
-        var head = new HeadWriter(_loop.Scratch.AsSpan(origin));
-        RequestWriter.Write(ref head, exchange, Head, _peer);
+        int headEnd = WriteRequestHead();
 
         // What is here of the body goes out with the head.
         int bodyStart = _start + request.Length;
         _requestBody = new BodyReader(request.Framing, request.ContentLength, _snapshot.Config.Bounds.BodyBytes);
-        int headEnd = origin + head.Length;
         int length = headEnd + BodyWriter.Append(ref _requestBody, _buffer.AsSpan(bodyStart, _end - bodyStart),
             _loop.Scratch.AsSpan(headEnd), request.Framing == BodyFraming.Chunked, out _bodyTaken, out int payload);
         exchange.BytesIn = payload;
@@ -88,6 +84,17 @@ internal sealed partial class ClientConnection
         return Step.FlushRequest;
     }
 
+    /// <returns>Octets of it, at the start of the loop's scratch.</returns>
+    private int WriteRequestHead()
+    {
+        Exchange exchange = _exchange!;
+        int origin = exchange.Route!.Upstream.Config.ProxyProtocol is > 0 and var version
+            ? ProxyProtocol.Write(_loop.Scratch, version, _peer.EndPoint, _io.LocalEndPoint as IPEndPoint) : 0;
+        var head = new HeadWriter(_loop.Scratch.AsSpan(origin));
+        RequestWriter.Write(ref head, exchange, Head, _peer);
+        return origin + head.Length;
+    }
+
     private async ValueTask<Step> FlushRequestAsync() => await FlushAsync(_backend!.Io) switch
     {
         RelayEnd.Done => AfterSend(),
@@ -98,7 +105,8 @@ internal sealed partial class ClientConnection
 
     private Step AfterSend()
     {
-        _backend!.Io.SetDeadline(TryTimeoutMs());
+        long hedgeMs = HedgeAfterMs();
+        _backend!.Io.SetDeadline(hedgeMs > 0 ? Math.Min(hedgeMs, TryTimeoutMs()) : TryTimeoutMs());
         _requestSent = _requestBody.Done;
         if (!_requestSent)
         {

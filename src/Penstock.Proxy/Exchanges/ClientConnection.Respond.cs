@@ -38,7 +38,8 @@ internal sealed partial class ClientConnection
         }
         if (result != WaitResult.Ready)
         {
-            return result == WaitResult.TimedOut ? TooSlow() : ClientGone();
+            return result != WaitResult.TimedOut ? ClientGone()
+                : _responseEnd == 0 && HedgeAfterMs() > 0 ? Step.Hedge : TooSlow();
         }
         if (_response is null)
         {

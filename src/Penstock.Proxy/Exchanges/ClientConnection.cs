@@ -90,11 +90,10 @@ internal sealed partial class ClientConnection : IConnectionOwner
                     {
                         step = await FlushRequestAsync();
                     }
-                    while (step is Step.AwaitResponse or Step.FlushInterim)
+                    while (step is Step.AwaitResponse or Step.FlushInterim or Step.Hedge)
                     {
-                        step = step == Step.AwaitResponse
-                            ? OnResponseOctets(await _backend!.Io.WaitForDataAsync())
-                            : await FlushInterimAsync();
+                        step = step == Step.AwaitResponse ? OnResponseOctets(await _backend!.Io.WaitForDataAsync())
+                            : step == Step.Hedge ? await HedgeAsync() : await FlushInterimAsync();
                     }
                 }
                 if (step == Step.Answer)
@@ -148,6 +147,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
     public void Abort()
     {
         _backend?.Io.Cancel();
+        _second?.Io.Cancel();
         _slot?.Cancel();
         _io.Cancel();
     }
@@ -158,6 +158,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         if (what == Unattended.HangUp && _exchange is not null)
         {
             _backend?.Io.Cancel();
+            _second?.Io.Cancel();
             _slot?.Cancel();
         }
     }
@@ -311,7 +312,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         _worker.ReturnExchange(_exchange);
         _exchange = null;
         _bodyTaken = _sends = _attempts = 0;
-        _freshOnly = _requestSent = false;
+        _freshOnly = _requestSent = _hedged = false;
         _staleBackend = null;
         _uploadFailure = RelayEnd.Done;
         return _keepAlive ? Step.AwaitRequest : Step.Close;

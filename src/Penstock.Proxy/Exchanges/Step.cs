@@ -27,6 +27,9 @@ internal enum Step : byte
     /// <summary>Wait for octets of the response head.</summary>
     AwaitResponse,
 
+    /// <summary>The response takes long: ask a second backend, too.</summary>
+    Hedge,
+
     /// <summary>An interim response did not fit into the client's socket.</summary>
     FlushInterim,
 

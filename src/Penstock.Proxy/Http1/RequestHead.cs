@@ -68,6 +68,9 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
     /// <summary>May the client send a further request on this connection (RFC 9112 §9.3)?</summary>
     public bool KeepAlive => !ConnectionClose && (MinorVersion > 0 || ConnectionKeepAlive);
 
+    /// <summary>Does it only ask (RFC 9110 §9.2.1)?</summary>
+    public bool IsSafe => Method is Method.Get or Method.Head or Method.Options or Method.Trace;
+
     /// <summary>May the request be sent a second time when the first try gave no answer (RFC 9110 §9.2.2)?</summary>
     public bool IsIdempotent => Method is Method.Get or Method.Head or Method.Put or Method.Delete or Method.Options
         or Method.Trace;

@@ -1,0 +1,151 @@
+using System.Net.Sockets;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.EventLoop;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>Hedging: a safe request that takes long is asked of a second backend, too.</summary>
+internal sealed partial class ClientConnection
+{
+    private BackendConnection? _second;
+    private bool _hedged;
+
+    /// <summary>How long the first backend has the request to itself; 0 when it is not to be asked twice.</summary>
+    private long HedgeAfterMs() =>
+        !_hedged && _attempts == 0 && _exchange!.Request is { IsSafe: true, Framing: BodyFraming.None } request
+        && !request.WantsUpgrade && _exchange.Route!.Upstream.Config.Hedge is { } hedge
+            ? Math.Max(1, (long)hedge.After.TotalMilliseconds) : 0;
+
+    /// <summary>Asks a second backend; the first octets of a response, from whichever, decide, and the other one is let
+    /// go. Costs one retry of the budget.</summary>
+    private async ValueTask<Step> HedgeAsync()
+    {
+        Exchange exchange = _exchange!;
+        Upstream upstream = exchange.Route!.Upstream;
+        BackendConnection first = _backend!;
+        Backend firstBackend = exchange.Backend!;
+        _hedged = true;
+        ReleaseResponse();
+        first.Io.SetDeadline(TryTimeoutMs());
+        if (PickSecond(exchange, upstream) is not { } secondBackend)
+        {
+            return Step.AwaitResponse;
+        }
+
+        exchange.Retries++;
+        var race = new Race(_loop.Buffers);
+        _ = race.RunAsync(0, () => ReceiveAsync(first));
+        _ = race.RunAsync(1, () => AskAsync(secondBackend));
+        (int winner, byte[]? octets, int count) = await race.Outcome;
+        BackendConnection? second = _second;
+        _second = null;
+        if (winner == 1)
+        {
+            first.Io.Close();
+            upstream.Release(firstBackend);
+            (_backend, exchange.Backend) = (second, secondBackend);
+        }
+        else
+        {
+            second?.Io.Close();
+            upstream.Release(secondBackend);
+        }
+        if (octets is null)
+        {
+            exchange.Tried.Add(secondBackend);
+            return first.Io.WasCanceled ? ClientGone() : first.Io.HasExpired ? TooSlow() : Lost(nothingSent: false);
+        }
+        (_response, _responseEnd) = (octets, count);
+        exchange.Response.ToHead = exchange.Request.Method == Method.Head;
+        return ParseResponse();
+    }
+
+    private Backend? PickSecond(Exchange exchange, Upstream upstream)
+    {
+        exchange.Tried.Add(exchange.Backend!);
+        bool elsewhere = upstream.Peek(RequestFor(exchange)) is not null && upstream.TryRetry();
+        Backend? second = elsewhere ? upstream.Pick(RequestFor(exchange)) : null;
+        exchange.Tried.RemoveAt(exchange.Tried.Count - 1);
+        return second;
+    }
+
+    /// <summary>Sends the request to a second backend and waits for its response.</summary>
+    private async Task<(byte[]?, int)> AskAsync(Backend backend)
+    {
+        ConnectionPool pool = _worker.PoolOf(backend);
+        bool fresh = _exchange!.Route!.Upstream.Config.ProxyProtocol > 0;
+        BackendConnection? connection = fresh ? null : TakeIdle(pool, mayRepeat: false);
+        if (connection is null)
+        {
+            connection = pool.Dial(out _);
+            if (connection is null)
+            {
+                return default;
+            }
+            _second = connection;
+            connection.Io.SetDeadline(_snapshot.ConnectTimeoutMs);
+            if (await connection.Io.WaitForSpaceAsync() != WaitResult.Ready
+                || connection.Io.ConnectError() != SocketError.Success)
+            {
+                return default;
+            }
+        }
+        _second = connection;
+        int length = WriteRequestHead();
+        pool.CountRequest();
+        if (connection.Io.TrySend(_loop.Scratch.AsSpan(0, length)) != length)
+        {
+            return default; // a head that a fresh socket does not take is not worth a second try
+        }
+        connection.Io.SetDeadline(TryTimeoutMs());
+        return await ReceiveAsync(connection);
+    }
+
+    /// <returns>The first octets; null when there will be none.</returns>
+    private async Task<(byte[]?, int)> ReceiveAsync(BackendConnection connection)
+    {
+        while (await connection.Io.WaitForDataAsync() == WaitResult.Ready)
+        {
+            byte[] buffer = _loop.Buffers.Rent(BufferPool.Medium);
+            int count = connection.Io.TryReceive(buffer);
+            if (count > 0)
+            {
+                return (buffer, count);
+            }
+            _loop.Buffers.Return(buffer);
+            if (count != Connection.WouldBlock)
+            {
+                break;
+            }
+        }
+        return default;
+    }
+
+    /// <summary>Two tries; the first that brings octets wins, and when neither does, the first of both.</summary>
+    private sealed class Race(BufferPool buffers)
+    {
+        private readonly TaskCompletionSource<(int, byte[]?, int)> _outcome = new();
+        private int _left = 2;
+
+        public Task<(int Winner, byte[]? Octets, int Count)> Outcome => _outcome.Task;
+
+        public async Task RunAsync(int index, Func<Task<(byte[]? Octets, int Count)>> run)
+        {
+            (byte[]? octets, int count) = await run();
+            if (octets is not null)
+            {
+                if (!_outcome.TrySetResult((index, octets, count)))
+                {
+                    buffers.Return(octets);
+                }
+            }
+            else if (--_left == 0)
+            {
+                _outcome.TrySetResult((0, null, 0));
+            }
+        }
+    }
+}
