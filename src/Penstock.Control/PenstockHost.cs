@@ -18,19 +18,23 @@ internal sealed class PenstockHost : IAsyncDisposable
     private AdminServer? _admin;
     private Task? _stopped;
 
-    private PenstockHost(PenstockConfig config, ProxyServer proxy, ClientStore store, BucketFlusher flusher)
+    private PenstockHost(PenstockConfig config, ProxyServer proxy, ClientStore store, BucketFlusher flusher,
+        Reloader reloader)
     {
-        (Config, Proxy, _store, _flusher) = (config, proxy, store, flusher);
+        (Config, Proxy, _store, _flusher, Reloader) = (config, proxy, store, flusher, reloader);
     }
 
     public PenstockConfig Config { get; }
     public ProxyServer Proxy { get; }
+    public Reloader Reloader { get; }
 
     /// <summary>The admin API's address as bound; null when it is off.</summary>
     public Uri? AdminUrl => _admin?.Url;
 
+    /// <param name="read">Reads the configuration file again; null when there is none.</param>
     /// <exception cref="StartException">The store, a listener or the admin listener failed.</exception>
-    public static async Task<PenstockHost> StartAsync(PenstockConfig config, ILoggerFactory loggers, TimeProvider time)
+    public static async Task<PenstockHost> StartAsync(PenstockConfig config, ILoggerFactory loggers, TimeProvider time,
+        Func<ConfigResult>? read = null)
     {
         AdminServer.Refuse(config.Admin);
         var store = ClientStore.Open(config.Store);
@@ -51,11 +55,12 @@ internal sealed class PenstockHost : IAsyncDisposable
         var flusher = new BucketFlusher(
             proxy.Limiter.CollectChanged, directory, time, loggers.CreateLogger<BucketFlusher>());
         flusher.Start();
-        var host = new PenstockHost(config, proxy, store, flusher);
+        var reloader = new Reloader(config, proxy, read, loggers.CreateLogger<Reloader>());
+        var host = new PenstockHost(config, proxy, store, flusher, reloader);
         try
         {
             if (config.Admin.Listen is not null)
-                host._admin = await AdminServer.StartAsync(config.Admin, proxy, directory, loggers);
+                host._admin = await AdminServer.StartAsync(config.Admin, proxy, directory, reloader, loggers);
             return host;
         }
         catch (StartException)

@@ -142,6 +142,51 @@ public sealed class ProxyServer : IAsyncDisposable
     public IReadOnlyList<UpstreamStatus> Upstreams() =>
         [.. _topology.Upstreams.Select(u => UpstreamStatus.Of(u, _clock))];
 
+    /// <summary>What would be done with a request now; nothing is changed. With several loops a pick that depends on
+    /// chance is the first loop's.</summary>
+    public async Task<Explanation> ExplainAsync(HypotheticalRequest request)
+    {
+        var explained = new TaskCompletionSource<Explanation>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _workers[0].Loop.Post(() =>
+        {
+            try
+            {
+                explained.SetResult(Explainer.Explain(_workers[0], request));
+            }
+            catch (Exception bug)
+            {
+                explained.SetException(bug);
+            }
+        });
+        return await explained.Task;
+    }
+
+    /// <summary>Changes what the operator wants of a backend; until the next restart.</summary>
+    /// <param name="weight">1–256, or 0 for the configured one; null leaves it.</param>
+    /// <returns>Null when there is no such backend.</returns>
+    public BackendStatus? Change(string upstream, string address, BackendState? state, int? weight)
+    {
+        Upstream? found = _topology.Upstreams.FirstOrDefault(
+            u => string.Equals(u.Name, upstream, StringComparison.Ordinal));
+        Backend? backend = found?.Backends.FirstOrDefault(
+            b => string.Equals(b.Address, address, StringComparison.OrdinalIgnoreCase));
+        if (found is null || backend is null)
+        {
+            return null;
+        }
+        if (weight is { } chosen)
+        {
+            found.Choose(backend, chosen);
+        }
+        if (state is { } wanted)
+        {
+            backend.SetState(wanted, _clock.NowNs);
+            _logger.LogInformation(Events.BackendState, "backend {Backend} is set to {State}, {InFlight} in flight",
+                backend, wanted, backend.InFlight);
+        }
+        return BackendStatus.Of(found, backend, _clock);
+    }
+
     /// <summary>Stops gracefully: closes the listeners and idle connections, lets exchanges under way end within
     /// <see cref="TimeoutsConfig.Shutdown"/>, then closes what is left. A second call waits for the first.</summary>
     /// <param name="hardStop">Ends the waiting; of the first call only.</param>

@@ -9,8 +9,9 @@ namespace Penstock;
 /// <summary>Runs a balancer from start to signal: what <c>demo</c>, <c>proxy</c> and <c>run</c> end in.</summary>
 internal static class Serving
 {
-    public static async Task<int> RunAsync(
-        PenstockConfig config, IReadOnlyList<Diagnostic> warnings, Terminal terminal, CancellationToken stop)
+    /// <param name="read">Reads the configuration file again; null when there is none.</param>
+    public static async Task<int> RunAsync(PenstockConfig config, IReadOnlyList<Diagnostic> warnings,
+        Terminal terminal, CancellationToken stop, Func<ConfigResult>? read = null)
     {
         using var loggers = Logs.Create(terminal);
         var log = loggers.CreateLogger("Penstock");
@@ -24,7 +25,7 @@ internal static class Serving
         PenstockHost host;
         try
         {
-            host = await PenstockHost.StartAsync(config, loggers, TimeProvider.System);
+            host = await PenstockHost.StartAsync(config, loggers, TimeProvider.System, read);
         }
         catch (StartException failure)
         {
@@ -32,6 +33,7 @@ internal static class Serving
         }
         await using (host)
         {
+            signals.HangUp = () => Reload(host, terminal);
             Announce(host, terminal, log);
             await signals.Asked;
             SystemdNotification.Send("STOPPING=1", terminal.Environment);
@@ -43,6 +45,13 @@ internal static class Serving
                 (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds);
         }
         return ExitCode.Ok;
+    }
+
+    private static void Reload(PenstockHost host, Terminal terminal)
+    {
+        SystemdNotification.Send("RELOADING=1", terminal.Environment);
+        host.Reloader.Reload();
+        SystemdNotification.Send("READY=1", terminal.Environment);
     }
 
     private static void Announce(PenstockHost host, Terminal terminal, ILogger log)

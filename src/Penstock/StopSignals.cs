@@ -3,7 +3,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Penstock;
 
-/// <summary>The first TERM, INT or QUIT asks for a graceful stop, the next one for a stop at once.</summary>
+/// <summary>The first TERM, INT or QUIT asks for a graceful stop, the next one for a stop at once; HUP for a
+/// reload.</summary>
 internal sealed class StopSignals : IDisposable
 {
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -21,6 +22,9 @@ internal sealed class StopSignals : IDisposable
             _registrations.Add(PosixSignalRegistration.Create(signal, OnStop));
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangUp));
     }
+
+    /// <summary>What HUP does; called on a thread of its own.</summary>
+    public Action HangUp { get; set; } = static () => { };
 
     public Task Asked => _asked.Task;
     public CancellationToken AtOnce => _atOnce.Token;
@@ -42,11 +46,11 @@ internal sealed class StopSignals : IDisposable
             _atOnce.Cancel();
     }
 
-    // The default would end the process, and a terminal that closes or an operator who expects a reload sends it.
+    // The default would end the process.
     private void OnHangUp(PosixSignalContext context)
     {
         context.Cancel = true;
-        _log.LogWarning(new EventId(0, "signal"),
-            "{Signal} ignored: the configuration is read at start only; restart to apply a change", context.Signal);
+        _log.LogInformation(new EventId(0, "signal"), "{Signal}: reloading the configuration", context.Signal);
+        HangUp();
     }
 }

@@ -41,7 +41,7 @@ internal sealed class AdminServer : IAsyncDisposable
 
     /// <exception cref="StartException">The address cannot be bound.</exception>
     public static async Task<AdminServer> StartAsync(
-        AdminConfig config, ProxyServer proxy, ClientDirectory directory, ILoggerFactory loggers)
+        AdminConfig config, ProxyServer proxy, ClientDirectory directory, Reloader reloader, ILoggerFactory loggers)
     {
         var listen = config.Listen!;
         RemoveStaleSocket(listen);
@@ -49,6 +49,8 @@ internal sealed class AdminServer : IAsyncDisposable
         Pipe(app, new AdminGuard(config.Token));
         app.MapClients(directory);
         app.MapStatus(proxy, directory);
+        app.MapUpstreams(proxy);
+        app.MapReload(reloader);
         try
         {
             await app.StartAsync();

@@ -177,7 +177,7 @@ internal static class ClientEndpoints
         this RouteHandlerBuilder endpoint, string name, string summary, string description) =>
         endpoint.WithName(name).WithSummary(summary).WithDescription(description);
 
-    private static void Errors(this RouteHandlerBuilder endpoint, params ReadOnlySpan<int> statuses)
+    public static void Errors(this RouteHandlerBuilder endpoint, params ReadOnlySpan<int> statuses)
     {
         foreach (var status in statuses)
             endpoint.Produces<ApiError>(status);

@@ -6,16 +6,11 @@ using Penstock.Proxy;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>What Penstock is doing: upstreams and probes.</summary>
+/// <summary>Probes.</summary>
 internal static class StatusEndpoints
 {
     public static void MapStatus(this IEndpointRouteBuilder app, ProxyServer proxy, ClientDirectory directory)
     {
-        app.MapGet("/upstreams", () => Results.Ok(new UpstreamPage(proxy.Upstreams())))
-            .WithTags("Upstreams").WithName("listUpstreams").WithSummary("Look at the upstreams and their backends")
-            .WithDescription("Health with its cause, load and counts, as they are now.")
-            .Produces<UpstreamPage>();
-
         app.MapGet("/livez", () => Results.Ok(new Liveness("alive")))
             .WithTags("Probes").WithName("livez").WithSummary("Is the process alive?")
             .WithDescription("Needs no token. Restart Penstock when this does not answer.")

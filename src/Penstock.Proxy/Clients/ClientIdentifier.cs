@@ -17,6 +17,9 @@ internal readonly ref struct ClientIdentity
     /// <summary>Keeps a header's "a" and a query's "a" and an address "a" apart in the table.</summary>
     public ulong Domain { get; init; }
 
+    /// <summary>Number of the source that the name is from; -1 for the address.</summary>
+    public int Source { get; init; }
+
     /// <summary>The value of the field that the name is from; empty when it is from elsewhere.</summary>
     public Stretch Field { get; init; }
 }
@@ -35,6 +38,9 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
     private readonly IPNetwork[] _trusted = [.. config.TrustedProxies];
 
     public int Ipv6Prefix => config.Ipv6Prefix;
+
+    /// <summary>A source as the operator wrote it.</summary>
+    public string SourceName(int source) => source < 0 ? "address" : config.Identify[source].ToString();
 
     public bool IsTrusted(IPAddress? peer)
     {
@@ -71,11 +77,11 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
             // An address is told by the connection, not by what somebody writes into a field.
             if (id.Length <= MaxIdBytes && limiter.TryFind(id, out RegisteredClient? client) && !client.IsAddress)
             {
-                return new ClientIdentity { Registered = client, Name = id, Field = field };
+                return new ClientIdentity { Registered = client, Name = id, Field = field, Source = i };
             }
             if (config.UnknownGetsOwnBucket)
             {
-                return new ClientIdentity { Name = id, Domain = (ulong)i + 1, Field = field };
+                return new ClientIdentity { Name = id, Domain = (ulong)i + 1, Field = field, Source = i };
             }
             break;
         }
@@ -84,6 +90,7 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
             Registered = limiter.AnyRegistered && limiter.TryFind(caller.ClientName, out RegisteredClient? known)
                 ? known : null,
             Name = caller.ClientName,
+            Source = -1,
         };
     }
 

@@ -167,6 +167,13 @@ public sealed class Limiter
 
     internal Limit LimitAt(int number) => _limits[number];
 
+    /// <summary>A limit, and the tokens of a client without a setting of its own.</summary>
+    internal (Limit Limit, double Tokens) Look(ulong hash, int limit, long nowNs)
+    {
+        Limit rule = _limits[limit];
+        return (rule, rule.Tokens(_table.Peek(hash, limit), rule.Clock(nowNs)));
+    }
+
     /// <summary>Takes a token from the bucket of a client without a setting of its own.</summary>
     internal bool TryTake(ulong hash, int limit, long nowNs, out long word) =>
         _table.TryTake(hash, limit, nowNs, 1, out word);

@@ -54,6 +54,18 @@ internal sealed class RegisteredClient
         }
     }
 
+    /// <summary>Its limit and tokens, wherever its bucket now is.</summary>
+    public (Limit Limit, double Tokens) Look(long nowNs)
+    {
+        RegisteredClient client = this;
+        long word;
+        while ((word = Volatile.Read(ref client._word)) == Closed)
+        {
+            client = client._successor!;
+        }
+        return (client.Limit, client.Limit.Tokens(word, client.Limit.Clock(nowNs)));
+    }
+
     public double Tokens(long nowNs) => Limit.Tokens(Volatile.Read(ref _word), Limit.Clock(nowNs));
 
     /// <summary>Closes this bucket and returns its successor with another limit: the same tokens, clamped, or

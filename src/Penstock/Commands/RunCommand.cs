@@ -17,15 +17,20 @@ internal static class RunCommand
         {
             if (Find(parse.GetValue(config), terminal) is not { } path)
                 return ExitCode.Usage;
-            var (loaded, diagnostics) = ConfigLoader.Load(path, terminal.Environment);
+            var (loaded, diagnostics) = Read();
             if (loaded is null)
             {
                 DiagnosticWriter.WriteText(terminal.Error, path, diagnostics, terminal.Color);
                 return ExitCode.Usage;
             }
-            if (parse.GetValue(loops) is > 0 and var pinned)
-                loaded = loaded with { Proxy = loaded.Proxy with { Loops = pinned } };
-            return await Serving.RunAsync(loaded, diagnostics, terminal, stop);
+            return await Serving.RunAsync(loaded, diagnostics, terminal, stop, Read);
+
+            ConfigResult Read()
+            {
+                var result = ConfigLoader.Load(path, terminal.Environment);
+                return parse.GetValue(loops) is > 0 and var pinned && result.Config is { } config
+                    ? result with { Config = config with { Proxy = config.Proxy with { Loops = pinned } } } : result;
+            }
         });
         return command;
     }

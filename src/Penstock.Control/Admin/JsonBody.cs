@@ -1,0 +1,130 @@
+using System.Net;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Penstock.Control.Store;
+
+namespace Penstock.Control.Admin;
+
+/// <summary>A JSON object read member by member, so that a caller hears of all faults at once.</summary>
+internal sealed class JsonBody
+{
+    private readonly List<FieldFault> _faults = [];
+    private JsonElement _root;
+    private ApiError? _error;
+
+    private JsonBody()
+    {
+    }
+
+    public static async Task<JsonBody> ReadAsync(HttpRequest request)
+    {
+        var body = new JsonBody();
+        try
+        {
+            using var document = await JsonDocument.ParseAsync(request.Body);
+            body._root = document.RootElement.Clone();
+            if (body._root.ValueKind != JsonValueKind.Object)
+                body._error = new(400, "the body must be a JSON object");
+        }
+        catch (BadHttpRequestException e)
+        {
+            body._error = new(e.StatusCode, e.Message);
+        }
+        catch (JsonException e)
+        {
+            body._error = new(400, $"the body is not valid JSON: {e.Message}");
+        }
+        return body;
+    }
+
+    /// <summary>What to answer instead, when the body is not usable.</summary>
+    /// <param name="known">Members there may be.</param>
+    public ApiError? Finish(params string[] known)
+    {
+        if (_error is not null) return _error;
+        foreach (var member in _root.EnumerateObject())
+            if (!known.Contains(member.Name))
+                Fault(member.Name, $"is not known; known are {string.Join(", ", known)}");
+        return _faults.Count == 0 ? null : ClientBody.Invalid(_faults);
+    }
+
+    public bool IsNull(string name) => Get(name, out var value) && value.ValueKind == JsonValueKind.Null;
+
+    public string? Text(string name)
+    {
+        if (!Get(name, out var value)) return null;
+        if (value.ValueKind != JsonValueKind.String)
+            return Fault(name, "must be a text");
+        var text = value.GetString()!;
+        return text.Any(static c => c is < ' ' or '\x7f' or > '\xff')
+            ? Fault(name, "must be printable characters of Latin-1") : text;
+    }
+
+    public T? Word<T>(string name) where T : struct, Enum
+    {
+        if (!Get(name, out var value)) return null;
+        if (value.ValueKind == JsonValueKind.String
+            && Enum.TryParse(value.GetString()!.Replace("_", "", StringComparison.Ordinal), true, out T word)
+            && Enum.IsDefined(word))
+            return word;
+        Fault(name, "must be one of " + string.Join(", ",
+            Enum.GetNames<T>().Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)));
+        return null;
+    }
+
+    public int? Whole(string name, int from, int to)
+    {
+        if (!Get(name, out var value)) return null;
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) && number >= from
+            && number <= to)
+            return number;
+        Fault(name, $"must be a whole number from {from} to {to}");
+        return null;
+    }
+
+    public IPAddress Address(string name)
+    {
+        if (Text(name) is not { } text) return IPAddress.Loopback;
+        if (IPAddress.TryParse(text, out var address)) return address;
+        Fault(name, "must be an IP address");
+        return IPAddress.Loopback;
+    }
+
+    /// <summary>An object of texts, or of lists of texts.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>> Texts(string name)
+    {
+        var texts = new List<KeyValuePair<string, string>>();
+        if (!Get(name, out var value)) return texts;
+        if (value.ValueKind != JsonValueKind.Object)
+        {
+            Fault(name, "must be an object of texts");
+            return texts;
+        }
+        foreach (var member in value.EnumerateObject())
+        {
+            var items = member.Value.ValueKind == JsonValueKind.Array
+                ? member.Value.EnumerateArray().ToArray() : [member.Value];
+            foreach (var item in items)
+            {
+                if (item.ValueKind == JsonValueKind.String
+                    && item.GetString()!.All(static c => c is >= ' ' and <= '\xff' and not '\x7f'))
+                    texts.Add(new(member.Name, item.GetString()!));
+                else
+                    Fault($"{name}.{member.Name}", "must be a text of printable characters");
+            }
+        }
+        return texts;
+    }
+
+    private bool Get(string name, out JsonElement value)
+    {
+        value = default;
+        return _error is null && _root.TryGetProperty(name, out value);
+    }
+
+    private string? Fault(string name, string message)
+    {
+        _faults.Add(new(name, message));
+        return null;
+    }
+}

@@ -1,0 +1,63 @@
+using Microsoft.Extensions.Logging;
+using Penstock.Control.Config;
+using Penstock.Proxy;
+
+namespace Penstock.Control;
+
+/// <summary>What came of a reload.</summary>
+/// <param name="Error">Why nothing was changed; null when the new configuration is in force.</param>
+/// <param name="Diagnostics">Everything there is to say about the file.</param>
+/// <param name="RestartNeeded">Settings that differ but are read at start only.</param>
+internal sealed record ReloadResult(
+    string? Error, IReadOnlyList<Diagnostic> Diagnostics, IReadOnlyList<string> RestartNeeded);
+
+/// <summary>Reads the configuration file again and puts it in force, whole or not at all. Thread-safe.</summary>
+/// <param name="read">The file; null when the configuration came from the command line.</param>
+internal sealed class Reloader(PenstockConfig started, ProxyServer proxy, Func<ConfigResult>? read, ILogger log)
+{
+    private static readonly EventId Reloaded = new(0, "reloaded");
+    private static readonly EventId Failed = new(0, "reload_failed");
+
+    private readonly Lock _lock = new();
+
+    public ReloadResult Reload()
+    {
+        lock (_lock)
+        {
+            var result = Apply();
+            foreach (var diagnostic in result.Diagnostics)
+                log.Log(diagnostic.Severity == Severity.Error ? LogLevel.Error : LogLevel.Warning,
+                    result.Error is null ? Reloaded : Failed, "{Message} ({File}:{Line}:{Column})",
+                    diagnostic.Message, diagnostic.File, diagnostic.Line, diagnostic.Column);
+            if (result.Error is { } error)
+                log.LogError(Failed, "configuration not reloaded, the old one stays in force: {Cause}", error);
+            else
+                log.LogInformation(Reloaded, "configuration reloaded{Rest}", result.RestartNeeded.Count == 0 ? ""
+                    : $"; changed, but read at start only: {string.Join(", ", result.RestartNeeded)}");
+            return result;
+        }
+    }
+
+    private ReloadResult Apply()
+    {
+        if (read is null)
+            return new("it came from the command line, there is no file to read again", [], []);
+        var (config, diagnostics) = read();
+        if (config is null)
+        {
+            var errors = diagnostics.Count(d => d.Severity == Severity.Error);
+            return new(errors == 1 ? "the file has an error" : $"the file has {errors} errors", diagnostics, []);
+        }
+        try
+        {
+            List<string> later = [.. proxy.Apply(config.Proxy)];
+            if (config.Admin != started.Admin) later.Add("admin");
+            if (config.Store != started.Store) later.Add("store");
+            return new(null, diagnostics, later);
+        }
+        catch (ProxyStartException e)
+        {
+            return new(e.Message, diagnostics, []);
+        }
+    }
+}

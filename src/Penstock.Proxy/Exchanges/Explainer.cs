@@ -1,0 +1,123 @@
+using System.Net;
+using System.Text;
+using Penstock.Proxy.Balancing;
+using Penstock.Proxy.Clients;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Routing;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>Tells what would be done with a request, by the code that does it, and changes nothing: no token is taken,
+/// no rotation goes on. Runs on a loop, whose random numbers its answer depends on.</summary>
+internal static class Explainer
+{
+    public static Explanation Explain(Worker worker, HypotheticalRequest asked)
+    {
+        Snapshot snapshot = worker.Snapshot;
+        byte[] head = Encoding.Latin1.GetBytes(HeadOf(asked));
+        var request = new RequestHead(snapshot.HeadBounds);
+        ParseStatus parsed = request.Parse(head);
+        if (parsed != ParseStatus.Complete)
+        {
+            string fault = parsed == ParseStatus.Invalid ? request.Fault.ToString() : "the head is not complete";
+            return new Explanation { Verdict = "bad_request", Detail = $"refused by the parser: {fault}" };
+        }
+
+        var peer = new ClientAddress(new IPEndPoint(asked.ClientAddress, 0), snapshot.Identifier.Ipv6Prefix);
+        ClientAddress caller = snapshot.Identifier.Caller(request, head, peer);
+        Span<byte> decoded = stackalloc byte[ClientIdentifier.MaxIdBytes];
+        ClientIdentity client = snapshot.Identifier.Identify(request, head, caller, decoded);
+        var explanation = new Explanation
+        {
+            Verdict = "ok",
+            Client = Encoding.UTF8.GetString(client.Name),
+            ClientKey = snapshot.Identifier.SourceName(client.Source),
+            ClientAddress = Encoding.UTF8.GetString(caller.Text),
+            Registered = client.Registered is not null,
+        };
+        Route? route = snapshot.Routes.Match(request.Authority.Of(head), request.PathOf(head),
+            request.MethodName.Of(head));
+        if (route is null)
+        {
+            return explanation with { Verdict = "no_route", Detail = "no route matches host, path and method" };
+        }
+        explanation = explanation with { Route = route.Name, Upstream = route.Upstream.Name };
+        explanation = WithLimit(explanation, worker, client, route.LimitNumber);
+        return WithPick(explanation, worker, request, head, caller, route.Upstream);
+    }
+
+    private static Explanation WithLimit(Explanation so, Worker worker, ClientIdentity client, int number)
+    {
+        Limiter limiter = worker.Snapshot.Limiter;
+        long now = worker.Loop.NowNs;
+        (Limit Limit, double Tokens)? state = client.Registered is { } registered
+            ? registered.Look(now)
+            : number < 0 ? null : limiter.Look(limiter.HashOf(client.Name, client.Domain), number, now);
+        if (state is not var (limit, tokens))
+        {
+            return so;
+        }
+        so = so with
+        {
+            Limit = limit.Name,
+            Capacity = limit.Config.Capacity,
+            RatePerSec = limit.Config.RatePerSecond,
+            Tokens = Math.Round(tokens, 3),
+        };
+        return tokens >= 1 ? so : so with
+        {
+            Verdict = "rate_limited",
+            Detail = $"{tokens:0.###} tokens left of {limit.Config.Capacity}",
+        };
+    }
+
+    private static Explanation WithPick(Explanation so, Worker worker, RequestHead request, byte[] head,
+        ClientAddress caller, Upstream upstream)
+    {
+        UpstreamConfig config = upstream.Config;
+        Backend? session = config.Sticky is null ? null
+            : upstream.SessionOf(Affinity.Cookie(request, head, upstream.CookieName));
+        Backend? pick = upstream.Peek(new PickRequest
+        {
+            Tried = [],
+            Random = worker.Random,
+            NowNs = worker.Loop.NowNs,
+            Key = config.Balance != BalanceAlgorithm.Hash ? 0
+                : Affinity.KeyOf(config.Hash.Source, upstream.HashName, request, head, caller),
+            Session = session,
+            Peek = true,
+        });
+        so = so with
+        {
+            Balance = config.Balance,
+            Session = session?.Address,
+            Candidates = [.. upstream.Backends.Select(b => new Candidate(b.Address, b.Health.Health, b.State,
+                b.IsUsable, b.HasRoom, b.FullWeight, Math.Round(b.Ramp, 3), b.InFlight, b.Config.Backup,
+                b.Ejection?.Cause ?? b.Health.Cause))],
+            Pick = pick?.Address,
+        };
+        if (pick is null && string.Equals(so.Verdict, "ok", StringComparison.Ordinal))
+        {
+            bool queues = config.Queue.Length > 0 && upstream.IsFull();
+            so = so with
+            {
+                Verdict = queues ? "queued" : "no_backend",
+                Detail = queues ? "every backend is at its max_connections" : "no backend can take the request",
+            };
+        }
+        return so;
+    }
+
+    private static string HeadOf(HypotheticalRequest asked)
+    {
+        var head = new StringBuilder($"{asked.Method} {asked.Path} HTTP/1.1\r\nHost: {asked.Host}\r\n");
+        foreach ((string name, string value) in asked.Headers)
+        {
+            head.Append(name).Append(": ").Append(value).Append("\r\n");
+        }
+        return head.Append("\r\n").ToString();
+    }
+}
