@@ -118,7 +118,10 @@ public sealed class ProxyServer : IAsyncDisposable
             var removed = _listeners.Where(l => !config.Listeners.Contains(l.Config)).ToList();
             List<(ListenerConfig Config, Socket[] Sockets)> bound = Bind(added);
 
-            Limiter.Apply(config.Limits);
+            if (!Limiter.Apply(config.Limits))
+            {
+                later.Add("limits");
+            }
             _topology.Apply(config.Upstreams);
             _topology.Resolve();
             _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);

@@ -93,11 +93,11 @@ internal sealed class BucketTable
     }
 
     /// <summary>The key's word without taking anything; 0 (full) when it is not tracked.</summary>
-    public long Peek(ulong hash, int limit)
+    public long Peek(ulong hash, int limit, long nowNs)
     {
         Span<Entry> set = Set(hash);
         int way = Find(set, (hash & ~LimitMask) | (uint)(limit + 1));
-        return way < 0 ? 0 : Volatile.Read(ref set[way].Word);
+        return way >= 0 ? Volatile.Read(ref set[way].Word) : Inherited(set, hash, _limits[limit], nowNs, take: false);
     }
 
     private Span<Entry> Set(ulong hash) => _entries.AsSpan((int)(hash & _setMask) * Ways, Ways);
@@ -126,7 +126,7 @@ internal sealed class BucketTable
             {
                 return false;
             }
-            word = Inherited(set, hash, rule, nowNs);
+            word = Inherited(set, hash, rule, nowNs, take: true);
             bool inherited = word != 0;
             taken = rule.TryTake(ref word, rule.Clock(nowNs), cost);
             if (taken || inherited)
@@ -141,18 +141,26 @@ internal sealed class BucketTable
         }
     }
 
-    /// <summary>What a bucket begins with: full, or with the tokens of the key's bucket under the limit that this one
-    /// took the place of.</summary>
-    private long Inherited(Span<Entry> set, ulong hash, Limit rule, long nowNs)
+    /// <summary>What a bucket begins with: full (0), or with the tokens of the key's bucket under the limit that this
+    /// one took the place of, unless that was so long ago that it would be full by now.</summary>
+    private long Inherited(Span<Entry> set, ulong hash, Limit rule, long nowNs, bool take)
     {
         for (int number = rule.Before; number >= 0; number = _limits[number].Before)
         {
+            Limit old = _limits[number];
+            if ((nowNs - old.ReplacedAtNs) / 1_000_000_000 > old.WindowSeconds)
+            {
+                return 0;
+            }
             int way = Find(set, (hash & ~LimitMask) | (uint)(number + 1));
             if (way >= 0)
             {
-                Limit old = _limits[number];
-                Volatile.Write(ref set[way].Mark, 0);
-                long word = Interlocked.Exchange(ref set[way].Word, 0);
+                long word = Volatile.Read(ref set[way].Word);
+                if (take)
+                {
+                    Volatile.Write(ref set[way].Mark, 0);
+                    word = Interlocked.Exchange(ref set[way].Word, 0);
+                }
                 return rule.Word(old.Tokens(word, old.Clock(nowNs)), rule.Clock(nowNs));
             }
         }

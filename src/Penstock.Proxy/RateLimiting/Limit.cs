@@ -49,6 +49,9 @@ internal sealed class Limit
     /// <summary>Number of the limit that this one takes the place of, with its buckets' tokens; -1: none.</summary>
     public int Before { get; init; } = -1;
 
+    /// <summary>When another limit took the place of this one; never, as long as it is in force.</summary>
+    public long ReplacedAtNs { get; set; } = long.MaxValue;
+
     public string Name { get; }
     public byte[] NameOctets { get; }
     public LimitConfig Config { get; }

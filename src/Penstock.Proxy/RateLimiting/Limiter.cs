@@ -43,15 +43,24 @@ public sealed class Limiter
 
     /// <summary>Takes over changed limits. A limit with another capacity or rate is a new one, whose buckets begin with
     /// the tokens that the old one's have. One caller at a time.</summary>
-    internal void Apply(IReadOnlyDictionary<string, LimitConfig> limits)
+    /// <returns>False when they have changed thousands of times: limits stay as they are until a restart.</returns>
+    internal bool Apply(IReadOnlyDictionary<string, LimitConfig> limits)
     {
         List<Limit> all = [.. _limits];
+        if (all.Count + limits.Count > BucketTable.MaxLimits)
+        {
+            return false;
+        }
         foreach ((string name, LimitConfig config) in limits)
         {
             int before = NumberOf(name);
             if (before >= 0 && _limits[before].Config == config)
             {
                 continue;
+            }
+            if (before >= 0)
+            {
+                all[before].ReplacedAtNs = _clock.NowNs;
             }
             _numbers[name] = all.Count;
             all.Add(new Limit(name, config) { Before = before });
@@ -69,6 +78,7 @@ public sealed class Limiter
             _table.Apply(all);
             _limits = [.. all];
         }
+        return true;
     }
 
     public int RegisteredCount => _registered.Count;
@@ -171,7 +181,7 @@ public sealed class Limiter
     internal (Limit Limit, double Tokens) Look(ulong hash, int limit, long nowNs)
     {
         Limit rule = _limits[limit];
-        return (rule, rule.Tokens(_table.Peek(hash, limit), rule.Clock(nowNs)));
+        return (rule, rule.Tokens(_table.Peek(hash, limit, nowNs), rule.Clock(nowNs)));
     }
 
     /// <summary>Takes a token from the bucket of a client without a setting of its own.</summary>
