@@ -126,14 +126,11 @@ public sealed class ProxyServer : IAsyncDisposable
             _topology.Resolve();
             _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);
             _bounds.Apply(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
-            foreach (Worker worker in _workers)
+            OnEachLoop(worker =>
             {
-                worker.Loop.Post(() =>
-                {
-                    worker.Apply(_snapshot);
-                    removed.ForEach(l => worker.CloseListener(l.Config.Text));
-                });
-            }
+                worker.Apply(_snapshot);
+                removed.ForEach(l => worker.CloseListener(l.Config.Text));
+            });
             _listeners.RemoveAll(removed.Contains);
             Listen(bound);
             _health.Apply(_topology.Upstreams);
@@ -255,6 +252,21 @@ public sealed class ProxyServer : IAsyncDisposable
             }
         }
         return bound;
+    }
+
+    /// <summary>Returns when all loops have done it, so that what comes in from now on sees it.</summary>
+    private void OnEachLoop(Action<Worker> action)
+    {
+        using var left = new CountdownEvent(_workers.Count);
+        foreach (Worker worker in _workers)
+        {
+            worker.Loop.Post(() =>
+            {
+                action(worker);
+                left.Signal();
+            });
+        }
+        left.Wait();
     }
 
     private void Listen(List<(ListenerConfig Config, Socket[] Sockets)> bound)
