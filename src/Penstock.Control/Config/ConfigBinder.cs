@@ -18,6 +18,7 @@ internal static partial class ConfigBinder
     private static readonly ClientsConfig ClientsDefault = new();
     private static readonly TimeoutsConfig TimeoutsDefault = new();
     private static readonly BoundsConfig BoundsDefault = new();
+    private static readonly RouteTimeoutsConfig NoRouteTimeouts = new();
     private static readonly HealthCheckConfig HealthCheckDefault = new();
 
     /// <summary>Null only when something was reported that left nothing to read.</summary>

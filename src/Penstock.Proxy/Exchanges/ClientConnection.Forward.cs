@@ -74,7 +74,7 @@ internal sealed partial class ClientConnection
     {
         ConnectionPool pool = _worker.PoolOf(_exchange!.Backend!);
         _backend = pool.Dial(out SocketError error);
-        for (long waitedMs = 0; error == SocketError.TooManyOpenSockets && waitedMs < _snapshot.ConnectTimeoutMs;
+        for (long waitedMs = 0; error == SocketError.TooManyOpenSockets && waitedMs < ConnectTimeoutMs;
             waitedMs += DescriptorWaitMs)
         {
             // Kept connections hold what this one needs; or others will be through in a moment.
@@ -84,7 +84,7 @@ internal sealed partial class ClientConnection
         }
         if (_backend is not null)
         {
-            _backend.Io.SetDeadline(_snapshot.ConnectTimeoutMs);
+            _backend.Io.SetDeadline(ConnectTimeoutMs);
             WaitResult result = await _backend.Io.WaitForSpaceAsync();
             if (result == WaitResult.Canceled)
             {
@@ -144,7 +144,7 @@ internal sealed partial class ClientConnection
 
     private Step AfterSend()
     {
-        _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs);
+        _backend!.Io.SetDeadline(ResponseTimeoutMs);
         _requestSent = _requestBody.Done;
         if (!_requestSent)
         {
@@ -159,7 +159,7 @@ internal sealed partial class ClientConnection
     {
         Exchange exchange = _exchange!;
         Connection backend = _backend!.Io;
-        var relay = new BodyRelay(_loop, _io, backend, _snapshot.ResponseTimeoutMs,
+        var relay = new BodyRelay(_loop, _io, backend, ResponseTimeoutMs,
             _snapshot.Config.Bounds.BodyMinBytesPerSecond);
         RelayEnd end = await relay.RunAsync(_requestBody, _requestBody.Framing == BodyFraming.Chunked, KeepExcess);
         if (_exchange != exchange)

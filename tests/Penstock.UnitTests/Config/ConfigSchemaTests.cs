@@ -21,7 +21,12 @@ public sealed partial class ConfigSchemaTests
         clients: { zzzzzzzz: 1 }
         limits: { x: { zzzzzzzz: 1 } }
         upstreams: { x: { zzzzzzzz: 1, backends: [{ zzzzzzzz: 1 }], health_check: { zzzzzzzz: 1 } } }
-        routes: [{ zzzzzzzz: 1 }]
+        routes:
+          - zzzzzzzz: 1
+            timeouts: { zzzzzzzz: 1 }
+            rewrite: { zzzzzzzz: 1 }
+            request_headers: { zzzzzzzz: 1 }
+            response_headers: { zzzzzzzz: 1 }
         timeouts: { zzzzzzzz: 1 }
         bounds: { zzzzzzzz: 1 }
         """;
@@ -31,7 +36,8 @@ public sealed partial class ConfigSchemaTests
     {
         var ofBinder = ConfigText.Parse(EveryMapping).Diagnostics
             .Where(d => d.Hint?.StartsWith(KnownKeys, StringComparison.Ordinal) == true)
-            .ToDictionary(d => Definition(d.Path), d => Sorted(d.Hint![KnownKeys.Length..].Split(", ")));
+            .Select(d => (Name: Definition(d.Path), Keys: Sorted(d.Hint![KnownKeys.Length..].Split(", "))))
+            .Distinct().ToDictionary(d => d.Name, d => d.Keys);
         var ofSchema = Mappings(Schema).ToDictionary(m => m.Name, m => Sorted(m.Properties.Select(p => p.Key)));
 
         Assert.Equal(ofSchema.OrderBy(m => m.Key, StringComparer.Ordinal),
@@ -48,6 +54,9 @@ public sealed partial class ConfigSchemaTests
             "upstreams.x.backends[0]" => "backend",
             "upstreams.x.health_check" => "health_check",
             "routes[0]" => "route",
+            "routes[0].timeouts" => "route_timeouts",
+            "routes[0].rewrite" => "rewrite",
+            "routes[0].request_headers" or "routes[0].response_headers" => "header_edits",
             _ => path,
         };
     }
