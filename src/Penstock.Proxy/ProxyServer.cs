@@ -19,6 +19,9 @@ public sealed class ProxyStartException(string message, Exception? inner = null)
 /// public members are thread-safe.</summary>
 public sealed class ProxyServer : IAsyncDisposable
 {
+    /// <summary>A loop that is busy for longer takes a new configuration over later.</summary>
+    private static readonly TimeSpan LoopTimeout = TimeSpan.FromSeconds(5);
+
     private readonly MonotonicClock _clock;
     private readonly ConnectionBounds _bounds;
     private readonly ILogger _logger;
@@ -257,7 +260,7 @@ public sealed class ProxyServer : IAsyncDisposable
     /// <summary>Returns when all loops have done it, so that what comes in from now on sees it.</summary>
     private void OnEachLoop(Action<Worker> action)
     {
-        using var left = new CountdownEvent(_workers.Count);
+        var left = new CountdownEvent(_workers.Count);
         foreach (Worker worker in _workers)
         {
             worker.Loop.Post(() =>
@@ -266,7 +269,7 @@ public sealed class ProxyServer : IAsyncDisposable
                 left.Signal();
             });
         }
-        left.Wait();
+        left.Wait(LoopTimeout);
     }
 
     private void Listen(List<(ListenerConfig Config, Socket[] Sockets)> bound)

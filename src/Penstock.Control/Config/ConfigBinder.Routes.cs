@@ -1,4 +1,5 @@
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Routing;
 using static Penstock.Control.Config.ConfigValue;
 
 namespace Penstock.Control.Config;
@@ -46,6 +47,8 @@ internal static partial class ConfigBinder
         else if (items.Count == 0 && names.Count > 1)
             file["upstreams"]!.Error($"{names.Count} upstreams but no routes",
                 "write 'routes' to say which requests go where");
+        // Only names that were given have no slash.
+        ReportRepeated("route", routes.Where(route => !route.Value.Name.Contains('/')), route => route.Name);
         // A route that could not be read would make every conclusion from the routes a guess.
         if (file.At.Report.Errors == errorsBefore && routes.Count >= items.Count)
         {
@@ -58,21 +61,111 @@ internal static partial class ConfigBinder
     }
 
     private static RouteConfig Route(Section route, IReadOnlyCollection<string> upstreams,
-        IReadOnlyCollection<string> limits) => new()
+        IReadOnlyCollection<string> limits)
     {
-        Host = route.Value<string?>("host", TryRouteHost),
-        Path = route.Value<string>("path", TryRoutePath),
-        Method = route.Value<string>("method", TryMethod),
-        Upstream = route.Required("upstream", Reference("upstream", upstreams)) ?? "",
-        Limit = route.Value("limit", Reference("limit", limits)),
+        var path = route.Value<string>("path", TryRoutePath);
+        return new()
+        {
+            Name = route.Value<string>("name", TryName)!,
+            Host = route.Value<string?>("host", TryRouteHost),
+            Path = path,
+            Methods = Methods(route),
+            Headers = Conditions(route["headers"], TryHeaderName),
+            Query = Conditions(route["query"], TryParameterName),
+            Upstream = route.Required("upstream", Reference("upstream", upstreams)) ?? "",
+            Limit = route.Value("limit", Reference("limit", limits)),
+            Timeouts = route.Group("timeouts", RouteTimeouts, NoRouteTimeouts),
+            Retries = Off(route["retries"]) ? RetriesDefault with { Attempts = 0 }
+                : route["retries"]?.Section(RouteRetries, RetriesDefault),
+            Rewrite = route["rewrite"]?.Section(rewrite => Rewrite(rewrite, path)),
+            RequestHeaders = route["request_headers"]?.Section(edits => HeaderEdits(edits, ofResponse: false)),
+            ResponseHeaders = route["response_headers"]?.Section(edits => HeaderEdits(edits, ofResponse: true)),
+        };
+    }
+
+    private static IReadOnlyList<string> Methods(Section route)
+    {
+        var items = route.Items("method");
+        if (route["method"] is { Node: EmptyNode or SequenceNode } field && items.Count == 0)
+            field.Error("'method' is empty", "write GET or [GET, HEAD], or leave it out");
+        if (items.Count == 0)
+            return [];
+        return [.. items.Select(item => item.Parse<string>(TryMethod)).OfType<string>().Distinct()];
+    }
+
+    /// <summary>A mapping of names to values; a star is any value.</summary>
+    private static IReadOnlyList<RouteCondition> Conditions(Field? field, Parser<string> name)
+    {
+        var named = field?.Named(name) ?? [];
+        if (named.Count == 0)
+            return [];
+        return [.. named.Select(entry => new RouteCondition(entry.Name,
+            entry.Parse<string>(TryText, "") is var value && value == "*" ? null : value))];
+    }
+
+    private static RouteTimeoutsConfig RouteTimeouts(Section timeouts) => new()
+    {
+        Connect = timeouts["connect"]?.Parse<TimeSpan>(TryDuration),
+        Response = timeouts["response"]?.Parse<TimeSpan>(TryDuration),
     };
+
+    private static RetryConfig RouteRetries(Section retries) => new()
+    {
+        Attempts = retries.Value("attempts", Whole(0, 10), RetriesDefault.Attempts),
+        PerTryTimeout = retries.Value("per_try_timeout", TryDurationOrOff, RetriesDefault.PerTryTimeout),
+        Statuses = [.. retries.Items("statuses").Select(item => item.Parse(Whole(400, 599), 500))],
+    };
+
+    private static RewriteConfig Rewrite(Section rewrite, string? path)
+    {
+        var config = new RewriteConfig
+        {
+            StripPrefix = rewrite.Value<string>("strip_prefix", TryPrefix),
+            AddPrefix = rewrite.Value<string>("add_prefix", TryPrefix)?.TrimEnd('/'),
+        };
+        if (rewrite["strip_prefix"] is { } field && config.StripPrefix is { } prefix
+            && path?.StartsWith(prefix, StringComparison.Ordinal) != true)
+            field.Error($"the route's path does not start with {Quote(prefix)}",
+                $"write path: {prefix.TrimEnd('/')}/* in the route");
+        else if (!rewrite.Has("strip_prefix") && !rewrite.Has("add_prefix"))
+            rewrite.At.Error("'rewrite' changes nothing", "write strip_prefix: /v1 or add_prefix: /api");
+        return config;
+    }
+
+    private static HeaderEditsConfig HeaderEdits(Section edits, bool ofResponse)
+    {
+        var config = new HeaderEditsConfig
+        {
+            Set = HeaderFields(edits["set"], EditedHeader(ofResponse, isSet: true)),
+            Add = HeaderFields(edits["add"], EditedHeader(ofResponse, isSet: false)),
+            Remove = [.. edits.Items("remove")
+                .Select(item => item.Parse(EditedHeader(ofResponse, isSet: false))).OfType<string>()],
+        };
+        if (config.Set.Concat(config.Add).Sum(f => f.Name.Length + f.Value.Length + 4) > RouteRules.MaxHeaderBytes)
+            edits.At.Error($"more than {RouteRules.MaxHeaderBytes} bytes of header fields");
+        return config;
+    }
+
+    private static List<HeaderField> HeaderFields(Field? field, Parser<string> name) =>
+        [.. (field?.Named(name) ?? []).SelectMany(entry => entry.Items()
+            .Select(item => item.Parse(HeaderValue(entry.Name)))).OfType<HeaderField>()];
+
+    /// <summary>Routes for one place are compared with each other, as far as there are not thousands of them.</summary>
+    private const int MostCompared = 500;
 
     private static void WarnShadowed(IEnumerable<(Field At, RouteConfig Value)> routes)
     {
-        foreach (var equal in routes.GroupBy(r => (r.Value.Host, r.Value.Path ?? "/*", r.Value.Method)))
-            foreach (var (at, _) in equal.Skip(1))
-                at.Warning("this route never matches: "
-                    + $"the one on line {equal.First().At.Place.Line} takes the same requests");
+        foreach (var place in routes.GroupBy(route => RouteOrder.Place(route.Value)))
+        {
+            var tried = place.Order(Comparer<(Field At, RouteConfig Value)>.Create(
+                (a, b) => RouteOrder.Compare(a.Value, b.Value))).Take(MostCompared).ToList();
+            for (var i = 1; i < tried.Count; i++)
+            {
+                var (at, route) = tried[i];
+                if (tried.Take(i).FirstOrDefault(earlier => RouteOrder.Covers(earlier.Value, route)).At is { } first)
+                    at.Warning($"this route never matches: the one on line {first.Place.Line} takes the same requests");
+            }
+        }
     }
 
     private static void WarnUnlimited(Section file, IReadOnlyCollection<string> limits, bool anyRouteWithoutLimit)

@@ -72,13 +72,10 @@ internal static partial class ConfigBinder
         };
     }
 
-    private static RetryConfig Retries(Section retries) => new()
+    private static RetryConfig Retries(Section retries) => RouteRetries(retries) with
     {
-        Attempts = retries.Value("attempts", Whole(0, 10), RetriesDefault.Attempts),
         Share = retries.Value("budget", Share(0, 10), RetriesDefault.Share),
         Least = retries.Value("least", Whole(0, 1000), RetriesDefault.Least),
-        PerTryTimeout = retries.Value("per_try_timeout", TryDurationOrOff, RetriesDefault.PerTryTimeout),
-        Statuses = [.. retries.Items("statuses").Select(item => item.Parse(Whole(400, 599), 500))],
     };
 
     private static QueueConfig Queue(Section queue) => new()

@@ -22,6 +22,7 @@ internal static partial class ConfigBinder
     private static readonly ClientsConfig ClientsDefault = new();
     private static readonly TimeoutsConfig TimeoutsDefault = new();
     private static readonly BoundsConfig BoundsDefault = new();
+    private static readonly RouteTimeoutsConfig NoRouteTimeouts = new();
     private static readonly HealthCheckConfig HealthCheckDefault = new();
     private static readonly StickyConfig StickyDefault = new() { Secret = "" };
     private static readonly RetryConfig RetriesDefault = new();

@@ -125,39 +125,11 @@ internal static partial class ConfigValue
         return AccessLogWord(text, out target, out error);
     }
 
-    /// <summary>The host of a route: a name, <c>*.example.com</c>, or <c>*</c> for any, which is null.</summary>
-    public static bool TryRouteHost(string text, out string? host, out string error)
-    {
-        host = text == "*" ? null : text.ToLowerInvariant();
-        var name = text.StartsWith("*.", StringComparison.Ordinal) ? text[2..] : text;
-        return text == "*" || Uri.CheckHostName(name) != UriHostNameType.Unknown
-            ? Succeed(out error)
-            : Fail($"{Quote(text)} is not a host name; write example.com or *.example.com, without a port", out error);
-    }
-
-    /// <summary>The path of a route: exact, or a prefix that ends in <c>*</c>.</summary>
-    public static bool TryRoutePath(string text, out string path, out string error)
-    {
-        path = text;
-        var literal = text.EndsWith('*') ? text[..^1] : text;
-        return IsPath(literal) && !literal.AsSpan().ContainsAny("*?")
-            ? Succeed(out error)
-            : Fail($"{Quote(text)} is not a path; write /exact or /prefix/*", out error);
-    }
-
     /// <summary>The request target of a health check; it may have a query.</summary>
     public static bool TryCheckPath(string text, out string path, out string error)
     {
         path = text;
         return IsPath(text) ? Succeed(out error) : Fail($"{Quote(text)} is not a path; write /health", out error);
-    }
-
-    public static bool TryMethod(string text, out string method, out string error)
-    {
-        method = text.ToUpperInvariant();
-        return IsToken(text)
-            ? Succeed(out error)
-            : Fail($"{Quote(text)} is not a method; write GET or POST", out error);
     }
 
     private static bool IsPath(string text) => text.StartsWith('/') && text.All(c => c is > ' ' and <= '~' and not '#');

@@ -140,6 +140,16 @@ internal static partial class ConfigValue
         return Succeed(out error);
     }
 
+    /// <summary>A name that the operator chose. Limit names stand in quotes in the RateLimit fields, upstream names in
+    /// metrics and URLs.</summary>
+    public static bool TryName(string text, out string value, out string error)
+    {
+        value = text;
+        return text.Length is > 0 and <= 64 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
+            ? Succeed(out error)
+            : Fail($"{Quote(text)} is not a name; use up to 64 letters, digits, '-', '_' and '.'", out error);
+    }
+
     public static bool TryWhole(string text, out long value, out string error) =>
         long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value)
             ? Succeed(out error)

@@ -76,7 +76,10 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
     }
 
     /// <summary>The values of a mapping whose keys are names that the operator chose.</summary>
-    public IReadOnlyList<Field> Named()
+    public IReadOnlyList<Field> Named() => Named(ConfigValue.TryName);
+
+    /// <summary>The values of a mapping whose keys are for <paramref name="name"/> to judge.</summary>
+    public IReadOnlyList<Field> Named(Parser<string> name)
     {
         if (Node is not MappingNode mapping)
         {
@@ -88,9 +91,8 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
         foreach (var entry in mapping.Entries)
         {
             var field = Child(entry, entry.Key);
-            if (!IsName(entry.Key))
-                Report.Error(entry.Place, Path, $"{ConfigValue.Quote(entry.Key)} is not a name",
-                    "use up to 64 letters, digits, '-', '_' and '.'");
+            if (!name(entry.Key, out _, out var fault))
+                (field with { Place = entry.Place, Path = Path }).Refuse(fault);
             if (!fields.TryAdd(entry.Key, field))
                 ReportRepeated(entry, fields[entry.Key]);
         }
@@ -112,8 +114,4 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
         else if (Node is not FaultyNode)
             Error($"{(Name.Length == 0 ? "the file" : Name)}: expected {what}, found {Node.Kind}");
     }
-
-    // Limit names stand in quotes in the RateLimit fields, upstream names in metrics and URLs.
-    private static bool IsName(string text) =>
-        text.Length is > 0 and <= 64 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 }

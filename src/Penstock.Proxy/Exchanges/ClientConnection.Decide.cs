@@ -21,8 +21,7 @@ internal sealed partial class ClientConnection
         exchange.Caller = _peerTrusted ? _snapshot.Identifier.Caller(request, head, _peer) : _peer;
         TakeRequestId(request, head);
 
-        exchange.Route = _snapshot.Routes.Match(request.Authority.Of(head), request.PathOf(head),
-            request.MethodName.Of(head));
+        exchange.Route = _snapshot.Routes.Match(request, head, _loop.Scratch, out exchange.Fault);
         ClientIdentity client = _snapshot.Identifier.Identify(request, head, exchange.Caller, exchange.DecodedId);
         exchange.ClientName = client.Name;
         if (client.Field.Length > 0)
@@ -31,7 +30,7 @@ internal sealed partial class ClientConnection
         }
         if (exchange.Route is null)
         {
-            return Refuse(Reason.NoRoute, 404);
+            return exchange.Fault == HttpFault.None ? Refuse(Reason.NoRoute, 404) : Refuse(Reason.BadRequest, 400);
         }
         BoundsConfig bounds = _snapshot.Config.Bounds;
         if (bounds.BodyBytes > 0 && request.ContentLength > bounds.BodyBytes)
@@ -52,6 +51,12 @@ internal sealed partial class ClientConnection
 
     /// <summary>How often a request may pass a Penstock: more than any sensible chain has.</summary>
     private const int MaxPasses = 8;
+
+    private long ConnectTimeoutMs =>
+        _exchange?.Route is { ConnectTimeoutMs: > 0 and var ms } ? ms : _snapshot.ConnectTimeoutMs;
+
+    private long ResponseTimeoutMs =>
+        _exchange?.Route is { ResponseTimeoutMs: > 0 and var ms } ? ms : _snapshot.ResponseTimeoutMs;
 
     private ReadOnlySpan<byte> Head => _buffer.AsSpan(_start, _exchange!.Request.Length);
 

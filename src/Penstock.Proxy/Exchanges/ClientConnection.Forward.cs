@@ -28,7 +28,7 @@ internal sealed partial class ClientConnection
     {
         ConnectionPool pool = _worker.PoolOf(_exchange!.Backend!);
         _backend = pool.Dial(out SocketError error);
-        for (long waitedMs = 0; error == SocketError.TooManyOpenSockets && waitedMs < _snapshot.ConnectTimeoutMs;
+        for (long waitedMs = 0; error == SocketError.TooManyOpenSockets && waitedMs < ConnectTimeoutMs;
             waitedMs += DescriptorWaitMs)
         {
             // Kept connections hold what this one needs; or others will be through in a moment.
@@ -38,7 +38,7 @@ internal sealed partial class ClientConnection
         }
         if (_backend is not null)
         {
-            _backend.Io.SetDeadline(_snapshot.ConnectTimeoutMs);
+            _backend.Io.SetDeadline(ConnectTimeoutMs);
             WaitResult result = await _backend.Io.WaitForSpaceAsync();
             if (result == WaitResult.Canceled)
             {
@@ -118,7 +118,7 @@ internal sealed partial class ClientConnection
     private long TryTimeoutMs()
     {
         long perTryMs = (long)Retries.PerTryTimeout.TotalMilliseconds;
-        return perTryMs > 0 ? Math.Min(perTryMs, _snapshot.ResponseTimeoutMs) : _snapshot.ResponseTimeoutMs;
+        return perTryMs > 0 ? Math.Min(perTryMs, ResponseTimeoutMs) : ResponseTimeoutMs;
     }
 
     /// <summary>The rest of the request body, while the response may already be on its way. It ends by itself, or by
@@ -127,7 +127,7 @@ internal sealed partial class ClientConnection
     {
         Exchange exchange = _exchange!;
         Connection backend = _backend!.Io;
-        var relay = new BodyRelay(_loop, _io, backend, _snapshot.ResponseTimeoutMs,
+        var relay = new BodyRelay(_loop, _io, backend, ResponseTimeoutMs,
             _snapshot.Config.Bounds.BodyMinBytesPerSecond);
         RelayEnd end = await relay.RunAsync(_requestBody, _requestBody.Framing == BodyFraming.Chunked, KeepExcess);
         if (_exchange != exchange)

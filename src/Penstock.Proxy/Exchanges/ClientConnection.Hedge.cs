@@ -86,7 +86,7 @@ internal sealed partial class ClientConnection
                 return default;
             }
             _second = connection;
-            connection.Io.SetDeadline(_snapshot.ConnectTimeoutMs);
+            connection.Io.SetDeadline(ConnectTimeoutMs);
             if (await connection.Io.WaitForSpaceAsync() != WaitResult.Ready
                 || connection.Io.ConnectError() != SocketError.Success)
             {

@@ -17,7 +17,7 @@ internal sealed partial class ClientConnection
         bool first = exchange.Tried.Count == 0;
         if (first)
         {
-            upstream.Retries.Deposit(upstream.Config.Retries.Share);
+            upstream.Budget.Deposit(upstream.Config.Retries.Share);
             LookUp(exchange, upstream);
         }
 

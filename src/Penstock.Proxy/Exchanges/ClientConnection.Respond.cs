@@ -84,7 +84,7 @@ internal sealed partial class ClientConnection
             switch (response.Parse(_response.AsSpan(_responseStart, _responseEnd - _responseStart)))
             {
                 case ParseStatus.Incomplete:
-                    _backend!.Io.SetDeadline(_snapshot.ResponseTimeoutMs); // it has made progress
+                    _backend!.Io.SetDeadline(ResponseTimeoutMs); // it has made progress
                     return Step.AwaitResponse;
                 case ParseStatus.Complete when !response.IsInterim:
                     if (IsUnwanted(response.Status))
@@ -120,7 +120,7 @@ internal sealed partial class ClientConnection
         if (_exchange.Request.MinorVersion > 0)
         {
             var head = new HeadWriter(_loop.Scratch);
-            ResponseWriter.WriteInterim(ref head, response, _response.AsSpan(_responseStart, response.Length));
+            ResponseWriter.WriteInterim(ref head, _exchange, _response.AsSpan(_responseStart, response.Length));
             length = head.Length;
             sent = _io.TrySend(_loop.Scratch.AsSpan(0, length));
         }
@@ -199,7 +199,7 @@ internal sealed partial class ClientConnection
         if (end == RelayEnd.Done && !_responseBody.Done)
         {
             bool excess = false;
-            var relay = new BodyRelay(_loop, _backend!.Io, _io, _snapshot.ResponseTimeoutMs);
+            var relay = new BodyRelay(_loop, _backend!.Io, _io, ResponseTimeoutMs);
             end = await relay.RunAsync(_responseBody, _chunkedOut, _ => excess = true);
             exchange.BytesOut += relay.PayloadBytes;
             exchange.Fault = relay.Fault;
@@ -313,7 +313,7 @@ internal sealed partial class ClientConnection
             }
             else if (_pendingStart < _pendingEnd)
             {
-                to.SetDeadline(_snapshot.ResponseTimeoutMs);
+                to.SetDeadline(ResponseTimeoutMs);
                 end = await to.WaitForSpaceAsync() switch
                 {
                     WaitResult.Ready => RelayEnd.Done,

@@ -23,7 +23,7 @@ internal sealed partial class ClientConnection
     private Step NotConnected(SocketError error) => error == SocketError.TimedOut && ++_attempts > Retries.Attempts
         ? UpstreamFailed(Reason.ConnectFailed, 503) : TryAnother(Reason.ConnectFailed, wait: false);
 
-    private RetryConfig Retries => _exchange!.Route!.Upstream.Config.Retries;
+    private RetryConfig Retries => _exchange!.Route!.Retries;
 
     /// <summary>May the request be sent once more, by the RFC (§9.2.2 of 9110), by what we still have of it, and by the
     /// budget?</summary>

@@ -32,7 +32,7 @@ internal sealed partial class ClientConnection
     {
         Exchange exchange = _exchange!;
         Connection backend = _backend!.Io;
-        _io.SetDeadline(_snapshot.ResponseTimeoutMs);
+        _io.SetDeadline(ResponseTimeoutMs);
         RelayEnd end = await FlushAsync(_io);
         int early = _end - _start - exchange.Request.Length;
         if (end == RelayEnd.Done && early > 0)
@@ -41,7 +41,7 @@ internal sealed partial class ClientConnection
             Stash(_buffer.AsSpan(_end - early, early), 0);
             exchange.BytesIn = early;
             _bodyTaken = early;
-            backend.SetDeadline(_snapshot.ResponseTimeoutMs);
+            backend.SetDeadline(ResponseTimeoutMs);
             end = await FlushAsync(backend);
         }
         if (end == RelayEnd.Done)

@@ -38,8 +38,11 @@ internal static class Explainer
             ClientAddress = Encoding.UTF8.GetString(caller.Text),
             Registered = client.Registered is not null,
         };
-        Route? route = snapshot.Routes.Match(request.Authority.Of(head), request.PathOf(head),
-            request.MethodName.Of(head));
+        Route? route = snapshot.Routes.Match(request, head, worker.Loop.Scratch, out HttpFault ambiguous);
+        if (ambiguous != HttpFault.None)
+        {
+            return explanation with { Verdict = "bad_request", Detail = $"refused: {ambiguous}" };
+        }
         if (route is null)
         {
             return explanation with { Verdict = "no_route", Detail = "no route matches host, path and method" };

@@ -1,5 +1,6 @@
 using Penstock.Proxy.Clients;
 using Penstock.Proxy.Http1;
+using Penstock.Proxy.Routing;
 
 namespace Penstock.Proxy.Exchanges;
 
@@ -13,17 +14,16 @@ internal static class RequestWriter
     public static void Write(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head, ClientAddress peer)
     {
         RequestHead request = exchange.Request;
-        to.Add(request.MethodName.Of(head));
-        to.Add(request.NeedsSlash && !request.IsAsterisk ? " /"u8 : " "u8);
-        to.Add(request.IsAsterisk ? "*"u8 : request.Target.Of(head));
-        to.Add(" HTTP/1.1\r\n"u8);
+        HeaderEdits? edits = exchange.Route?.RequestEdits;
+        WriteLine(ref to, request, head, exchange.Route?.Rewrite);
 
         // An HTTP/1.0 client need not say whom it asks; HTTP/1.1 towards the backend must (RFC 9112 §3.2).
-        to.AddField("Host"u8, request.Authority.Length > 0 ? request.Authority.Of(head) : "localhost"u8);
+        to.AddField("Host"u8, edits?.Host is { } host ? host
+            : request.Authority.Length > 0 ? request.Authority.Of(head) : "localhost"u8);
         foreach (ref readonly Field field in request.Fields)
         {
             if (IsForwarded(field, exchange) && (field.Value == exchange.IdentityValue
-                || !request.IsNominated(head, field)))
+                || !request.IsNominated(head, field)) && edits?.Drops(field.Name.Of(head)) != true)
             {
                 to.AddField(field.Name.Of(head), field.Value.Of(head));
             }
@@ -41,11 +41,33 @@ internal static class RequestWriter
             to.Add(request.MaxForwards - 1);
             to.Add("\r\n"u8);
         }
+        if (edits is not null)
+        {
+            to.Add(edits.Lines);
+        }
         to.AddField("X-Request-Id"u8, exchange.RequestId);
         to.Add(request.MinorVersion == 0 ? "Via: 1.0 "u8 : "Via: 1.1 "u8);
         to.Add(ViaName);
         to.Add("\r\n"u8);
         to.Add("\r\n"u8);
+    }
+
+    private static void WriteLine(ref HeadWriter to, RequestHead request, ReadOnlySpan<byte> head,
+        PathRewrite? rewrite)
+    {
+        to.Add(request.MethodName.Of(head));
+        if (rewrite is not null && !request.IsAsterisk)
+        {
+            to.Add(" "u8);
+            rewrite.Write(ref to, request.PathOf(head));
+            to.Add(request.Target.Of(head)[request.Path.Length..]); // the query with its mark
+        }
+        else
+        {
+            to.Add(request.NeedsSlash && !request.IsAsterisk ? " /"u8 : " "u8);
+            to.Add(request.IsAsterisk ? "*"u8 : request.Target.Of(head));
+        }
+        to.Add(" HTTP/1.1\r\n"u8);
     }
 
     private static bool IsForwarded(in Field field, Exchange exchange) => field.Known switch

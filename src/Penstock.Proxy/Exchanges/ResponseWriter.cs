@@ -1,6 +1,7 @@
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.Observability;
 using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Routing;
 
 namespace Penstock.Proxy.Exchanges;
 
@@ -11,12 +12,14 @@ internal static class ResponseWriter
         bool keepAlive, bool chunked)
     {
         ResponseHead response = exchange.Response;
+        HeaderEdits? edits = exchange.Route?.ResponseEdits;
         bool sawDate = false;
         bool sawRequestId = false;
         WriteStart(ref to, response, head);
         foreach (ref readonly Field field in response.Fields)
         {
-            if (!FieldNames.IsRewritten(field.Known) && !response.IsNominated(head, field))
+            if (!FieldNames.IsRewritten(field.Known) && !response.IsNominated(head, field)
+                && edits?.Drops(field.Name.Of(head)) != true)
             {
                 sawDate |= field.Known == FieldName.Date;
                 sawRequestId |= field.Known == FieldName.XRequestId;
@@ -46,6 +49,10 @@ internal static class ResponseWriter
         {
             to.Add(exchange.Route!.Upstream.SetCookie(exchange.Backend!));
         }
+        if (edits is not null)
+        {
+            to.Add(edits.Lines);
+        }
         if (response.Status == 101)
         {
             to.AddField("Upgrade"u8, response.Upgrade.Of(head));
@@ -55,13 +62,17 @@ internal static class ResponseWriter
         WriteConnection(ref to, exchange, keepAlive);
     }
 
-    /// <summary>A 1xx response: no framing, no fields of ours (RFC 9110 §15.2).</summary>
-    public static void WriteInterim(ref HeadWriter to, ResponseHead response, ReadOnlySpan<byte> head)
+    /// <summary>A 1xx response: no framing, no fields of ours (RFC 9110 §15.2); those that the route removes are
+    /// removed.</summary>
+    public static void WriteInterim(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head)
     {
+        ResponseHead response = exchange.Response;
+        HeaderEdits? edits = exchange.Route?.ResponseEdits;
         WriteStart(ref to, response, head);
         foreach (ref readonly Field field in response.Fields)
         {
-            if (!FieldNames.IsRewritten(field.Known) && !response.IsNominated(head, field))
+            if (!FieldNames.IsRewritten(field.Known) && !response.IsNominated(head, field)
+                && edits?.Drops(field.Name.Of(head)) != true)
             {
                 to.AddField(field.Name.Of(head), field.Value.Of(head));
             }

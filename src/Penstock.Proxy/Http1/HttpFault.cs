@@ -42,6 +42,7 @@ internal enum HttpFault : byte
     TrailerTooLarge,
     BadStatusLine,
     Truncated,
+    PathAmbiguous,
 }
 
 internal static class HttpFaultInfo
@@ -101,6 +102,7 @@ internal static class HttpFaultInfo
         HttpFault.TrailerInvalid => "The trailer section is not valid"u8,
         HttpFault.TrailerTooLarge => "The trailer section is too large"u8,
         HttpFault.BadStatusLine => "The status line is not valid"u8,
+        HttpFault.PathAmbiguous => "The path can be read in several ways that lead to different places"u8,
         HttpFault.Truncated => "The message ended too early"u8,
         _ => "The message is not valid HTTP/1.1"u8,
     };

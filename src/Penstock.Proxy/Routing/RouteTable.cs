@@ -1,42 +1,119 @@
+using System.Collections.Frozen;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Penstock.Proxy.Configuration;
-using Penstock.Proxy.Upstreams;
+using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Routing;
 
-/// <summary>A compiled route.</summary>
-/// <param name="Name">For logs: what the operator would call it.</param>
-/// <param name="LimitNumber">The limit of clients without one of their own; -1: none.</param>
-internal sealed record Route(RouteConfig Config, string Name, Upstream Upstream, int LimitNumber)
-{
-    public byte[] NameOctets { get; } = Encoding.UTF8.GetBytes(Name);
-}
-
 /// <summary>Finds the most specific route for a request: exact host, then the longest wildcard, then any; within a host
-/// exact path, then the longest prefix; with a method before without. Immutable, thread-safe.</summary>
+/// exact path, then the longest prefix; within a path the narrower conditions, then the order of the file. Immutable,
+/// thread-safe.</summary>
 internal sealed class RouteTable
 {
-    private readonly Entry[] _entries;
+    private const int MaxHostBytes = 255; // RFC 1035 §2.3.4; no longer name is a route's
 
-    public RouteTable(IEnumerable<Route> routes) => _entries = [.. routes.Select(static r => new Entry(r))
-        .OrderByDescending(static e => e.HostRank).ThenByDescending(static e => e.PathRank)
-        .ThenByDescending(static e => e.Method.Length > 0)];
+    private readonly FrozenDictionary<byte[], PathTable>.AlternateLookup<ReadOnlySpan<byte>> _exact;
+    private readonly FrozenDictionary<byte[], PathTable>.AlternateLookup<ReadOnlySpan<byte>> _wildcards;
+    private readonly bool _hasExact;
 
-    /// <param name="authority">Host field: the port is not looked at.</param>
-    /// <param name="path">As sent, without query; compared octet by octet.</param>
-    public Route? Match(ReadOnlySpan<byte> authority, ReadOnlySpan<byte> path, ReadOnlySpan<byte> method)
+    /// <summary>How long the wildcards' names are: no other end of a host is looked up.</summary>
+    private readonly bool[] _wildcardBytes = new bool[MaxHostBytes + 1];
+    private readonly int _longestWildcard;
+    private readonly PathTable _any;
+
+    /// <summary>No path decides anything, so that it does not matter how a backend reads one.</summary>
+    private readonly bool _pathsAreAlike;
+
+    public RouteTable(IEnumerable<Route> routes)
     {
-        ReadOnlySpan<byte> host = HostOf(authority);
-        foreach (Entry entry in _entries)
+        Route[] all = [.. routes.Order(RouteOrder.OfRoutes)]; // stable: ties keep the order of the file
+        var hosts = all.ToLookup(static r => RouteOrder.HostOf(r.Config));
+        _exact = Tables(hosts.Where(static h => h.Key.Length > 0 && h.Key[0] != '*'), 0, out _hasExact);
+        var wildcards = hosts.Where(static h => h.Key.StartsWith("*.", StringComparison.Ordinal)).ToArray();
+        _wildcards = Tables(wildcards, 2, out _);
+        foreach (int length in wildcards.Select(static h => h.Key.Length - 2).Where(static l => l <= MaxHostBytes))
         {
-            if (entry.Matches(host, path, method))
-            {
-                return entry.Route;
-            }
+            _wildcardBytes[length] = true;
+            _longestWildcard = Math.Max(_longestWildcard, length);
         }
-        return null;
+        _any = new PathTable(hosts["*"]);
+        _pathsAreAlike = all.All(static r => r.Config is { Path: null, Rewrite: null });
     }
 
+    /// <param name="scratch">Room for twice the path.</param>
+    /// <param name="fault">Why there is no route although there may be one: the path can be read in several ways, and
+    /// they lead to different routes.</param>
+    public Route? Match(RequestHead request, ReadOnlySpan<byte> head, Span<byte> scratch, out HttpFault fault)
+    {
+        fault = HttpFault.None;
+        Span<byte> room = stackalloc byte[MaxHostBytes];
+        ReadOnlySpan<byte> host = HostOf(request.Authority.Of(head));
+        int hostLength = 0;
+        if (host.Length <= MaxHostBytes)
+        {
+            Ascii.ToLower(host, room, out hostLength);
+        }
+
+        ReadOnlySpan<byte> path = request.PathOf(head);
+        return _pathsAreAlike || PathForms.IsPlain(path)
+            ? Find(room[..hostLength], path, request, head)
+            : MatchEveryReading(room[..hostLength], path, request, head, scratch, out fault);
+    }
+
+    private Route? MatchEveryReading(ReadOnlySpan<byte> host, ReadOnlySpan<byte> path, RequestHead request,
+        ReadOnlySpan<byte> head, Span<byte> scratch, out HttpFault fault)
+    {
+        Route? route = null;
+        bool agree = !PathForms.HasZero(path);
+        for (int form = 0; form < PathForms.Count; form++)
+        {
+            int length = PathForms.Write(form, path, scratch, out bool hasDots);
+            Route? found = Find(host, scratch[..length], request, head);
+            route = form == 0 ? found : route;
+
+            // Behind a stripped or added prefix, dots would lead out of the part that the route stands for.
+            agree &= found == route && (!hasDots || route?.Rewrite is null);
+        }
+        fault = agree ? HttpFault.None : HttpFault.PathAmbiguous;
+        return agree ? route : null;
+    }
+
+    private Route? Find(ReadOnlySpan<byte> host, ReadOnlySpan<byte> path, RequestHead request,
+        ReadOnlySpan<byte> head)
+    {
+        if (_hasExact && _exact.TryGetValue(host, out PathTable? paths)
+            && paths.Find(path, request, head) is { } exact)
+        {
+            return exact;
+        }
+        if (_longestWildcard > 0)
+        {
+            for (int dot = host.IndexOf((byte)'.'); dot >= 0;)
+            {
+                ReadOnlySpan<byte> parent = host[(dot + 1)..];
+                if (dot > 0 && _wildcardBytes[parent.Length] && _wildcards.TryGetValue(parent, out paths)
+                    && paths.Find(path, request, head) is { } wildcard)
+                {
+                    return wildcard;
+                }
+                int next = parent.IndexOf((byte)'.');
+                dot = next < 0 ? -1 : dot + 1 + next;
+            }
+        }
+        return _any.Find(path, request, head);
+    }
+
+    private static FrozenDictionary<byte[], PathTable>.AlternateLookup<ReadOnlySpan<byte>> Tables(
+        IEnumerable<IGrouping<string, Route>> hosts, int skip, out bool hasAny)
+    {
+        FrozenDictionary<byte[], PathTable> tables = hosts.ToFrozenDictionary(
+            h => Encoding.UTF8.GetBytes(h.Key[skip..]), static h => new PathTable(h), new OctetsComparer());
+        hasAny = tables.Count > 0;
+        return tables.GetAlternateLookup<ReadOnlySpan<byte>>();
+    }
+
+    /// <summary>Without the port, and without the dot that says that the name is absolute.</summary>
     private static ReadOnlySpan<byte> HostOf(ReadOnlySpan<byte> authority)
     {
         int end = authority.IsEmpty || authority[0] != '['
@@ -45,38 +122,23 @@ internal sealed class RouteTable
         return host.EndsWith("."u8) ? host[..^1] : host;
     }
 
-    private sealed class Entry
+    private sealed class OctetsComparer : IEqualityComparer<byte[]>,
+        IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
     {
-        private readonly byte[] _host;
-        private readonly bool _anyHost;
-        private readonly bool _wildcardHost;
-        private readonly byte[] _path;
-        private readonly bool _pathPrefix;
+        public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);
 
-        public Entry(Route route)
+        public bool Equals(ReadOnlySpan<byte> alternate, byte[] other) => alternate.SequenceEqual(other);
+
+        public int GetHashCode([DisallowNull] byte[] obj) => GetHashCode(obj.AsSpan());
+
+        // Only the operator's names are stored, so nobody can choose names that collide.
+        public int GetHashCode(ReadOnlySpan<byte> alternate)
         {
-            Route = route;
-            string host = route.Config.Host ?? "*";
-            _anyHost = string.Equals(host, "*", StringComparison.Ordinal);
-            _wildcardHost = !_anyHost && host.StartsWith("*.", StringComparison.Ordinal);
-            _host = Encoding.UTF8.GetBytes(_wildcardHost ? host[1..] : host);
-            string path = route.Config.Path ?? "*";
-            _pathPrefix = path.EndsWith('*');
-            _path = Encoding.UTF8.GetBytes(_pathPrefix ? path[..^1] : path);
-            Method = Encoding.ASCII.GetBytes(route.Config.Method ?? "");
+            var hash = default(HashCode);
+            hash.AddBytes(alternate);
+            return hash.ToHashCode();
         }
 
-        public Route Route { get; }
-        public byte[] Method { get; }
-
-        public int HostRank => _anyHost ? 0 : _wildcardHost ? _host.Length : int.MaxValue;
-        public int PathRank => _pathPrefix ? _path.Length : int.MaxValue;
-
-        public bool Matches(ReadOnlySpan<byte> host, ReadOnlySpan<byte> path, ReadOnlySpan<byte> method) =>
-            (_anyHost || (_wildcardHost
-                ? host.Length > _host.Length && Ascii.EqualsIgnoreCase(host[^_host.Length..], _host)
-                : Ascii.EqualsIgnoreCase(host, _host)))
-            && (_pathPrefix ? path.StartsWith(_path) : path.SequenceEqual(_path))
-            && (Method.Length == 0 || method.SequenceEqual(Method));
+        public byte[] Create(ReadOnlySpan<byte> alternate) => alternate.ToArray();
     }
 }

@@ -28,7 +28,7 @@ internal sealed class Upstream
         Name = config.Name;
         NameOctets = Encoding.UTF8.GetBytes(config.Name);
         Queue = new SlotQueue(TakeForQueue);
-        Retries = new RetryBudget(config.Retries.Least);
+        Budget = new RetryBudget(config.Retries.Least);
         _members = new Members(config, []);
         Rebuild(config, joins: false);
     }
@@ -38,7 +38,7 @@ internal sealed class Upstream
     public UpstreamConfig Config => _members.Config;
     public IReadOnlyList<Backend> Backends => _members.All;
     public SlotQueue Queue { get; }
-    public RetryBudget Retries { get; }
+    public RetryBudget Budget { get; }
 
     /// <summary>Requests sent again since start, at the budget's expense.</summary>
     public long Retried => Volatile.Read(ref _retried);
@@ -107,7 +107,7 @@ internal sealed class Upstream
     /// <summary>May one more request be sent again, at the budget's expense?</summary>
     public bool TryRetry()
     {
-        bool may = Retries.TryWithdraw();
+        bool may = Budget.TryWithdraw();
         Interlocked.Increment(ref may ? ref _retried : ref _retriesRefused);
         return may;
     }
@@ -217,7 +217,7 @@ internal sealed class Upstream
             backend.Advance(nowNs);
         }
         _inFlightLately = Math.Max(InFlight, (_inFlightLately * 15 / 16) - 1);
-        Retries.Bound(Math.Max(Config.Retries.Least, _inFlightLately));
+        Budget.Bound(Math.Max(Config.Retries.Least, _inFlightLately));
         if (Queue.Count > 0)
         {
             Queue.Serve();

@@ -107,16 +107,16 @@ internal sealed class ResponseHeadTarget : FuzzTarget
             {
                 return outcome.Append(Respond(exchange, head, octets)).ToString();
             }
-            outcome.Append(WriteInterim(response, head));
+            outcome.Append(WriteInterim(exchange, head));
             response.Reset();
         }
     }
 
-    private string WriteInterim(ResponseHead response, byte[] head)
+    private string WriteInterim(Exchange exchange, byte[] head)
     {
         var to = new HeadWriter(_room);
-        ResponseWriter.WriteInterim(ref to, response, head);
-        RequireSame(response, head, _room.AsSpan(0, to.Length), []);
+        ResponseWriter.WriteInterim(ref to, exchange, head);
+        RequireSame(exchange.Response, head, _room.AsSpan(0, to.Length), []);
         return Octets.Text(_room.AsSpan(0, to.Length));
     }
 

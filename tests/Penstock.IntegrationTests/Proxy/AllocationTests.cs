@@ -20,6 +20,7 @@ public sealed class AllocationTests
     [InlineData("GET /chunked HTTP/1.1\r\nHost: a\r\n\r\n", 200)]
     [InlineData("GET / HTTP/1.1\r\nHost: a\r\nX-Client-ID: poor\r\n\r\n", 429)]
     [InlineData("GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n", 404)]
+    [InlineData("GET /v1/%61//b;c?x=%31 HTTP/1.1\r\nHost: a.b\r\nX: 1\r\nCookie: a\r\n\r\n", 200)]
     public async Task Keep_alive_request_allocates_nothing(string request, int status)
     {
         await using var backend = ScriptedBackend.Answer(static r => r.Line.Contains("/chunked")
@@ -29,7 +30,7 @@ public sealed class AllocationTests
         await using var proxy = new TestProxy(TestProxy.Config(backend.Port) with
         {
             Limits = new Dictionary<string, LimitConfig> { ["default"] = new(1_000_000_000, 1_000_000) },
-            Routes = [new RouteConfig { Host = "a", Upstream = "web" }],
+            Routes = [new RouteConfig { Host = "a", Upstream = "web" }, Elaborate],
             Clients = new ClientsConfig
             {
                 Identify = [new IdentitySource(IdentityKind.Header, "X-Client-ID"),
@@ -54,6 +55,20 @@ public sealed class AllocationTests
         Assert.InRange(allocated, 0, 999);
         File.Delete(log);
     }
+
+    private static RouteConfig Elaborate => new()
+    {
+        Host = "*.b",
+        Path = "/v1/*",
+        Methods = ["HEAD", "GET"],
+        Headers = [new("X", "1"), new("Cookie", null)],
+        Query = [new("x", "1")],
+        Upstream = "web",
+        Timeouts = new() { Connect = TimeSpan.FromSeconds(1), Response = TimeSpan.FromSeconds(3) },
+        Rewrite = new() { StripPrefix = "/v1", AddPrefix = "/api" },
+        RequestHeaders = new() { Set = [new("Host", "c"), new("X", "2")], Remove = ["Cookie"] },
+        ResponseHeaders = new() { Add = [new("X", "3")], Remove = ["Server"] },
+    };
 
     private static string Exchange(Socket socket, byte[] request, int times)
     {

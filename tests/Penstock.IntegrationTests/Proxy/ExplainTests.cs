@@ -102,7 +102,7 @@ public sealed class ExplainTests
             {
                 Host = random.Next(3) switch { 0 => null, 1 => Hosts[random.Next(4)], _ => "*.b.test" },
                 Path = random.Next(3) switch { 0 => null, 1 => "/v1/*", _ => "/v2" },
-                Method = random.Next(4) == 0 ? "POST" : null,
+                Methods = random.Next(4) == 0 ? ["POST"] : [],
                 Upstream = upstreams[random.Next(2)].Name,
                 Limit = random.Next(4) == 0 ? "tight" : null,
             })],

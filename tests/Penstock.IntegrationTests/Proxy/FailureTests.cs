@@ -129,26 +129,9 @@ public sealed class FailureTests
     [Fact]
     public async Task Backend_that_accepts_no_connection_costs_the_connect_timeout_only()
     {
-        // A listener whose backlog is full and that never accepts: connecting hangs.
-        using var full = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        full.Listen(0);
-        var fillers = new List<Socket>();
-        for (int i = 0; i < 4; i++)
-        {
-            var filler = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                await filler.ConnectAsync(full.LocalEndPoint!).WaitAsync(TimeSpan.FromMilliseconds(50));
-            }
-            catch (Exception e) when (e is TimeoutException or SocketException)
-            {
-                // Full now.
-            }
-            fillers.Add(filler);
-        }
+        using FullListener full = await FullListener.StartAsync();
         await using var alive = ScriptedBackend.Always("alive");
-        ProxyConfig config = TestProxy.Config(((IPEndPoint)full.LocalEndPoint!).Port, alive.Port);
+        ProxyConfig config = TestProxy.Config(full.Port, alive.Port);
         await using var proxy = new TestProxy(config with
         {
             Timeouts = config.Timeouts with { Connect = TimeSpan.FromMilliseconds(150) },
@@ -157,7 +140,6 @@ public sealed class FailureTests
         {
             Assert.Equal("alive", (await proxy.GetAsync()).Text);
         }
-        fillers.ForEach(static f => f.Dispose());
     }
 
     [Theory]

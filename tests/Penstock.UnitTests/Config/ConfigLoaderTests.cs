@@ -243,12 +243,16 @@ public sealed class ConfigLoaderTests
     public void Route_is_normalized_to_what_requests_look_like() =>
         Assert.Equal(
             [
-                new() { Host = "a.example", Path = "/x", Method = "GET", Upstream = "web" },
+                new() { Host = "a.example", Path = "/x", Upstream = "web" },
+                new() { Host = "[::1]", Path = "/y", Upstream = "web" },
                 new() { Upstream = "web" },
             ],
             ConfigText.Load("""
                 upstreams: { web: { backends: ["a:1"] } }
-                routes: [{ host: A.Example, path: /x, method: get, upstream: web }, { host: "*", upstream: web }]
+                routes:
+                  - { host: A.Example., path: /x, upstream: web }
+                  - { host: "::1", path: /y, upstream: web }
+                  - { host: "*", upstream: web }
                 """).Proxy.Routes);
 
     [Fact]

@@ -76,12 +76,12 @@ public sealed class ResponseWriterTests
     {
         byte[] head = Octets.Of(@"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: X-S\r\nX-S: 1\r\n"
             + @"Content-Length: 3\r\n\r\n");
-        var response = new ResponseHead();
-        Assert.Equal(ParseStatus.Complete, response.Parse(head));
+        var exchange = new Exchange(HeadBounds.Default);
+        Assert.Equal(ParseStatus.Complete, exchange.Response.Parse(head));
         byte[] room = new byte[1024];
         var to = new HeadWriter(room);
 
-        ResponseWriter.WriteInterim(ref to, response, head);
+        ResponseWriter.WriteInterim(ref to, exchange, head);
 
         Assert.Equal("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", Octets.Text(room.AsSpan(0, to.Length)));
     }

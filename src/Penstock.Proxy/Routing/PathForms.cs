@@ -1,0 +1,117 @@
+using System.Buffers;
+using Penstock.Proxy.Http1;
+
+namespace Penstock.Proxy.Routing;
+
+/// <summary>The ways in which servers read one and the same path (RFC 3986 §5.2.4 and §6.2.2; what nginx, Apache, Go,
+/// Tomcat and IIS do beyond it). A route holds for a path only when it holds for every reading: see docs/routing.md.
+/// Pure.</summary>
+internal static class PathForms
+{
+    public const int Count = 4;
+
+    private static readonly SearchValues<byte> Marks = SearchValues.Create("%;\\"u8);
+
+    /// <summary>Every reading of it is the path itself.</summary>
+    public static bool IsPlain(ReadOnlySpan<byte> path) =>
+        !path.ContainsAny(Marks) && path.IndexOf("/."u8) < 0 && path.IndexOf("//"u8) < 0;
+
+    /// <summary>Writes a reading of the path, which starts with a slash, to <paramref name="to"/>, which is at least as
+    /// long.</summary>
+    /// <param name="form">0: octets decoded, except those that could change the structure. 1: then dot segments
+    /// resolved (RFC 3986). 2: all octets decoded first, dot segments resolved, slashes merged (nginx, Apache, Go).
+    /// 3: so too, but without <c>;parameters</c> and with backslashes for slashes (Tomcat, IIS).</param>
+    /// <param name="hasDots">This reading had dot segments to resolve; those of form 0 are left in.</param>
+    public static int Write(int form, ReadOnlySpan<byte> path, Span<byte> to, out bool hasDots)
+    {
+        int length = Decode(path, to, everything: form >= 2, lenient: form == 3);
+        hasDots = false;
+        return form == 0 ? length : Resolve(to[..length], merge: form >= 2, out hasDots);
+    }
+
+    /// <summary>A zero octet, which ends the path for some and not for others.</summary>
+    public static bool HasZero(ReadOnlySpan<byte> path) => path.IndexOf("%00"u8) >= 0;
+
+    /// <summary>The octet that a percent sign and two digits stand for.</summary>
+    public static bool TryDecode(ReadOnlySpan<byte> encoded, out byte octet)
+    {
+        octet = 0;
+        if (encoded.Length < 3 || encoded[0] != '%' || !Grammar.IsHex(encoded[1], out int high)
+            || !Grammar.IsHex(encoded[2], out int low))
+        {
+            return false;
+        }
+        octet = (byte)((high << 4) | low);
+        return true;
+    }
+
+    /// <summary>The next octet of a path as form 0 has it.</summary>
+    /// <param name="length">How many octets of the path it took.</param>
+    public static byte Next(ReadOnlySpan<byte> path, out int length)
+    {
+        if (path[0] == '%' && TryDecode(path, out byte octet) && !IsStructure(octet))
+        {
+            length = 3;
+            return octet;
+        }
+        length = 1;
+        return path[0];
+    }
+
+    /// <summary>Decoded, they would change what the path is made of, or be decoded twice.</summary>
+    private static bool IsStructure(byte octet) => octet is (byte)'/' or (byte)'\\' or (byte)';' or (byte)'%' or 0;
+
+    private static int Decode(ReadOnlySpan<byte> path, Span<byte> to, bool everything, bool lenient)
+    {
+        int length = 0;
+        for (int at = 0; at < path.Length;)
+        {
+            if (lenient && path[at] == ';')
+            {
+                int parameters = path[at..].IndexOf((byte)'/');
+                at = parameters < 0 ? path.Length : at + parameters;
+                continue;
+            }
+            byte octet = Next(path[at..], out int taken);
+            if (everything && taken == 1 && TryDecode(path[at..], out byte decoded))
+            {
+                octet = decoded;
+                taken = 3;
+            }
+            to[length++] = lenient && octet == '\\' ? (byte)'/' : octet;
+            at += taken;
+        }
+        return length;
+    }
+
+    /// <summary>Removes dot segments in place: it never writes beyond what it has read.</summary>
+    private static int Resolve(Span<byte> path, bool merge, out bool hasDots)
+    {
+        hasDots = false;
+        int length = 0;
+        for (int at = 0; at < path.Length;)
+        {
+            int end = path[(at + 1)..].IndexOf((byte)'/');
+            end = end < 0 ? path.Length : at + 1 + end;
+            ReadOnlySpan<byte> segment = path[(at + 1)..end];
+            bool last = end == path.Length;
+            bool up = segment.SequenceEqual(".."u8);
+            if (up || segment.SequenceEqual("."u8))
+            {
+                hasDots = true;
+                length = up ? Math.Max(0, path[..length].LastIndexOf((byte)'/')) : length;
+                if (last)
+                {
+                    path[length++] = (byte)'/';
+                }
+            }
+            else if (!merge || last || !segment.IsEmpty)
+            {
+                path[at..end].CopyTo(path[length..]);
+                length += end - at;
+            }
+            at = end;
+        }
+        return length;
+    }
+}

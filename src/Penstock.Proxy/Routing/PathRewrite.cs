@@ -1,0 +1,45 @@
+using System.Text;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Http1;
+
+namespace Penstock.Proxy.Routing;
+
+/// <summary>The path that a backend sees instead of the one that was sent. Immutable, thread-safe.</summary>
+internal sealed class PathRewrite(RewriteConfig config)
+{
+    private readonly byte[] _strip = Encoding.ASCII.GetBytes(config.StripPrefix ?? "");
+    private readonly byte[] _add = Encoding.ASCII.GetBytes((config.AddPrefix ?? "").TrimEnd('/'));
+
+    /// <summary>Writes the new path; what is left of the old one keeps its octets. It starts with one slash, so that
+    /// nobody takes its front for an authority (RFC 3986 §4.2).</summary>
+    /// <param name="path">As sent, without query; it has matched the route's path.</param>
+    public void Write(ref HeadWriter to, ReadOnlySpan<byte> path)
+    {
+        ReadOnlySpan<byte> rest = path[Strip(path)..];
+        ReadOnlySpan<byte> tail = rest.TrimStart((byte)'/');
+        to.Add(_add);
+        if (_add.Length == 0 || rest.Length > 0)
+        {
+            to.Add("/"u8);
+        }
+        to.Add(tail);
+    }
+
+    /// <summary>How many octets of the path are the prefix: it may be sent encoded.</summary>
+    private int Strip(ReadOnlySpan<byte> path)
+    {
+        int at = 0;
+        for (int i = 0; i < _strip.Length && at < path.Length;)
+        {
+            byte wanted = PathForms.Next(_strip.AsSpan(i), out int length);
+            byte octet = PathForms.Next(path[at..], out int taken);
+            if (octet != wanted)
+            {
+                return 0;
+            }
+            i += length;
+            at += taken;
+        }
+        return at;
+    }
+}

@@ -1,0 +1,120 @@
+using System.Text;
+using Penstock.Proxy.Http1;
+
+namespace Penstock.Proxy.Routing;
+
+/// <summary>The routes of one host by path: an exact path, then the longest prefix, then shorter ones. One binary
+/// search over all paths, then steps from a prefix to the next shorter one that is there. Immutable, thread-safe.
+/// </summary>
+internal sealed class PathTable
+{
+    private readonly byte[][] _paths;
+    private readonly Node[] _nodes;
+
+    /// <param name="routes">The narrower first where host and path are the same.</param>
+    public PathTable(IEnumerable<Route> routes)
+    {
+        var exact = new SortedDictionary<string, List<Route>>(StringComparer.Ordinal);
+        var prefixes = new SortedDictionary<string, List<Route>>(StringComparer.Ordinal);
+        foreach (Route route in routes)
+        {
+            string path = route.Config.Path ?? "*";
+            bool isPrefix = path.EndsWith('*');
+            Slot(isPrefix ? prefixes : exact, Plain(isPrefix ? path[..^1] : path)).Add(route);
+        }
+        foreach ((string prefix, List<Route> below) in prefixes.Where(static p => p.Key is [_, .., '/']))
+        {
+            Slot(exact, prefix[..^1]).AddRange(below); // /v1/* is /v1, too
+        }
+
+        // One octet is one character here, so ordinal order is the order of the octets.
+        string[] paths = [.. exact.Keys.Union(prefixes.Keys).Order(StringComparer.Ordinal)];
+        _paths = [.. paths.Select(Encoding.Latin1.GetBytes)];
+        _nodes = new Node[paths.Length];
+        for (int i = 0; i < paths.Length; i++)
+        {
+            int parent = i - 1;
+            while (parent >= 0 && !paths[i].StartsWith(paths[parent], StringComparison.Ordinal))
+            {
+                parent = _nodes[parent].Parent;
+            }
+            _nodes[i] = new Node([.. exact.GetValueOrDefault(paths[i], [])],
+                [.. prefixes.GetValueOrDefault(paths[i], [])], parent);
+        }
+    }
+
+    public Route? Find(ReadOnlySpan<byte> path, RequestHead request, ReadOnlySpan<byte> head)
+    {
+        int at = LastUpTo(path);
+        if (at >= 0 && _paths[at].Length == path.Length && path.SequenceEqual(_paths[at])
+            && First(_nodes[at].Exact, request, head) is { } exact)
+        {
+            return exact;
+        }
+
+        // The longest prefix of the path is the last one up to it, or the longest prefix of that: whatever lies
+        // between a prefix and the path in order starts with the prefix, too.
+        for (; at >= 0; at = _nodes[at].Parent)
+        {
+            if (_nodes[at].Below.Length > 0 && path.StartsWith(_paths[at])
+                && First(_nodes[at].Below, request, head) is { } route)
+            {
+                return route;
+            }
+        }
+        return null;
+    }
+
+    private static Route? First(Route[] routes, RequestHead request, ReadOnlySpan<byte> head)
+    {
+        foreach (Route route in routes)
+        {
+            if (route.Conditions.Hold(request, head))
+            {
+                return route;
+            }
+        }
+        return null;
+    }
+
+    private int LastUpTo(ReadOnlySpan<byte> path)
+    {
+        int low = 0;
+        int high = _paths.Length;
+        while (low < high)
+        {
+            int middle = (low + high) >>> 1;
+            if (path.SequenceCompareTo(_paths[middle]) >= 0)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle;
+            }
+        }
+        return low - 1;
+    }
+
+    private static List<Route> Slot(SortedDictionary<string, List<Route>> slots, string path)
+    {
+        if (!slots.TryGetValue(path, out List<Route>? routes))
+        {
+            slots[path] = routes = [];
+        }
+        return routes;
+    }
+
+    /// <summary>A configured path as it is compared: decoded, one character an octet.</summary>
+    private static string Plain(string path)
+    {
+        byte[] octets = Encoding.UTF8.GetBytes(path);
+        int length = octets.Length == 0 ? 0 : PathForms.Write(0, octets, octets, out _);
+        return Encoding.Latin1.GetString(octets, 0, length);
+    }
+
+    /// <param name="Exact">Of this path, those of a prefix with one more slash behind.</param>
+    /// <param name="Below">Of this prefix.</param>
+    /// <param name="Parent">The longest other path here that this one starts with; -1: none.</param>
+    private readonly record struct Node(Route[] Exact, Route[] Below, int Parent);
+}

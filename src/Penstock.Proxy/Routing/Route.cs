@@ -1,0 +1,30 @@
+using System.Text;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Routing;
+
+/// <summary>A compiled route. Immutable.</summary>
+/// <param name="Name">For logs: what the operator would call it.</param>
+/// <param name="LimitNumber">The limit of clients without one of their own; -1: none.</param>
+internal sealed record Route(RouteConfig Config, string Name, Upstream Upstream, int LimitNumber)
+{
+    public byte[] NameOctets { get; } = Encoding.UTF8.GetBytes(Name);
+
+    public RouteConditions Conditions { get; } = new(Config);
+
+    /// <summary>0: as everywhere.</summary>
+    public long ConnectTimeoutMs { get; } = (long)(Config.Timeouts.Connect?.TotalMilliseconds ?? 0);
+
+    /// <summary>0: as everywhere.</summary>
+    public long ResponseTimeoutMs { get; } = (long)(Config.Timeouts.Response?.TotalMilliseconds ?? 0);
+
+    /// <summary>The route's own, or its upstream's.</summary>
+    public RetryConfig Retries => Config.Retries ?? Upstream.Config.Retries;
+
+    /// <summary>Null: the path goes on as it came.</summary>
+    public PathRewrite? Rewrite { get; } = Config.Rewrite is { } rewrite ? new PathRewrite(rewrite) : null;
+
+    public HeaderEdits? RequestEdits { get; } = HeaderEdits.Of(Config.RequestHeaders);
+    public HeaderEdits? ResponseEdits { get; } = HeaderEdits.Of(Config.ResponseHeaders);
+}

@@ -1,0 +1,112 @@
+using System.Text;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Http1;
+
+namespace Penstock.Proxy.Routing;
+
+/// <summary>What a route asks of a request beyond host and path. Immutable, thread-safe.</summary>
+internal sealed class RouteConditions(RouteConfig config)
+{
+    private readonly byte[][] _methods = [.. config.Methods.Select(Encoding.ASCII.GetBytes)];
+    private readonly Condition[] _headers = [.. config.Headers.Select(static c => new Condition(c))];
+    private readonly Condition[] _query = [.. config.Query.Select(static c => new Condition(c))];
+
+    public bool Hold(RequestHead request, ReadOnlySpan<byte> head)
+    {
+        if (_methods.Length > 0 && !HasMethod(request.MethodName.Of(head)))
+        {
+            return false;
+        }
+        foreach (Condition header in _headers)
+        {
+            if (!HasField(request, head, header))
+            {
+                return false;
+            }
+        }
+        foreach (Condition parameter in _query)
+        {
+            if (!HasParameter(request.Query.Of(head), parameter))
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private bool HasMethod(ReadOnlySpan<byte> name)
+    {
+        foreach (byte[] method in _methods)
+        {
+            if (name.SequenceEqual(method))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>Any line of that name will do: a second one cannot undo the first.</summary>
+    private static bool HasField(RequestHead request, ReadOnlySpan<byte> head, Condition wanted)
+    {
+        foreach (ref readonly Field field in request.Fields)
+        {
+            if (field.Name.Length == wanted.Name.Length && Ascii.EqualsIgnoreCase(field.Name.Of(head), wanted.Name)
+                && (wanted.Value is null || field.Value.Of(head).SequenceEqual(wanted.Value)))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static bool HasParameter(ReadOnlySpan<byte> query, Condition wanted)
+    {
+        while (!query.IsEmpty)
+        {
+            int end = query.IndexOf((byte)'&');
+            ReadOnlySpan<byte> pair = end < 0 ? query : query[..end];
+            query = end < 0 ? default : query[(end + 1)..];
+            int equals = pair.IndexOf((byte)'=');
+            ReadOnlySpan<byte> name = equals < 0 ? pair : pair[..equals];
+            ReadOnlySpan<byte> value = equals < 0 ? default : pair[(equals + 1)..];
+            if (!pair.IsEmpty && EqualsDecoded(name, wanted.Name)
+                && (wanted.Value is null || EqualsDecoded(value, wanted.Value)))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>As backends read it: %61 is a, and a plus is a space.</summary>
+    private static bool EqualsDecoded(ReadOnlySpan<byte> encoded, ReadOnlySpan<byte> plain)
+    {
+        int at = 0;
+        foreach (byte wanted in plain)
+        {
+            if (at == encoded.Length)
+            {
+                return false;
+            }
+            byte octet = encoded[at] == '+' ? (byte)' ' : encoded[at];
+            if (octet == '%' && PathForms.TryDecode(encoded[at..], out byte decoded))
+            {
+                octet = decoded;
+                at += 2;
+            }
+            if (octet != wanted)
+            {
+                return false;
+            }
+            at++;
+        }
+        return at == encoded.Length;
+    }
+
+    private sealed class Condition(RouteCondition config)
+    {
+        public readonly byte[] Name = Encoding.UTF8.GetBytes(config.Name);
+        public readonly byte[]? Value = config.Value is null ? null : Encoding.UTF8.GetBytes(config.Value);
+    }
+}

@@ -1,0 +1,40 @@
+using System.Text;
+using Penstock.Proxy;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.Routing;
+using Penstock.Proxy.Upstreams;
+using Xunit;
+
+namespace Penstock.UnitTests.Routing;
+
+/// <summary>A table of routes, and what it says of a request.</summary>
+internal sealed class RouteProbe
+{
+    /// <summary>What a request is told whose path leads to different routes.</summary>
+    public const string Ambiguous = "ambiguous";
+
+    private readonly RouteTable _table;
+    private readonly byte[] _scratch = new byte[16 * 1024];
+
+    public RouteProbe(IEnumerable<RouteConfig> routes)
+    {
+        var backend = new Backend("u", new BackendConfig { Host = "127.0.0.1", Port = 1 });
+        var upstream = new Upstream(new UpstreamConfig { Name = "u", Backends = [backend.Config] },
+            new MonotonicClock(TimeProvider.System));
+        _table = new RouteTable(routes.Select(r => new Route(r, r.Name, upstream, -1)));
+    }
+
+    /// <summary>The name of the route; null: none.</summary>
+    public string? Match(string host, string target, string method = "GET", string fields = "")
+    {
+        byte[] octets = Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.0\r\nHost: {host}\r\n{fields}\r\n");
+        var request = new RequestHead();
+        Assert.Equal(ParseStatus.Complete, request.Parse(octets));
+        Random.Shared.NextBytes(_scratch);
+        Route? route = _table.Match(request, octets, _scratch, out HttpFault fault);
+        Assert.True(fault is HttpFault.None or HttpFault.PathAmbiguous);
+        Assert.True(route is null || fault == HttpFault.None);
+        return fault == HttpFault.None ? route?.Name : Ambiguous;
+    }
+}
