@@ -90,7 +90,7 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
     {
         // A TLS hello or other binary talk is told at once instead of after the head timeout.
         int space = line.IndexOf((byte)' ');
-        ReadOnlySpan<byte> method = space < 0 ? line.TrimEnd((byte)'\r') : line[..space];
+        ReadOnlySpan<byte> method = space >= 0 ? line[..space] : line.EndsWith("\r"u8) ? line[..^1] : line;
         return CheckMethod(method) is not HttpFault.None and var fault ? fault
             : line.Length > _maxLineBytes + 1 ? HttpFault.TargetTooLong : HttpFault.None; // 1: the CR
     }

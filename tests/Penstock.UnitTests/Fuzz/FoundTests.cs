@@ -19,6 +19,14 @@ public sealed class FoundTests
     }
 
     [Fact]
+    public void Request_line_of_carriage_returns_is_no_method_however_it_comes()
+    {
+        var head = new RequestHead();
+        Assert.Equal(ParseStatus.Invalid, head.Parse("\r\r"u8));
+        Assert.Equal(HttpFault.BadMethod, head.Fault);
+    }
+
+    [Fact]
     public void Request_with_two_faults_in_its_line_is_refused_for_the_same_one_however_it_comes()
     {
         byte[] octets = Octets.Of(@"OPT\x12S * HTTP/1.1M\nHost: a\r\n\r\n");
