@@ -10,6 +10,9 @@ public sealed class Wire(Stream stream)
     private int _start;
     private int _end;
 
+    /// <summary>More came with what was read last than was asked for.</summary>
+    public bool HasBuffered => _start < _end;
+
     /// <summary>A message head without its empty line; null at the end of the stream.</summary>
     public async Task<string?> ReadHeadAsync()
     {

@@ -57,7 +57,8 @@ internal sealed partial class ClientConnection
 
         // What is here of the body goes out with the head.
         int bodyStart = _start + request.Length;
-        _requestBody = new BodyReader(request.Framing, request.ContentLength, _snapshot.Config.Bounds.BodyBytes);
+        _requestBody = new BodyReader(request.Framing, request.ContentLength, _snapshot.Config.Bounds.BodyBytes,
+            boundsFraming: true);
         int length = headEnd + BodyWriter.Append(ref _requestBody, _buffer.AsSpan(bodyStart, _end - bodyStart),
             _loop.Scratch.AsSpan(headEnd), request.Framing == BodyFraming.Chunked, out _bodyTaken, out int payload);
         exchange.BytesIn = payload;

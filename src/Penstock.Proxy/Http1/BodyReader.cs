@@ -14,6 +14,11 @@ internal struct BodyReader
     private const int MaxTrailerBytes = 8 * 1024;
     private const int MaxSizeDigits = 15;
 
+    /// <summary>So much framing a body may have before it is compared with the payload, and then at most three times as
+    /// much: chunks of one octet cost us far more than their sender. h2o's numbers (picohttpparser).</summary>
+    private const int FreeFramingBytes = 100 * 1024;
+    private const int MaxFramingPerPayload = 3;
+
     private enum State : byte
     {
         Size,
@@ -32,9 +37,12 @@ internal struct BodyReader
     }
 
     private readonly BodyFraming _framing;
+    private readonly bool _boundsFraming;
     private State _state;
     private long _remaining;
     private long _allowance;
+    private long _payloadBytes;
+    private long _framingBytes;
     private int _digits;
     private int _extensionBytes;
     private int _trailerBytes;
@@ -44,9 +52,12 @@ internal struct BodyReader
     public readonly BodyFraming Framing => _framing;
 
     /// <param name="maxBytes">Octets of payload; more is a fault. 0 is unbounded.</param>
-    public BodyReader(BodyFraming framing, long length, long maxBytes = 0)
+    /// <param name="boundsFraming">A chunked body that is nearly all framing is a fault. For what clients send: a
+    /// backend may well tell its progress dot by dot.</param>
+    public BodyReader(BodyFraming framing, long length, long maxBytes = 0, bool boundsFraming = false)
     {
         _framing = framing;
+        _boundsFraming = boundsFraming;
         _allowance = maxBytes == 0 ? long.MaxValue : maxBytes;
         _remaining = framing == BodyFraming.Length ? length : 0;
         Done = framing == BodyFraming.None;
@@ -106,6 +117,7 @@ internal struct BodyReader
                 written += part;
                 at += part;
                 _remaining -= part;
+                _payloadBytes += part;
                 if (_remaining == 0)
                 {
                     _state = State.DataReturn;
@@ -113,6 +125,7 @@ internal struct BodyReader
                 continue;
             }
             Step(source[at++]);
+            _framingBytes++;
         }
         consumed = at;
         return written;
@@ -131,6 +144,11 @@ internal struct BodyReader
             case State.SizeFeed:
                 Expect(octet, '\n', _remaining == 0 ? State.TrailerStart : State.Data, HttpFault.ChunkLineInvalid);
                 _digits = 0;
+                if (_boundsFraming && _framingBytes > FreeFramingBytes
+                    && _framingBytes > MaxFramingPerPayload * _payloadBytes)
+                {
+                    Fault = HttpFault.ChunkOverhead;
+                }
                 break;
             case State.DataReturn:
                 Expect(octet, '\r', State.DataFeed, HttpFault.ChunkDataUnterminated);

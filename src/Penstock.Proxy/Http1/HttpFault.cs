@@ -38,6 +38,9 @@ internal enum HttpFault : byte
     ChunkLineInvalid,
     ChunkDataUnterminated,
     ChunkExtensionTooLong,
+
+    /// <summary>Nearly all framing: a hundred thousand chunks of one octet.</summary>
+    ChunkOverhead,
     TrailerInvalid,
     TrailerTooLarge,
     BadStatusLine,
@@ -98,6 +101,7 @@ internal static class HttpFaultInfo
         HttpFault.ChunkSizeInvalid => "A chunk size is not valid"u8,
         HttpFault.ChunkLineInvalid => "A chunk line does not end in CRLF or its extension is not valid"u8,
         HttpFault.ChunkDataUnterminated => "A chunk is longer than its size says"u8,
+        HttpFault.ChunkOverhead => "The body has far more chunk framing than content"u8,
         HttpFault.ChunkExtensionTooLong => "Chunk extensions are too long"u8,
         HttpFault.TrailerInvalid => "The trailer section is not valid"u8,
         HttpFault.TrailerTooLarge => "The trailer section is too large"u8,

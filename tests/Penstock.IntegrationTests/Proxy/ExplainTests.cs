@@ -109,7 +109,7 @@ public sealed class ExplainTests
             Limits = new Dictionary<string, LimitConfig>
             {
                 ["default"] = new(1_000_000, 1_000_000),
-                ["tight"] = new(random.Next(20, 100), 0.5),
+                ["tight"] = new(random.Next(20, 100), 0.0001),
             },
         };
     }

@@ -48,6 +48,9 @@ internal static class HttpDuties
         new("7.1", "chunk sizes, their overflow, chunk ends", "refused, 400", Hostile),
         new("7.1.1", "chunk extensions", "checked, 4 KiB at most in a body, dropped",
             "BodyReaderTests.Read_chunked_extensions_are_bounded_over_the_whole_body"),
+        new("7.1", "bodies of nothing but framing", "more than 100 KiB of framing, and three times the content: 400",
+            "BodyReaderTests.Read_chunked_of_a_client_is_refused_when_it_is_nearly_all_framing"
+            + " AttackTests.Body_of_one_octet_chunks_is_refused_after_some_thousand"),
         new("7.1.2", "trailer fields", "checked, 8 KiB at most, dropped",
             "HostileRequestTests.Message_hostile_that_is_not_refused_leaves_no_trace"),
         new("7.4", "TE", "dropped: it is for one hop",
@@ -96,6 +99,37 @@ internal static class HttpDuties
         new("6585 4, 5", "429, 431", "with Retry-After, JSON and the RateLimit fields; with JSON",
             "LimitingTests.Exhausted_bucket_answers_429_with_everything_a_client_needs"
             + " BoundsTests.Head_beyond_its_bounds_is_refused"),
+        new("attack 1", "0.CL and CL.0: a body behind an answer of our own", "swallowed when it is all here, else the "
+            + "connection ends", "AttackTests.Body_of_a_request_that_we_answer_ourselves_is_never_a_request"),
+        new("attack 2", "pause: octets that come after their timeout", "408, and nothing more is read as a request",
+            "AttackTests.Body_that_comes_after_its_timeout_is_never_a_request"),
+        new("attack 3", "an early response while the body is under way", "that backend connection is not used again",
+            "ReviewTests.Body_that_the_backend_did_not_want_is_never_read_as_a_request"
+            + " ReviewTests.Early_response_tells_the_client_that_the_connection_ends"),
+        new("attack 4", "odd expectations, 100 twice, 100 behind the answer", "417; passed on; connection closed",
+            "AttackTests.Expectation_that_is_odd_desynchronises_nobody"
+            + " AttackTests.Continue_twice_or_behind_the_answer_reaches_nobody_elses_exchange"),
+        new("attack 5", "a backend that closes as its connection is taken", "sent again when nothing can have been done",
+            "FailureTests.Kept_connection_that_died_is_replaced_unseen"
+            + " ReviewTests.Upload_never_goes_to_a_kept_connection_that_has_been_closed"),
+        new("attack 6", "the queue of responses", "one request at a time on a backend connection",
+            "AttackTests.Backend_connection_carries_one_request_at_a_time"),
+        new("attack 7", "a head that drips", "408 when the whole is not here in time",
+            "FailureTests.Head_that_drips_is_a_408_after_the_head_timeout"
+            + " BoundsTests.Body_that_drips_below_the_least_rate_is_a_408"),
+        new("attack 8", "one-octet chunks, extensions without end, trailers without end", "refused, 400",
+            "AttackTests.Body_of_one_octet_chunks_is_refused_after_some_thousand"
+            + " BodyReaderTests.Read_chunked_extensions_are_bounded_over_the_whole_body"),
+        new("attack 9", "HTTP/2 resets and floods", "no HTTP/2 is spoken: its preface is a bad request",
+            "AttackTests.Preface_of_http2_is_refused"),
+        new("attack 10", "a client that varies its name, its address or its path",
+            "counts as its address; a path that servers read differently is refused where it decides anything",
+            "AttackTests.Client_that_varies_its_name_gets_no_second_bucket"
+            + " LimitingTests.Forwarded_address_counts_only_behind_a_trusted_proxy"
+            + " RouteTableTests.Match_of_a_path_that_servers_read_differently_holds_for_all_of_them_or_is_refused"),
+        new("all", "messages cut at any octet", "the same as uncut",
+            "SplitTests.Request_cut_at_any_octet_reaches_the_backend_as_the_uncut_one"
+            + " SplitTests.Response_cut_at_any_octet_reaches_the_client_as_the_uncut_one"),
         new("3875", "names that differ by an underscore", "those like fields of ours are dropped",
             "IntermediaryTests.Fields_that_only_look_like_ours_do_not_reach_the_backend"),
     ];

@@ -29,6 +29,29 @@ public sealed class BodyReaderTests
         Assert.Equal(0, consumed);
     }
 
+    [Theory]
+    [InlineData(1, 1, true)]
+    [InlineData(2, 2, false)]
+    [InlineData(10, 10, false)] // an event stream
+    [InlineData(1, 60, false)] // a large chunk now and then pays for small ones
+    public void Read_chunked_of_a_client_is_refused_when_it_is_nearly_all_framing(int small, int large, bool refused)
+    {
+        var ofClient = new BodyReader(BodyFraming.Chunked, -1, boundsFraming: true);
+        var ofBackend = new BodyReader(BodyFraming.Chunked, -1);
+        byte[] target = new byte[256];
+        int chunks = 0;
+        while (ofClient.Fault == HttpFault.None && chunks < 200_000)
+        {
+            int size = chunks++ % 10 == 0 ? large : small;
+            byte[] chunk = Encoding.ASCII.GetBytes($"{size:x}\r\n{new string('x', size)}\r\n");
+            ofClient.Read(chunk, target, out _);
+            ofBackend.Read(chunk, target, out _);
+        }
+        Assert.Equal(refused ? HttpFault.ChunkOverhead : HttpFault.None, ofClient.Fault);
+        Assert.Equal(refused, chunks is > 20_000 and < 21_000);
+        Assert.Equal(HttpFault.None, ofBackend.Fault);
+    }
+
     [Fact]
     public void Read_none_is_done_and_takes_nothing()
     {

@@ -1,0 +1,244 @@
+using System.Net;
+using System.Text;
+using Penstock.Proxy.Configuration;
+using Penstock.TestKit;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Proxy;
+
+/// <summary>Attacks that need timing, two messages or two connections (James Kettle, "HTTP Desync Attacks" and
+/// "HTTP/1.1 must die"; PortSwigger).</summary>
+public sealed class AttackTests
+{
+    private const string Smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    [Theory]
+    [InlineData("POST /none HTTP/1.1\r\nHost: nowhere\r\n", 404, false)]
+    [InlineData("POST /none HTTP/1.1\r\nHost: nowhere\r\n", 404, true)]
+    [InlineData("POST /limited HTTP/1.1\r\nHost: a\r\nX-Client-ID: spent\r\n", 429, false)]
+    [InlineData("POST /limited HTTP/1.1\r\nHost: a\r\nX-Client-ID: spent\r\n", 429, true)]
+    [InlineData("OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n", 200, false)]
+    [InlineData("OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n", 200, true)]
+    public async Task Body_of_a_request_that_we_answer_ourselves_is_never_a_request(
+        string head, int status, bool later)
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Routes = [config.Routes[0] with { Host = "a" }],
+            Clients = new ClientsConfig { Identify = [new IdentitySource(IdentityKind.Header, "X-Client-ID")] },
+        });
+        proxy.Server.Limiter.Register("spent", new LimitConfig(1, 0.0001), tokens: 0);
+        string[] framings = [$"Content-Length: {Smuggled.Length}\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"];
+        foreach (string framing in framings)
+        {
+            string body = framing[0] == 'C' ? Smuggled : $"{Smuggled.Length:x}\r\n{Smuggled}\r\n0\r\n\r\n";
+            using RawClient client = proxy.Connect();
+            await client.SendAsync(head + framing + (later ? "" : body));
+            Assert.Equal(status, (await client.ReadAsync())!.Status);
+            if (later)
+            {
+                await TrySendAsync(client, body);
+            }
+
+            // The connection goes on only behind the body, else it ends.
+            await TrySendAsync(client, "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+            RawResponse? next = await TryReadAsync(client);
+            Assert.True(next is null or { Status: 200, Text: "ok" }, next?.Head);
+        }
+        Assert.DoesNotContain(backend.Heads, static h => h.Contains("smuggled", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("GET / HTTP/1.1\r\nHost: a\r\nX: ")]
+    [InlineData("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 36\r\n\r\n")]
+    public async Task Body_that_comes_after_its_timeout_is_never_a_request(string start)
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Timeouts = config.Timeouts with
+            {
+                Head = TimeSpan.FromMilliseconds(150),
+                Response = TimeSpan.FromMilliseconds(150),
+            },
+        });
+        using RawClient client = proxy.Connect();
+        await client.SendAsync(start);
+        Assert.Equal(408, (await client.ReadAsync())!.Status);
+        await TrySendAsync(client, Smuggled + Smuggled);
+        Assert.Null(await TryReadAsync(client));
+        Assert.DoesNotContain(backend.Heads, static h => h.Contains("smuggled", StringComparison.Ordinal));
+        await proxy.AssertQuietAsync();
+    }
+
+    [Theory]
+    [InlineData("Expect: y 100-continue\r\n", 417)]
+    [InlineData("Expect: 100-continue, 100-continue\r\n", 417)]
+    [InlineData("Expect: 100-continue\r\nExpect: 100-continue\r\n", 400, 417, 200)]
+    [InlineData("Expect: 100-CONTINUE\r\n", 200)]
+    public async Task Expectation_that_is_odd_desynchronises_nobody(string field, params int[] statuses)
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync(
+            $"POST /x HTTP/1.1\r\nHost: a\r\n{field}Content-Length: {Smuggled.Length}\r\n\r\n{Smuggled}");
+        Assert.Contains((await client.ReadAsync())!.Status, statuses);
+        await TrySendAsync(client, "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+        RawResponse? next = await TryReadAsync(client);
+        Assert.True(next is null or { Status: 200, Text: "ok" }, next?.Head);
+        Assert.DoesNotContain(backend.Heads, static h => h.StartsWith("GET /smuggled", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Continue_twice_or_behind_the_answer_reaches_nobody_elses_exchange()
+    {
+        const string Continue = "HTTP/1.1 100 Continue\r\n\r\n";
+        await using var backend = ScriptedBackend.Answer(static request =>
+        {
+            string answer = $"HTTP/1.1 200 OK\r\nContent-Length: {request.Line.Length}\r\n\r\n{request.Line}";
+            return request.Line.Contains("twice", StringComparison.Ordinal) ? Continue + Continue + answer
+                : request.Line.Contains("behind", StringComparison.Ordinal) ? answer + Continue : answer;
+        });
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        foreach (string path in new[] { "/twice", "/a", "/behind", "/b", "/behind", "/c" })
+        {
+            RawResponse response = await client.GetAsync(path);
+            while (response.Status == 100)
+            {
+                response = (await client.ReadAsync())!;
+            }
+            Assert.Equal($"GET {path} HTTP/1.1", response.Text);
+        }
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Backend_connection_carries_one_request_at_a_time()
+    {
+        int overlaps = 0;
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            while (await peer.ReadRequestAsync() is not null)
+            {
+                await Task.Delay(5);
+                if (peer.Reader.HasBuffered)
+                {
+                    Interlocked.Increment(ref overlaps); // a second request before the first was answered
+                }
+                await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            }
+        });
+        await using var proxy = TestProxy.To(backend);
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(async () =>
+        {
+            using RawClient client = proxy.Connect();
+            await client.SendAsync(string.Concat(Enumerable.Repeat("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 20)));
+            for (int i = 0; i < 20; i++)
+            {
+                Assert.Equal(200, (await client.ReadAsync())!.Status);
+            }
+        })));
+        Assert.Equal(0, overlaps);
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Body_of_one_octet_chunks_is_refused_after_some_thousand()
+    {
+        await using var backend = ScriptedBackend.Answer(static request =>
+            $"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Got: {request.Body.Length}\r\n\r\n");
+        await using var proxy = TestProxy.To(backend);
+        using (RawClient client = proxy.Connect())
+        {
+            await client.SendAsync("POST /few HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + string.Concat(Enumerable.Repeat("1\r\nx\r\n", 10_000)) + "0\r\n\r\n");
+            Assert.Equal("10000", (await client.ReadAsync())!["X-Got"]);
+        }
+        using (RawClient client = proxy.Connect())
+        {
+            await client.SendAsync("POST /many HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+            byte[] chunks = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("1\r\nx\r\n", 30_000)));
+            await TrySendAsync(client, Encoding.ASCII.GetString(chunks));
+            Assert.Equal(400, (await client.ReadAsync())!.Status);
+        }
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Client_that_varies_its_name_gets_no_second_bucket()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Clients = new ClientsConfig
+            {
+                Identify = [new IdentitySource(IdentityKind.Header, "X-API-Key"),
+                    new IdentitySource(IdentityKind.Query, "client_id"), new IdentitySource(IdentityKind.Address, "")],
+            },
+            Limits = new Dictionary<string, LimitConfig> { ["default"] = new(20, 0.0001) },
+        });
+        proxy.Server.Limiter.Register("key", new LimitConfig(5, 0.0001));
+        int admitted = 0;
+        string[] fields =
+        [
+            "X-API-Key: key\r\n", "x-api-key:key\r\n", "X-API-Key: KEY\r\n", "X-API-Key: key \r\n",
+            "X-API-Key: \"key\"\r\n", "X-API-Key: k%65y\r\n", "X-API-Key: kéy\r\n",
+            "X-API-Key: other\r\nX-API-Key: key\r\n", "X-API-Key: key\r\nX-API-Key: other\r\n", "X_API_Key: key\r\n", "X-Forwarded-For: 9.9.9.9\r\n",
+            "X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nForwarded: for=3.3.3.3\r\nX-Real-IP: 4.4.4.4\r\n",
+        ];
+        for (int i = 0; i < 10; i++)
+        {
+            foreach (string field in fields)
+            {
+                admitted += (await proxy.GetAsync("/", field)).Status == 200 ? 1 : 0;
+            }
+            admitted += (await proxy.GetAsync($"/?client_id=made-up-{i}")).Status == 200 ? 1 : 0;
+        }
+        Assert.Equal(5 + 20, admitted); // the key's tokens and the address', nothing else
+
+        RawResponse huge = await proxy.GetAsync("/", $"X-API-Key: {new string('k', 60_000)}\r\n");
+        Assert.Equal(431, huge.Status);
+    }
+
+    [Fact]
+    public async Task Preface_of_http2_is_refused()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        Assert.Equal(505, (await client.ReadAsync())!.Status);
+        Assert.Null(await TryReadAsync(client));
+        Assert.Empty(backend.Heads);
+    }
+
+    private static async Task TrySendAsync(RawClient client, string octets)
+    {
+        try
+        {
+            await client.SendAsync(octets);
+        }
+        catch (IOException)
+        {
+            // Closed already: as good.
+        }
+    }
+
+    private static async Task<RawResponse?> TryReadAsync(RawClient client)
+    {
+        try
+        {
+            return await client.ReadAsync();
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+}
