@@ -38,14 +38,12 @@ internal static class Explainer
             ClientAddress = Encoding.UTF8.GetString(caller.Text),
             Registered = client.Registered is not null,
         };
-        Route? route = snapshot.Routes.Match(request, head, worker.Loop.Scratch, out HttpFault ambiguous);
-        if (ambiguous != HttpFault.None)
-        {
-            return explanation with { Verdict = "bad_request", Detail = $"refused: {ambiguous}" };
-        }
+        Route? route = snapshot.Routes.Match(request, head, worker.Loop.Scratch, out HttpFault ambiguity);
         if (route is null)
         {
-            return explanation with { Verdict = "no_route", Detail = "no route matches host, path and method" };
+            return ambiguity == HttpFault.None
+                ? explanation with { Verdict = "no_route", Detail = "no route matches the request" }
+                : explanation with { Verdict = "bad_request", Detail = Encoding.ASCII.GetString(ambiguity.Sentence()) };
         }
         explanation = explanation with { Route = route.Name, Upstream = route.Upstream.Name };
         explanation = WithLimit(explanation, worker, client, route.LimitNumber);

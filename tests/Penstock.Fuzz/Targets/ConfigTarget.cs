@@ -27,6 +27,9 @@ internal sealed class ConfigTarget(string name, string fileName) : FuzzTarget
             health_check: { path: /health, interval: 2s, timeout: 1s, rise: 2, fall: 3 }
         routes:
           - { host: api.example.com, path: /v1/*, upstream: web, limit: default }
+          - { name: n, path: /v2/*, method: [GET, POST], headers: { X: "*" }, query: { q: 1 }, upstream: web,
+              timeouts: { connect: 1s }, rewrite: { strip_prefix: /v2, add_prefix: /a },
+              request_headers: { set: { Host: a }, remove: [Cookie] }, response_headers: { add: { X: [1, 2] } } }
           - { upstream: web }
         timeouts: { connect: 2s, head: 10s, response: 60s, idle: 90s, shutdown: 30s }
         loops: auto

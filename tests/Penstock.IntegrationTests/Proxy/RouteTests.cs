@@ -1,3 +1,5 @@
+using System.Net;
+using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using Penstock.TestKit;
 using Xunit;
@@ -94,6 +96,8 @@ public sealed class RouteTests
             ],
         });
         Assert.Equal(200, (await proxy.GetAsync("/search/a")).Status);
+        Explanation said = await proxy.Server.ExplainAsync(new("GET", "test", path, [], IPAddress.Loopback));
+        Assert.Equal(limited ? "rate_limited" : "bad_request", said.Verdict);
         RawResponse again = await proxy.GetAsync(path);
 
         Assert.Equal(limited ? 429 : 400, again.Status);

@@ -77,8 +77,12 @@ internal static class HttpDuties
         new("9110 7.6.2", "Max-Forwards on OPTIONS", "answered at 0, else counted down",
             "IntermediaryTests.Options_with_max_forwards_is_answered_at_zero_and_counted_down_above"),
         new("9110 7.6.3", "Via", "added to requests", "RequestWriterTests.Write_of_http10_says_so_in_via_only"),
-        new("9110 7.7", "path and query", "octet by octet",
-            "ForwardingTests.Backend_sees_the_request_with_who_asked_and_without_hop_by_hop_fields"),
+        new("9110 7.7", "path and query", "octet by octet, but for the front of a path that a route rewrites",
+            "ForwardingTests.Backend_sees_the_request_with_who_asked_and_without_hop_by_hop_fields"
+            + " RouteEditsTests.Rewrite_changes_the_front_of_the_path_and_nothing_else"),
+        new("3986 5.2.4, 6.2.2", "paths that are read in several ways", "routed when all lead to one route; else 400",
+            "RouteTableTests.Match_of_a_path_that_servers_read_differently_holds_for_all_of_them_or_is_refused"
+            + " RouteTests.Limited_path_in_another_spelling_is_limited_or_refused"),
         new("9110 7.8", "Upgrade", "passed on; a tunnel only after a 101 that was asked for",
             "TunnelTests.Octets_go_both_ways_and_an_end_is_passed_on"
             + " TunnelTests.Refused_upgrade_leaves_the_connection_to_http"
