@@ -189,7 +189,8 @@ public sealed class AttackTests
         [
             "X-API-Key: key\r\n", "x-api-key:key\r\n", "X-API-Key: KEY\r\n", "X-API-Key: key \r\n",
             "X-API-Key: \"key\"\r\n", "X-API-Key: k%65y\r\n", "X-API-Key: kéy\r\n",
-            "X-API-Key: other\r\nX-API-Key: key\r\n", "X-API-Key: key\r\nX-API-Key: other\r\n", "X_API_Key: key\r\n", "X-Forwarded-For: 9.9.9.9\r\n",
+            "X-API-Key: other\r\nX-API-Key: key\r\n", "X-API-Key: key\r\nX-API-Key: other\r\n", "X_API_Key: key\r\n",
+            "X-Forwarded-For: 9.9.9.9\r\n",
             "X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nForwarded: for=3.3.3.3\r\nX-Real-IP: 4.4.4.4\r\n",
         ];
         for (int i = 0; i < 10; i++)

@@ -113,7 +113,8 @@ internal static class HttpDuties
         new("attack 4", "odd expectations, 100 twice, 100 behind the answer", "417; passed on; connection closed",
             "AttackTests.Expectation_that_is_odd_desynchronises_nobody"
             + " AttackTests.Continue_twice_or_behind_the_answer_reaches_nobody_elses_exchange"),
-        new("attack 5", "a backend that closes as its connection is taken", "sent again when nothing can have been done",
+        new("attack 5", "a backend that closes as its connection is taken",
+            "sent again when nothing can have been done",
             "FailureTests.Kept_connection_that_died_is_replaced_unseen"
             + " ReviewTests.Upload_never_goes_to_a_kept_connection_that_has_been_closed"),
         new("attack 6", "the queue of responses", "one request at a time on a backend connection",
