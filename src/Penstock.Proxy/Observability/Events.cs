@@ -15,5 +15,6 @@ internal static class Events
     public static readonly EventId AccessLogRecovered = new(8, "access_log_recovered");
     public static readonly EventId OriginInvalid = new(10, "origin_invalid");
     public static readonly EventId BackendState = new(11, "backend_state");
+    public static readonly EventId CheckInconclusive = new(20, "check_inconclusive");
     public static readonly EventId Bug = new(9, "bug");
 }
