@@ -3,7 +3,7 @@ using static Penstock.Control.Config.ConfigValue;
 
 namespace Penstock.Control.Config;
 
-/// <content>Health checks.</content>
+/// <content>Health checks, and ejection by live traffic.</content>
 internal static partial class ConfigBinder
 {
     /// <summary>Fields of a check's request that its framing, or the connection, decides.</summary>
@@ -71,6 +71,38 @@ internal static partial class ConfigBinder
         if (FramingFields.Contains(field.Name, StringComparer.OrdinalIgnoreCase))
             field.Error($"'{field.Name}' cannot be set: a check sends one request without a body");
         return new(field.Name, field.Parse(TryFieldValue, ""));
+    }
+
+    private static PassiveHealthConfig PassiveHealth(Section passive, IReadOnlyList<BackendConfig> backends)
+    {
+        var config = new PassiveHealthConfig
+        {
+            ConsecutiveErrors = passive.Value("consecutive_errors", WholeOr("off", 1000),
+                PassiveHealthDefault.ConsecutiveErrors),
+            ErrorSharePercent = passive.Value("error_share", PercentOrOff(1, 100),
+                PassiveHealthDefault.ErrorSharePercent),
+            LatencyFactor = passive.Value("latency_factor", FactorOrOff(1.5, 100), PassiveHealthDefault.LatencyFactor),
+            LatencyFloor = passive.Value("latency_floor", TryDuration, PassiveHealthDefault.LatencyFloor),
+            MinRequests = passive.Value("min_requests", Whole(1, 1_000_000), PassiveHealthDefault.MinRequests),
+            Window = passive.Value("window", TryDuration, PassiveHealthDefault.Window),
+            EjectionTime = passive.Value("ejection_time", TryDuration, PassiveHealthDefault.EjectionTime),
+            MaxEjectionTime = passive.Value("max_ejection_time", TryDuration, PassiveHealthDefault.MaxEjectionTime),
+            MaxEjectedPercent = passive.Value("max_ejected", PercentOrOff(1, 100),
+                PassiveHealthDefault.MaxEjectedPercent),
+            PanicThresholdPercent = passive.Value("panic_threshold", PercentOrOff(1, 100),
+                PassiveHealthDefault.PanicThresholdPercent),
+        };
+        if (!passive.Sound)
+            return config;
+        if (config.MaxEjectionTime < config.EjectionTime)
+            (passive["max_ejection_time"] ?? passive["ejection_time"])!.Error(
+                "the longest ejection is shorter than the first", "raise max_ejection_time, or lower ejection_time");
+        var primaries = backends.Count(static b => !b.Backup);
+        if (backends.All(static b => !b.IsName) && primaries > 1 && config.MaxEjectedPercent * primaries < 100
+            && passive["max_ejected"] is { } share)
+            share.Warning($"{config.MaxEjectedPercent}% of {primaries} backends is not one: none is ever ejected",
+                $"write {(100 + primaries - 1) / primaries}% or more, or passive_health: off");
+        return config;
     }
 
     private static void WarnOfIntervals(Section check, HealthCheckConfig config)

@@ -37,6 +37,11 @@ internal static partial class ConfigBinder
             Hedge = upstream["hedge"] is { } hedge && !Off(hedge) ? hedge.Section(Hedge, expected: "{ after: 100ms }")
                 : null,
             HealthCheck = HealthCheck(upstream["health_check"]),
+            PassiveHealth = Off(upstream["passive_health"]) ? null
+                : upstream["passive_health"] is { } passive
+                    ? passive.Section(p => PassiveHealth(p, [.. read.Select(b => b.Value)]), PassiveHealthDefault,
+                        "a mapping or 'off'")
+                    : PassiveHealthDefault,
             ProxyProtocol = upstream.Value("send_proxy", OneOf(("off", 0), ("v1", 1), ("v2", 2)), 0),
         };
     }

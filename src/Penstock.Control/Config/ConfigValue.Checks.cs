@@ -40,6 +40,29 @@ internal static partial class ConfigValue
             : Fail($"{Quote(text)} cannot stand in a header field; write printable ASCII", out error);
     }
 
+    /// <summary>A whole number of percent, such as <c>50%</c>; <c>off</c> is 0.</summary>
+    public static Parser<int> PercentOrOff(int from, int to) => (string text, out int value, out string error) =>
+    {
+        value = 0;
+        if (text.Equals("off", StringComparison.OrdinalIgnoreCase))
+            return Succeed(out error);
+        return (text.EndsWith('%') && Whole(from, to)(text[..^1].TrimEnd(), out value, out _) && Succeed(out error))
+            || Fail($"{Quote(text)} is not a whole number of percent; write {from}% to {to}%, or off", out error);
+    };
+
+    /// <summary>A number of times, such as <c>3</c> or <c>2.5</c>; <c>off</c> is 0.</summary>
+    public static Parser<double> FactorOrOff(double from, double to) =>
+        (string text, out double value, out string error) =>
+        {
+            value = 0;
+            if (text.Equals("off", StringComparison.OrdinalIgnoreCase))
+                return Succeed(out error);
+            return (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out value)
+                    && value >= from && value <= to && Succeed(out error))
+                || Fail(string.Create(CultureInfo.InvariantCulture,
+                    $"{Quote(text)} is not a number from {from} to {to}; write a number, or off"), out error);
+        };
+
     private static bool TryStatus(string text, out int status) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out status) && status is >= 200 and <= 599;
 }

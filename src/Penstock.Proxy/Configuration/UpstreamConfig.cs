@@ -29,6 +29,9 @@ public sealed record UpstreamConfig
 
     /// <summary>Null: no active checks; a backend is then up until a connection to it fails.</summary>
     public HealthCheckConfig? HealthCheck { get; init; }
+
+    /// <summary>Null: live traffic ejects no backend.</summary>
+    public PassiveHealthConfig? PassiveHealth { get; init; } = new();
 }
 
 public enum BalanceAlgorithm

@@ -124,10 +124,12 @@ internal sealed class BackendChecks : IAsyncDisposable
                 return;
             }
             _inconclusive = false;
-            if (_streak.Add(result.Verdict == CheckVerdict.Passed, _backend.Health.Health) is { } health)
+            bool passed = result.Verdict == CheckVerdict.Passed;
+            if (_streak.Add(passed, _backend.Health.Health) is { } health)
             {
                 Change(health, result.Cause);
             }
+            _tools.Checked?.Invoke(_backend, passed, Config.Rise);
         }
     }
 

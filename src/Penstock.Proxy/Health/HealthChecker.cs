@@ -22,6 +22,10 @@ internal sealed class HealthChecker : IAsyncDisposable
     private SelfDelay? _selfDelay;
     private bool _disposed;
 
+    /// <summary>Told of every check that says something: passed or not, and how many passed in a row bring its
+    /// backend up.</summary>
+    public Action<Backend, bool, int>? Checked { get; init; }
+
     public HealthChecker(TimeProvider time, ILogger logger)
     {
         _time = time;
@@ -91,7 +95,7 @@ internal sealed class HealthChecker : IAsyncDisposable
             }
             _selfDelay ??= new SelfDelay(_time);
             _running[backend] = BackendChecks.Start(upstream, backend, config,
-                new CheckTools(_time, _logger, _slots, _selfDelay));
+                new CheckTools(_time, _logger, _slots, _selfDelay, Checked));
         }
         else if (checks is not null && backend.Health.Health != BackendHealth.Unknown)
         {
@@ -116,4 +120,5 @@ internal sealed class HealthChecker : IAsyncDisposable
 }
 
 /// <summary>What the checks of all backends share.</summary>
-internal sealed record CheckTools(TimeProvider Time, ILogger Logger, SemaphoreSlim Slots, SelfDelay SelfDelay);
+internal sealed record CheckTools(TimeProvider Time, ILogger Logger, SemaphoreSlim Slots, SelfDelay SelfDelay,
+    Action<Backend, bool, int>? Checked);

@@ -25,6 +25,7 @@ public sealed partial class ConfigSchemaTests
             zzzzzzzz: 1
             backends: [{ zzzzzzzz: 1 }]
             health_check: { zzzzzzzz: 1, expect: { zzzzzzzz: 1 } }
+            passive_health: { zzzzzzzz: 1 }
             hash: { zzzzzzzz: 1 }
             sticky: { zzzzzzzz: 1 }
             retries: { zzzzzzzz: 1 }
@@ -83,6 +84,7 @@ public sealed partial class ConfigSchemaTests
                 ["web"] = Defaults("upstream", ("backends", new JsonArray(Defaults("backend", ("url", "a:1")))),
                     ("health_check", Defaults("health_check", ("path", "/"),
                         ("expect", Defaults("health_check_expect")))),
+                    ("passive_health", Defaults("passive_health")),
                     ("retries", Defaults("retries")), ("queue", Defaults("queue"))),
             },
             ["admin"] = Defaults("admin"),
