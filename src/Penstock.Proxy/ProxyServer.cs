@@ -27,7 +27,7 @@ public sealed class ProxyServer : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly int _loops;
     private readonly Topology _topology;
-    private readonly HealthChecker _health;
+    private readonly UpstreamHealth _health;
     private readonly Lock _applying = new();
     private readonly List<(ListenerConfig Config, EndPoint EndPoint)> _listeners = [];
     private readonly List<Worker> _workers = [];
@@ -45,7 +45,7 @@ public sealed class ProxyServer : IAsyncDisposable
         _logger = loggers.CreateLogger("penstock");
         _loops = config.Loops > 0 ? config.Loops : Environment.ProcessorCount;
         Limiter = new Limiter(config, _clock);
-        _health = new HealthChecker(_clock.Time, _logger);
+        _health = new UpstreamHealth(_clock, _logger);
         _topology = new Topology(_clock, _logger, _loops, OnBackendsChanged);
         _topology.Apply(config.Upstreams);
         _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);

@@ -3,7 +3,7 @@ using static Penstock.Control.Config.ConfigValue;
 
 namespace Penstock.Control.Config;
 
-/// <content>Upstreams, their backends and health checks.</content>
+/// <content>Upstreams and their backends.</content>
 internal static partial class ConfigBinder
 {
     private static UpstreamConfig? NamedUpstream(Field field) => field.Section(upstream =>
@@ -37,6 +37,11 @@ internal static partial class ConfigBinder
             Hedge = upstream["hedge"] is { } hedge && !Off(hedge) ? hedge.Section(Hedge, expected: "{ after: 100ms }")
                 : null,
             HealthCheck = HealthCheck(upstream["health_check"]),
+            PassiveHealth = Off(upstream["passive_health"]) ? null
+                : upstream["passive_health"] is { } passive
+                    ? passive.Section(p => PassiveHealth(p, [.. read.Select(b => b.Value)]), PassiveHealthDefault,
+                        "a mapping or 'off'")
+                    : PassiveHealthDefault,
             ProxyProtocol = upstream.Value("send_proxy", OneOf(("off", 0), ("v1", 1), ("v2", 2)), 0),
         };
     }
@@ -99,35 +104,5 @@ internal static partial class ConfigBinder
         var most = backend.Value("max_connections", Whole(0, 1_000_000), 0);
         var backup = backend.Value("backup", TrySwitch, false);
         return server is null ? null : server with { Weight = weight, MaxConnections = most, Backup = backup };
-    }
-
-    private static HealthCheckConfig? HealthCheck(Field? field) => field switch
-    {
-        null => null,
-        _ when field.Is("off", "false") => null,
-        _ when field.Is("tcp") => HealthCheckDefault,
-        _ => field.Section(HealthCheck, expected: "a mapping, 'tcp' or 'off'"),
-    };
-
-    private static HealthCheckConfig HealthCheck(Section check)
-    {
-        var tcp = check.Value("type", OneOf(("http", false), ("tcp", true)), false);
-        var path = check.Value<string>("path", TryCheckPath);
-        if (tcp && check["path"] is { } useless)
-            useless.Error("a tcp check has no 'path'", "remove it, or write type: http");
-        if (!tcp && !check.Has("path") && check.Sound)
-            check.At.Error("missing 'path'", "write path: /health, or type: tcp for a check that only connects");
-        var config = new HealthCheckConfig
-        {
-            Path = path,
-            Interval = check.Value("interval", TryDuration, HealthCheckDefault.Interval),
-            Timeout = check.Value("timeout", TryDuration, HealthCheckDefault.Timeout),
-            Rise = check.Value("rise", Whole(1, 1000), HealthCheckDefault.Rise),
-            Fall = check.Value("fall", Whole(1, 1000), HealthCheckDefault.Fall),
-        };
-        if (check.Sound && config.Timeout > config.Interval)
-            (check["timeout"] ?? check["interval"])!.Warning("the timeout is longer than the interval: "
-                + "a backend that does not answer is checked less often than the interval says");
-        return config;
     }
 }

@@ -14,7 +14,7 @@ internal static partial class ConfigBinder
     private static readonly string[] FlatKeys =
     [
         "backends", "balance", "hash", "sticky", "slow_start", "retries", "queue", "hedge", "health_check",
-        "send_proxy",
+        "passive_health", "send_proxy",
     ];
     private static readonly string[] FullKeys = ["upstreams", "routes"];
 
@@ -24,6 +24,7 @@ internal static partial class ConfigBinder
     private static readonly BoundsConfig BoundsDefault = new();
     private static readonly RouteTimeoutsConfig NoRouteTimeouts = new();
     private static readonly HealthCheckConfig HealthCheckDefault = new();
+    private static readonly PassiveHealthConfig PassiveHealthDefault = new();
     private static readonly StickyConfig StickyDefault = new() { Secret = "" };
     private static readonly RetryConfig RetriesDefault = new();
     private static readonly QueueConfig QueueDefault = new();

@@ -29,6 +29,9 @@ public sealed record UpstreamConfig
 
     /// <summary>Null: no active checks; a backend is then up until a connection to it fails.</summary>
     public HealthCheckConfig? HealthCheck { get; init; }
+
+    /// <summary>Null: live traffic ejects no backend.</summary>
+    public PassiveHealthConfig? PassiveHealth { get; init; } = new();
 }
 
 public enum BalanceAlgorithm
@@ -143,19 +146,4 @@ public sealed record BackendConfig
     /// <summary><c>host:port</c> (IPv6 in brackets) or <c>unix:/path</c>: its name in API and log.</summary>
     public string Address => Port == 0 ? "unix:" + Host
         : Host.Contains(':') ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
-}
-
-/// <summary>Active health check of every backend of an upstream.</summary>
-public sealed record HealthCheckConfig
-{
-    /// <summary>Request target of an HTTP check; null for a plain TCP connect.</summary>
-    public string? Path { get; init; }
-    public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(2);
-    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(1);
-
-    /// <summary>Successful checks in a row that bring a backend up (HAProxy's default, 2).</summary>
-    public int Rise { get; init; } = 2;
-
-    /// <summary>Failed checks in a row that take a backend down (HAProxy's default, 3).</summary>
-    public int Fall { get; init; } = 3;
 }

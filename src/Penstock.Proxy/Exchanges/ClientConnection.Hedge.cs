@@ -12,6 +12,7 @@ internal sealed partial class ClientConnection
 {
     private BackendConnection? _second;
     private bool _hedged;
+    private long _secondSentNs;
 
     /// <summary>How long the first backend has the request to itself; 0 when it is not to be asked twice.</summary>
     private long HedgeAfterMs() =>
@@ -46,6 +47,9 @@ internal sealed partial class ClientConnection
         {
             first.Io.Close();
             upstream.Release(firstBackend);
+            // It took at least so long; without this, the slowest would be the one that nothing is known of.
+            firstBackend.Traffic.Responded(_loop.Index, _loop.NowNs - exchange.SentNs);
+            exchange.SentNs = _secondSentNs;
             (_backend, exchange.Backend) = (second, secondBackend);
         }
         else
@@ -95,6 +99,7 @@ internal sealed partial class ClientConnection
         }
         _second = connection;
         int length = WriteRequestHead();
+        _secondSentNs = _loop.NowNs;
         pool.CountRequest();
         if (connection.Io.TrySend(_loop.Scratch.AsSpan(0, length)) != length)
         {

@@ -1,6 +1,7 @@
 using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
 using Penstock.Proxy.Http1;
+using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
@@ -90,6 +91,7 @@ internal sealed partial class ClientConnection
                     if (IsUnwanted(response.Status))
                     {
                         _attempts++;
+                        CountAnswer(response.Status, whole: true);
                         return TryAnother(Reason.UpstreamInvalid, wait: true);
                     }
                     return Respond();
@@ -168,6 +170,7 @@ internal sealed partial class ClientConnection
         exchange.ResponseNs = _loop.NowNs;
         exchange.Backend!.Latency.Add(exchange.ResponseNs - exchange.SentNs, exchange.ResponseNs);
         exchange.BytesOut = payload;
+        CountAnswer(response.Status, _responseBody.Done);
         if (_responseBody.Done)
         {
             // Octets behind the response belong to nothing that was asked: such a connection is not used again.
@@ -191,6 +194,22 @@ internal sealed partial class ClientConnection
         return Step.Relay;
     }
 
+    /// <summary>Tells the backend's record how it answered. A body on its way may still fail.</summary>
+    private void CountAnswer(int status, bool whole)
+    {
+        BackendTraffic traffic = _exchange!.Backend!.Traffic;
+        if (BackendTraffic.IsError(status))
+        {
+            traffic.Failed(_loop.Index, BackendError.Status, status);
+            return;
+        }
+        traffic.Responded(_loop.Index, _loop.NowNs - _exchange.SentNs);
+        if (whole)
+        {
+            traffic.Succeeded(_loop.Index);
+        }
+    }
+
     /// <summary>The part of a response that did not fit into one buffer or into the client's socket.</summary>
     private async ValueTask<Step> RelayResponseAsync()
     {
@@ -208,6 +227,16 @@ internal sealed partial class ClientConnection
             if (end is RelayEnd.SourceClosed or RelayEnd.SourceTimedOut or RelayEnd.BodyInvalid)
             {
                 _backend?.Pool.CountFailure();
+                CountError(end switch
+                {
+                    RelayEnd.SourceClosed => BackendError.Reset,
+                    RelayEnd.SourceTimedOut => BackendError.Timeout,
+                    _ => BackendError.Invalid,
+                });
+            }
+            else if (end == RelayEnd.Done && !BackendTraffic.IsError(exchange.Status))
+            {
+                exchange.Backend!.Traffic.Succeeded(_loop.Index);
             }
             ReleaseBackend(reusable);
         }

@@ -20,8 +20,23 @@ internal sealed partial class ClientConnection
 
     /// <summary>No connection to this backend: another one, if there is one. Nothing was sent, so it costs no retry;
     /// but waiting in vain for one connection after the other would take for ever.</summary>
-    private Step NotConnected(SocketError error) => error == SocketError.TimedOut && ++_attempts > Retries.Attempts
-        ? UpstreamFailed(Reason.ConnectFailed, 503) : TryAnother(Reason.ConnectFailed, wait: false);
+    private Step NotConnected(SocketError error)
+    {
+        if (!IsOurs(error))
+        {
+            CountError(BackendError.Connect);
+        }
+        return error == SocketError.TimedOut && ++_attempts > Retries.Attempts
+            ? UpstreamFailed(Reason.ConnectFailed, 503) : TryAnother(Reason.ConnectFailed, wait: false);
+    }
+
+    /// <summary>No descriptors, ports or memory: nothing that the backend could help.</summary>
+    private static bool IsOurs(SocketError error) => error is SocketError.TooManyOpenSockets
+        or SocketError.NoBufferSpaceAvailable or SocketError.AddressNotAvailable or SocketError.ProcessLimit;
+
+    /// <summary>Tells the backend's record that it failed us.</summary>
+    private void CountError(BackendError error, int status = 0) =>
+        _exchange!.Backend!.Traffic.Failed(_loop.Index, error, status);
 
     private RetryConfig Retries => _exchange!.Route!.Retries;
 
@@ -68,6 +83,10 @@ internal sealed partial class ClientConnection
         {
             _attempts++;
         }
+        if (!stale)
+        {
+            CountError(BackendError.Reset);
+        }
         _staleBackend = _backend!.WasIdle ? _exchange!.Backend : null;
         return TryAnother(Reason.UpstreamReset, wait: !stale);
     }
@@ -78,6 +97,7 @@ internal sealed partial class ClientConnection
         if (Retries.PerTryTimeout > TimeSpan.Zero && _responseEnd == 0 && MayRetry())
         {
             _attempts++;
+            CountError(BackendError.Timeout);
             return TryAnother(Reason.UpstreamTimeout, wait: true);
         }
         return UpstreamFailed(Reason.UpstreamTimeout, 504);
@@ -104,6 +124,15 @@ internal sealed partial class ClientConnection
     private Step UpstreamFailed(Reason reason, int status)
     {
         _backend!.Pool.CountFailure();
+        if (reason != Reason.ConnectFailed)
+        {
+            CountError(reason switch
+            {
+                Reason.UpstreamTimeout => BackendError.Timeout,
+                Reason.UpstreamReset => BackendError.Reset,
+                _ => BackendError.Invalid,
+            });
+        }
         StopUpload();
         ReleaseBackend(reusable: false);
         return Refuse(reason, status);

@@ -14,6 +14,7 @@ internal sealed partial class ClientConnection
         exchange.Status = response.Status;
         exchange.Reason = Reason.Ok;
         exchange.ResponseNs = _loop.NowNs;
+        CountAnswer(response.Status, whole: true);
 
         ReadOnlySpan<byte> received = _response.AsSpan(_responseStart, _responseEnd - _responseStart);
         var head = new HeadWriter(_loop.Scratch);

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Observability;
@@ -7,21 +6,25 @@ using Penstock.Proxy.Upstreams;
 namespace Penstock.Proxy.Health;
 
 /// <summary>Active health checks: asks every backend of an upstream at its interval and keeps
-/// <see cref="Backend.Health"/>. Runs on the thread pool, never on a loop. A backend's first check decides at once,
-/// later ones by <c>rise</c> and <c>fall</c>. A change is logged once, with its cause.</summary>
+/// <see cref="Backend.Health"/>. Runs on the thread pool, never on a loop. What is checked may change at any time. A
+/// change of health is logged once, with its cause. Thread-safe.</summary>
 internal sealed class HealthChecker : IAsyncDisposable
 {
     /// <summary>Checks under way at once, so that a thousand backends do not mean a thousand sockets.</summary>
     private const int MaxParallel = 32;
 
-    /// <summary>Each wait is longer or shorter by up to this share, so that checks spread out.</summary>
-    private const double Jitter = 0.1;
-
+    private readonly Lock _lock = new();
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _slots = new(MaxParallel);
-    private readonly List<Task> _tasks = [];
+    private readonly Dictionary<Backend, BackendChecks> _running = [];
+    private readonly List<Task> _ending = [];
+    private SelfDelay? _selfDelay;
+    private bool _disposed;
+
+    /// <summary>Told of every check that says something: passed or not, and how many passed in a row bring its
+    /// backend up.</summary>
+    public Action<Backend, bool, int>? Checked { get; init; }
 
     public HealthChecker(TimeProvider time, ILogger logger)
     {
@@ -29,107 +32,93 @@ internal sealed class HealthChecker : IAsyncDisposable
         _logger = logger;
     }
 
+    /// <summary>From now on the backends of these upstreams are checked, and no others. A backend that was checked
+    /// before, under equal settings, goes on with its streak; under new settings with its health only. One that is no
+    /// longer checked loses the health that checks gave it: nothing would ever correct it.</summary>
     public void Apply(IEnumerable<Upstream> upstreams)
     {
-        if (_tasks.Count > 0)
+        lock (_lock)
         {
-            return;
-        }
-        foreach (Upstream upstream in upstreams)
-        {
-            if (upstream.Config.HealthCheck is not { } check)
+            if (_disposed)
             {
-                continue;
+                return;
             }
-            foreach (Backend backend in upstream.Backends)
+            var gone = new Dictionary<Backend, BackendChecks>(_running);
+            foreach (Upstream upstream in upstreams)
             {
-                _tasks.Add(Task.Run(() => RunAsync(upstream, backend, check)));
+                foreach (Backend backend in upstream.Backends)
+                {
+                    gone.Remove(backend, out BackendChecks? checks);
+                    Apply(upstream, backend, checks);
+                }
+            }
+            foreach (Backend backend in gone.Keys)
+            {
+                Stop(backend);
             }
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        await Task.WhenAll(_tasks);
-        _stop.Dispose();
+        lock (_lock)
+        {
+            _disposed = true;
+            foreach (Backend backend in _running.Keys.ToArray())
+            {
+                Stop(backend);
+            }
+        }
+        await Task.WhenAll(_ending);
+        _selfDelay?.Dispose();
         _slots.Dispose();
     }
 
-    private async Task RunAsync(Upstream upstream, Backend backend, HealthCheckConfig check)
+    private void Apply(Upstream upstream, Backend backend, BackendChecks? checks)
     {
-        using var probe = new HealthProbe(backend, check, _time);
-        var streak = new CheckStreak(check.Rise, check.Fall);
-        try
+        if (checks is not null && checks.Config == upstream.Config.HealthCheck)
         {
-            while (true)
+            checks.Upstream = upstream;
+            return;
+        }
+        if (checks is not null)
+        {
+            Stop(backend);
+        }
+        if (upstream.Config.HealthCheck is { } config)
+        {
+            if (backend.Health.Health == BackendHealth.Unknown && config.Initial != InitialHealth.Check)
             {
-                await _slots.WaitAsync(_stop.Token);
-                string? fault;
-                try
-                {
-                    fault = await probe.RunAsync(_stop.Token);
-                }
-                finally
-                {
-                    _slots.Release();
-                }
-                if (streak.Add(fault is null, backend.Health.Health) is { } health)
-                {
-                    Change(upstream, backend, health, fault, streak);
-                }
-                double factor = 1 + (Jitter * ((2 * Random.Shared.NextDouble()) - 1));
-                await Task.Delay(check.Interval * factor, _time, _stop.Token);
+                backend.Health = config.Initial == InitialHealth.Up
+                    ? new HealthState(BackendHealth.Up, null, _time.GetUtcNow())
+                    : new HealthState(BackendHealth.Down, "not checked yet", _time.GetUtcNow());
+            }
+            _selfDelay ??= new SelfDelay(_time);
+            _running[backend] = BackendChecks.Start(upstream, backend, config,
+                new CheckTools(_time, _logger, _slots, _selfDelay, Checked));
+        }
+        else if (checks is not null && backend.Health.Health != BackendHealth.Unknown)
+        {
+            BackendHealth was = backend.Health.Health;
+            backend.Health = new HealthState(BackendHealth.Unknown, null, _time.GetUtcNow());
+            if (was == BackendHealth.Down)
+            {
+                _logger.LogInformation(Events.BackendUp,
+                    "backend {Backend} may be used again: it is no longer checked", backend);
             }
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            // Stopping.
-        }
-        catch (Exception bug)
-        {
-            _logger.LogError(Events.Bug, bug, "health checks of {Backend} ended by an error of our own", backend);
-        }
     }
 
-    private void Change(Upstream upstream, Backend backend, BackendHealth health, string? fault, CheckStreak streak)
+    private void Stop(Backend backend)
     {
-        (int count, int of) = backend.Health.Health == BackendHealth.Unknown ? (1, 1) : (streak.Length, streak.Needed);
-        backend.Health = new HealthState(health, fault, _time.GetUtcNow());
-        int all = upstream.Backends.Count;
-        int left = upstream.Backends.Count(static b => b.Health.Health != BackendHealth.Down);
-        if (health == BackendHealth.Down)
+        if (_running.Remove(backend, out BackendChecks? checks))
         {
-            _logger.LogWarning(Events.BackendDown,
-                "backend {Backend} is DOWN: {Cause} ({Count} of {Of} checks), {Left} of {All} backends left",
-                backend, fault, count, of, left, all);
-        }
-        else
-        {
-            _logger.LogInformation(Events.BackendUp,
-                "backend {Backend} is UP: {Count} of {Of} checks passed, {Left} of {All} backends in use",
-                backend, count, of, left, all);
+            _ending.RemoveAll(static t => t.IsCompleted);
+            _ending.Add(checks.DisposeAsync().AsTask());
         }
     }
 }
 
-/// <summary>Counts check results in a row and tells when they change a backend's health. Pure.</summary>
-internal sealed class CheckStreak(int rise, int fall)
-{
-    private bool _passing;
-
-    /// <summary>Equal results in a row so far.</summary>
-    public int Length { get; private set; }
-
-    /// <summary>How many of the current kind change the health.</summary>
-    public int Needed => _passing ? rise : fall;
-
-    /// <returns>The new health, or null when it stays.</returns>
-    public BackendHealth? Add(bool passed, BackendHealth now)
-    {
-        Length = passed == _passing ? Math.Min(Length + 1, int.MaxValue - 1) : 1;
-        _passing = passed;
-        BackendHealth seen = passed ? BackendHealth.Up : BackendHealth.Down;
-        return now != seen && (now == BackendHealth.Unknown || Length >= Needed) ? seen : null;
-    }
-}
+/// <summary>What the checks of all backends share.</summary>
+internal sealed record CheckTools(TimeProvider Time, ILogger Logger, SemaphoreSlim Slots, SelfDelay SelfDelay,
+    Action<Backend, bool, int>? Checked);

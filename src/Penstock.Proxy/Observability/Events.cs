@@ -15,5 +15,11 @@ internal static class Events
     public static readonly EventId AccessLogRecovered = new(8, "access_log_recovered");
     public static readonly EventId OriginInvalid = new(10, "origin_invalid");
     public static readonly EventId BackendState = new(11, "backend_state");
+    public static readonly EventId CheckInconclusive = new(20, "check_inconclusive");
+    public static readonly EventId BackendEjected = new(21, "backend_ejected");
+    public static readonly EventId BackendReturned = new(22, "backend_returned");
+    public static readonly EventId EjectionRefused = new(23, "ejection_refused");
+    public static readonly EventId EjectionsIgnored = new(24, "ejections_ignored");
+    public static readonly EventId EjectionsCount = new(25, "ejections_count");
     public static readonly EventId Bug = new(9, "bug");
 }

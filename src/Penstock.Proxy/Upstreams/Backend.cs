@@ -65,6 +65,7 @@ internal sealed class Backend
         Upstream = upstream;
         _config = config;
         _pools = new ConnectionPool?[loops];
+        Traffic = new BackendTraffic(loops);
         Name = name;
         Address = config.Address;
         AddressOctets = Encoding.UTF8.GetBytes(Address);
@@ -96,6 +97,15 @@ internal sealed class Backend
     /// <summary>Latency of late, for balancers that go by it.</summary>
     public LatencyAverage Latency { get; } = new();
 
+    /// <summary>What its answers tell of it.</summary>
+    public BackendTraffic Traffic { get; }
+
+    /// <summary>Times that checks changed its health, since start.</summary>
+    public int HealthChanges { get; private set; }
+
+    /// <summary>Times that live traffic ejected it, since start.</summary>
+    public int Ejections { get; private set; }
+
     /// <summary>It is no longer configured: its connections close after the exchange under way.</summary>
     public bool IsRetired => _isRetired;
 
@@ -107,6 +117,7 @@ internal sealed class Backend
             lock (_changing)
             {
                 bool returns = _health.Health == BackendHealth.Down && value.Health == BackendHealth.Up;
+                HealthChanges += _health.Health == value.Health ? 0 : 1;
                 _health = value;
                 Changed(returns);
             }
@@ -122,6 +133,7 @@ internal sealed class Backend
             lock (_changing)
             {
                 bool returns = _ejection is not null && value is null;
+                Ejections += _ejection is null && value is not null ? 1 : 0;
                 _ejection = value;
                 Changed(returns);
             }

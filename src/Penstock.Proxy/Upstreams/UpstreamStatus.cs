@@ -25,8 +25,11 @@ public sealed record UpstreamStatus(string Name, BalanceAlgorithm Balance, int Q
 /// <param name="Drained">It drains or is in maintenance, and nothing is left: no exchange, no session of late.</param>
 /// <param name="Cause">Why it is down.</param>
 /// <param name="ChangedAt">When its health last changed.</param>
+/// <param name="HealthChanges">Times that checks changed its health, since start.</param>
 /// <param name="Ejected">Why live traffic keeps it out; null when it does not.</param>
 /// <param name="EjectedUntil">When it may come back.</param>
+/// <param name="EjectionIgnored">It is used all the same: too few backends are left.</param>
+/// <param name="Ejections">Times that live traffic ejected it, since start.</param>
 /// <param name="LatencyMs">Time to a response's first octet of late; null before the first.</param>
 /// <param name="InFlight">Exchanges under way.</param>
 /// <param name="Requests">Requests sent to it since start.</param>
@@ -43,8 +46,11 @@ public sealed record BackendStatus(
     BackendHealth Health,
     string? Cause,
     DateTimeOffset? ChangedAt,
+    int HealthChanges,
     string? Ejected,
     DateTimeOffset? EjectedUntil,
+    bool EjectionIgnored,
+    int Ejections,
     double? LatencyMs,
     int InFlight,
     long Requests,
@@ -59,7 +65,8 @@ public sealed record BackendStatus(
             && (backend.State == BackendState.Maintenance || quietNs >= sessionsIdle.TotalNanoseconds);
         return new(backend.Address, backend.Name, backend.FullWeight, Math.Round(backend.Ramp, 3),
             backend.Config.Backup, backend.Config.MaxConnections, backend.State, drained, backend.Health.Health,
-            backend.Health.Cause, backend.Health.ChangedAt, backend.Ejection?.Cause, backend.Ejection?.Until,
+            backend.Health.Cause, backend.Health.ChangedAt, backend.HealthChanges,
+            backend.Ejection?.Cause, backend.Ejection?.Until, backend.EjectionIgnored, backend.Ejections,
             backend.Latency.IsKnown ? Math.Round(backend.Latency.At(now) / 1e6, 3) : null,
             backend.InFlight, backend.Requests, backend.Failures);
     }

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Logging.Console;
 using Penstock.Control.Telemetry;
 using Penstock.IntegrationTests.Store;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.IntegrationTests.Admin;

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Penstock.Control;
 using Penstock.IntegrationTests.Store;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.IntegrationTests.Admin;

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Penstock.Control.Store;
 using Penstock.Proxy.RateLimiting;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.IntegrationTests.Store;

@@ -24,7 +24,8 @@ public sealed partial class ConfigSchemaTests
           x:
             zzzzzzzz: 1
             backends: [{ zzzzzzzz: 1 }]
-            health_check: { zzzzzzzz: 1 }
+            health_check: { zzzzzzzz: 1, expect: { zzzzzzzz: 1 } }
+            passive_health: { zzzzzzzz: 1 }
             hash: { zzzzzzzz: 1 }
             sticky: { zzzzzzzz: 1 }
             retries: { zzzzzzzz: 1 }
@@ -62,6 +63,7 @@ public sealed partial class ConfigSchemaTests
             "limits.x" => "limit",
             "upstreams.x" => "upstream",
             "upstreams.x.backends[0]" => "backend",
+            "upstreams.x.health_check.expect" => "health_check_expect",
             not null when path.StartsWith("upstreams.x.", StringComparison.Ordinal) => path["upstreams.x.".Length..],
             "routes[0]" => "route",
             "routes[0].timeouts" => "route_timeouts",
@@ -80,7 +82,9 @@ public sealed partial class ConfigSchemaTests
             ["upstreams"] = new JsonObject
             {
                 ["web"] = Defaults("upstream", ("backends", new JsonArray(Defaults("backend", ("url", "a:1")))),
-                    ("health_check", Defaults("health_check", ("path", "/"))),
+                    ("health_check", Defaults("health_check", ("path", "/"),
+                        ("expect", Defaults("health_check_expect")))),
+                    ("passive_health", Defaults("passive_health")),
                     ("retries", Defaults("retries")), ("queue", Defaults("queue"))),
             },
             ["admin"] = Defaults("admin"),

@@ -41,4 +41,26 @@ public sealed class CheckStreakTests
         streak.Add(passed: false, BackendHealth.Up);
         Assert.Equal((2, 3), (streak.Length, streak.Needed));
     }
+
+    /// <summary>As above; ! the next check comes fast.</summary>
+    [Theory]
+    [InlineData("+", ".")]
+    [InlineData("+-", ".!")]
+    [InlineData("+--+", ".!!.")]
+    [InlineData("+---", ".!!!")]
+    [InlineData("-", "!")]
+    [InlineData("-+", "!!")]
+    [InlineData("-++", "!!.")]
+    public void Checks_are_urgent_while_down_or_about_to_be(string checks, string urgent)
+    {
+        var streak = new CheckStreak(2, 3);
+        BackendHealth health = BackendHealth.Unknown;
+        string seen = "";
+        foreach (char check in checks)
+        {
+            health = streak.Add(check == '+', health) ?? health;
+            seen += streak.IsUrgent(health) ? '!' : '.';
+        }
+        Assert.Equal(urgent, seen);
+    }
 }

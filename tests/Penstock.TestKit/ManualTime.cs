@@ -1,7 +1,7 @@
-namespace Penstock.IntegrationTests.Store;
+namespace Penstock.TestKit;
 
 /// <summary>A clock that stands still until it is moved, and fires the timers it passes.</summary>
-internal sealed class ManualTime : TimeProvider
+public sealed class ManualTime : TimeProvider
 {
     private readonly Lock _lock = new();
     private readonly List<ManualTimer> _timers = [];
@@ -29,6 +29,13 @@ internal sealed class ManualTime : TimeProvider
         }
         foreach (var timer in due)
             timer.Fire();
+    }
+
+    /// <summary>Is anybody waiting for a time that is further away than this?</summary>
+    public bool HasTimerBeyond(TimeSpan from)
+    {
+        lock (_lock)
+            return _timers.Any(timer => timer.Due > _now + from && timer.Due < DateTimeOffset.MaxValue);
     }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)

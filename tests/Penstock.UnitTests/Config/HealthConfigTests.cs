@@ -1,0 +1,82 @@
+using Penstock.Proxy.Configuration;
+using Xunit;
+
+namespace Penstock.UnitTests.Config;
+
+/// <summary>How checks and ejection are written.</summary>
+public sealed class HealthConfigTests
+{
+    [Fact]
+    public void Every_setting_of_a_check_is_read() =>
+        Assert.Equal(
+            new HealthCheckConfig
+            {
+                Path = "/up?deep=1",
+                Method = "OPTIONS",
+                Fields = [new("Host", "app.internal"), new("Authorization", "Bearer x: y")],
+                ExpectStatus = [new(200, 299), new(302, 302), new(401, 401), new(500, 599)],
+                ExpectBody = "all good",
+                Interval = TimeSpan.FromSeconds(4),
+                FastInterval = TimeSpan.FromSeconds(3),
+                Timeout = TimeSpan.FromSeconds(2),
+                Rise = 5,
+                Fall = 6,
+                Initial = InitialHealth.Down,
+            },
+            Check("""
+                { path: "/up?deep=1", method: options, headers: { Host: app.internal, Authorization: "Bearer x: y" },
+                  expect: { status: [200-299, 302, 401-401, 5xx], body: all good },
+                  interval: 4s, fast_interval: 3s, timeout: 2s, rise: 5, fall: 6, initial: down }
+                """));
+
+    [Theory]
+    [InlineData("204", 204, 204)]
+    [InlineData("2xx", 200, 299)]
+    [InlineData("\"200-399\"", 200, 399)]
+    public void Single_status_counts_as_a_list(string text, int from, int to) =>
+        Assert.Equal([new(from, to)], Check($"{{ path: /, expect: {{ status: {text} }} }}")!.ExpectStatus);
+
+    [Fact]
+    public void Checks_that_are_written_alike_are_equal()
+    {
+        const string Text = "{ path: /, headers: { A: b }, expect: { status: [200, 300-301] } }";
+        Assert.Equal(Check(Text), Check(Text));
+        Assert.Equal(Check(Text)!.GetHashCode(), Check(Text)!.GetHashCode());
+        Assert.NotEqual(Check(Text), Check(Text.Replace("301", "302", StringComparison.Ordinal)));
+        Assert.NotEqual(Check(Text), Check(Text.Replace("A: b", "A: c", StringComparison.Ordinal)));
+        Assert.NotEqual(Check(Text), Check(Text.Replace("200, ", "", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("{ path: /, expect: { status: 99 } }",
+        "'99' is not a status | write 204, 200-299 or 2xx, from 200 to 599")]
+    [InlineData("{ path: /, expect: { status: 1xx } }",
+        "'1xx' is not a status | write 204, 200-299 or 2xx, from 200 to 599")]
+    [InlineData("{ path: /, expect: { status: 300-200 } }", "'300-200' has no status in it | write 200-300")]
+    [InlineData("{ path: /, expect: { status: [] } }",
+        "'status' is empty: no backend could ever pass | write 200-399, or leave it out")]
+    [InlineData("{ path: /, expect: { body: \"\" } }",
+        "'body' is empty: every body contains that | write a text, or leave it out")]
+    [InlineData("{ path: /, method: HEAD, expect: { body: ok } }",
+        "the response to HEAD has no body | write method: GET, or remove expect.body")]
+    [InlineData("{ path: /, method: CONNECT }", "CONNECT asks for a tunnel | write GET, HEAD or OPTIONS")]
+    [InlineData("{ path: /, headers: { Content-Length: 5 } }",
+        "'Content-Length' cannot be set: a check sends one request without a body | ")]
+    [InlineData("{ path: /, headers: { X: \"a\\r\\nb\" } }",
+        "'a??b' cannot stand in a header field | write printable ASCII")]
+    [InlineData("{ path: /, initial: unknown }", "unknown value 'unknown' | write check or up or down")]
+    [InlineData("{ type: tcp, method: GET }", "a tcp check has no 'method' | remove it, or write type: http")]
+    [InlineData("{ type: tcp, expect: { status: 200 } }",
+        "a tcp check has no 'expect' | remove it, or write type: http")]
+    [InlineData("{ path: /, fast_interval: 3s }",
+        "the fast interval is longer than the interval: a backend in trouble is checked less often than one that is "
+        + "well | ")]
+    public void Faults_are_told(string check, string expected)
+    {
+        var fault = Assert.Single(ConfigText.Parse($"backends: [a:1]\nhealth_check: {check}").Diagnostics);
+        Assert.EndsWith(expected, $"{fault.Message} | {fault.Hint}", StringComparison.Ordinal);
+    }
+
+    private static HealthCheckConfig? Check(string text) =>
+        ConfigText.Load($"backends: [a:1]\nhealth_check: {text}").Proxy.Upstreams[0].HealthCheck;
+}
