@@ -69,9 +69,12 @@ internal sealed partial class ClientConnection
 
     private Backend? PickSecond(Exchange exchange, Upstream upstream)
     {
+        if (!HasElsewhere() || !upstream.TryRetry())
+        {
+            return null;
+        }
         exchange.Tried.Add(exchange.Backend!);
-        bool elsewhere = upstream.Peek(RequestFor(exchange)) is not null && upstream.TryRetry();
-        Backend? second = elsewhere ? upstream.Pick(RequestFor(exchange)) : null;
+        Backend? second = upstream.Pick(RequestFor(exchange));
         exchange.Tried.RemoveAt(exchange.Tried.Count - 1);
         return second;
     }

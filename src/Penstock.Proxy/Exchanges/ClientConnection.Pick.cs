@@ -48,8 +48,9 @@ internal sealed partial class ClientConnection
         return _backend is null ? Step.Dial : Step.Send;
     }
 
-    private PickRequest RequestFor(Exchange exchange) => new()
+    private PickRequest RequestFor(Exchange exchange, bool peek = false) => new()
     {
+        Peek = peek,
         Tried = exchange.Tried,
         Random = _worker.Random,
         NowNs = _loop.NowNs,

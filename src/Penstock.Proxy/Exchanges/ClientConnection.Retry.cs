@@ -40,10 +40,19 @@ internal sealed partial class ClientConnection
 
     private RetryConfig Retries => _exchange!.Route!.Retries;
 
-    /// <summary>May the request be sent once more, by the RFC (§9.2.2 of 9110), by what we still have of it, and by the
-    /// budget?</summary>
+    /// <summary>May the request be sent once more: by RFC 9110 §9.2.2, by what we still have of it, and by the budget;
+    /// and is there a backend that it was not sent to?</summary>
     private bool MayRetry() => _exchange!.Request.IsIdempotent && _upload is null && _requestSent
-        && _attempts < Retries.Attempts && _exchange.Route!.Upstream.TryRetry();
+        && _attempts < Retries.Attempts && HasElsewhere() && _exchange.Route!.Upstream.TryRetry();
+
+    private bool HasElsewhere()
+    {
+        Exchange exchange = _exchange!;
+        exchange.Tried.Add(exchange.Backend!);
+        bool elsewhere = exchange.Route!.Upstream.Peek(RequestFor(exchange, peek: true)) is not null;
+        exchange.Tried.RemoveAt(exchange.Tried.Count - 1);
+        return elsewhere;
+    }
 
     private Step TryAnother(Reason reason, bool wait)
     {
@@ -106,16 +115,12 @@ internal sealed partial class ClientConnection
     /// <summary>A response whose status the operator wants tried elsewhere, and there is an elsewhere.</summary>
     private bool IsUnwanted(int status)
     {
-        Exchange exchange = _exchange!;
         IReadOnlyList<int> statuses = Retries.Statuses;
         for (int i = 0; i < statuses.Count; i++)
         {
             if (statuses[i] == status)
             {
-                exchange.Tried.Add(exchange.Backend!);
-                bool elsewhere = exchange.Route!.Upstream.Peek(RequestFor(exchange)) is not null && MayRetry();
-                exchange.Tried.RemoveAt(exchange.Tried.Count - 1);
-                return elsewhere;
+                return MayRetry();
             }
         }
         return false;

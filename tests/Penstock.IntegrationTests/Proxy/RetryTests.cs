@@ -15,7 +15,8 @@ public sealed class RetryTests
         await using ScriptedBackend first = Resetting();
         await using ScriptedBackend second = Resetting();
         await using ScriptedBackend third = Resetting();
-        await using var proxy = TestProxy.To(first, second, third);
+        await using var proxy = new TestProxy(With( // without ejection, which would spare them even more
+            static (u, _) => u with { PassiveHealth = null }, 0, first, second, third));
         const int Clients = 10;
         const int Each = 200;
         await Task.WhenAll(Enumerable.Range(0, Clients).Select(_ => Task.Run(async () =>
