@@ -24,6 +24,9 @@ public sealed class LoadRun : IAsyncDisposable
     /// <summary>How many of each body.</summary>
     public ConcurrentDictionary<string, int> Bodies { get; } = new();
 
+    /// <summary>How long each response took, in milliseconds, in the order of their ends.</summary>
+    public ConcurrentQueue<double> DurationsMs { get; } = new();
+
     public int Total => Statuses.Values.Sum();
 
     /// <summary>Waits for so many more responses, of one kind if asked.</summary>
@@ -60,6 +63,7 @@ public sealed class LoadRun : IAsyncDisposable
         {
             int status = -1;
             long sentMs = _watch.ElapsedMilliseconds;
+            long sentAt = Stopwatch.GetTimestamp();
             try
             {
                 using var request = new HttpRequestMessage(HttpMethod.Get, url);
@@ -79,6 +83,7 @@ public sealed class LoadRun : IAsyncDisposable
             {
                 // Counted as -1.
             }
+            DurationsMs.Enqueue(Stopwatch.GetElapsedTime(sentAt).TotalMilliseconds);
             Statuses.AddOrUpdate(status, 1, static (_, n) => n + 1);
             Raise(ref _lastSentMs, sentMs);
             Raise(ref _lastAnsweredMs, _watch.ElapsedMilliseconds);

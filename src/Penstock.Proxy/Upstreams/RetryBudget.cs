@@ -2,8 +2,7 @@ namespace Penstock.Proxy.Upstreams;
 
 /// <summary>Keeps retries from making an outage worse: every request pays a share of a retry into an account, every
 /// retry takes a whole one out. So over any time retries are at most that share of the requests and what the account
-/// held, which is never more than the exchanges in flight at that moment, and at least a few for quiet upstreams.
-/// (Finagle's RetryBudget; the numbers are Envoy's: 20 %, at least 3.) Thread-safe.</summary>
+/// held, which is bounded. (Finagle's RetryBudget; the numbers are Envoy's: 20 %, at least 3.) Thread-safe.</summary>
 internal sealed class RetryBudget
 {
     /// <summary>The account counts in thousandths of a retry.</summary>
@@ -19,7 +18,7 @@ internal sealed class RetryBudget
         Bound(least);
     }
 
-    /// <summary>What the account holds at most: the exchanges in flight, of late.</summary>
+    /// <summary>What the account holds at most.</summary>
     public void Bound(int retries) => Volatile.Write(ref _most, (long)retries * Unit);
 
     /// <summary>Retries that could be made now.</summary>

@@ -9,6 +9,10 @@ namespace Penstock.Proxy.Upstreams;
 /// backends come and go with it and with DNS. Thread-safe.</summary>
 internal sealed class Upstream
 {
+    /// <summary>Retries that a good time saves for a bad one; more when more is in flight. A backend that dies takes all
+    /// that was in flight at it along at once.</summary>
+    private const int MaxSaved = 100;
+
     private static readonly List<Backend> NoneTried = [];
 
     private readonly MonotonicClock _clock;
@@ -217,7 +221,7 @@ internal sealed class Upstream
             backend.Advance(nowNs);
         }
         _inFlightLately = Math.Max(InFlight, (_inFlightLately * 15 / 16) - 1);
-        Budget.Bound(Math.Max(Config.Retries.Least, _inFlightLately));
+        Budget.Bound(Math.Max(MaxSaved, _inFlightLately));
         if (Queue.Count > 0)
         {
             Queue.Serve();
