@@ -22,14 +22,21 @@ public sealed class PenstockProcess : IAsyncDisposable
     public ConcurrentQueue<string> Lines { get; } = new();
 
     /// <summary>Most memory it ever had resident, in octets.</summary>
-    public long PeakMemoryBytes
+    public long PeakMemoryBytes => StatusBytes("VmHWM:");
+
+    /// <summary>Memory resident now, in octets.</summary>
+    public long MemoryBytes => StatusBytes("VmRSS:");
+
+    /// <summary>Descriptors open now.</summary>
+    public int Descriptors => Directory.GetFiles($"/proc/{Id}/fd").Length;
+
+    /// <summary>Processor time used so far, user and system.</summary>
+    public TimeSpan ProcessorTime
     {
         get
         {
-            string line = File.ReadLines($"/proc/{Id}/status")
-                .First(static l => l.StartsWith("VmHWM:", StringComparison.Ordinal));
-            return long.Parse(line.AsSpan(6, line.Length - 9), NumberStyles.AllowLeadingWhite,
-                CultureInfo.InvariantCulture) * 1024;
+            _process.Refresh();
+            return _process.TotalProcessorTime;
         }
     }
 
@@ -39,16 +46,18 @@ public sealed class PenstockProcess : IAsyncDisposable
         Start(new ProcessStartInfo("dotnet", [Program, .. arguments]), folder);
 
     /// <summary>Starts it with few descriptors and waits for its line that says it is there.</summary>
-    public static async Task<PenstockProcess> StartedWithAsync(int descriptors, string? folder,
-        params string[] arguments)
-    {
-        string command = $"ulimit -n {descriptors}; exec dotnet '{Program}' {string.Join(' ', arguments)}";
-        return await StartedAsync(Start(new ProcessStartInfo("bash", ["-c", command]), folder));
-    }
+    public static Task<PenstockProcess> StartedWithAsync(int descriptors, string? folder, params string[] arguments) =>
+        StartedBehindAsync($"ulimit -n {descriptors}; exec", folder, arguments);
+
+    /// <summary>Starts it by a shell in which something is said first, and waits for its line that says it is there.
+    /// </summary>
+    /// <param name="words">Up to and with the word before its command line, say <c>exec</c>.</param>
+    public static Task<PenstockProcess> StartedBehindAsync(string words, string? folder, params string[] arguments) =>
+        StartedAsync(Start(new ProcessStartInfo("bash",
+            ["-c", $"{words} dotnet '{Program}' {string.Join(' ', arguments)}"]), folder));
 
     private static PenstockProcess Start(ProcessStartInfo start, string? folder)
     {
-
         start.UseShellExecute = false;
         start.RedirectStandardOutput = true;
         start.RedirectStandardError = true;
@@ -111,6 +120,13 @@ public sealed class PenstockProcess : IAsyncDisposable
             await KillAsync();
         }
         _process.Dispose();
+    }
+
+    private long StatusBytes(string name)
+    {
+        string line = File.ReadLines($"/proc/{Id}/status").First(l => l.StartsWith(name, StringComparison.Ordinal));
+        return long.Parse(line.AsSpan(name.Length, line.Length - name.Length - " kB".Length),
+            NumberStyles.AllowLeadingWhite, CultureInfo.InvariantCulture) * 1024;
     }
 
     private void Keep(string? line)

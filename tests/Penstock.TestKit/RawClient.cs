@@ -20,10 +20,15 @@ public sealed class RawClient : IDisposable
     private readonly Socket _socket;
     private readonly NetworkStream _stream;
 
-    public RawClient(EndPoint server)
+    /// <param name="receiveBytes">Size of the kernel's receive buffer; 0: its default.</param>
+    public RawClient(EndPoint server, int receiveBytes = 0)
     {
         _socket = new Socket(server.AddressFamily, SocketType.Stream,
             server is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        if (receiveBytes > 0)
+        {
+            _socket.ReceiveBufferSize = receiveBytes;
+        }
         _socket.Connect(server);
         if (server is IPEndPoint)
         {

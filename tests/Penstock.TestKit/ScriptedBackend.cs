@@ -8,16 +8,18 @@ namespace Penstock.TestKit;
 /// <summary>A backend that does what the test says, octet by octet: every connection runs the script.</summary>
 public sealed class ScriptedBackend : IAsyncDisposable
 {
-    private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    private readonly TcpListener _listener;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<BackendPeer, bool> _open = new();
     private readonly Func<BackendPeer, Task> _script;
     private readonly Task _accepting;
     private int _connections;
 
-    public ScriptedBackend(Func<BackendPeer, Task> script)
+    /// <param name="address">Where to listen; the loopback address by default.</param>
+    public ScriptedBackend(Func<BackendPeer, Task> script, IPAddress? address = null)
     {
         _script = script;
+        _listener = new TcpListener(address ?? IPAddress.Loopback, 0);
         _listener.Start(512);
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
         _accepting = Task.Run(AcceptAsync); // off the test runner's context, which a test may block
