@@ -106,6 +106,7 @@ public sealed class OutlierDetectorTests : IDisposable
             Fail(i, 20, BackendError.Connect);
         }
         Assert.Equal(ejected, _upstream.Backends.Count(static b => b.Ejection is not null));
+        Assert.Equal(backends == 1, _log.Lines.IsEmpty); // a single one is no news
     }
 
     [Fact]
