@@ -20,7 +20,7 @@ internal sealed partial class OutlierDetector
                 return;
             }
             string cause = $"{config.ConsecutiveErrors} errors in a row, the last: {Words(error, status)}";
-            if (error == BackendError.Status && !FailsMoreThanOthers(record, errors: 1, total: 1))
+            if (!FailsMoreThanOthers(record, errors: 1, total: 1))
             {
                 record.Backend.Traffic.ForgetErrors();
                 Refuse(record, cause, "the others fail as well");

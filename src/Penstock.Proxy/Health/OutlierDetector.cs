@@ -58,7 +58,7 @@ internal sealed partial class OutlierDetector
                     _records.Add(backend, record);
                     backend.Traffic.TooManyErrors = (error, status) => OnErrors(record, error, status);
                 }
-                backend.Traffic.MostErrorsInRow = config!.ConsecutiveErrors > 0
+                backend.Traffic.MostErrorsInRow = config!.ConsecutiveErrors > 0 && !IsAlone(backend)
                     ? config.ConsecutiveErrors : int.MaxValue;
             }
             UpdatePanic();
@@ -153,7 +153,7 @@ internal sealed partial class OutlierDetector
     {
         Backend backend = record.Backend;
         backend.Traffic.ForgetErrors();
-        if (backend.Ejection is not null)
+        if (backend.Ejection is not null || IsAlone(backend))
         {
             return;
         }
@@ -268,6 +268,9 @@ internal sealed partial class OutlierDetector
         }
         _ignoring = ignoring;
     }
+
+    /// <summary>It has no others to be compared with: nothing to decide, and nothing to warn of.</summary>
+    private bool IsAlone(Backend backend) => _backends.Count(b => b.Config.Backup == backend.Config.Backup) == 1;
 
     /// <summary>Primaries or backups, without those that the operator took out himself.</summary>
     private IEnumerable<Backend> Group(bool backup) =>

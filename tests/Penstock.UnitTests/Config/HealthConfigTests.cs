@@ -77,6 +77,65 @@ public sealed class HealthConfigTests
         Assert.EndsWith(expected, $"{fault.Message} | {fault.Hint}", StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Every_setting_of_ejection_is_read() =>
+        Assert.Equal(
+            new PassiveHealthConfig
+            {
+                ConsecutiveErrors = 7,
+                ErrorSharePercent = 20,
+                LatencyFactor = 2.5,
+                LatencyFloor = TimeSpan.FromMilliseconds(20),
+                MinRequests = 10,
+                Window = TimeSpan.FromSeconds(5),
+                EjectionTime = TimeSpan.FromSeconds(1),
+                MaxEjectionTime = TimeSpan.FromSeconds(60),
+                MaxEjectedPercent = 34,
+                PanicThresholdPercent = 60,
+            },
+            Passive("""
+                { consecutive_errors: 7, error_share: 20%, latency_factor: 2.5, latency_floor: 20ms, min_requests: 10,
+                  window: 5s, ejection_time: 1s, max_ejection_time: 60s, max_ejected: 34%, panic_threshold: 60 % }
+                """));
+
+    [Fact]
+    public void Rules_of_ejection_can_be_off_one_by_one() =>
+        Assert.Equal(
+            new PassiveHealthConfig
+            {
+                ConsecutiveErrors = 0, ErrorSharePercent = 0, LatencyFactor = 0, PanicThresholdPercent = 0,
+            },
+            Passive("{ consecutive_errors: off, error_share: off, latency_factor: off, panic_threshold: off }"));
+
+    [Fact]
+    public void Ejection_is_on_until_it_is_off()
+    {
+        Assert.Equal(new PassiveHealthConfig(), ConfigText.Load("backends: [a:1]").Proxy.Upstreams[0].PassiveHealth);
+        Assert.Equal(new PassiveHealthConfig(), Passive("{}"));
+        Assert.Null(Passive("off"));
+        Assert.Null(Passive("false"));
+    }
+
+    [Theory]
+    [InlineData("{ error_share: 50 }", "'50' is not a whole number of percent | write 1% to 100%, or off")]
+    [InlineData("{ error_share: 0% }", "'0%' is not a whole number of percent | write 1% to 100%, or off")]
+    [InlineData("{ error_share: 12.5% }", "'12.5%' is not a whole number of percent | write 1% to 100%, or off")]
+    [InlineData("{ latency_factor: 1 }", "'1' is not a number from 1.5 to 100 | write a number, or off")]
+    [InlineData("{ consecutive_errors: 0 }", "'0' is not a number from 1 to 1000 | write a number, or off")]
+    [InlineData("{ max_ejection_time: 5s }",
+        "the longest ejection is shorter than the first | raise max_ejection_time, or lower ejection_time")]
+    [InlineData("{ max_ejected: 33% }",
+        "33% of 3 backends is not one: none is ever ejected | write 34% or more, or passive_health: off")]
+    public void Faults_of_ejection_are_told(string passive, string expected)
+    {
+        var fault = Assert.Single(ConfigText.Parse(
+            $"backends: [127.0.0.1:1, 127.0.0.1:2, 127.0.0.1:3]\npassive_health: {passive}").Diagnostics);
+        Assert.EndsWith(expected, $"{fault.Message} | {fault.Hint}", StringComparison.Ordinal);
+    }
+
+    private static PassiveHealthConfig? Passive(string text) =>
+        ConfigText.Load($"backends: [a:1]\npassive_health: {text}").Proxy.Upstreams[0].PassiveHealth;
+
     private static HealthCheckConfig? Check(string text) =>
         ConfigText.Load($"backends: [a:1]\nhealth_check: {text}").Proxy.Upstreams[0].HealthCheck;
 }
