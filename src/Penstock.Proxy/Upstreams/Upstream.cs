@@ -9,8 +9,8 @@ namespace Penstock.Proxy.Upstreams;
 /// backends come and go with it and with DNS. Thread-safe.</summary>
 internal sealed class Upstream
 {
-    /// <summary>Retries that a good time saves for a bad one; more when more is in flight. A backend that dies takes all
-    /// that was in flight at it along at once.</summary>
+    /// <summary>Retries that a good time saves for a bad one; more when more is in flight. A backend that dies takes
+    /// all that was in flight at it along at once.</summary>
     private const int MaxSaved = 100;
 
     private static readonly List<Backend> NoneTried = [];

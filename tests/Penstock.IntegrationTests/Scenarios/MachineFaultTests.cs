@@ -102,7 +102,8 @@ public sealed class MachineFaultTests(ITestOutputHelper output) : IDisposable
             $"exec ip netns exec {space.Name}", _folder, "run");
         var url = new Uri($"http://{space.Address}:{_port}/");
         Task<HttpResponseMessage>[] all = [.. Enumerable.Range(0, 3 * Ports).Select(_ => _http.GetAsync(url))];
-        await Eventually.TrueAsync(() => all.Count(static t => t.IsCompleted) >= 2 * Ports, "those without are answered");
+        await Eventually.TrueAsync(() => all.Count(static t => t.IsCompleted) >= 2 * Ports,
+            "those without are answered");
         Assert.All(all.Where(static t => t.IsCompleted),
             static t => Assert.Equal(HttpStatusCode.ServiceUnavailable, t.Result.StatusCode));
         release.SetResult();

@@ -44,7 +44,8 @@ internal sealed partial class NetworkNamespace : IDisposable
 
     public void Plug() => Ip($"-n {Name} link set eth0 up");
 
-    /// <summary>Runs something on a thread inside: a socket that it opens stays inside, whoever uses it later.</summary>
+    /// <summary>Runs something on a thread inside: a socket that it opens stays inside, whoever uses it
+    /// later.</summary>
     public T Run<T>(Func<T> inside)
     {
         T? result = default;
