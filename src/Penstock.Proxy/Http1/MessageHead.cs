@@ -86,7 +86,7 @@ internal abstract class MessageHead(HeadBounds bounds)
     public bool ConnectionKeepAlive { get; private set; }
     public bool ConnectionUpgrade { get; private set; }
 
-    /// <summary>The protocols of the Upgrade field; empty when there is none.</summary>
+    /// <summary>The protocols of the Upgrade field; empty when there is none, or h2c among them.</summary>
     public Stretch Upgrade { get; private set; }
 
     public ReadOnlySpan<Field> Fields => _fields.AsSpan(0, _fieldCount);
@@ -325,7 +325,8 @@ internal abstract class MessageHead(HeadBounds bounds)
                 return _connectionBytes <= MaxConnectionBytes || Refuse(HttpFault.HeadTooLarge);
 
             case FieldName.Upgrade:
-                Upgrade = at;
+                // HTTP/2 in a tunnel would carry requests past routes and limits (RFC 9113 §3.1 has given h2c up).
+                Upgrade = ListHas(value, "h2c"u8) ? default : at;
                 return true;
 
             default:

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Docs;
 
-/// <summary>docs/http.md says what the tests hold.</summary>
+/// <summary>docs/http.md and docs/faults.md say what the tests hold.</summary>
 public sealed partial class HttpDocTests
 {
     private const string Begin = "<!-- generated: duties -->\n";
@@ -16,11 +16,11 @@ public sealed partial class HttpDocTests
     [Fact]
     public void Every_test_that_is_named_exists()
     {
-        var known = Directory.GetFiles(Path.Combine(Root, "tests"), "*Tests.cs", SearchOption.AllDirectories)
-            .SelectMany(static f => Method().Matches(File.ReadAllText(f))
-                .Select(m => Path.GetFileNameWithoutExtension(f) + "." + m.Groups["name"].Value))
-            .ToHashSet(StringComparer.Ordinal);
+        HashSet<string> known = KnownTests();
         Assert.All(HttpDuties.All.SelectMany(static d => d.Tests.Split(' ')), t => Assert.Contains(t, known));
+        MatchCollection named = TestName().Matches(File.ReadAllText(Path.Combine(Root, "docs", "faults.md")));
+        Assert.True(named.Count > 20);
+        Assert.All(named, t => Assert.Contains(t.Groups["name"].Value, known));
     }
 
     [Fact]
@@ -61,8 +61,18 @@ public sealed partial class HttpDocTests
         return text.Append('\n').ToString();
     }
 
+    private static HashSet<string> KnownTests() =>
+        Directory.GetFiles(Path.Combine(Root, "tests"), "*.cs", SearchOption.AllDirectories)
+            .SelectMany(static f => Method().Matches(File.ReadAllText(f))
+                .Select(m => Path.GetFileNameWithoutExtension(f) + "." + m.Groups["name"].Value))
+            .ToHashSet(StringComparer.Ordinal);
+
     private static string FindRoot([CallerFilePath] string here = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
+
+    [GeneratedRegex(@"`(?<name>\w+(Tests|Scenarios)\.\w+)`", RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 5000)]
+    private static partial Regex TestName();
 
     [GeneratedRegex(@"public (async Task|void|Task) (?<name>\w+)", RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 5000)]

@@ -126,10 +126,10 @@ internal static class HttpDuties
             "AttackTests.Body_of_one_octet_chunks_is_refused_after_some_thousand"
             + " BodyReaderTests.Read_chunked_extensions_are_bounded_over_the_whole_body"),
         new("attack 9", "HTTP/2 resets and floods", "no HTTP/2 is spoken: its preface is a bad request",
-            "AttackTests.Preface_of_http2_is_refused"),
+            "AttackTests.Http2_is_neither_spoken_nor_tunnelled"),
         new("attack 10", "a client that varies its name, its address or its path",
             "counts as its address; a path that servers read differently is refused where it decides anything",
-            "AttackTests.Client_that_varies_its_name_gets_no_second_bucket"
+            "IdentityAttackTests.Stranger_has_one_bucket_whatever_he_writes"
             + " LimitingTests.Forwarded_address_counts_only_behind_a_trusted_proxy"
             + " RouteTableTests.Match_of_a_path_that_servers_read_differently_holds_for_all_of_them_or_is_refused"),
         new("all", "messages cut at any octet", "the same as uncut",
