@@ -5,7 +5,7 @@ using Penstock.Proxy.RateLimiting;
 namespace Penstock.Bench.Micro;
 
 /// <summary>One decision, key hashing included.</summary>
-[MemoryDiagnoser]
+[MemoryDiagnoser, MinColumn, MedianColumn]
 public class LimiterBenchmarks
 {
     private const int Keys = 1_000_000;
@@ -19,7 +19,8 @@ public class LimiterBenchmarks
     [GlobalSetup]
     public void Fill()
     {
-        _table = new BucketTable(Keys, [new Limit("default", new LimitConfig(1_000_000_000, 1_000_000))]);
+        _table = new BucketTable(Keys * BucketTable.EntriesPerBucket,
+            [new Limit("default", new LimitConfig(1_000_000_000, 1_000_000))]);
         for (long i = 0; i < Keys; i++)
         {
             BitConverter.TryWriteBytes(_key, i);

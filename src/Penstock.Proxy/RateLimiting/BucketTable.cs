@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 
 namespace Penstock.Proxy.RateLimiting;
@@ -6,15 +7,29 @@ namespace Penstock.Proxy.RateLimiting;
 /// word, 16 octets an entry, allocated once. Thread-safe: taking from a bucket that is there is one compare-and-swap;
 /// a new key takes a striped lock.
 ///
+/// A set is two cache lines and a key is at home in one of them, where it is looked for first and put if there is
+/// room: a bucket of a table that is far larger than the processor's caches usually costs one miss.
+///
 /// A bucket that is full again equals no bucket, so such entries are reused first, at no loss. When all of a set's
-/// entries are in use, the one nearest to full gives way: a flood of new keys washes out other keys of the flood, and
-/// an exhausted client stays exhausted.</summary>
-internal sealed class BucketTable
+/// entries are in use, the one nearest to full, by its share, gives way: a flood of new keys washes out other keys of
+/// the flood, and an exhausted client stays exhausted. (Measured against two others: ordering by the time until full
+/// lets a flood under a slow limit wash out clients of a fast one; letting the new key inherit the old one's bucket
+/// refuses newcomers in such a flood.)</summary>
+[SuppressMessage("Design", "CA1001", Justification = "the memory goes back when no loop holds the table any more")]
+internal sealed unsafe class BucketTable
 {
     private const int Ways = 8;
+    private const int LineWays = 4;
     private const int LimitBits = 12;
     private const ulong LimitMask = (1UL << LimitBits) - 1;
     private const int Stripes = 64;
+
+    /// <summary>Entries for each bucket that is to be tracked: keys spread by chance, and with half of the entries in
+    /// use one key in a hundred finds its set full, with nearly all in use it is one in eight.</summary>
+    public const int EntriesPerBucket = 2;
+
+    /// <summary>Entries in use after which small pages would save no memory any more.</summary>
+    private const int ManyFilled = 8192;
 
     /// <summary>How many different limits may share the table.</summary>
     public const int MaxLimits = (int)LimitMask;
@@ -26,23 +41,28 @@ internal sealed class BucketTable
         public long Word;
     }
 
-    private readonly Entry[] _entries;
+    private readonly TableMemory _memory;
+    private readonly Entry* _entries;
     private readonly ulong _setMask;
     private volatile Limit[] _limits;
+    private long _displaced;
+    private long _filled;
     private readonly Lock[] _locks = [.. Enumerable.Range(0, Stripes).Select(static _ => new Lock())];
 
-    /// <param name="maxTracked">Most buckets; rounded up to 8 times a power of two.</param>
+    /// <param name="entries">Rounded up to 8 times a power of two.</param>
     /// <param name="limits">The limits, numbered from 0.</param>
-    public BucketTable(int maxTracked, IReadOnlyList<Limit> limits)
+    public BucketTable(long entries, IReadOnlyList<Limit> limits)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(limits.Count, MaxLimits, nameof(limits));
-        uint sets = BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, (maxTracked + Ways - 1) / Ways));
-        _entries = new Entry[sets * Ways];
+        ulong sets = BitOperations.RoundUpToPowerOf2((ulong)Math.Max(1, (entries + Ways - 1) / Ways));
+        _memory = new TableMemory((nuint)sets * Ways * (nuint)sizeof(Entry));
+        _entries = (Entry*)_memory.Start;
+        Capacity = (long)sets * Ways;
         _setMask = sets - 1;
         _limits = [.. limits];
     }
 
-    public int Capacity => _entries.Length;
+    public long Capacity { get; }
 
     /// <summary>Knows these limits from now on; the first of them are those that it knew.</summary>
     public void Apply(IReadOnlyList<Limit> limits)
@@ -51,6 +71,9 @@ internal sealed class BucketTable
         _limits = [.. limits];
     }
 
+    /// <summary>How often a bucket in use gave way since start: more than 0 says that the table is too small.</summary>
+    public long Displaced => Volatile.Read(ref _displaced);
+
     /// <summary>Takes <paramref name="cost"/> tokens from the key's bucket under that limit.</summary>
     /// <param name="hash">Of the key, seeded.</param>
     /// <param name="limit">The limit's number.</param>
@@ -58,19 +81,20 @@ internal sealed class BucketTable
     public bool TryTake(ulong hash, int limit, long nowNs, int cost, out long word)
     {
         Limit rule = _limits[limit];
-        long clock = rule.Clock(nowNs);
-        ulong mark = (hash & ~LimitMask) | (uint)(limit + 1);
+        ulong mark = MarkOf(hash, limit);
         Span<Entry> set = Set(hash);
+        int way = Find(set, mark, Home(hash));
+        long clock = rule.Clock(nowNs);
 
         while (true)
         {
-            int way = Find(set, mark);
             if (way < 0)
             {
                 if (TryInsert(hash, mark, rule, nowNs, cost, out word, out bool taken))
                 {
                     return taken;
                 }
+                way = Find(set, mark, Home(hash));
                 continue;
             }
 
@@ -78,6 +102,7 @@ internal sealed class BucketTable
             long before = Volatile.Read(ref entry.Word);
             if (Volatile.Read(ref entry.Mark) != mark)
             {
+                way = Find(set, mark, Home(hash));
                 continue; // given to another key meanwhile
             }
             word = before;
@@ -96,16 +121,22 @@ internal sealed class BucketTable
     public long Peek(ulong hash, int limit, long nowNs)
     {
         Span<Entry> set = Set(hash);
-        int way = Find(set, (hash & ~LimitMask) | (uint)(limit + 1));
+        int way = Find(set, MarkOf(hash, limit), Home(hash));
         return way >= 0 ? Volatile.Read(ref set[way].Word) : Inherited(set, hash, _limits[limit], nowNs, take: false);
     }
 
-    private Span<Entry> Set(ulong hash) => _entries.AsSpan((int)(hash & _setMask) * Ways, Ways);
+    private static ulong MarkOf(ulong hash, int limit) => (hash & ~LimitMask) | (uint)(limit + 1);
 
-    private static int Find(Span<Entry> set, ulong mark)
+    private Span<Entry> Set(ulong hash) => new(_entries + ((hash & _setMask) * Ways), Ways);
+
+    /// <summary>The way at which the key's own line begins: 0 or 4. Bits that neither set nor stripe use.</summary>
+    private static int Home(ulong hash) => (int)(hash >> 61) & LineWays;
+
+    private static int Find(Span<Entry> set, ulong mark, int home)
     {
-        for (int way = 0; way < set.Length; way++)
+        for (int i = 0; i < Ways; i++)
         {
+            int way = i ^ home;
             if (Volatile.Read(ref set[way].Mark) == mark)
             {
                 return way;
@@ -117,25 +148,37 @@ internal sealed class BucketTable
     /// <summary>Makes the bucket of a key that was not there; false when another thread just did.</summary>
     private bool TryInsert(ulong hash, ulong mark, Limit rule, long nowNs, int cost, out long word, out bool taken)
     {
+        long clock = rule.Clock(nowNs);
+        word = 0;
+        taken = false;
         lock (_locks[hash & _setMask & (Stripes - 1)])
         {
             Span<Entry> set = Set(hash);
-            word = 0;
-            taken = false;
-            if (Find(set, mark) >= 0)
+            if (Find(set, mark, Home(hash)) >= 0)
             {
                 return false;
             }
             word = Inherited(set, hash, rule, nowNs, take: true);
             bool inherited = word != 0;
-            taken = rule.TryTake(ref word, rule.Clock(nowNs), cost);
-            if (taken || inherited)
+            taken = rule.TryTake(ref word, clock, cost);
+            if (!taken && !inherited)
             {
-                // Others check the mark after reading the word, so they never take the new word for the old key's.
-                ref Entry entry = ref set[Victim(set, nowNs)];
-                Volatile.Write(ref entry.Mark, 0);
-                Interlocked.Exchange(ref entry.Word, word);
-                Volatile.Write(ref entry.Mark, mark);
+                return true;
+            }
+            ref Entry entry = ref set[Victim(set, nowNs, Home(hash), out bool inUse)];
+            bool empty = entry.Mark == 0;
+
+            // Others check the mark after reading the word, so they never take the new word for the old key's.
+            Volatile.Write(ref entry.Mark, 0);
+            Interlocked.Exchange(ref entry.Word, word);
+            Volatile.Write(ref entry.Mark, mark);
+            if (inUse)
+            {
+                Interlocked.Increment(ref _displaced);
+            }
+            if (empty && Interlocked.Increment(ref _filled) == ManyFilled)
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(static memory => memory.UseHugePages(), _memory, preferLocal: false);
             }
             return true;
         }
@@ -152,7 +195,7 @@ internal sealed class BucketTable
             {
                 return 0;
             }
-            int way = Find(set, (hash & ~LimitMask) | (uint)(number + 1));
+            int way = Find(set, MarkOf(hash, number), Home(hash));
             if (way >= 0)
             {
                 long word = Volatile.Read(ref set[way].Word);
@@ -167,13 +210,16 @@ internal sealed class BucketTable
         return 0;
     }
 
-    /// <summary>An empty entry, else a full bucket, else the one with the smallest share taken.</summary>
-    private int Victim(Span<Entry> set, long nowNs)
+    /// <summary>An empty entry or a full bucket, in the key's own line if there is one, else the bucket with the
+    /// smallest share taken.</summary>
+    private int Victim(Span<Entry> set, long nowNs, int home, out bool inUse)
     {
-        int victim = 0;
+        int victim = home;
         double least = double.MaxValue;
-        for (int way = 0; way < set.Length; way++)
+        inUse = false;
+        for (int i = 0; i < Ways; i++)
         {
+            int way = i ^ home;
             ulong mark = set[way].Mark;
             if (mark == 0)
             {
@@ -181,12 +227,17 @@ internal sealed class BucketTable
             }
             Limit rule = _limits[(int)(mark & LimitMask) - 1];
             double taken = (double)(set[way].Word - rule.Clock(nowNs)) / rule.Full;
+            if (taken <= 0)
+            {
+                return way;
+            }
             if (taken < least)
             {
                 least = taken;
                 victim = way;
             }
         }
+        inUse = true;
         return victim;
     }
 }

@@ -10,15 +10,24 @@ namespace Penstock.Proxy.RateLimiting;
 /// The word is the bucket's theoretical arrival time (TAT): the moment when the bucket will be full again. It is
 /// counted not in seconds but on the limit's own clock, in fractions of a token: <c>clock(now) = now · rate</c>. So a
 /// token costs a whole number of units, however odd the rate, and nothing is ever rounded twice: a clock reading is
-/// rounded once, by less than one unit, and errors do not add up. A unit is 2^-k token, with the largest k for which
-/// 100 years of uptime and the capacity fit in 62 bits: at most about a nanosecond's worth for any usual limit.
+/// rounded once, by less than one unit, and errors do not add up. A unit is 2^-k token, with the largest k up to 40
+/// for which 100 years of uptime and the capacity fit in 62 bits: at most two nanoseconds' worth.
 ///
 /// That is exactly a token bucket of <c>capacity</c> refilled continuously at <c>rate</c>:
-/// <c>tokens = capacity − max(0, TAT − clock(now))</c>. Nobody has to refill it.</summary>
+/// <c>tokens = capacity − max(0, TAT − clock(now))</c>. Nobody has to refill it. A decision can differ from the ideal
+/// bucket's only when that one is within a unit of the edge.
+///
+/// The rate is the simplest fraction that is written as its number: 0.1 is 1/10 and not the binary fraction next to
+/// it, and one a day is one in 86,400 seconds. The clock's factor is rounded up, so time that brings a whole number of
+/// units never counts as one less: who waits as long as he was told is admitted.</summary>
 internal sealed class Limit
 {
     private const double HorizonSeconds = 100 * 365.25 * 24 * 3600;
     private const int MaxUnitBits = 40;
+    private const long NsPerSecond = 1_000_000_000;
+
+    /// <summary>Of a fraction's two sides: 2^31, so that no product overflows.</summary>
+    private const long MaxTerm = 1L << 31;
 
     private readonly int _unitBits;
     private readonly ulong _factor;
@@ -40,7 +49,7 @@ internal sealed class Limit
         // clock(ns) = ns · factor / 2^shift, with a factor of 63 significant bits.
         double unitsPerNs = _unitsPerSecond / 1e9;
         _factorShift = 62 - (int)Math.Floor(Math.Log2(unitsPerNs));
-        _factor = (ulong)RoundedRatio(config.RatePerSecond, _unitBits + _factorShift);
+        _factor = Factor(config.RatePerSecond, _unitBits + _factorShift);
 
         PolicyField = Encoding.ASCII.GetBytes($"\"{name}\";q={config.Capacity};w={WindowSeconds}");
         StateField = Encoding.ASCII.GetBytes($"\"{name}\";r=");
@@ -68,6 +77,9 @@ internal sealed class Limit
     /// <summary>Start of the RateLimit field: <c>"default";r=</c>.</summary>
     public byte[] StateField { get; }
 
+    /// <summary>A token is 2^this units.</summary>
+    public int UnitBits => _unitBits;
+
     /// <summary>This limit's clock, in units, at a time of the process' monotonic clock.</summary>
     /// <param name="nowNs">Nanoseconds since the process started; negative counts as 0.</param>
     public long Clock(long nowNs)
@@ -88,7 +100,7 @@ internal sealed class Limit
     public bool TryTake(ref long tat, long clock, int cost)
     {
         long next = Math.Max(tat, clock) + ((long)cost << _unitBits);
-        if (next - clock > Full)
+        if (next - clock > Full || cost > Config.Capacity) // a cost far beyond the capacity would overflow
         {
             return false;
         }
@@ -112,28 +124,97 @@ internal sealed class Limit
         return clock + (Full - Math.Min(units, Full));
     }
 
+    /// <summary>Seconds until the bucket is full, with their fraction; 0 when it is.</summary>
+    public double SecondsFull(long tat, long clock) => Used(tat, clock) / _unitsPerSecond;
+
     /// <summary>Whole seconds, rounded up, until the bucket holds one more whole token than now; 0 when it is
     /// full.</summary>
     public long SecondsToNextToken(long tat, long clock)
     {
         long used = Used(tat, clock);
-        if (used == 0)
+        return used == 0 ? 0 : SecondsFor(used - Full + ((((Full - used) >> _unitBits) + 1) << _unitBits));
+    }
+
+    /// <summary>Whole seconds, rounded up, after which <paramref name="cost"/> tokens are there if nobody takes any;
+    /// 0 when they are, and -1 when they never will be.</summary>
+    public long SecondsUntil(long tat, long clock, int cost) => cost > Config.Capacity ? -1
+        : SecondsFor(Used(tat, clock) + ((long)cost << _unitBits) - Full);
+
+    /// <summary>The first moment at which the bucket, if nobody takes from it, admits <paramref name="cost"/> tokens:
+    /// one nanosecond earlier it does not.</summary>
+    /// <returns>Nanoseconds on the process' monotonic clock, at least <paramref name="nowNs"/>; -1: never.</returns>
+    public long AdmitsAtNs(long tat, long nowNs, int cost)
+    {
+        if (cost > Config.Capacity)
+        {
+            return -1;
+        }
+        long target = tat + ((long)cost << _unitBits) - Full; // the clock must have come so far
+        if (target <= Clock(nowNs))
+        {
+            return nowNs;
+        }
+        var reached = (UInt128)target << _factorShift;
+        return (long)((reached + _factor - 1) / _factor);
+    }
+
+    /// <summary>The fewest whole seconds that bring so many units, wherever between two units they begin.</summary>
+    private long SecondsFor(long units)
+    {
+        if (units <= 0)
         {
             return 0;
         }
-        long after = ((Full - used) >> _unitBits) + 1;
-        long wait = used - (Full - (after << _unitBits));
-        return Math.Max(1, (long)Math.Ceiling(wait / _unitsPerSecond));
+        long seconds = (long)(units / _unitsPerSecond); // exact but for the last bits
+        while (seconds > 0 && Clock(seconds * NsPerSecond) >= units)
+        {
+            seconds--;
+        }
+        while (Clock(seconds * NsPerSecond) < units)
+        {
+            seconds++;
+        }
+        return seconds;
     }
 
-    /// <summary>round(rate · 2^bits / 10^9) in exact arithmetic.</summary>
-    private static BigInteger RoundedRatio(double rate, int bits)
+    /// <summary>rate · 2^bits / 10^9, rounded up, in exact arithmetic.</summary>
+    private static ulong Factor(double rate, int bits)
     {
-        long raw = BitConverter.DoubleToInt64Bits(rate);
-        int exponent = (int)((raw >> 52) & 0x7FF) - 1075 + bits;
-        BigInteger mantissa = (raw & 0xF_FFFF_FFFF_FFFF) | 0x10_0000_0000_0000;
-        BigInteger numerator = exponent >= 0 ? mantissa << exponent : mantissa;
-        BigInteger denominator = exponent >= 0 ? 1_000_000_000 : (BigInteger)1_000_000_000 << -exponent;
-        return ((numerator * 2) + denominator) / (denominator * 2);
+        (BigInteger numerator, BigInteger denominator) = Fraction(rate);
+        denominator *= NsPerSecond;
+        return (ulong)(((numerator << bits) + denominator - 1) / denominator);
+    }
+
+    /// <summary>The first convergent of the number's continued fraction that no <see cref="double"/> tells from it; by
+    /// Legendre's theorem that finds every p/q with p · q below 2^52.</summary>
+    private static (BigInteger Numerator, BigInteger Denominator) Fraction(double number)
+    {
+        long raw = BitConverter.DoubleToInt64Bits(number);
+        int exponent = (int)((raw >> 52) & 0x7FF) - 1075; // -76 to -33 for the rates that are allowed
+        UInt128 rest = (ulong)((raw & 0xF_FFFF_FFFF_FFFF) | 0x10_0000_0000_0000);
+        UInt128 divisor = UInt128.One << -exponent;
+        (BigInteger, BigInteger) binary = ((BigInteger)rest, (BigInteger)divisor);
+
+        (long p, long earlierP, long q, long earlierQ) = (1, 0, 0, 1);
+        while (divisor != 0)
+        {
+            (UInt128 whole, UInt128 left) = UInt128.DivRem(rest, divisor);
+            if (whole > MaxTerm)
+            {
+                break;
+            }
+            (p, earlierP) = (((long)whole * p) + earlierP, p);
+            (q, earlierQ) = (((long)whole * q) + earlierQ, q);
+            if (p > MaxTerm || q > MaxTerm)
+            {
+                break;
+            }
+            if ((double)p / q == number)
+            {
+                return (p, q);
+            }
+            (rest, divisor) = (divisor, left);
+        }
+        return binary;
     }
 }

@@ -38,7 +38,7 @@ public sealed class Limiter
             _numbers[_limits[i].Name] = i;
         }
         _maxTracked = config.Clients.MaxTracked;
-        _table = new BucketTable(_limits.Length == 0 ? 1 : _maxTracked, _limits);
+        _table = NewTable(_limits);
     }
 
     /// <summary>Takes over changed limits. A limit with another capacity or rate is a new one, whose buckets begin with
@@ -73,7 +73,7 @@ public sealed class Limiter
         {
             if (_limits.Length == 0)
             {
-                _table = new BucketTable(_maxTracked, all);
+                _table = NewTable(all);
             }
             _table.Apply(all);
             _limits = [.. all];
@@ -82,6 +82,10 @@ public sealed class Limiter
     }
 
     public int RegisteredCount => _registered.Count;
+
+    /// <summary>How often a bucket in use gave way to a new client's since start: more than now and then says that
+    /// <see cref="ClientsConfig.MaxTracked"/> is too low.</summary>
+    public long Displaced => _table.Displaced;
 
     internal bool AnyRegistered => _anyRegistered;
 
@@ -187,6 +191,9 @@ public sealed class Limiter
     /// <summary>Takes a token from the bucket of a client without a setting of its own.</summary>
     internal bool TryTake(ulong hash, int limit, long nowNs, out long word) =>
         _table.TryTake(hash, limit, nowNs, 1, out word);
+
+    private BucketTable NewTable(IReadOnlyList<Limit> limits) =>
+        new(limits.Count == 0 ? 1 : (long)_maxTracked * BucketTable.EntriesPerBucket, limits);
 
     /// <summary>Client ids by their UTF-8 octets, so that a request finds its client without making a string.</summary>
     private sealed class IdComparer(KeyHash hash)

@@ -61,6 +61,46 @@ public sealed class BucketTableTests
     }
 
     [Fact]
+    public void Property_8_idle_keys_that_give_way_change_no_decision()
+    {
+        // 20,000 keys in turn through a table of 8192, few of them not full at a time: as with a bucket for each.
+        Limit[] limits = [new("a", new LimitConfig(1, 1)), new("b", new LimitConfig(10, 2))];
+        var table = new BucketTable(8192, limits);
+        var alone = new long[20_000, limits.Length];
+        var random = new Random(8);
+        (long now, int rejected) = (Second, 0);
+        for (int step = 0; step < 1_000_000; step++)
+        {
+            now += random.NextInt64(Second / 250);
+            int key = ((step / 50) + (random.Next(10) * random.Next(10))) % 20_000;
+            int number = random.Next(limits.Length);
+            ref long word = ref alone[key, number];
+            bool expected = limits[number].TryTake(ref word, limits[number].Clock(now), 1);
+            Assert.Equal(expected,
+                table.TryTake(Hash.Hash(BitConverter.GetBytes(key)), number, now, 1, out long _));
+            rejected += expected ? 0 : 1;
+        }
+        Assert.InRange(rejected, 10_000, 900_000);
+        Assert.Equal(0, table.Displaced);
+    }
+
+    [Fact]
+    public void Property_8_a_flood_under_a_slower_limit_does_not_wash_an_exhausted_bucket_either()
+    {
+        var table = new BucketTable(4096,
+            [new Limit("fast", new LimitConfig(100, 10)), new Limit("slow", new LimitConfig(10, 0.0001))]);
+        ulong victim = Hash.Hash("exhausted"u8);
+        Assert.True(table.TryTake(victim, 0, Second, 100, out long _));
+        for (long i = 0; i < 200_000; i++)
+        {
+            Assert.True(table.TryTake(Hash.Hash(BitConverter.GetBytes(i)), 1, Second, 1, out long _));
+        }
+        Assert.InRange(table.Displaced, 190_000, 200_000);
+        Assert.False(table.TryTake(victim, 0, Second, 1, out long _));
+        Assert.True(table.TryTake(victim, 0, Second + (Second / 10), 1, out long _));
+    }
+
+    [Fact]
     public void TryTake_full_buckets_give_way_first()
     {
         // One set of eight ways: seven keys that are full again and one that is not: further keys spare it.

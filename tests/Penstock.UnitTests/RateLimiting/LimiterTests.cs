@@ -79,6 +79,35 @@ public sealed class LimiterTests
     }
 
     [Fact]
+    public void Property_7_sixteen_threads_admit_exactly_what_one_would_at_each_moment()
+    {
+        // The clock stands still while they take, then goes on by a part of a token and more.
+        _limiter.Register("a", new LimitConfig(1000, 10.0 / 3));
+        var one = new RegisteredClient("one", new LimitConfig(1000, 10.0 / 3), 1000, _clock.NowNs);
+        for (int round = 0; round < 20; round++)
+        {
+            int admitted = 0;
+            Parallel.For(0, 16, new ParallelOptions { MaxDegreeOfParallelism = 16 }, _ =>
+            {
+                for (int i = 0; i < 200; i++)
+                {
+                    if (TryTake("a"))
+                    {
+                        Interlocked.Increment(ref admitted);
+                    }
+                }
+            });
+            int expected = 0;
+            while (one.TryTake(_clock.NowNs, 1, out _, out _))
+            {
+                expected++;
+            }
+            Assert.Equal(expected, admitted);
+            _time.Advance(TimeSpan.FromMilliseconds(1234.5 * (round + 1)));
+        }
+    }
+
+    [Fact]
     public void Reset_fills_the_bucket()
     {
         _limiter.Register("a", new LimitConfig(10, 1));
