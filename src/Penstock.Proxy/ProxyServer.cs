@@ -185,7 +185,7 @@ public sealed class ProxyServer : IAsyncDisposable
         {
             backend.SetState(wanted, _clock.NowNs);
             _logger.LogInformation(Events.BackendState, "backend {Backend} is set to {State}, {InFlight} in flight",
-                backend, wanted, backend.InFlight);
+                backend, wanted.ToString().ToLowerInvariant(), backend.InFlight);
         }
         return BackendStatus.Of(found, backend, _clock);
     }
