@@ -16,6 +16,7 @@ internal static class RootCommandLine
             CheckCommand.Create(terminal),
             BackendsCommand.Create(terminal),
             ClientsCommand.Create(terminal),
+            SimulateCommand.Create(terminal),
             VersionCommand.Create(terminal),
         };
         var helpOption = root.Options.OfType<HelpOption>().Single();

@@ -27,7 +27,7 @@ public sealed class UpstreamsTests
         var back = await admin.SendAsync("PATCH", Backend, """{"state":"ready","weight":null}""");
         Assert.Equal("ready", back["state"].GetString());
         Assert.Equal(1, back["weight"].GetInt32());
-        Assert.Contains(admin.Log.Lines, l => l.Contains("backend web/127.0.0.1:9 is set to Drain"));
+        Assert.Contains(admin.Log.Lines, l => l.Contains("backend web/127.0.0.1:9 is set to drain"));
     }
 
     [Fact]

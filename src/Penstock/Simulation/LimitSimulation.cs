@@ -1,0 +1,195 @@
+using System.Text;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Simulation;
+
+/// <summary>What a limit would have done to the requests of an access log, in the log's own time. Reads a stream of any
+/// length; memory grows with the number of clients only. Not thread-safe.</summary>
+internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> parser)
+{
+    /// <summary>Lines come in the order in which requests ended; so many are put into the order in which they
+    /// began.</summary>
+    private const int Reordered = 32 * 1024;
+    private const int MaxFaults = 20;
+    private const int WorstMoments = 5;
+    private const int Candidates = 48;
+
+    private readonly VirtualLimit _limit = new(config);
+    private readonly Dictionary<string, SimulatedClient> _clients = [];
+    private readonly PriorityQueue<(SimulatedClient Client, bool Rejected), (long Ns, long Line)> _waiting = new();
+    private readonly List<(long Second, long Rejected)> _worst = [];
+    private readonly List<(long Line, string Fault)> _faults = [];
+    private Action<SimulatedClient, long, bool> _decide = static (_, _, _) => { };
+    private char[] _name = new char[512];
+    private long _startNs = long.MinValue;
+    private long _lastNs;
+    private long _second = long.MinValue;
+    private long _inSecond;
+
+    public LimitConfig Limit => config;
+    public long Requests { get; private set; }
+    public long Rejected { get; private set; }
+
+    /// <summary>How many the log itself says were rejected, and of all, on how many the two agree.</summary>
+    public long RejectedInLog { get; private set; }
+    public long Agreed { get; private set; }
+
+    /// <summary>Requests that never came to a limit.</summary>
+    public long Undecided { get; private set; }
+    public long BadLines { get; private set; }
+    public long FirstUnixNs { get; private set; } = long.MaxValue;
+    public long LastUnixNs { get; private set; } = long.MinValue;
+
+    /// <summary>The first bad lines.</summary>
+    public IReadOnlyList<(long Line, string Fault)> Faults => _faults;
+    public IReadOnlyCollection<SimulatedClient> Clients => _clients.Values;
+
+    /// <summary>The seconds since 1970 in which most were rejected, worst first.</summary>
+    public IEnumerable<(long Second, long Rejected)> Worst =>
+        _worst.OrderByDescending(w => w.Rejected).ThenBy(w => w.Second).Take(WorstMoments);
+
+    /// <summary>Decides every request of the log. Once.</summary>
+    public void Run(Stream log)
+    {
+        _decide = Decide;
+        Replay(log, first: true);
+        EndSecond();
+    }
+
+    /// <summary>After <see cref="Run"/>: the smallest capacity, at the same rate, that rejects at most that share of
+    /// all requests, found by replaying the log for many capacities at once.</summary>
+    /// <param name="open">The log from its beginning.</param>
+    /// <returns>Null when no capacity that is allowed does.</returns>
+    public long? SmallestCapacity(double share, Func<Stream> open)
+    {
+        var most = (long)Math.Ceiling(_clients.Values.Max(client => client.MostTaken) - 1e-6) + 1;
+        while (most > 1 && Limiter.Fault(most, config.RatePerSecond) is not null)
+            most /= 2;
+        var (tooLow, enough) = (0L, most);
+        for (var first = true; first || enough - tooLow > 1; first = false)
+        {
+            var tried = Between(tooLow, enough);
+            var rejected = Try(tried, open);
+            var found = Array.FindIndex(rejected, count => count <= share * Requests);
+            if (found < 0)
+                return null;
+            (tooLow, enough) = (found == 0 ? tooLow : tried[found - 1], tried[found]);
+        }
+        return enough;
+    }
+
+    /// <summary>Capacities above the first and up to the second, each a like factor from the next.</summary>
+    private static long[] Between(long tooLow, long enough) =>
+        [.. Enumerable.Range(1, Candidates).Select(i => tooLow + Math.Max(1, (long)Math.Round(
+            Math.Pow(enough - tooLow, (double)i / Candidates)))).Append(enough).Distinct().Order()];
+
+    private long[] Try(long[] capacities, Func<Stream> open)
+    {
+        VirtualLimit[] limits = [.. capacities.Select(c => new VirtualLimit(new(c, config.RatePerSecond)))];
+        var rejected = new long[limits.Length];
+        foreach (var client in _clients.Values)
+            client.Candidates = new long[limits.Length];
+        _decide = (client, ns, _) =>
+        {
+            for (var i = 0; i < limits.Length; i++)
+                rejected[i] += limits[i].TryTake(ref client.Candidates[i], ns) ? 0 : 1;
+        };
+        using var log = open();
+        Replay(log, first: false);
+        return rejected;
+    }
+
+    private void Replay(Stream log, bool first)
+    {
+        var (lines, parse) = (new LineReader(log), parser());
+        _lastNs = long.MinValue;
+        while (lines.TryRead(out var text))
+        {
+            if (text.IsEmpty && !lines.TooLong)
+                continue;
+            LogLine line = default;
+            var fault = lines.TooLong ? $"is longer than {LineReader.MaxLineBytes} bytes" : parse.Parse(text, out line);
+            if (fault is not null || line.Undecided)
+            {
+                if (first)
+                    Skip(lines.Number, fault);
+                continue;
+            }
+            if (ClientOf(line.Key, first) is not { } client)
+                continue; // the file has grown meanwhile
+            _waiting.Enqueue((client, line.Rejected), (line.UnixNs, lines.Number));
+            if (_waiting.Count > Reordered)
+                DecideNext();
+        }
+        while (_waiting.Count > 0)
+            DecideNext();
+    }
+
+    private void Skip(long line, string? fault)
+    {
+        if (fault is null)
+        {
+            Undecided++;
+            return;
+        }
+        BadLines++;
+        if (_faults.Count < MaxFaults)
+            _faults.Add((line, fault));
+    }
+
+    private void DecideNext()
+    {
+        _waiting.TryDequeue(out var request, out var at);
+        // A request that took longer than the reordering reaches counts at the time that the replay has come to.
+        _lastNs = Math.Max(_lastNs, at.Ns);
+        if (_startNs == long.MinValue)
+            _startNs = _lastNs;
+        _decide(request.Client, Math.Max(0, _lastNs - _startNs), request.Rejected);
+    }
+
+    private void Decide(SimulatedClient client, long ns, bool rejectedInLog)
+    {
+        var admitted = _limit.TryTake(ref client.Bucket, ns);
+        client.Requests++;
+        client.Take(ns, config.RatePerSecond);
+        Requests++;
+        RejectedInLog += rejectedInLog ? 1 : 0;
+        Agreed += admitted == !rejectedInLog ? 1 : 0;
+        (FirstUnixNs, LastUnixNs) = (Math.Min(FirstUnixNs, _startNs), _lastNs);
+        if (admitted)
+            return;
+        Rejected++;
+        var second = (long)Math.Floor(_lastNs / 1e9);
+        client.CountRejected(second);
+        if (second != _second)
+            EndSecond();
+        (_second, _inSecond) = (second, _inSecond + 1);
+    }
+
+    private void EndSecond()
+    {
+        if (_inSecond > 0)
+        {
+            _worst.Add((_second, _inSecond));
+            if (_worst.Count > WorstMoments * 16)
+            {
+                var kept = Worst.ToList();
+                _worst.Clear();
+                _worst.AddRange(kept);
+            }
+        }
+        _inSecond = 0;
+    }
+
+    private SimulatedClient? ClientOf(ReadOnlySpan<byte> key, bool create)
+    {
+        if (_name.Length < key.Length)
+            _name = new char[key.Length];
+        var name = _name.AsSpan(0, Encoding.UTF8.GetChars(key, _name));
+        var byName = _clients.GetAlternateLookup<ReadOnlySpan<char>>();
+        if (!byName.TryGetValue(name, out var client) && create)
+            _clients.Add(name.ToString(), client = new(name.ToString()));
+        return client;
+    }
+}

@@ -1,0 +1,182 @@
+using System.Buffers.Text;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace Penstock.Simulation;
+
+/// <summary>Reads a line of Penstock's own access log, or of the common or combined format (Apache's
+/// <c>%h %l %u %t "%r" %&gt;s %b</c>, nginx' default). Not thread-safe.</summary>
+/// <param name="format">Auto: a line that begins with a brace is JSON.</param>
+/// <param name="key">The member or field that names the client.</param>
+internal sealed class LogLineParser(LogFormat format, string key)
+{
+    private const long NsPerTick = 100;
+
+    /// <summary>The fields that a line of the common and combined formats has for a key.</summary>
+    public static readonly string[] PlainKeys = ["client", "client_address", "user", "referer", "user_agent"];
+
+    private readonly byte[] _key = Encoding.UTF8.GetBytes(key);
+    private byte[] _keyValue = new byte[512];
+
+    /// <returns>Why it cannot be read, or null.</returns>
+    public string? Parse(ReadOnlySpan<byte> line, out LogLine read)
+    {
+        read = default;
+        return format == LogFormat.Json || (format == LogFormat.Auto && line.StartsWith("{"u8))
+            ? ParseJson(line, ref read)
+            : ParsePlain(line, ref read);
+    }
+
+    private string? ParseJson(ReadOnlySpan<byte> line, ref LogLine read)
+    {
+        long? unixNs = null;
+        double durationMs = 0;
+        var (keyed, limited, unserved) = (false, false, false);
+        try
+        {
+            var json = new Utf8JsonReader(line);
+            if (!json.Read() || json.TokenType != JsonTokenType.StartObject)
+                return "is not a JSON object";
+            while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+            {
+                var isKey = json.ValueTextEquals(_key);
+                var isTime = json.ValueTextEquals("time"u8);
+                var isDuration = json.ValueTextEquals("duration_ms"u8);
+                var isReason = json.ValueTextEquals("reason"u8);
+                limited |= json.ValueTextEquals("limit"u8);
+                json.Read();
+                if (isTime && json.TokenType == JsonTokenType.String && json.TryGetDateTimeOffset(out var time))
+                    unixNs = (time - DateTimeOffset.UnixEpoch).Ticks * NsPerTick;
+                else if (isDuration && json.TokenType == JsonTokenType.Number)
+                    durationMs = json.GetDouble();
+                else if (isReason && json.TokenType == JsonTokenType.String)
+                {
+                    read.Rejected = json.ValueTextEquals("rate_limited"u8);
+                    unserved = IsUnserved(ref json);
+                }
+                if (isKey)
+                    keyed = TakeKey(ref json, ref read);
+                json.Skip();
+            }
+            if (!json.IsFinalBlock || json.TokenType != JsonTokenType.EndObject || json.Read())
+                return "is not one JSON object";
+        }
+        catch (JsonException)
+        {
+            return "is not valid JSON";
+        }
+        catch (InvalidOperationException)
+        {
+            return "holds a text that is not valid Unicode";
+        }
+        if (unixNs is not { } ns)
+            return "has no 'time' that is a date";
+        if (!keyed)
+            return $"has no '{Encoding.UTF8.GetString(_key)}' that is a text or a number";
+        // The line is written at the end of a request; the limit decided at its beginning.
+        if (!(durationMs is >= 0 and < 1e12))
+            return "has a 'duration_ms' that is none";
+        read.UnixNs = ns - (long)(durationMs * 1e6);
+        read.Undecided = unserved && !limited;
+        return null;
+    }
+
+    private static bool IsUnserved(ref Utf8JsonReader reason) =>
+        reason.ValueTextEquals("bad_request"u8) || reason.ValueTextEquals("no_route"u8)
+        || reason.ValueTextEquals("loop"u8) || reason.ValueTextEquals("client_timeout"u8)
+        || reason.ValueTextEquals("client_abort"u8);
+
+    private bool TakeKey(ref Utf8JsonReader json, ref LogLine read)
+    {
+        if (json.TokenType == JsonTokenType.String)
+        {
+            if (_keyValue.Length < json.ValueSpan.Length)
+                _keyValue = new byte[json.ValueSpan.Length];
+            read.Key = _keyValue.AsSpan(0, json.CopyString(_keyValue));
+            return true;
+        }
+        read.Key = json.ValueSpan;
+        return json.TokenType is JsonTokenType.Number or JsonTokenType.True or JsonTokenType.False;
+    }
+
+    private string? ParsePlain(ReadOnlySpan<byte> line, ref LogLine read)
+    {
+        var rest = line;
+        var address = UpTo(ref rest, " "u8);
+        UpTo(ref rest, " "u8);
+        var user = UpTo(ref rest, " ["u8); // a user's name may hold spaces
+        var time = UpTo(ref rest, "] "u8);
+        if (address.IsEmpty || user.IsEmpty || time.IsEmpty)
+            return format == LogFormat.Auto ? "is neither JSON nor in the common or combined format"
+                : "is not in the common or combined format";
+        if (!TryTime(time, out read.UnixNs))
+            return "has a time that is not as in [10/Oct/2000:13:55:36 -0700]";
+        if (!TryQuoted(ref rest, out _))
+            return "has no request in quotes";
+        if (!Utf8Parser.TryParse(rest, out int status, out var digits) || digits != 3)
+            return "has no status";
+        read.Rejected = status == 429;
+        UpTo(ref rest, " "u8);
+        UpTo(ref rest, " "u8);
+        var combined = TryQuoted(ref rest, out var referer) & TryQuoted(ref rest, out var agent);
+        if (!combined && (format == LogFormat.Combined || key is "referer" or "user_agent"))
+            return "has no referer and user agent: it is not in the combined format";
+        read.Key = key switch
+        {
+            "user" => user,
+            "referer" => referer,
+            "user_agent" => agent,
+            _ => address,
+        };
+        return null;
+    }
+
+    private static ReadOnlySpan<byte> UpTo(scoped ref ReadOnlySpan<byte> rest, ReadOnlySpan<byte> end)
+    {
+        var at = rest.IndexOf(end);
+        var part = at < 0 ? rest : rest[..at];
+        rest = at < 0 ? default : rest[(at + end.Length)..];
+        return part;
+    }
+
+    /// <summary>A text in quotes, in which a backslash keeps the next octet from ending it.</summary>
+    private static bool TryQuoted(scoped ref ReadOnlySpan<byte> rest, out ReadOnlySpan<byte> text)
+    {
+        text = default;
+        if (rest.IsEmpty || rest[0] != '"')
+            return false;
+        for (var i = 1; i < rest.Length; i++)
+        {
+            if (rest[i] == '\\')
+            {
+                i++;
+            }
+            else if (rest[i] == '"')
+            {
+                text = rest[1..i];
+                rest = rest[(i + 1)..].TrimStart((byte)' ');
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static bool TryTime(ReadOnlySpan<byte> text, out long unixNs)
+    {
+        unixNs = 0;
+        Span<char> chars = stackalloc char[26];
+        if (text.Length != 26 || !Encoding.ASCII.TryGetChars(text, chars, out _))
+            return false;
+        // .NET wants a colon in the offset, which stands last.
+        Span<char> withColon = stackalloc char[27];
+        chars[..24].CopyTo(withColon);
+        withColon[24] = ':';
+        chars[24..].CopyTo(withColon[25..]);
+        if (!DateTimeOffset.TryParseExact(withColon, "dd/MMM/yyyy:HH:mm:ss zzz", CultureInfo.InvariantCulture,
+            DateTimeStyles.None, out var time))
+            return false;
+        unixNs = (time - DateTimeOffset.UnixEpoch).Ticks * NsPerTick;
+        return true;
+    }
+}

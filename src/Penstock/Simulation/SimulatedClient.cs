@@ -1,0 +1,43 @@
+namespace Penstock.Simulation;
+
+/// <summary>One client of a replay. Not thread-safe.</summary>
+internal sealed class SimulatedClient(string name)
+{
+    private long _second = long.MinValue;
+    private long _inSecond;
+    private double _taken;
+    private long _atNs;
+
+    /// <summary>Its bucket's word.</summary>
+    public long Bucket;
+
+    public string Name => name;
+    public long Requests { get; set; }
+    public long Rejected { get; private set; }
+
+    /// <summary>The second, since 1970, in which most were rejected.</summary>
+    public long WorstSecond { get; private set; }
+    public long WorstRejected { get; private set; }
+
+    /// <summary>Most tokens that it would ever have used at once, if there were no end of them.</summary>
+    public double MostTaken { get; private set; }
+
+    /// <summary>Buckets under the capacities that are tried.</summary>
+    public long[] Candidates { get; set; } = [];
+
+    public void CountRejected(long second)
+    {
+        Rejected++;
+        _inSecond = second == _second ? _inSecond + 1 : 1;
+        _second = second;
+        if (_inSecond > WorstRejected)
+            (WorstSecond, WorstRejected) = (second, _inSecond);
+    }
+
+    public void Take(long ns, double perSecond)
+    {
+        _taken = Math.Max(0, _taken - ((ns - _atNs) / 1e9 * perSecond)) + 1;
+        _atNs = ns;
+        MostTaken = Math.Max(MostTaken, _taken);
+    }
+}

@@ -1,0 +1,121 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Penstock.Simulation;
+
+/// <summary>What came of a replay, for a person or for a program.</summary>
+/// <param name="Simulation">After its run.</param>
+/// <param name="Log">The file's name.</param>
+/// <param name="Target">Share of rejected requests that was asked for; null when it was not.</param>
+/// <param name="Smallest">The smallest capacity that keeps to the target; null when none does.</param>
+/// <param name="Top">Most clients to list.</param>
+internal sealed record SimulationReport(
+    LimitSimulation Simulation, string Log, double? Target, long? Smallest, int Top)
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // for a terminal or jq, never for a page
+    };
+
+    private IEnumerable<SimulatedClient> Hardest => Simulation.Clients
+        .OrderByDescending(c => c.Rejected).ThenByDescending(c => c.Requests)
+        .ThenBy(c => c.Name, StringComparer.Ordinal).Take(Top);
+
+    public void WriteText(Terminal terminal)
+    {
+        var (to, sim) = (terminal.Out, Simulation);
+        to.WriteLine($"{Log}: {N(sim.Requests)} requests of {N(sim.Clients.Count)} clients, "
+            + $"{Time(sim.FirstUnixNs)} to {Time(sim.LastUnixNs)}");
+        to.WriteLine($"A limit of {N(sim.Limit.Capacity)} at once, then {Banner.RateText(sim.Limit.RatePerSecond)}, "
+            + $"rejects {N(sim.Rejected)} ({Share(sim.Rejected, sim.Requests)}) "
+            + $"of {N(sim.Clients.Count(c => c.Rejected > 0))} clients; {N(sim.RejectedInLog)} were rejected then.");
+        if (Target is { } target)
+        {
+            to.WriteLine(Smallest is { } capacity
+                ? $"The smallest capacity that rejects at most {target:0.###%}: {N(capacity)}."
+                : $"No capacity at this rate rejects as little as {target:0.###%}.");
+        }
+        to.WriteLine();
+        string[][] rows =
+        [
+            ["CLIENT", "REQUESTS", "REJECTED", "SHARE", "WORST SECOND", "IN IT", "CAPACITY FOR NONE"],
+            .. Hardest.Select(c => new[]
+            {
+                Printable(c.Name), N(c.Requests), N(c.Rejected), Share(c.Rejected, c.Requests),
+                c.Rejected > 0 ? Time(c.WorstSecond * 1_000_000_000) : "-", N(c.WorstRejected), N(ForNone(c)),
+            }),
+        ];
+        var widths = Enumerable.Range(0, rows[0].Length).Select(i => rows.Max(row => row[i].Length)).ToArray();
+        foreach (var row in rows)
+        {
+            to.WriteLine(string.Join("  ",
+                row.Select((cell, i) => i == 0 ? cell.PadRight(widths[i]) : cell.PadLeft(widths[i]))));
+        }
+        if (sim.Clients.Count > Top)
+            to.WriteLine($"... and {N(sim.Clients.Count - Top)} more");
+        if (sim.Rejected > 0)
+        {
+            to.WriteLine();
+            to.WriteLine("Worst moments: " + string.Join(", ",
+                sim.Worst.Select(w => $"{Time(w.Second * 1_000_000_000)} ({N(w.Rejected)} rejected)")));
+        }
+    }
+
+    public void WriteJson(Terminal terminal)
+    {
+        var sim = Simulation;
+        terminal.Out.WriteLine(new JsonObject
+        {
+            ["log"] = Log,
+            ["capacity"] = sim.Limit.Capacity,
+            ["rate_per_sec"] = sim.Limit.RatePerSecond,
+            ["first"] = Time(sim.FirstUnixNs),
+            ["last"] = Time(sim.LastUnixNs),
+            ["requests"] = sim.Requests,
+            ["rejected"] = sim.Rejected,
+            ["rejected_share"] = Ratio(sim.Rejected, sim.Requests),
+            ["rejected_in_log"] = sim.RejectedInLog,
+            ["decided_as_in_log"] = sim.Agreed,
+            ["not_limited"] = sim.Undecided,
+            ["bad_lines"] = sim.BadLines,
+            ["target"] = Target,
+            ["smallest_capacity"] = Smallest,
+            ["clients"] = sim.Clients.Count,
+            ["worst_seconds"] = new JsonArray([.. sim.Worst.Select(w => new JsonObject
+            {
+                ["time"] = Time(w.Second * 1_000_000_000), ["rejected"] = w.Rejected,
+            })]),
+            ["hardest_clients"] = new JsonArray([.. Hardest.Select(c => new JsonObject
+            {
+                ["client"] = c.Name,
+                ["requests"] = c.Requests,
+                ["rejected"] = c.Rejected,
+                ["rejected_share"] = Ratio(c.Rejected, c.Requests),
+                ["worst_second"] = c.Rejected > 0 ? Time(c.WorstSecond * 1_000_000_000) : null,
+                ["worst_second_rejected"] = c.WorstRejected,
+                ["capacity_for_none"] = ForNone(c),
+            })]),
+        }.ToJsonString(Json));
+    }
+
+    /// <summary>The capacity at which nothing of the client would have been rejected.</summary>
+    private static long ForNone(SimulatedClient client) => (long)Math.Ceiling(client.MostTaken - 1e-6);
+
+    private static string N(long number) => number.ToString("#,0", CultureInfo.InvariantCulture);
+
+    private static double Ratio(long part, long whole) => whole == 0 ? 0 : Math.Round((double)part / whole, 6);
+
+    private static string Share(long part, long whole) =>
+        (whole == 0 ? 0 : (double)part / whole).ToString("0.##%", CultureInfo.InvariantCulture);
+
+    private static string Time(long unixNs) => DateTimeOffset.UnixEpoch.AddTicks(unixNs / 100)
+        .ToString(unixNs % 1_000_000_000 == 0 ? "yyyy-MM-ddTHH:mm:ssZ" : "yyyy-MM-ddTHH:mm:ss.fffZ",
+            CultureInfo.InvariantCulture);
+
+    // a log holds what clients sent, and a terminal obeys some of it
+    private static string Printable(string name) =>
+        string.Concat((name.Length <= 64 ? name : name[..64] + "…").Select(c => char.IsControl(c) ? '?' : c));
+}

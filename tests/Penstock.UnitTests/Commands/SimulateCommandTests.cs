@@ -1,0 +1,187 @@
+using System.Text;
+using System.Text.Json;
+using Penstock.Proxy.RateLimiting;
+using Penstock.Simulation;
+using Xunit;
+
+namespace Penstock.UnitTests.Commands;
+
+public sealed class SimulateCommandTests : IDisposable
+{
+    private const string Json = """{"time":"2026-11-21T08:00:00.500Z","client":"a","duration_ms":500,"reason":"ok"}""";
+    private const string Combined =
+        "192.0.2.1 - Ann Lee [21/Nov/2026:10:00:00 +0200] \"GET /\\\"x HTTP/1.1\" 429 12 \"-\" \"curl \\\"8\\\"\"";
+    private readonly string _log = Path.GetTempFileName();
+
+    public void Dispose() => File.Delete(_log);
+
+    [Fact]
+    public async Task Simulate_counts_rejections_of_each_client_and_finds_the_worst_second()
+    {
+        await File.WriteAllLinesAsync(_log, [.. Burst("a", 0, 5), .. Burst("b", 1, 2), .. Burst("a", 100, 4)]);
+
+        var run = await Simulated("3", "1/m");
+
+        Assert.Equal((0, ""), (run.Code, run.Error));
+        var report = JsonElement.Parse(run.Out);
+        Assert.Equal((11, 5), (report.GetProperty("requests").GetInt32(), report.GetProperty("rejected").GetInt32()));
+        var hardest = report.GetProperty("hardest_clients")[0];
+        Assert.Equal("a", hardest.GetProperty("client").GetString());
+        Assert.Equal(5, hardest.GetProperty("rejected").GetInt32()); // 2 of 5, then one token is back: 3 of 4
+        Assert.Equal("2026-11-21T08:01:40Z", hardest.GetProperty("worst_second").GetString());
+        Assert.Equal(3, hardest.GetProperty("worst_second_rejected").GetInt32());
+        Assert.Equal("2026-11-21T08:01:40Z", report.GetProperty("worst_seconds")[0].GetProperty("time").GetString());
+        Assert.Equal(6, report.GetProperty("decided_as_in_log").GetInt32());
+    }
+
+    [Fact]
+    public async Task Simulate_text_names_the_limit_the_clients_and_the_moments()
+    {
+        await File.WriteAllLinesAsync(_log, Burst("a\u001b[2J", 0, 5));
+
+        var run = await CommandRun.Of("simulate", "--log", _log, "--capacity", "3", "--rate", "1/m", "--target", "20%");
+
+        Assert.Equal(0, run.Code);
+        Assert.Contains("A limit of 3 at once, then 1/m, rejects 2 (40%) of 1 clients", run.Out);
+        Assert.Contains("smallest capacity that rejects at most 20%: 4.", run.Out);
+        Assert.Contains("Worst moments: 2026-11-21T08:00:00Z (2 rejected)", run.Out);
+        Assert.DoesNotContain('\u001b', run.Out);
+    }
+
+    [Fact]
+    public async Task Simulate_orders_requests_by_when_they_began()
+    {
+        // The slow request ended last and is written last, but it was the first to take a token.
+        await File.WriteAllLinesAsync(_log,
+        [
+            """{"time":"2026-11-21T08:00:10Z","client":"a","duration_ms":0,"reason":"rate_limited","path":"/b"}""",
+            """{"time":"2026-11-21T08:00:20Z","client":"a","duration_ms":15000,"reason":"ok","path":"/a"}""",
+        ]);
+
+        var run = await Simulated("1", "1/h");
+
+        Assert.Equal(2, JsonElement.Parse(run.Out).GetProperty("decided_as_in_log").GetInt32());
+    }
+
+    [Fact]
+    public async Task Simulate_counts_bad_lines_and_tells_the_first_by_number()
+    {
+        await File.WriteAllLinesAsync(_log,
+        [
+            Json, "{", "", "not a line",
+            "{\"time\":\"yesterday\",\"client\":\"a\"}", "{\"time\":\"2026-11-21T08:00:00Z\"}",
+            new string('x', LineReader.MaxLineBytes + 10), Combined, Json + "}",
+            Json.Replace("\"ok\"", "\"no_route\"", StringComparison.Ordinal),
+        ]);
+
+        var run = await Simulated("3", "1/m");
+
+        Assert.Equal(0, run.Code);
+        Assert.Contains($"{_log}:2 is not valid JSON", run.Error);
+        Assert.Contains($"{_log}:4 is neither JSON nor in the common or combined format", run.Error);
+        Assert.Contains($"{_log}:5 has no 'time' that is a date", run.Error);
+        Assert.Contains($"{_log}:6 has no 'client'", run.Error);
+        Assert.Contains($"{_log}:7 is longer than", run.Error);
+        Assert.Contains($"{_log}:9 is not valid JSON", run.Error);
+        Assert.Contains("6 lines could not be read", run.Error);
+        var report = JsonElement.Parse(run.Out);
+        Assert.Equal(2, report.GetProperty("requests").GetInt32());
+        Assert.Equal(1, report.GetProperty("not_limited").GetInt32());
+    }
+
+    [Theory]
+    [InlineData("--log-format", "common", "--key", "host", "has no 'host'", 2)]
+    [InlineData("--capacity", "0", "--top", "1", "'0'", 2)]
+    [InlineData("--target", "much", "--top", "1", "1% or 0.01", 2)]
+    [InlineData("--log", "/nowhere/at/all", "--top", "1", "/nowhere/at/all", 1)]
+    [InlineData("--log", "/dev/null", "--top", "1", "holds no request", 1)]
+    public async Task Simulate_with_a_mistake_says_what_it_is(
+        string option, string value, string other, string otherValue, string named, int code)
+    {
+        var args = new Dictionary<string, string>
+        {
+            ["--log"] = _log, ["--capacity"] = "3", ["--rate"] = "1/s", [option] = value, [other] = otherValue,
+        };
+
+        var run = await CommandRun.Of(["simulate", .. args.SelectMany(a => new[] { a.Key, a.Value })]);
+
+        Assert.Equal(code, run.Code);
+        Assert.Contains(named, run.Error);
+        Assert.DoesNotContain("   at ", run.Error);
+    }
+
+    [Theory]
+    [InlineData("Auto", "client", "192.0.2.1")]
+    [InlineData("Combined", "user", "Ann Lee")]
+    [InlineData("Combined", "user_agent", "curl \\\"8\\\"")]
+    [InlineData("Common", "client_address", "192.0.2.1")]
+    public void Parser_reads_the_combined_format(string format, string key, string client)
+    {
+        Assert.Null(new LogLineParser(Enum.Parse<LogFormat>(format), key)
+            .Parse(Encoding.UTF8.GetBytes(Combined), out var line));
+
+        Assert.Equal(client, Encoding.UTF8.GetString(line.Key));
+        Assert.True(line.Rejected);
+        Assert.Equal(new DateTimeOffset(2026, 11, 21, 8, 0, 0, TimeSpan.Zero).ToUnixTimeSeconds() * 1_000_000_000,
+            line.UnixNs);
+    }
+
+    [Fact]
+    public void Parser_takes_any_prefix_and_any_changed_octet_without_an_exception()
+    {
+        var random = new Random(11);
+        foreach (var text in new[] { Json, Combined })
+        {
+            var octets = Encoding.UTF8.GetBytes(text);
+            for (var length = 0; length < octets.Length; length++)
+                Assert.NotNull(Fault(octets.AsSpan(0, length).ToArray())
+                    ?? (text == Combined ? "may be common" : null));
+            for (var i = 0; i < 20_000; i++)
+            {
+                var changed = octets.ToArray();
+                changed[random.Next(changed.Length)] = (byte)random.Next(256);
+                _ = Fault(changed);
+            }
+        }
+
+        static string? Fault(byte[] line) => new LogLineParser(LogFormat.Auto, "client").Parse(line, out _);
+    }
+
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(2, 0.01)]
+    [InlineData(3, 0.2)]
+    [InlineData(4, 1)]
+    public void SmallestCapacity_is_the_first_that_keeps_to_the_share(int seed, double share)
+    {
+        var random = new Random(seed);
+        (long Ns, int Client)[] requests = [.. Enumerable.Range(0, 4000).Select(i =>
+            (i * 50_000_000L, random.Next(4) * random.Next(3)))];
+        var log = Encoding.UTF8.GetBytes(string.Join('\n', requests.Select(r => JsonSerializer.Serialize(new
+        {
+            time = DateTimeOffset.UnixEpoch.AddTicks(r.Ns / 100), client = "c" + r.Client,
+        }))));
+        var simulation = new LimitSimulation(new(5, 2), () => new LogLineParser(LogFormat.Auto, "client"));
+        simulation.Run(new MemoryStream(log));
+
+        var found = simulation.SmallestCapacity(share, () => new MemoryStream(log));
+
+        Assert.Equal(Enumerable.Range(1, 4000).First(capacity => Rejected(capacity) <= share * requests.Length), found);
+
+        int Rejected(long capacity)
+        {
+            var limit = new VirtualLimit(new(capacity, 2));
+            var buckets = new long[20];
+            return requests.Count(r => !limit.TryTake(ref buckets[r.Client], r.Ns));
+        }
+    }
+
+    private Task<CommandRun> Simulated(string capacity, string rate) =>
+        CommandRun.Of("simulate", "--log", _log, "--capacity", capacity, "--rate", rate, "--format", "json");
+
+    private static IEnumerable<string> Burst(string client, int second, int count) =>
+        Enumerable.Repeat(JsonSerializer.Serialize(new
+        {
+            time = new DateTime(2026, 11, 21, 8, 0, 0, DateTimeKind.Utc).AddSeconds(second), client, reason = "ok",
+        }), count);
+}
