@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Penstock.Control.Admin;
+using Penstock.Control.Cluster;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
 using Penstock.Proxy;
@@ -12,16 +13,17 @@ internal sealed class StartException(string message, Exception? inner = null) : 
 /// <summary>A running Penstock: store, data plane, admin API, started and stopped in the right order.</summary>
 internal sealed class PenstockHost : IAsyncDisposable
 {
-    private readonly ClientStore _store;
+    private readonly IClientStore _store;
     private readonly BucketFlusher _flusher;
+    private readonly ClusterMember? _member;
     private readonly Lock _lock = new();
     private AdminServer? _admin;
     private Task? _stopped;
 
-    private PenstockHost(PenstockConfig config, ProxyServer proxy, ClientStore store, BucketFlusher flusher,
-        Reloader reloader)
+    private PenstockHost(PenstockConfig config, ProxyServer proxy, IClientStore store, BucketFlusher flusher,
+        ClusterMember? member, Reloader reloader)
     {
-        (Config, Proxy, _store, _flusher, Reloader) = (config, proxy, store, flusher, reloader);
+        (Config, Proxy, _store, _flusher, _member, Reloader) = (config, proxy, store, flusher, member, reloader);
     }
 
     public PenstockConfig Config { get; }
@@ -37,30 +39,38 @@ internal sealed class PenstockHost : IAsyncDisposable
         Func<ConfigResult>? read = null)
     {
         AdminServer.Refuse(config.Admin);
-        var store = ClientStore.Open(config.Store);
+        var store = ClientStores.Open(config.Store, time);
         var proxy = new ProxyServer(config.Proxy, loggers, time);
-        var directory = new ClientDirectory(store, proxy.Limiter, time, loggers.CreateLogger<ClientDirectory>());
+        var leases = store.SharesTokens ? proxy.Limiter.ShareTokens() : null;
+        var directory = new ClientDirectory(store, proxy.Limiter, leases, loggers.CreateLogger<ClientDirectory>());
+        ClusterMember? member = null;
         try
         {
-            directory.Load();
+            member = ClusterMember.Join(config.Store, store, directory, proxy.Limiter, leases, time, loggers);
+            if (member is null) directory.Load();
             proxy.Start();
         }
         catch (Exception e) when (e is StoreException or ProxyStartException)
         {
+            if (member is not null) await member.DisposeAsync();
             await proxy.DisposeAsync();
             store.Dispose();
-            throw new StartException(e is StoreException ? $"store {config.Store}: {e.Message}" : e.Message, e);
+            throw new StartException(e is StoreException ? $"store {store.Name}: {e.Message}" : e.Message, e);
         }
 
-        var flusher = new BucketFlusher(
-            proxy.Limiter.CollectChanged, directory, time, loggers.CreateLogger<BucketFlusher>());
+        // shared tokens are in the store already: then it only finds out when a failing store works again
+        var flusher = new BucketFlusher(leases is null ? proxy.Limiter.CollectChanged : static _ => { },
+            directory, time, loggers.CreateLogger<BucketFlusher>());
         flusher.Start();
         var reloader = new Reloader(config, proxy, read, loggers.CreateLogger<Reloader>());
-        var host = new PenstockHost(config, proxy, store, flusher, reloader);
+        var host = new PenstockHost(config, proxy, store, flusher, member, reloader);
         try
         {
             if (config.Admin.Listen is not null)
-                host._admin = await AdminServer.StartAsync(config.Admin, proxy, directory, reloader, loggers);
+            {
+                host._admin = await AdminServer.StartAsync(
+                    config.Admin, proxy, directory, member, reloader, loggers);
+            }
             return host;
         }
         catch (StartException)
@@ -84,6 +94,7 @@ internal sealed class PenstockHost : IAsyncDisposable
     private async Task StopOnceAsync(CancellationToken hardStop)
     {
         await Proxy.StopAsync(hardStop);
+        if (_member is not null) await _member.DisposeAsync();
         await _flusher.DisposeAsync();
         _store.Dispose();
         if (_admin is not null) await _admin.DisposeAsync();

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Reflection;
 using System.Text.Json;
 using Penstock.Control;
+using Penstock.Control.Store;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Upstreams;
 
@@ -34,7 +35,8 @@ internal static class Banner
         if (upstreams.Count > UpstreamLines)
             Line("", $"and {upstreams.Count - UpstreamLines} more upstreams");
         Line("limit", LimitText(host.Config.Proxy));
-        Line("clients", $"{host.Proxy.Limiter.RegisteredCount} registered, kept in {host.Config.Store}");
+        Line("clients", $"{host.Proxy.Limiter.RegisteredCount} registered, kept in "
+            + ClientStores.NameOf(host.Config.Store));
         Line("admin", host.AdminUrl is { } admin ? $"{admin.ToString().TrimEnd('/')}  API at {new Uri(admin, "docs")}"
             : "off");
         if (urls.FirstOrDefault(url => url.StartsWith("http", StringComparison.Ordinal)) is { } url)

@@ -11,6 +11,7 @@ using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Cluster;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
 using Penstock.Proxy;
@@ -41,16 +42,18 @@ internal sealed class AdminServer : IAsyncDisposable
 
     /// <exception cref="StartException">The address cannot be bound.</exception>
     public static async Task<AdminServer> StartAsync(
-        AdminConfig config, ProxyServer proxy, ClientDirectory directory, Reloader reloader, ILoggerFactory loggers)
+        AdminConfig config, ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader,
+        ILoggerFactory loggers)
     {
         var listen = config.Listen!;
         RemoveStaleSocket(listen);
         var app = Build(listen, loggers);
         Pipe(app, new AdminGuard(config.Token));
         app.MapClients(directory);
-        app.MapStatus(proxy, directory);
+        app.MapStatus(proxy, directory, member);
         app.MapUpstreams(proxy);
         app.MapReload(reloader);
+        app.MapCluster(member);
         try
         {
             await app.StartAsync();

@@ -45,11 +45,33 @@ internal sealed record Liveness([property: Description("Always `alive`.")] strin
 
 internal sealed record Readiness(
     [property: Description("`ready`, `degraded` (serving, but look at the checks) or `stopping`.")] string Status,
-    [property: Description("By name: `proxy` and `store`.")] IReadOnlyDictionary<string, Check> Checks);
+    [property: Description("By name: `proxy`, `store`, and `cluster` where nodes share one.")]
+    IReadOnlyDictionary<string, Check> Checks);
 
 internal sealed record Check(
     [property: Description("`ok`, `failing` or `stopping`.")] string Status,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Detail = null);
+
+internal sealed record NodeView(
+    [property: Description("Machine, process and a random part.")] string NodeId,
+    [property: Description("Of Penstock.")] string Version,
+    [property: Description("By the database's clock.")] DateTimeOffset StartedAt,
+    [property: Description("By the database's clock; every node shows up once a second.")] DateTimeOffset LastSeen,
+    [property: Description("Seen within ten seconds.")] bool Alive);
+
+internal sealed record ClusterLink(
+    [property: Description("`connected`, or `alone`: the database is out of reach, limits are this node's share.")]
+    string Status,
+    [property: Description("When it last changed, by this machine's clock.")] DateTimeOffset Since,
+    [property: Description("Why it is alone."), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    string? Cause,
+    [property: Description("Edits up to this version are in force at this node.")] long ClientsVersion,
+    [property: Description("Statements that asked for tokens since the start.")] long LeaseStatements,
+    [property: Description("Tokens that they brought.")] long LeasedTokens);
+
+[Description("The nodes that share this one's store, as it last saw them.")]
+internal sealed record ClusterReport(
+    [property: Description("This node.")] string NodeId, ClusterLink Link, IReadOnlyList<NodeView> Nodes);
 
 // What POST, PUT and PATCH take, for the OpenAPI document. Bodies are read by ClientBody, which can name every fault.
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Penstock.Control.Store;
 using Penstock.Proxy.Configuration;
 
 namespace Penstock.Control.Config;
@@ -104,16 +105,16 @@ internal static partial class ConfigValue
         return Succeed(out error);
     }
 
-    /// <summary><c>sqlite:PATH</c> or <c>memory</c>. Messages do not repeat it: it may hold a password.</summary>
+    /// <summary><c>sqlite:PATH</c>, <c>postgres://user:password@host:5432/database</c> or <c>memory</c>. Messages do
+    /// not repeat it: it may hold a password.</summary>
     public static bool TryStore(string text, out string store, out string error)
     {
         store = text;
-        const string sqlite = "sqlite:";
-        if (text == "memory" || (text.StartsWith(sqlite, StringComparison.Ordinal) && text.Length > sqlite.Length))
+        if (ClientStores.IsKnown(text))
             return Succeed(out error);
         return Fail(text.StartsWith("postgres", StringComparison.OrdinalIgnoreCase)
-            ? "PostgreSQL is not supported in this version; write sqlite:PATH or memory"
-            : "this is not a store; write sqlite:PATH or memory", out error);
+            ? "this PostgreSQL address cannot be read; write postgres://user:password@host:5432/database"
+            : $"this is not a store; write {ClientStores.Kinds}", out error);
     }
 
     /// <summary><c>stdout</c>, <c>off</c>, or a path, which has a slash: a typing error makes no file.</summary>

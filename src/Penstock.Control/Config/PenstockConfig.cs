@@ -9,7 +9,8 @@ internal sealed record PenstockConfig
     public required ProxyConfig Proxy { get; init; }
     public AdminConfig Admin { get; init; } = new();
 
-    /// <summary><c>sqlite:PATH</c> or <c>memory</c>.</summary>
+    /// <summary><c>sqlite:PATH</c>, <c>postgres://user:password@host:5432/database</c> or <c>memory</c>. It may hold a
+    /// password: show <c>ClientStores.NameOf</c> of it.</summary>
     public string Store { get; init; } = "sqlite:penstock.db";
 
     /// <summary>Where it came from; null when built from the command line.</summary>

@@ -25,8 +25,9 @@ internal readonly record struct EditResult(
 
 /// <summary>The one place where registered clients change. Edits are serialised and go to the store first, then to
 /// the limiter: an answer of success means both kept and in force, one of failure means neither.</summary>
+/// <param name="leases">Where the store's tokens are shared by nodes; null where they are this process' own.</param>
 internal sealed class ClientDirectory(
-    ClientStore store, Limiter limiter, TimeProvider time, ILogger<ClientDirectory> log)
+    IClientStore store, Limiter limiter, Leases? leases, ILogger<ClientDirectory> log)
 {
     private static readonly EventId ClientChanged = new(1, "client_changed");
     private static readonly EventId ClientIgnored = new(2, "client_ignored");
@@ -39,19 +40,33 @@ internal sealed class ClientDirectory(
     /// <summary>Why the last use of the store failed; null while it works.</summary>
     public string? StoreFault => _storeFault;
 
-    private long NowUnixMs => time.GetUtcNow().ToUnixTimeMilliseconds();
-
     /// <summary>Registers what the store holds, with the tokens that came back meanwhile.</summary>
     /// <exception cref="StoreException">The store cannot be read.</exception>
-    public void Load() => store.LoadAll(client =>
+    public void Load() => store.LoadAll(client => TakeOver(client, client.Tokens));
+
+    /// <summary>Puts in force what the store holds, unless no limiter could hold to it.</summary>
+    public void TakeOver(StoredClient client, double? tokens)
     {
         if (Limiter.Fault(client.Limit.Capacity, client.Limit.RatePerSecond) is { } fault)
             log.LogError(ClientIgnored, "client {Client} in the store is ignored: {Fault}", client.ClientId, fault);
+        else if (leases is not null)
+            leases.Apply(client.Shared);
         else
-            limiter.Register(client.ClientId, client.Limit, client.TokensAt(NowUnixMs));
-    });
+            limiter.Register(client.ClientId, client.Limit, tokens);
+    }
 
-    public bool TryGet(string clientId, out ClientTokens client) => limiter.TryGet(clientId, out client);
+    /// <summary>The client as it is now. Where nodes share the tokens, those in the shared bucket and at this node;
+    /// while the store fails, as far as this node knows.</summary>
+    public bool TryGet(string clientId, out ClientTokens client)
+    {
+        var known = limiter.TryGet(clientId, out client);
+        StoredClient? stored = null;
+        if (leases is null || _storeFault is not null || !TryStore(() => stored = store.Find(clientId))) return known;
+        if (stored is not { } found) return false;
+        var tokens = found.Shared.Full ? found.Limit.Capacity : Math.Max(0, found.Tokens) + leases.BalanceOf(clientId);
+        client = new(clientId, found.Limit, Math.Min(found.Limit.Capacity, tokens));
+        return true;
+    }
 
     /// <returns>False when the store failed.</returns>
     public bool TryPage(string after, string contains, int limit, out List<string> ids)
@@ -65,10 +80,11 @@ internal sealed class ClientDirectory(
     public EditResult Create(string clientId, ClientChange change, string who) => Edit(clientId, null, who, before =>
     {
         if (before is not null) return new(EditOutcome.Exists);
-        var client = Merge(clientId, null, change);
-        if (!store.Insert(client)) return new(EditOutcome.Exists);
-        limiter.Register(clientId, client.Limit, client.Tokens);
-        return new(EditOutcome.Created);
+        var limit = new LimitConfig(change.Capacity!.Value, change.RatePerSecond!.Value);
+        var tokens = change.Tokens ?? limit.Capacity;
+        return store.Insert(clientId, limit, tokens) is { } stored
+            ? new(EditOutcome.Created, stored, tokens)
+            : new(EditOutcome.Exists);
     });
 
     /// <summary>Creates or replaces; a client that exists keeps its tokens unless told otherwise.</summary>
@@ -81,18 +97,12 @@ internal sealed class ClientDirectory(
             : new(EditOutcome.NotFound));
 
     public EditResult Reset(string clientId, string who) => Edit(clientId, null, who, before =>
-    {
-        if (before is not { } client) return new(EditOutcome.NotFound);
-        store.SaveTokens([client with { Tokens = client.Limit.Capacity }], NowUnixMs);
-        limiter.Reset(clientId);
-        return new(EditOutcome.Updated);
-    });
+        before is { } client
+            ? new(EditOutcome.Updated, store.Put(clientId, client.Limit, client.Limit.Capacity), client.Limit.Capacity)
+            : new(EditOutcome.NotFound));
 
-    public EditResult Delete(string clientId, string? ifMatch, string who) => Edit(clientId, ifMatch, who, _ =>
-    {
-        var stored = store.Delete(clientId);
-        return new(limiter.Unregister(clientId) || stored ? EditOutcome.Deleted : EditOutcome.NotFound);
-    });
+    public EditResult Delete(string clientId, string? ifMatch, string who) => Edit(clientId, ifMatch, who, before =>
+        new(store.Delete(clientId) || before is not null ? EditOutcome.Deleted : EditOutcome.NotFound));
 
     /// <summary>Saves what these clients hold at this moment: looked up here, between edits, so that a flush can
     /// never put an older value over an edit.</summary>
@@ -103,50 +113,74 @@ internal sealed class ClientDirectory(
         {
             return TryStore(() => store.SaveTokens(
                 clientIds.Select(id => limiter.TryGet(id, out var client) ? client : default)
-                    .Where(client => client.ClientId is not null),
-                NowUnixMs));
+                    .Where(client => client.ClientId is not null)));
         }
     }
 
     /// <summary>Finds out whether a failing store works again.</summary>
     public void Probe() => TryStore(store.Probe);
 
-    private EditResult Update(string clientId, ClientTokens? before, ClientChange change)
+    /// <summary>What an edit did to the store.</summary>
+    /// <param name="Tokens">What it set the tokens to; null: they stay.</param>
+    private readonly record struct Written(
+        EditOutcome Outcome, StoredClient Stored = default, double? Tokens = null,
+        IReadOnlyList<FieldFault>? Faults = null);
+
+    private Written Update(string clientId, ClientTokens? before, ClientChange change)
     {
         if (change.Faults().ToList() is { Count: > 0 } faults) return new(EditOutcome.Invalid, Faults: faults);
-        var client = Merge(clientId, before, change);
-        store.Upsert(client);
-
-        // without tokens of its own the change keeps those of this instant, not those read above
-        limiter.Register(clientId, client.Limit, change.Tokens);
-        return new(before is null ? EditOutcome.Created : EditOutcome.Updated);
-    }
-
-    private StoredClient Merge(string clientId, ClientTokens? before, ClientChange change)
-    {
         var limit = new LimitConfig(change.Capacity!.Value, change.RatePerSecond!.Value);
-        var tokens = change.Tokens ?? Math.Min(limit.Capacity, before?.Tokens ?? limit.Capacity);
-        return new(clientId, limit, tokens, NowUnixMs);
+
+        // the truth about tokens is in memory, or in the store where nodes share them
+        var tokens = change.Tokens
+            ?? (leases is null ? Math.Min(limit.Capacity, before?.Tokens ?? limit.Capacity) : null);
+        return new(before is null ? EditOutcome.Created : EditOutcome.Updated,
+            store.Put(clientId, limit, tokens), change.Tokens); // those of this instant stay, not those read above
     }
 
-    private EditResult Edit(string clientId, string? ifMatch, string who, Func<ClientTokens?, EditResult> change)
+    private EditResult Edit(string clientId, string? ifMatch, string who, Func<ClientTokens?, Written> change)
     {
         lock (_edits)
         {
-            ClientTokens? before = limiter.TryGet(clientId, out var found) ? found : null;
-            if (ifMatch is not null && !EntityTag.Matches(ifMatch, before?.Limit))
-                return new(EditOutcome.PreconditionFailed);
+            ClientTokens? before = null;
+            Written written = default;
+            if (!TryStore(() => written = store.Exclusively(() =>
+                {
+                    before = Before(clientId);
+                    return ifMatch is not null && !EntityTag.Matches(ifMatch, before?.Limit)
+                        ? new(EditOutcome.PreconditionFailed)
+                        : change(before);
+                })))
+            {
+                return new(EditOutcome.StoreFailed, Cause: _storeFault!);
+            }
+            switch (written.Outcome)
+            {
+                case EditOutcome.Created or EditOutcome.Updated:
+                    TakeOver(written.Stored, written.Tokens);
+                    break;
+                case EditOutcome.Deleted when leases is not null:
+                    leases.Remove(clientId, long.MaxValue);
+                    break;
+                case EditOutcome.Deleted:
+                    limiter.Unregister(clientId);
+                    break;
+                default:
+                    return new(written.Outcome, Faults: written.Faults);
+            }
 
-            var result = default(EditResult);
-            if (!TryStore(() => result = change(before))) return new(EditOutcome.StoreFailed, Cause: _storeFault!);
-            if (result.Outcome is not (EditOutcome.Created or EditOutcome.Updated or EditOutcome.Deleted))
-                return result;
-
-            ClientTokens? after = limiter.TryGet(clientId, out found) ? found : null;
+            ClientTokens? after = limiter.TryGet(clientId, out var found) ? found : null;
             log.LogInformation(ClientChanged, "client {Client} {Change} by {Who}: {Before} -> {After}",
-                clientId, result.Outcome.ToString().ToLowerInvariant(), who, Words(before), Words(after));
-            return result with { Client = found };
+                clientId, written.Outcome.ToString().ToLowerInvariant(), who, Words(before), Words(after));
+            return new(written.Outcome, found);
         }
+    }
+
+    /// <summary>Where nodes share the store, another one's edit may not have come here yet.</summary>
+    private ClientTokens? Before(string clientId)
+    {
+        if (leases is null) return limiter.TryGet(clientId, out var found) ? found : null;
+        return store.Find(clientId) is { } stored ? new(clientId, stored.Limit, stored.Tokens) : null;
     }
 
     /// <summary>Runs what uses the store, and logs when the store starts to fail and when it works again.</summary>

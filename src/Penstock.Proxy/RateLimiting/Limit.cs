@@ -127,6 +127,14 @@ internal sealed class Limit
     /// <summary>Seconds until the bucket is full, with their fraction; 0 when it is.</summary>
     public double SecondsFull(long tat, long clock) => Used(tat, clock) / _unitsPerSecond;
 
+    /// <summary>The word of a bucket that holds what this one does and <paramref name="tokens"/> more, for showing:
+    /// more than a full one counts as full.</summary>
+    public long Plus(long tat, long clock, long tokens) =>
+        Math.Max(tat, clock) - (Math.Min(tokens, Config.Capacity) << _unitBits);
+
+    /// <summary>The word of a bucket that is short of its next token by nothing worth naming.</summary>
+    public long AlmostOne(long clock) => clock + Full - (1L << _unitBits) + 1;
+
     /// <summary>Whole seconds, rounded up, until the bucket holds one more whole token than now; 0 when it is
     /// full.</summary>
     public long SecondsToNextToken(long tat, long clock)

@@ -14,6 +14,10 @@ public sealed class Limiter
 {
     /// <summary>An empty bucket must fill within this time, so that its arithmetic stays exact.</summary>
     private const double MaxSecondsToFull = 100 * 365.25 * 24 * 3600;
+
+    /// <summary>Up to so many clients, those without standing credit get a token leased before their first request.
+    /// </summary>
+    private const int MaxForetaken = 100_000;
     private const double MinRatePerSecond = 1.0 / (100 * 24 * 3600);
 
     private readonly ConcurrentDictionary<byte[], RegisteredClient> _registered;
@@ -26,6 +30,7 @@ public sealed class Limiter
     private volatile Limit[] _limits;
     private readonly MonotonicClock _clock;
     private volatile bool _anyRegistered;
+    private Leases? _leases;
 
     internal Limiter(ProxyConfig config, MonotonicClock clock)
     {
@@ -115,8 +120,8 @@ public sealed class Limiter
         {
             long now = _clock.NowNs;
             _registered[key] = _registered.TryGetValue(key, out RegisteredClient? known)
-                ? known.Change(limit, tokens, now)
-                : new RegisteredClient(clientId, limit, tokens ?? limit.Capacity, now);
+                ? ((OwnedClient)known).Change(limit, tokens, now)
+                : new OwnedClient(clientId, limit, tokens ?? limit.Capacity, now);
             _anyRegistered = true;
         }
     }
@@ -138,21 +143,79 @@ public sealed class Limiter
         byte[] key = Encoding.UTF8.GetBytes(clientId);
         lock (_editing)
         {
-            if (!_registered.TryGetValue(key, out RegisteredClient? client))
+            if (!_registered.TryGetValue(key, out RegisteredClient? known) || known is not OwnedClient client)
             {
                 return false;
             }
-            _registered[key] = client.Change(client.Limit.Config, client.Limit.Config.Capacity, _clock.NowNs);
+            _registered[key] = client.Change(client.Config, client.Config.Capacity, _clock.NowNs);
             return true;
         }
     }
+
+    /// <summary>From now on the tokens of registered clients are leased from buckets that nodes share: registering is
+    /// done by <see cref="Leases.Apply"/> instead of <see cref="Register"/>. To be called before the first
+    /// client.</summary>
+    public Leases ShareTokens() => _leases ??= new Leases(this, _clock);
+
+    /// <summary>Registers a client of shared tokens, or changes it when the state is newer than the known.</summary>
+    internal void Apply(in SharedClient state, long credit)
+    {
+        byte[] key = Encoding.UTF8.GetBytes(state.ClientId);
+        lock (_editing)
+        {
+            if (_registered.TryGetValue(key, out RegisteredClient? known))
+            {
+                ((LeasedClient)known).Change(state, credit, _clock.NowNs);
+            }
+            else
+            {
+                _registered[key] = known = new LeasedClient(_leases!, state, credit, _clock.NowNs);
+                _anyRegistered = true;
+            }
+            if (credit == 0 && _registered.Count <= MaxForetaken)
+            {
+                ((LeasedClient)known).Touch(wake: true); // a token to begin with, before the first request
+            }
+        }
+    }
+
+    /// <summary>Forgets a client of shared tokens unless what is known of it is newer.</summary>
+    internal void Remove(string clientId, long version)
+    {
+        byte[] key = Encoding.UTF8.GetBytes(clientId);
+        lock (_editing)
+        {
+            if (_registered.TryGetValue(key, out RegisteredClient? known) && known is LeasedClient leased
+                && leased.Version < version)
+            {
+                leased.Close();
+                _registered.TryRemove(key, out _);
+                _anyRegistered = !_registered.IsEmpty;
+            }
+        }
+    }
+
+    internal LeasedClient? FindLeased(string clientId) =>
+        _registered.TryGetValue(Encoding.UTF8.GetBytes(clientId), out RegisteredClient? known)
+            ? known as LeasedClient : null;
+
+    internal void DistrustVersions()
+    {
+        foreach ((_, RegisteredClient client) in _registered)
+        {
+            (client as LeasedClient)?.DistrustVersion();
+        }
+    }
+
+    /// <summary>The ids of all clients, at this moment or another.</summary>
+    public IEnumerable<string> RegisteredIds => _registered.Select(static entry => entry.Value.Id);
 
     public bool TryGet(string clientId, out ClientTokens state)
     {
         lock (_editing)
         {
             bool found = _registered.TryGetValue(Encoding.UTF8.GetBytes(clientId), out RegisteredClient? client);
-            state = found ? new ClientTokens(clientId, client!.Limit.Config, client.Tokens(_clock.NowNs)) : default;
+            state = found ? new ClientTokens(clientId, client!.Config, client.Look(_clock.NowNs).Tokens) : default;
             return found;
         }
     }
@@ -164,9 +227,9 @@ public sealed class Limiter
         long now = _clock.NowNs;
         foreach ((_, RegisteredClient client) in _registered)
         {
-            if (client.TakeChange(now, out double tokens))
+            if (client is OwnedClient owned && owned.TakeChange(now, out double tokens))
             {
-                into.Add(new ClientTokens(client.Id, client.Limit.Config, tokens));
+                into.Add(new ClientTokens(owned.Id, owned.Config, tokens));
             }
         }
     }

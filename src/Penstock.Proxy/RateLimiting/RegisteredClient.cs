@@ -3,36 +3,56 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>A client with a limit of its own, and its bucket. A changed limit makes a new object; the old one's word
-/// is closed in the same step that fixes the new one's, so that no token is lost or given twice between them.
+/// <summary>A client with a limit of its own. Where its tokens are is the subclass' affair: in a word of this process,
+/// or leased from a bucket that several nodes share. Thread-safe.</summary>
+internal abstract class RegisteredClient(string id)
+{
+    /// <summary>What the RateLimit fields and the log call the limit of a registered client.</summary>
+    protected const string LimitName = "client";
+
+    public string Id { get; } = id;
+
+    /// <summary>Its id is an address or a network: only the address itself makes a request its own.</summary>
+    public bool IsAddress { get; } = IPAddress.TryParse(id, out _) || IPNetwork.TryParse(id, out _);
+
+    public abstract LimitConfig Config { get; }
+
+    /// <summary>Takes tokens from this client's bucket.</summary>
+    /// <param name="limit">The limit that decided.</param>
+    /// <param name="word">The bucket's word afterwards, on that limit's clock.</param>
+    public abstract bool TryTake(long nowNs, int cost, out Limit limit, out long word);
+
+    /// <summary>Its limit, and the tokens that are there to take as far as this process knows.</summary>
+    public abstract (Limit Limit, double Tokens) Look(long nowNs);
+}
+
+/// <summary>A client whose bucket is this process' own. A changed limit makes a new object; the old one's word is
+/// closed in the same step that fixes the new one's, so that no token is lost or given twice between them.
 /// Thread-safe.</summary>
-internal sealed class RegisteredClient
+internal sealed class OwnedClient : RegisteredClient
 {
     private const long Closed = long.MinValue;
 
     private long _word;
     private long _savedWord;
-    private RegisteredClient? _successor;
+    private OwnedClient? _successor;
 
-    public RegisteredClient(string id, LimitConfig config, double tokens, long nowNs)
+    public OwnedClient(string id, LimitConfig config, double tokens, long nowNs)
+        : base(id)
     {
-        Id = id;
-        IsAddress = IPAddress.TryParse(id, out _) || IPNetwork.TryParse(id, out _);
-        Limit = new Limit("client", config);
+        Limit = new Limit(LimitName, config);
         _word = Limit.Word(tokens, Limit.Clock(nowNs));
         _savedWord = _word;
     }
 
-    public string Id { get; }
-
-    /// <summary>Its id is an address or a network: only the address itself makes a request its own.</summary>
-    public bool IsAddress { get; }
     public Limit Limit { get; }
 
+    public override LimitConfig Config => Limit.Config;
+
     /// <summary>Takes tokens from this client's bucket, wherever it now is.</summary>
-    public bool TryTake(long nowNs, int cost, out Limit limit, out long word)
+    public override bool TryTake(long nowNs, int cost, out Limit limit, out long word)
     {
-        RegisteredClient client = this;
+        OwnedClient client = this;
         while (true)
         {
             long before = Volatile.Read(ref client._word);
@@ -55,9 +75,9 @@ internal sealed class RegisteredClient
     }
 
     /// <summary>Its limit and tokens, wherever its bucket now is.</summary>
-    public (Limit Limit, double Tokens) Look(long nowNs)
+    public override (Limit Limit, double Tokens) Look(long nowNs)
     {
-        RegisteredClient client = this;
+        OwnedClient client = this;
         long word;
         while ((word = Volatile.Read(ref client._word)) == Closed)
         {
@@ -66,17 +86,15 @@ internal sealed class RegisteredClient
         return (client.Limit, client.Limit.Tokens(word, client.Limit.Clock(nowNs)));
     }
 
-    public double Tokens(long nowNs) => Limit.Tokens(Volatile.Read(ref _word), Limit.Clock(nowNs));
-
     /// <summary>Closes this bucket and returns its successor with another limit: the same tokens, clamped, or
     /// <paramref name="tokens"/>. Only one caller at a time.</summary>
-    public RegisteredClient Change(LimitConfig config, double? tokens, long nowNs)
+    public OwnedClient Change(LimitConfig config, double? tokens, long nowNs)
     {
         while (true)
         {
             long before = Volatile.Read(ref _word);
             double kept = tokens ?? Math.Min(config.Capacity, Limit.Tokens(before, Limit.Clock(nowNs)));
-            var next = new RegisteredClient(Id, config, kept, nowNs) { _savedWord = Closed };
+            var next = new OwnedClient(Id, config, kept, nowNs) { _savedWord = Closed };
             _successor = next;
             if (Interlocked.CompareExchange(ref _word, Closed, before) == before)
             {

@@ -26,7 +26,8 @@ internal sealed class ServerOptions
         _admin = OptionSyntax.Read<AdminConfig>("--admin", "ADDRESS|off",
             "Where the admin API listens; $PENSTOCK_TOKEN guards it [default: 127.0.0.1:9800]", TryAdmin);
         _store = OptionSyntax.Read<string>("--store", "STORE",
-            $"Where clients are kept: sqlite:FILE or memory [default: {defaultStore}]", TryStore);
+            $"Where clients are kept: sqlite:FILE, postgres://… or memory [default: {defaultStore}]",
+            ConfigValue.TryStore);
         _accessLog = new Option<string>("--access-log")
         {
             HelpName = "stdout|off|FILE",
@@ -79,13 +80,6 @@ internal sealed class ServerOptions
         var good = ConfigValue.TryListen(text, out var address, out error);
         listener = new(address, text);
         return good;
-    }
-
-    private static bool TryStore(string text, out string store, out string error)
-    {
-        store = text;
-        error = $"'{text}' is not a store: write sqlite:FILE or memory";
-        return text == "memory" || text.StartsWith("sqlite:", StringComparison.Ordinal);
     }
 
     private bool TryAdmin(string text, out AdminConfig admin, out string error)

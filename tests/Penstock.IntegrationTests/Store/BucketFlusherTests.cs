@@ -13,7 +13,7 @@ public sealed class BucketFlusherTests : IAsyncDisposable
     private readonly RecordedLog _log = new();
     private readonly Limiter _limiter = NewLimiter();
     private readonly HashSet<string> _moved = [];
-    private readonly ClientStore _store;
+    private readonly IClientStore _store;
     private readonly ClientDirectory _directory;
     private readonly BucketFlusher _flusher;
     private readonly TaskCompletionSource _collectedTwice = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -21,8 +21,8 @@ public sealed class BucketFlusherTests : IAsyncDisposable
 
     public BucketFlusherTests()
     {
-        _store = ClientStore.Open(_file.Setting);
-        _directory = new(_store, _limiter, _time, _log.Factory.CreateLogger<ClientDirectory>());
+        _store = ClientStores.Open(_file.Setting, _time);
+        _directory = new(_store, _limiter, null, _log.Factory.CreateLogger<ClientDirectory>());
         _flusher = new(Collect, _directory, _time, _log.Factory.CreateLogger<BucketFlusher>());
         Assert.Equal(EditOutcome.Created, _directory.Create("a", new(100, 0.001), "test").Outcome);
     }
@@ -128,7 +128,7 @@ public sealed class BucketFlusherTests : IAsyncDisposable
         const int Clients = 5000;
         for (var i = 0; i < Clients; i++)
         {
-            _store.Upsert(new($"c{i}", new(100, 0.001), 100, 0));
+            _store.Put($"c{i}", new(100, 0.001), 100);
             _limiter.Register($"c{i}", new(100, 0.001));
             Move($"c{i}", 50);
         }

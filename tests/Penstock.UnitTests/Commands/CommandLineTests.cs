@@ -17,7 +17,7 @@ public sealed class CommandLineTests
     [InlineData("proxy --to http://127.0.0.1:1 --capacity 5 --rate fast", "--rate")]
     [InlineData("proxy --to http://127.0.0.1:1 --listen ?", "--listen")]
     [InlineData("proxy --to http://127.0.0.1:1 --balance fastest", "--balance")]
-    [InlineData("proxy --to http://127.0.0.1:1 --store disk", "sqlite:FILE")]
+    [InlineData("proxy --to http://127.0.0.1:1 --store disk", "sqlite:PATH")]
     [InlineData("proxy --to http://127.0.0.1:1 --admin 0.0.0.0:9800", "$PENSTOCK_TOKEN")]
     [InlineData("proxy --to http://127.0.0.1:1 --loops 0", "--loops")]
     [InlineData("proxy --to ? --to http://127.0.0.1:1", "--to")]

@@ -240,7 +240,7 @@ public sealed class LimitPropertyTests
     {
         var random = new Random(9);
         var config = new LimitConfig(capacity, (double)numerator / denominator);
-        var client = new RegisteredClient("x", config, capacity, Second);
+        var client = new OwnedClient("x", config, capacity, Second);
         long now = Second;
         for (int step = 0; step < 5_000; step++)
         {
@@ -252,11 +252,11 @@ public sealed class LimitPropertyTests
             {
                 continue;
             }
-            double before = client.Tokens(now);
+            double before = client.Look(now).Tokens;
             client = client.Change(next, tokens: null, now);
             double kept = Math.Min(before, next.Capacity);
             double unit = Math.ScaleB(1, -client.Limit.UnitBits) + (kept * 1e-14);
-            Assert.InRange(client.Tokens(now), kept - unit, kept + (kept * 1e-14));
+            Assert.InRange(client.Look(now).Tokens, kept - unit, kept + (kept * 1e-14));
         }
     }
 

@@ -83,7 +83,7 @@ public sealed class LimiterTests
     {
         // The clock stands still while they take, then goes on by a part of a token and more.
         _limiter.Register("a", new LimitConfig(1000, 10.0 / 3));
-        var one = new RegisteredClient("one", new LimitConfig(1000, 10.0 / 3), 1000, _clock.NowNs);
+        var one = new OwnedClient("one", new LimitConfig(1000, 10.0 / 3), 1000, _clock.NowNs);
         for (int round = 0; round < 20; round++)
         {
             int admitted = 0;

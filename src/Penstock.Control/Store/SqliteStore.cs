@@ -4,22 +4,11 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>A registered client as it lies on disk.</summary>
-internal readonly record struct StoredClient(string ClientId, LimitConfig Limit, double Tokens, long TokensAtUnixMs)
-{
-    /// <summary>What the bucket holds after refilling while nobody looked. Wall time, because the process may have
-    /// been away; a clock that was set back takes no tokens.</summary>
-    public double TokensAt(long unixMs) =>
-        Math.Min(Limit.Capacity, Tokens + (Math.Max(0, unixMs - TokensAtUnixMs) / 1000.0 * Limit.RatePerSecond));
-}
-
-/// <summary>The store cannot be read or written now. The message is the cause, fit for an operator.</summary>
-internal sealed class StoreException(string message, Exception? inner = null) : Exception(message, inner);
-
 /// <summary>Registered clients in SQLite, in a file or in memory. One connection behind one lock: calls are short,
 /// few, and never made by the data plane.</summary>
-internal sealed class ClientStore : IDisposable
+internal sealed class SqliteStore : IClientStore
 {
+    public const string Prefix = "sqlite:";
     private const int BusyTimeoutSeconds = 2;
 
     /// <summary>Applied in order; the database's user_version counts those it has. Only ever append.</summary>
@@ -36,30 +25,36 @@ internal sealed class ClientStore : IDisposable
         """,
     ];
 
+    /// <summary>What a bucket holds after refilling while nobody looked. Wall time, because the process may have been
+    /// away; a clock that was set back takes no tokens.</summary>
+    private const string Refilled =
+        "min(capacity, tokens + max(0, $now - tokens_at_unix_ms) / 1000.0 * rate_per_sec)";
+
     private readonly Lock _lock = new();
     private readonly SqliteConnection _connection;
+    private readonly TimeProvider _time;
     private readonly SqliteCommand _saveTokens;
     private bool _closed;
 
-    private ClientStore(SqliteConnection connection)
+    private SqliteStore(SqliteConnection connection, string name, TimeProvider time)
     {
-        _connection = connection;
+        (_connection, Name, _time) = (connection, name, time);
         _saveTokens = Command(
             "UPDATE clients SET tokens = $tokens, tokens_at_unix_ms = $at WHERE client_id = $id",
             ("$id", ""), ("$tokens", 0.0), ("$at", 0L));
     }
 
+    public string Name { get; }
+
+    public bool SharesTokens => false;
+
+    private long NowUnixMs => _time.GetUtcNow().ToUnixTimeMilliseconds();
+
     /// <param name="store"><c>sqlite:PATH</c> or <c>memory</c>.</param>
     /// <exception cref="StartException">With the file and the cause.</exception>
-    public static ClientStore Open(string store)
+    public static SqliteStore Open(string store, TimeProvider time)
     {
-        var path = store switch
-        {
-            "memory" => ":memory:",
-            _ when store.StartsWith("sqlite:", StringComparison.Ordinal) && store.Length > 7 => store[7..],
-            _ => throw new StartException( // only its kind is named, the rest may hold a password
-                $"store '{store.Split(':')[0]}:' is not supported: write sqlite:PATH or memory"),
-        };
+        var path = store == "memory" ? ":memory:" : store[Prefix.Length..];
         SqliteNative.Load();
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
@@ -70,7 +65,7 @@ internal sealed class ClientStore : IDisposable
         try
         {
             connection.Open();
-            var opened = new ClientStore(connection);
+            var opened = new SqliteStore(connection, store, time);
             opened.Execute($"PRAGMA busy_timeout = {BusyTimeoutSeconds * 1000}");
             opened.Execute("PRAGMA journal_mode = WAL");
             opened.Execute("PRAGMA synchronous = NORMAL");
@@ -84,30 +79,44 @@ internal sealed class ClientStore : IDisposable
         }
     }
 
-    /// <summary>Hands over every client, one at a time.</summary>
     public void LoadAll(Action<StoredClient> each) => Use(() =>
     {
-        using var command = Command("SELECT client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms FROM clients");
+        using var command = Command(
+            $"SELECT client_id, capacity, rate_per_sec, {Refilled} FROM clients", ("$now", NowUnixMs));
         using var rows = command.ExecuteReader();
         while (rows.Read())
-            each(new(rows.GetString(0), new(rows.GetInt64(1), rows.GetDouble(2)), rows.GetDouble(3), rows.GetInt64(4)));
+            each(Row(rows));
         return true;
     });
 
-    /// <returns>False when the client exists.</returns>
-    public bool Insert(StoredClient client) => Write(client, "NOTHING");
+    // one process has the file, and its directory of clients makes one edit at a time
+    public T Exclusively<T>(Func<T> work) => work();
 
-    public void Upsert(StoredClient client) => Write(client, """
-        UPDATE SET capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec,
-                   tokens = excluded.tokens, tokens_at_unix_ms = excluded.tokens_at_unix_ms
-        """);
+    public StoredClient? Find(string clientId) => Use(() =>
+    {
+        using var command = Command(
+            $"SELECT client_id, capacity, rate_per_sec, {Refilled} FROM clients WHERE client_id = $id",
+            ("$now", NowUnixMs), ("$id", clientId));
+        using var rows = command.ExecuteReader();
+        return rows.Read() ? Row(rows) : (StoredClient?)null;
+    });
 
-    /// <returns>False when there is no such client.</returns>
+    public StoredClient? Insert(string clientId, LimitConfig limit, double tokens) =>
+        Write(clientId, limit, tokens, "NOTHING") ? new StoredClient(clientId, limit, tokens) : null;
+
+    public StoredClient Put(string clientId, LimitConfig limit, double? tokens) => Use(() =>
+    {
+        var left = tokens ?? Math.Min(limit.Capacity, Find(clientId)?.Tokens ?? limit.Capacity);
+        Write(clientId, limit, left, """
+            UPDATE SET capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec,
+                       tokens = excluded.tokens, tokens_at_unix_ms = excluded.tokens_at_unix_ms
+            """);
+        return new StoredClient(clientId, limit, left);
+    });
+
     public bool Delete(string clientId) =>
         Use(() => Execute("DELETE FROM clients WHERE client_id = $id", ("$id", clientId)) > 0);
 
-    /// <summary>Up to <paramref name="limit"/> ids after <paramref name="after"/>, in order, that contain
-    /// <paramref name="contains"/> (ASCII letters of either case are equal).</summary>
     public List<string> Page(string after, string contains, int limit) => Use(() =>
     {
         using var command = Command(
@@ -124,12 +133,11 @@ internal sealed class ClientStore : IDisposable
         return ids;
     });
 
-    /// <summary>Saves what these buckets hold, all or none. Clients that are gone stay gone.</summary>
-    public void SaveTokens(IEnumerable<ClientTokens> clients, long atUnixMs) => Use(() =>
+    public void SaveTokens(IEnumerable<ClientTokens> clients) => Use(() =>
     {
         using var transaction = _connection.BeginTransaction(deferred: false);
         _saveTokens.Transaction = transaction;
-        _saveTokens.Parameters["$at"].Value = atUnixMs;
+        _saveTokens.Parameters["$at"].Value = NowUnixMs;
         foreach (var client in clients)
         {
             _saveTokens.Parameters["$id"].Value = client.ClientId;
@@ -140,7 +148,7 @@ internal sealed class ClientStore : IDisposable
         return true;
     });
 
-    /// <summary>Fails as the next write would: it is one, of no row.</summary>
+    // a write of no row
     public void Probe() => Use(() => Execute("UPDATE clients SET tokens = tokens WHERE client_id = ''"));
 
     public void Dispose()
@@ -154,13 +162,16 @@ internal sealed class ClientStore : IDisposable
         }
     }
 
-    private bool Write(StoredClient client, string onConflict) => Use(() => Execute(
+    private static StoredClient Row(SqliteDataReader row) =>
+        new(row.GetString(0), new(row.GetInt64(1), row.GetDouble(2)), row.GetDouble(3));
+
+    private bool Write(string clientId, LimitConfig limit, double tokens, string onConflict) => Use(() => Execute(
         $"""
         INSERT INTO clients (client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms)
         VALUES ($id, $capacity, $rate, $tokens, $at) ON CONFLICT (client_id) DO {onConflict}
         """,
-        ("$id", client.ClientId), ("$capacity", client.Limit.Capacity), ("$rate", client.Limit.RatePerSecond),
-        ("$tokens", client.Tokens), ("$at", client.TokensAtUnixMs)) > 0);
+        ("$id", clientId), ("$capacity", limit.Capacity), ("$rate", limit.RatePerSecond),
+        ("$tokens", tokens), ("$at", NowUnixMs)) > 0);
 
     private T Use<T>(Func<T> work)
     {

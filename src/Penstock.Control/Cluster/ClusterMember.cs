@@ -1,0 +1,53 @@
+using System.Reflection;
+using Microsoft.Extensions.Logging;
+using Penstock.Control.Store;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Cluster;
+
+/// <summary>This process as one of the nodes that share a store: leases of tokens, and edits of the others.</summary>
+internal sealed class ClusterMember : IAsyncDisposable
+{
+    private readonly LeaseLink _link;
+    private readonly EditFeed _feed;
+
+    private ClusterMember(LeaseLink link, EditFeed feed) => (_link, _feed) = (link, feed);
+
+    public ClusterState State => _link.State;
+
+    /// <summary>Edits up to this version are in force here.</summary>
+    public long ClientsVersion => _feed.Version;
+
+    /// <summary>Joins the others and reads all clients; null when the store is this process' own.</summary>
+    /// <exception cref="StoreException">The store cannot be read.</exception>
+    public static ClusterMember? Join(
+        string setting, IClientStore store, ClientDirectory directory, Limiter limiter, Leases? leases,
+        TimeProvider time, ILoggerFactory loggers)
+    {
+        if (leases is null || !PostgresUrl.TryParse(setting, out var url)) return null;
+        var version = typeof(ClusterMember).Assembly
+            .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+        var link = LeaseLink.Join(url, leases, version, time, loggers.CreateLogger<LeaseLink>());
+        var feed = new EditFeed(url, store, directory, limiter, leases, loggers.CreateLogger<EditFeed>());
+        link.SawVersion = feed.Saw;
+        try
+        {
+            feed.Load();
+        }
+        catch
+        {
+            link.DisposeAsync().AsTask().Wait(); // nothing runs yet, it completes at once
+            throw;
+        }
+        link.Start();
+        feed.Start();
+        return new(link, feed);
+    }
+
+    /// <summary>Gives back unused tokens and leaves.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _feed.DisposeAsync();
+        await _link.DisposeAsync();
+    }
+}

@@ -1,0 +1,138 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Penstock.Control.Store;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Cluster;
+
+/// <summary>Brings other nodes' edits of clients to this node: the database notifies, and the feed reads what has a
+/// higher version than it knows. The version, not the notification, is what counts: after a lost connection, or where
+/// notifications do not come through (a pooler between), nothing is missed.</summary>
+internal sealed class EditFeed(
+    PostgresUrl url, IClientStore store, ClientDirectory directory, Limiter limiter, Leases leases,
+    ILogger<EditFeed> log) : IAsyncDisposable
+{
+    private static readonly EventId FeedBug = new(1, "edit_feed_bug");
+    private static readonly EventId Reloaded = new(2, "clients_reloaded");
+
+    private const int PageSize = 5000;
+    private const int MinRetryMs = 100;
+    private const int MaxRetryMs = 1000;
+
+    /// <summary>The database remembers for a day which clients were deleted.</summary>
+    private static readonly TimeSpan ReloadAfter = TimeSpan.FromHours(12);
+    private static readonly TimeSpan Wait = TimeSpan.FromSeconds(1);
+
+    private readonly CancellationTokenSource _stop = new();
+    private Task _running = Task.CompletedTask;
+    private long _version;
+    private long _newest;
+    private long _readAt;
+
+    /// <summary>Every edit up to this version is in force here. Thread-safe.</summary>
+    public long Version => Interlocked.Read(ref _version);
+
+    /// <summary>Notes that there is an edit of that version, if nobody notified. Thread-safe.</summary>
+    public void Saw(long version) => Interlocked.Exchange(ref _newest, version);
+
+    /// <summary>Reads all clients for the first time.</summary>
+    /// <exception cref="StoreException">The store cannot be read.</exception>
+    public void Load()
+    {
+        _readAt = Stopwatch.GetTimestamp();
+        var version = 0L;
+        store.LoadAll(client =>
+        {
+            version = Math.Max(version, client.Shared.Version);
+            directory.TakeOver(client, null);
+        });
+        Interlocked.Exchange(ref _version, version);
+    }
+
+    public void Start() => _running = Task.Run(RunAsync);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running;
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        var retryMs = MinRetryMs;
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                await using var connection = PostgresStore.Connect(url.ConnectionString);
+                await ListenAsync(connection, () => retryMs = MinRetryMs);
+            }
+            catch (Exception e) when (PostgresStore.IsFault(e) || e is StoreException or OperationCanceledException)
+            {
+                // the lease thread has the same trouble and tells it
+            }
+            catch (Exception e)
+            {
+                log.LogError(FeedBug, e, "reading other nodes' edits met an error of our own");
+            }
+            await Task.Delay(retryMs, _stop.Token).ContinueWith(static _ => { }, TaskScheduler.Default);
+            retryMs = Math.Min(MaxRetryMs, retryMs * 2);
+        }
+    }
+
+    private async Task ListenAsync(NpgsqlConnection connection, Action caughtUp)
+    {
+        using (var listen = new NpgsqlCommand("LISTEN " + PostgresSchema.Channel, connection))
+            listen.ExecuteNonQuery();
+        if (Newest(connection) < Version || Stopwatch.GetElapsedTime(_readAt) > ReloadAfter) Reload();
+        CatchUp(connection);
+        caughtUp();
+        while (!_stop.IsCancellationRequested)
+        {
+            if (await connection.WaitAsync(Wait, _stop.Token) || Interlocked.Read(ref _newest) > Version)
+                CatchUp(connection);
+            _readAt = Stopwatch.GetTimestamp();
+        }
+    }
+
+    private void CatchUp(NpgsqlConnection connection)
+    {
+        List<StoredClient> edits;
+        do
+        {
+            edits = PostgresStore.ReadAfter(connection, Version, PageSize);
+            foreach (var edit in edits)
+            {
+                if (edit.Limit is null)
+                    leases.Remove(edit.ClientId, edit.Shared.Version);
+                else
+                    directory.TakeOver(edit, null);
+                Interlocked.Exchange(ref _version, edit.Shared.Version);
+            }
+        }
+        while (edits.Count == PageSize);
+    }
+
+    /// <summary>Everything anew: this node was away for longer than deletions are remembered, or the database is not
+    /// the one it was (restored from a backup).</summary>
+    private void Reload()
+    {
+        leases.DistrustVersions();
+        Load();
+        var there = new HashSet<string>();
+        store.LoadAll(client => there.Add(client.ClientId));
+        foreach (var id in limiter.RegisteredIds.Where(id => !there.Contains(id)).ToList())
+            leases.Remove(id, long.MaxValue);
+        log.LogWarning(Reloaded, "all clients were read anew: this node had lost track of the edits");
+    }
+
+    private static long Newest(NpgsqlConnection connection)
+    {
+        using var command = new NpgsqlCommand(
+            "SELECT coalesce(greatest((SELECT max(version) FROM penstock_clients), "
+            + "(SELECT max(version) FROM penstock_deleted)), 0)", connection);
+        return (long)command.ExecuteScalar()!;
+    }
+}

@@ -1,0 +1,160 @@
+using System.Data;
+using Npgsql;
+using Penstock.Control.Store;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Cluster;
+
+/// <summary>What the lease thread says to the database, on its own connection. Every method throws what
+/// <see cref="PostgresStore.IsFault"/> knows. Not thread-safe.</summary>
+internal sealed class LeaseConnection : IDisposable
+{
+    /// <summary>After so long without an answer the node goes on by itself.</summary>
+    private const int TimeoutSeconds = 2;
+
+    // The rows are locked in the order of their ids, so that nodes never wait for each other in a circle; what a
+    // bucket holds is computed from the row as it is under the lock; and all in the database's time, which no node's
+    // clock can change. A clock of the database that was set back costs what it was set back, at most five seconds.
+    private const string LeaseSql = """
+        WITH locked AS MATERIALIZED (
+            SELECT c.client_id, c.capacity, c.rate_per_sec, c.tokens, c.tokens_at, a.need, a.want, a.back
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::double precision[])
+                AS a (client_id, epoch, need, want, back)
+            JOIN penstock_clients c ON c.client_id = a.client_id AND c.epoch = a.epoch
+            ORDER BY c.client_id FOR UPDATE OF c
+        ), timed AS (
+            SELECT *, clock_timestamp() AS at FROM locked
+        ), held AS (
+            SELECT t.*, greatest(-capacity, least(penstock_room(capacity, n),
+                penstock_refilled(tokens, rate_per_sec, tokens_at, at) + back)) AS have, n
+            FROM timed t, (SELECT penstock_nodes_alive() AS n) nodes
+        ), granted AS (
+            SELECT *, greatest(0, least(want, floor(have)::bigint,
+                greatest(need, floor(have / (2 * n))::bigint))) AS grant
+            FROM held
+        )
+        UPDATE penstock_clients c
+        SET tokens = g.have - g.grant, leased = c.leased + g.grant,
+            tokens_at = CASE WHEN g.tokens_at > g.at + interval '5 seconds' THEN g.at
+                             ELSE greatest(g.tokens_at, g.at) END
+        FROM granted g WHERE c.client_id = g.client_id
+        RETURNING c.client_id, c.epoch, g.grant, c.tokens, c.leased
+        """;
+
+    private const string HeartbeatSql = """
+        INSERT INTO penstock_nodes (node_id, version) VALUES ($1, $2)
+        ON CONFLICT (node_id) DO UPDATE SET last_seen = clock_timestamp()
+        """;
+
+    private const string NodesSql = """
+        SELECT node_id, version, started_at, last_seen, last_seen > clock_timestamp() - interval '10 seconds'
+        FROM penstock_nodes WHERE last_seen > clock_timestamp() - interval '10 minutes'
+        ORDER BY started_at, node_id
+        """;
+
+    private readonly NpgsqlConnection _connection;
+    private readonly NpgsqlCommand _lease;
+    private readonly NpgsqlParameter<string[]> _ids = new();
+    private readonly NpgsqlParameter<long[]> _epochs = new();
+    private readonly NpgsqlParameter<long[]> _needs = new();
+    private readonly NpgsqlParameter<long[]> _wants = new();
+    private readonly NpgsqlParameter<double[]> _backs = new();
+
+    private LeaseConnection(NpgsqlConnection connection)
+    {
+        _connection = connection;
+        _lease = new NpgsqlCommand(LeaseSql, connection)
+        {
+            CommandTimeout = TimeoutSeconds,
+            Parameters = { _ids, _epochs, _needs, _wants, _backs },
+        };
+    }
+
+    public static LeaseConnection Open(string connectionString)
+    {
+        var opened = new LeaseConnection(PostgresStore.Connect(connectionString));
+        try
+        {
+            opened.SetAsks([]);
+            opened._lease.Prepare();
+            return opened;
+        }
+        catch
+        {
+            opened.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Asks for all these tokens in one statement, which deducts what it grants.</summary>
+    public void Lease(List<LeaseAsk> asks, List<LeaseGrant> grants)
+    {
+        SetAsks(asks);
+        using var rows = _lease.ExecuteReader();
+        while (rows.Read())
+        {
+            grants.Add(new(rows.GetString(0), rows.GetInt64(1), rows.GetInt64(2), rows.GetDouble(3), rows.GetInt64(4)));
+        }
+    }
+
+    /// <summary>Says that this node is here, and asks who else is and which edit was the last.</summary>
+    public (List<ClusterNode> Nodes, long LastVersion) Heartbeat(string nodeId, string version)
+    {
+        using var batch = new NpgsqlBatch(_connection)
+        {
+            Timeout = TimeoutSeconds,
+            BatchCommands =
+            {
+                new(HeartbeatSql)
+                {
+                    Parameters =
+                    {
+                        new NpgsqlParameter<string> { TypedValue = nodeId },
+                        new NpgsqlParameter<string> { TypedValue = version },
+                    },
+                },
+                new(NodesSql),
+                new("SELECT coalesce(greatest((SELECT max(version) FROM penstock_clients), "
+                    + "(SELECT max(version) FROM penstock_deleted)), 0)"),
+            },
+        };
+        using var rows = batch.ExecuteReader();
+        var nodes = new List<ClusterNode>();
+        while (rows.Read())
+        {
+            nodes.Add(new(rows.GetString(0), rows.GetString(1), rows.GetFieldValue<DateTimeOffset>(2),
+                rows.GetFieldValue<DateTimeOffset>(3), rows.GetBoolean(4)));
+        }
+        rows.NextResult();
+        rows.Read();
+        return (nodes, rows.GetInt64(0));
+    }
+
+    /// <summary>Says that this node is gone, and clears away those that are gone for long.</summary>
+    public void Leave(string nodeId)
+    {
+        using var command = new NpgsqlCommand(
+            "DELETE FROM penstock_nodes WHERE node_id = $1 OR last_seen < clock_timestamp() - interval '1 day'",
+            _connection)
+        {
+            CommandTimeout = TimeoutSeconds,
+            Parameters = { new NpgsqlParameter<string> { TypedValue = nodeId } },
+        };
+        command.ExecuteNonQuery();
+    }
+
+    public void Dispose()
+    {
+        _lease.Dispose();
+        _connection.Dispose();
+    }
+
+    private void SetAsks(List<LeaseAsk> asks)
+    {
+        _ids.TypedValue = [.. asks.Select(ask => ask.ClientId)];
+        _epochs.TypedValue = [.. asks.Select(ask => ask.Epoch)];
+        _needs.TypedValue = [.. asks.Select(ask => ask.Need)];
+        _wants.TypedValue = [.. asks.Select(ask => ask.Want)];
+        _backs.TypedValue = [.. asks.Select(ask => ask.Back)];
+    }
+}

@@ -1,0 +1,26 @@
+namespace Penstock.Control.Store;
+
+/// <summary>The <c>store</c> of the configuration.</summary>
+internal static class ClientStores
+{
+    public const string Kinds = "sqlite:PATH, postgres://user:password@host:5432/database or memory";
+
+    /// <summary>Is it one that can be opened, by its looks?</summary>
+    public static bool IsKnown(string setting) => setting == "memory" || PostgresUrl.TryParse(setting, out _)
+        || (setting.StartsWith(SqliteStore.Prefix, StringComparison.Ordinal)
+            && setting.Length > SqliteStore.Prefix.Length);
+
+    /// <summary>Opens it, creates what is missing in it and brings it to the newest schema.</summary>
+    /// <exception cref="StartException">With the store and the cause, without its password.</exception>
+    public static IClientStore Open(string setting, TimeProvider time)
+    {
+        if (PostgresUrl.TryParse(setting, out var url)) return PostgresStore.Open(url);
+        return IsKnown(setting)
+            ? SqliteStore.Open(setting, time)
+            : throw new StartException( // only its kind is named, the rest may hold a password
+                $"store '{setting.Split(':')[0]}:' is not supported: write {Kinds}");
+    }
+
+    /// <summary>For banners and messages: without a password.</summary>
+    public static string NameOf(string setting) => PostgresUrl.TryParse(setting, out var url) ? url.Name : setting;
+}

@@ -1,0 +1,273 @@
+using System.Data;
+using System.Diagnostics;
+using System.Net.Sockets;
+using Npgsql;
+using NpgsqlTypes;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Store;
+
+/// <summary>Registered clients in PostgreSQL, shared by many nodes. One connection behind one lock, opened again when
+/// it broke. Statements end within <see cref="StatementTimeoutMs"/>; while the database is away, calls fail at once
+/// but for one a second that tries.</summary>
+internal sealed class PostgresStore : IClientStore
+{
+    public const int StatementTimeoutMs = 2000;
+
+    private const double RetryAfterSeconds = 1;
+
+    // A full bucket is one that has all that the nodes' standing credits leave it: then each node may use its own.
+    private const string Columns = """
+        client_id, capacity, rate_per_sec,
+        least(capacity, penstock_refilled(tokens, rate_per_sec, tokens_at, clock_timestamp())) AS tokens,
+        penstock_refilled(tokens, rate_per_sec, tokens_at, clock_timestamp())
+            >= penstock_room(capacity, (SELECT penstock_nodes_alive())) AS is_full,
+        version, epoch
+        """;
+
+    private readonly Lock _lock = new();
+    private readonly string _connectionString;
+    private NpgsqlConnection _connection;
+    private string? _fault;
+    private long _faultAt;
+    private bool _closed;
+
+    private PostgresStore(NpgsqlConnection connection, PostgresUrl url)
+    {
+        (_connection, _connectionString, Name) = (connection, url.ConnectionString, url.Name);
+    }
+
+    public string Name { get; }
+
+    public bool SharesTokens => true;
+
+    /// <exception cref="StartException">With the place and the cause.</exception>
+    public static PostgresStore Open(PostgresUrl url)
+    {
+        NpgsqlConnection? connection = null;
+        try
+        {
+            connection = Connect(url.ConnectionString);
+            PostgresSchema.Migrate(connection, url.Name);
+            return new PostgresStore(connection, url);
+        }
+        catch (Exception e) when (IsFault(e) || e is StartException)
+        {
+            connection?.Dispose();
+            throw e as StartException ?? new StartException($"store {url.Name}: {Explain(e)}", e);
+        }
+    }
+
+    /// <summary>A new connection whose statements all end in time.</summary>
+    public static NpgsqlConnection Connect(string connectionString)
+    {
+        var connection = new NpgsqlConnection(connectionString);
+        try
+        {
+            connection.Open();
+            using var command = new NpgsqlCommand(
+                $"SET statement_timeout = {StatementTimeoutMs}; SET lock_timeout = {StatementTimeoutMs}; "
+                + $"SET idle_in_transaction_session_timeout = {StatementTimeoutMs * 2}", connection);
+            command.ExecuteNonQuery();
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The database's or the network's fault, not ours.</summary>
+    public static bool IsFault(Exception e) =>
+        e is NpgsqlException or SocketException or TimeoutException or IOException;
+
+    /// <summary>In words that hold no secret: the server's message, or what the network said.</summary>
+    public static string Explain(Exception e) => e switch
+    {
+        PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => "the database did not answer in time",
+        PostgresException server => server.MessageText,
+        { InnerException: TimeoutException } or TimeoutException => "the database did not answer in time",
+        { InnerException: { } inner } => inner.Message,
+        _ => e.Message,
+    };
+
+    public void LoadAll(Action<StoredClient> each) => Use(() =>
+    {
+        using var command = Command($"SELECT {Columns} FROM penstock_clients");
+        command.CommandTimeout = 0;
+        Execute("SET statement_timeout = 0"); // millions of rows take their time
+        using (var rows = command.ExecuteReader(CommandBehavior.SequentialAccess))
+        {
+            while (rows.Read())
+                each(Row(rows));
+        }
+        Execute($"SET statement_timeout = {StatementTimeoutMs}");
+        return true;
+    });
+
+    public T Exclusively<T>(Func<T> work) => Use(() =>
+    {
+        using var transaction = _connection.BeginTransaction();
+        Execute($"SELECT pg_advisory_xact_lock({PostgresSchema.EditLock})");
+        var result = work();
+        transaction.Commit();
+        return result;
+    });
+
+    public StoredClient? Find(string clientId) => Use(() =>
+        One($"SELECT {Columns} FROM penstock_clients WHERE client_id = $1", Text(clientId)));
+
+    public StoredClient? Insert(string clientId, LimitConfig limit, double tokens) => Use(() => One(
+        $"""
+        INSERT INTO penstock_clients (client_id, capacity, rate_per_sec, tokens) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (client_id) DO NOTHING RETURNING {Columns}
+        """,
+        Text(clientId), new NpgsqlParameter<long> { TypedValue = limit.Capacity },
+        Number(limit.RatePerSecond), Number(tokens)));
+
+    public StoredClient Put(string clientId, LimitConfig limit, double? tokens) => Use(() => One(
+        $"""
+        INSERT INTO penstock_clients AS c (client_id, capacity, rate_per_sec, tokens) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (client_id) DO UPDATE SET capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec,
+            tokens = coalesce($4, c.tokens), epoch = CASE WHEN $4 IS NULL THEN c.epoch ELSE 0 END
+        RETURNING {Columns}
+        """,
+        Text(clientId), new NpgsqlParameter<long> { TypedValue = limit.Capacity },
+        Number(limit.RatePerSecond), Number(tokens))!.Value);
+
+    public bool Delete(string clientId) =>
+        Use(() => Execute("DELETE FROM penstock_clients WHERE client_id = $1", Text(clientId)) > 0);
+
+    public List<string> Page(string after, string contains, int limit) => Use(() =>
+    {
+        using var command = Command(
+            """
+            SELECT client_id FROM penstock_clients
+            WHERE client_id > $1 AND ($2 = '' OR position(lower($2 COLLATE "C") IN lower(client_id)) > 0)
+            ORDER BY client_id LIMIT $3
+            """,
+            Text(after), Text(contains), new NpgsqlParameter<int> { TypedValue = limit });
+        using var rows = command.ExecuteReader();
+        var ids = new List<string>();
+        while (rows.Read())
+            ids.Add(rows.GetString(0));
+        return ids;
+    });
+
+    public void SaveTokens(IEnumerable<ClientTokens> clients) => Use(() =>
+    {
+        var all = clients.ToList();
+        return Execute(
+            """
+            UPDATE penstock_clients c SET tokens = a.tokens, tokens_at = clock_timestamp()
+            FROM unnest($1, $2) AS a (client_id, tokens) WHERE c.client_id = a.client_id
+            """,
+            new NpgsqlParameter<string[]> { TypedValue = [.. all.Select(client => client.ClientId)] },
+            new NpgsqlParameter<double[]> { TypedValue = [.. all.Select(client => client.Tokens)] });
+    });
+
+    public void Probe() => Use(() => Execute("UPDATE penstock_clients SET tokens = tokens WHERE client_id = ''"));
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _closed = true;
+            _connection.Dispose();
+        }
+    }
+
+    /// <summary>The clients that were edited after a version, in the order of their edits; a deleted one has no limit.
+    /// </summary>
+    public static List<StoredClient> ReadAfter(NpgsqlConnection connection, long version, int most)
+    {
+        using var command = new NpgsqlCommand(
+            $"""
+            SELECT * FROM (
+                (SELECT {Columns} FROM penstock_clients c WHERE c.version > $1 ORDER BY c.version LIMIT $2)
+                UNION ALL
+                (SELECT client_id, NULL, NULL, NULL, NULL, version, NULL
+                 FROM penstock_deleted WHERE version > $1 ORDER BY version LIMIT $2)
+            ) edits ORDER BY version LIMIT $2
+            """,
+            connection)
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<long> { TypedValue = version },
+                new NpgsqlParameter<int> { TypedValue = most },
+            },
+        };
+        using var rows = command.ExecuteReader();
+        var edits = new List<StoredClient>();
+        while (rows.Read())
+        {
+            edits.Add(rows.IsDBNull(1)
+                ? new(rows.GetString(0), null!, 0, new("", null!, 0, false, rows.GetInt64(5), 0))
+                : Row(rows));
+        }
+        return edits;
+    }
+
+    private static StoredClient Row(NpgsqlDataReader row)
+    {
+        var (id, limit) = (row.GetString(0), new LimitConfig(row.GetInt64(1), row.GetDouble(2)));
+        var tokens = row.GetDouble(3);
+        return new(id, limit, tokens, new(id, limit, tokens, row.GetBoolean(4), row.GetInt64(5), row.GetInt64(6)));
+    }
+
+    private T Use<T>(Func<T> work)
+    {
+        lock (_lock)
+        {
+            if (_closed) throw new StoreException("the store is closed, Penstock is stopping");
+            if (_fault is not null && Stopwatch.GetElapsedTime(_faultAt).TotalSeconds < RetryAfterSeconds)
+                throw new StoreException(_fault);
+            try
+            {
+                if (_connection.State != ConnectionState.Open)
+                {
+                    _connection.Dispose();
+                    _connection = Connect(_connectionString);
+                }
+                var result = work();
+                _fault = null;
+                return result;
+            }
+            catch (Exception e) when (IsFault(e))
+            {
+                _fault = Explain(e);
+                _faultAt = Stopwatch.GetTimestamp();
+                throw new StoreException(_fault, e);
+            }
+        }
+    }
+
+    private StoredClient? One(string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
+    {
+        using var command = Command(sql, parameters);
+        using var rows = command.ExecuteReader();
+        return rows.Read() ? Row(rows) : null;
+    }
+
+    private int Execute(string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
+    {
+        using var command = Command(sql, parameters);
+        return command.ExecuteNonQuery();
+    }
+
+    private NpgsqlCommand Command(string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
+    {
+        var command = new NpgsqlCommand(sql, _connection);
+        foreach (var parameter in parameters)
+            command.Parameters.Add(parameter);
+        return command;
+    }
+
+    private static NpgsqlParameter Text(string value) => new NpgsqlParameter<string> { TypedValue = value };
+
+    private static NpgsqlParameter Number(double? value) =>
+        new() { NpgsqlDbType = NpgsqlDbType.Double, Value = (object?)value ?? DBNull.Value };
+}

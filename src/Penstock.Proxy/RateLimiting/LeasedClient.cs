@@ -1,0 +1,245 @@
+using Penstock.Proxy.Configuration;
+
+namespace Penstock.Proxy.RateLimiting;
+
+/// <summary>A client whose bucket several nodes share: this node's part of it is a number of whole tokens that were
+/// deducted from the shared bucket when they came. A request takes one by a compare-and-swap or is rejected; it never
+/// waits. <see cref="Leases"/> sees to it that there are enough. Thread-safe; <see cref="Demand"/> is the lease
+/// thread's.</summary>
+internal sealed class LeasedClient : RegisteredClient
+{
+    private readonly Leases _leases;
+    private readonly Lock _editing = new();
+    private View _view;
+    private long _balance;
+    private long _missed;
+    private int _listed;
+
+    /// <summary>No sooner than then is there a point in waking the lease thread.</summary>
+    private long _dryUntilNs;
+    private long _lowWater;
+    private volatile bool _closed;
+
+    public LeasedClient(Leases leases, in SharedClient state, long credit, long nowNs)
+        : base(state.ClientId)
+    {
+        _leases = leases;
+        (Version, Epoch) = (state.Version, state.Epoch);
+        _balance = credit;
+        _view = new View(state, nowNs);
+        Demand = new LeaseDemand { Accounted = credit, Left = state.Tokens, PlannedNs = nowNs };
+    }
+
+    /// <summary>The limit, and what the shared bucket held when it last told, as a word on that limit's clock.
+    /// </summary>
+    private sealed class View
+    {
+        public View(in SharedClient state, long nowNs)
+        {
+            Limit = new Limit(LimitName, state.Limit);
+            SharedWord = Limit.Word(state.Tokens, Limit.Clock(nowNs));
+        }
+
+        public Limit Limit { get; }
+        public long SharedWord;
+    }
+
+    public override LimitConfig Config => Volatile.Read(ref _view).Limit.Config;
+
+    public long Version { get; private set; }
+    public long Epoch { get; private set; }
+    public bool Closed => _closed;
+
+    /// <summary>Whole tokens at hand.</summary>
+    public long Balance => Volatile.Read(ref _balance);
+
+    public LeaseDemand Demand { get; }
+
+    /// <summary>The next in the stack of clients that were used and are not yet the lease thread's.</summary>
+    public LeasedClient? Next { get; set; }
+
+    public override bool TryTake(long nowNs, int cost, out Limit limit, out long word)
+    {
+        View view = Volatile.Read(ref _view);
+        limit = view.Limit;
+        long clock = limit.Clock(nowNs);
+        long shared = Volatile.Read(ref view.SharedWord);
+        while (true)
+        {
+            long before = Volatile.Read(ref _balance);
+            if (before < cost)
+            {
+                Interlocked.Add(ref _missed, cost);
+                // the shared bucket may have tokens: then they will be here at once
+                word = limit.WholeTokens(shared, clock) > 0 ? limit.AlmostOne(clock) : shared;
+                Touch(wake: nowNs >= Volatile.Read(ref _dryUntilNs));
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref _balance, before - cost, before) == before)
+            {
+                word = limit.Plus(shared, clock, before - cost);
+                Touch(wake: before - cost == Volatile.Read(ref _lowWater));
+                return true;
+            }
+        }
+    }
+
+    public override (Limit Limit, double Tokens) Look(long nowNs)
+    {
+        View view = Volatile.Read(ref _view);
+        long clock = view.Limit.Clock(nowNs);
+        return (view.Limit,
+            view.Limit.Tokens(view.Limit.Plus(Volatile.Read(ref view.SharedWord), clock, Balance), clock));
+    }
+
+    /// <summary>Takes over an edit unless a newer one is known. Tokens at hand stay, as far as the capacity has room,
+    /// unless the edit set the tokens.</summary>
+    /// <param name="credit">What this node may count on after the tokens were set.</param>
+    public void Change(in SharedClient state, long credit, long nowNs)
+    {
+        lock (_editing)
+        {
+            if (state.Version <= Version)
+            {
+                return;
+            }
+            Version = state.Version;
+            if (state.Epoch != Epoch)
+            {
+                Epoch = state.Epoch;
+                Interlocked.Exchange(ref _balance, credit);
+            }
+            else
+            {
+                Cut(state.Limit.Capacity);
+            }
+            Demand.Left = state.Tokens;
+            Volatile.Write(ref _dryUntilNs, 0);
+            Volatile.Write(ref _view, new View(state, nowNs));
+        }
+    }
+
+    /// <summary>Gives granted tokens, unless somebody set the tokens meanwhile: then they are void.</summary>
+    public bool Add(long granted, long epoch)
+    {
+        lock (_editing)
+        {
+            if (epoch != Epoch)
+            {
+                return false;
+            }
+            Interlocked.Add(ref _balance, granted);
+            Demand.Accounted += granted;
+            return true;
+        }
+    }
+
+    /// <summary>Takes back what is above <paramref name="keep"/>.</summary>
+    public long TakeAbove(long keep)
+    {
+        while (true)
+        {
+            long before = Volatile.Read(ref _balance);
+            if (before <= keep)
+            {
+                return 0;
+            }
+            if (Interlocked.CompareExchange(ref _balance, keep, before) == before)
+            {
+                Demand.Accounted -= before - keep;
+                return before - keep;
+            }
+        }
+    }
+
+    /// <summary>Tells what the shared bucket holds, when it can next have a token, and at which balance a request
+    /// should wake the lease thread.</summary>
+    public void Inform(double left, long dryUntilNs, long lowWater, long nowNs)
+    {
+        View view = Volatile.Read(ref _view);
+        Volatile.Write(ref view.SharedWord, view.Limit.Word(left, view.Limit.Clock(nowNs)));
+        Volatile.Write(ref _dryUntilNs, dryUntilNs);
+        Volatile.Write(ref _lowWater, lowWater);
+    }
+
+    /// <summary>Tokens taken and tokens missed since the last call.</summary>
+    public (long Used, long Missed) TakeUsage()
+    {
+        long balance = Balance;
+        long used = Math.Max(0, Demand.Accounted - balance);
+        Demand.Accounted = balance;
+        return (used, Interlocked.Exchange(ref _missed, 0));
+    }
+
+    /// <summary>The lease thread lets go of an idle client.</summary>
+    /// <returns>False when it was used in that very moment, and stays.</returns>
+    public bool Unlist()
+    {
+        Interlocked.Exchange(ref _listed, 0);
+        return (Balance == Demand.Accounted && Volatile.Read(ref _missed) == 0)
+            || Interlocked.Exchange(ref _listed, 1) == 1; // then a request has put it on the stack itself
+    }
+
+    public void DistrustVersion() => Version = -1;
+
+    public void Close() => _closed = true;
+
+    /// <summary>Sees to it that the lease thread knows of this client.</summary>
+    public void Touch(bool wake)
+    {
+        if (Volatile.Read(ref _listed) == 0 && Interlocked.Exchange(ref _listed, 1) == 0)
+        {
+            _leases.Push(this);
+        }
+        if (wake)
+        {
+            _leases.Wake();
+        }
+    }
+
+    private void Cut(long capacity)
+    {
+        for (long before = Balance; before > capacity; before = Balance)
+        {
+            Interlocked.CompareExchange(ref _balance, capacity, before);
+        }
+    }
+}
+
+/// <summary>What the lease thread keeps of a client. Seconds, tokens, and nanoseconds of the monotonic clock.</summary>
+internal sealed class LeaseDemand
+{
+    /// <summary>The balance up to which use is counted.</summary>
+    public long Accounted;
+
+    /// <summary>Requests per second at this node, rejected ones too, smoothed.</summary>
+    public double PerSecond;
+    public long PlannedNs;
+    public long UsedNs;
+
+    /// <summary>Not to be asked for before.</summary>
+    public long NextAskNs;
+    public int VainAsks;
+
+    /// <summary>What the last statement asked for.</summary>
+    public long AskedNeed;
+    public double AskedBack;
+
+    /// <summary>Tokens left in the shared bucket when it last told.</summary>
+    public double Left;
+
+    /// <summary>Tokens leased by this node and by all, the older the less; and all that all ever leased.</summary>
+    public double OwnRecent;
+    public double AllRecent;
+    public long LeasedByAll = -1;
+    public long NotedNs;
+
+    /// <summary>This node's share of the rate, from 0 to 1, while the bucket cannot be asked; -1: to be found.
+    /// </summary>
+    public double Share = -1;
+
+    /// <summary>While the shared bucket cannot be asked: the tokens of this node's share, and what was given out of
+    /// them and is owed.</summary>
+    public double ShareTokens;
+    public double Owed;
+}

@@ -1,0 +1,93 @@
+using System.Text;
+using System.Text.Json;
+using Penstock.Control;
+using Penstock.IntegrationTests.Admin;
+using Penstock.IntegrationTests.Store;
+using Penstock.Proxy.Configuration;
+using Penstock.TestKit;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Cluster;
+
+/// <summary>One of several Penstocks in this process that share a store, each with its listener and admin API.
+/// </summary>
+internal sealed class Node : IAsyncDisposable
+{
+    private readonly HttpClient _http;
+
+    private Node(PenstockHost host, RecordedLog log)
+    {
+        (Host, Log) = (host, log);
+        _http = new() { BaseAddress = host.AdminUrl };
+    }
+
+    public PenstockHost Host { get; }
+    public RecordedLog Log { get; }
+    public System.Net.EndPoint EndPoint => Host.Proxy.EndPoints[0];
+
+    public static async Task<Node> StartAsync(string store, ScriptedBackend backend)
+    {
+        var log = new RecordedLog();
+        var config = AdminFixture.Config(store) with
+        {
+            Proxy = TestProxy.Config(backend.Port) with
+            {
+                Clients = new() { Identify = [new(IdentityKind.Header, "X-Client-ID"), new(IdentityKind.Address, "")] },
+            },
+        };
+        return new(await PenstockHost.StartAsync(config, log.Factory, TimeProvider.System), log);
+    }
+
+    /// <summary>Starts so many, one after the other, and waits until each knows of all.</summary>
+    public static async Task<List<Node>> StartAsync(int count, string store, ScriptedBackend backend)
+    {
+        var nodes = new List<Node>();
+        for (var i = 0; i < count; i++)
+            nodes.Add(await StartAsync(store, backend));
+        foreach (var node in nodes)
+        {
+            await UntilAsync(async () => (await node.GetAsync("/cluster")).Body.Split("\"alive\":true").Length > count,
+                "every node sees the others");
+        }
+        return nodes;
+    }
+
+    public static async Task UntilAsync(Func<Task<bool>> condition, string what)
+    {
+        for (var watch = System.Diagnostics.Stopwatch.StartNew(); !await condition();)
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), $"still not so after 20 s: {what}");
+            await Task.Yield();
+        }
+    }
+
+    public async Task<(int Status, string Body)> SendAsync(string method, string path, object? body = null)
+    {
+        using var request = new HttpRequestMessage(new(method), path);
+        if (body is not null)
+            request.Content = new StringContent(JsonSerializer.Serialize(body), Encoding.UTF8, "application/json");
+        using var response = await _http.SendAsync(request);
+        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync());
+    }
+
+    public Task<(int Status, string Body)> GetAsync(string path) => SendAsync("GET", path);
+
+    public async Task PutAsync(string id, long capacity, double rate, double? tokens = null)
+    {
+        var (status, body) = await SendAsync("PUT", "/clients/" + id, tokens is null
+            ? new { capacity, rate_per_sec = rate }
+            : new { capacity, rate_per_sec = rate, current_tokens = tokens });
+        Assert.True(status is 200 or 201, body);
+    }
+
+    /// <summary>Waits until this node knows the client with that limit.</summary>
+    public Task KnowsAsync(string id, long capacity) => Eventually.TrueAsync(
+        () => Host.Proxy.Limiter.TryGet(id, out var client) && client.Limit.Capacity == capacity,
+        $"the node knows {id} with capacity {capacity}");
+
+    public async ValueTask DisposeAsync()
+    {
+        _http.Dispose();
+        await Host.DisposeAsync();
+    }
+}

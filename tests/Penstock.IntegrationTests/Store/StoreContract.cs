@@ -1,0 +1,188 @@
+using Penstock.Control.Store;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Store;
+
+/// <summary>What every kind of store must do: each fact runs against each kind.</summary>
+public abstract class StoreContract : IAsyncLifetime
+{
+    private string _setting = "";
+    private IClientStore _store = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _setting = await NewSettingAsync();
+        _store = Open();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _store.Dispose();
+        Discard();
+        GC.SuppressFinalize(this);
+        return default;
+    }
+
+    [Fact]
+    public void Insert_of_a_new_client_is_found_and_of_a_known_one_changes_nothing()
+    {
+        Assert.Equal(("b", 10, 0.001, 5), Short(_store.Insert("b", new(10, 0.001), 5)));
+        Assert.Null(_store.Insert("b", new(99, 9), 9));
+
+        Assert.Equal(("b", 10, 0.001, 5), Short(_store.Find("b")));
+        Assert.Null(_store.Find("a"));
+    }
+
+    [Fact]
+    public void Put_with_tokens_sets_them_and_without_keeps_what_there_is_room_for()
+    {
+        Assert.Equal(("a", 10, 0.001, 10), Short(_store.Put("a", new(10, 0.001), null)));
+        Assert.Equal(("a", 100, 0.25, 10), Short(_store.Put("a", new(100, 0.25), null)));
+        Assert.Equal(("a", 100, 0.001, 50), Short(_store.Put("a", new(100, 0.001), 50)));
+        Assert.Equal(("a", 20, 0.001, 20), Short(_store.Put("a", new(20, 0.001), null)));
+        Assert.Equal(("a", 200, 0.001, 20), Short(_store.Put("a", new(200, 0.001), null)));
+        Assert.Equal(("a", 200, 0.001, 20), Short(_store.Find("a")));
+    }
+
+    [Fact]
+    public void Delete_forgets_the_client_once()
+    {
+        _store.Put("a", new(1, 1), 0);
+
+        Assert.True(_store.Delete("a"));
+        Assert.False(_store.Delete("a"));
+        Assert.Null(_store.Find("a"));
+        Assert.NotNull(_store.Insert("a", new(2, 1), 2));
+    }
+
+    [Fact]
+    public void Tokens_saved_are_those_of_clients_that_are_there()
+    {
+        _store.Put("a", new(100, 0.001), 100);
+        _store.Put("b", new(100, 0.001), 100);
+
+        _store.SaveTokens([new("a", new(100, 0.001), 7), new("gone", new(1, 1), 1)]);
+
+        Assert.Equal(7, _store.Find("a")!.Value.Tokens, 1);
+        Assert.Equal(100, _store.Find("b")!.Value.Tokens, 1);
+        Assert.Null(_store.Find("gone"));
+    }
+
+    [Fact]
+    public void Load_hands_over_every_client_with_its_limit()
+    {
+        for (var i = 0; i < 1000; i++)
+            _store.Put($"c{i}", new(1000 + i, 0.5), i);
+
+        var all = new Dictionary<string, StoredClient>();
+        _store.LoadAll(client => all.Add(client.ClientId, client));
+
+        Assert.Equal(1000, all.Count);
+        Assert.All(all.Values, client => Assert.Equal(client.ClientId, $"c{client.Limit.Capacity - 1000}"));
+        Assert.Equal(700, all["c700"].Tokens, 100.0);
+    }
+
+    [Fact]
+    public void Page_with_text_and_cursor_returns_the_matching_ids_in_order()
+    {
+        foreach (var id in new[] { "Key-3", "other", "key-1", "key-2", "100%", "ключ", "a_b", "𐐷", "\uFF5E" })
+            _store.Put(id, new(1, 1), 1);
+
+        Assert.Equal(["Key-3", "key-1", "key-2"], _store.Page("", "KEY", 10));
+        Assert.Equal(["key-2"], _store.Page("key-1", "key", 10));
+        Assert.Equal(["100%", "Key-3"], _store.Page("", "", 2));
+        Assert.Equal(["100%"], _store.Page("", "%", 10));
+        Assert.Equal(["a_b"], _store.Page("", "_", 10));
+        Assert.Equal(["ключ"], _store.Page("", "лю", 10));
+        Assert.Equal(["\uFF5E", "𐐷"], _store.Page("ключ", "", 10)); // by octets, not by UTF-16 units
+        Assert.Empty(_store.Page("", "nothing", 10));
+    }
+
+    [Theory]
+    [InlineData("a/b?c=d&e")]
+    [InlineData("'; DROP TABLE clients; --")]
+    [InlineData("ключ 🔑 \\ %41")]
+    public void Any_printable_id_is_kept_as_it_is(string id)
+    {
+        _store.Insert(id, new(10, 1), 3);
+        Assert.Equal(id, _store.Find(id)!.Value.ClientId);
+        Assert.Equal([id], _store.Page("", "", 10));
+        Assert.True(_store.Delete(id));
+    }
+
+    [Fact]
+    public void Limits_keep_every_digit()
+    {
+        _store.Put("a", new(1_000_000_000, 1.0 / 3), 999_999_999.5);
+        _store.Put("b", new(1, 1e-7), 0.123456789);
+
+        Assert.Equal(new(1_000_000_000, 1.0 / 3), _store.Find("a")!.Value.Limit);
+        Assert.Equal(new(1, 1e-7), _store.Find("b")!.Value.Limit);
+        Assert.Equal(0.123456789, _store.Find("b")!.Value.Tokens, 6);
+    }
+
+    [Fact]
+    public void Work_that_fails_in_an_edit_reaches_the_caller()
+    {
+        Assert.Equal(3, _store.Exclusively(() => 3));
+        Assert.Throws<InvalidOperationException>(() =>
+            _store.Exclusively<int>(() => throw new InvalidOperationException()));
+        Assert.NotNull(_store.Insert("a", new(1, 1), 1));
+    }
+
+    [Fact]
+    public void Opened_again_it_has_what_was_put()
+    {
+        if (!Keeps) return;
+        _store.Put("a", new(10, 0.001), 5);
+        _store.Probe();
+        _store.Dispose();
+
+        _store = Open();
+
+        Assert.Equal(("a", 10, 0.001, 5), Short(_store.Find("a")));
+    }
+
+    [Fact]
+    public void Use_after_close_fails_as_a_store_does()
+    {
+        _store.Dispose();
+
+        Assert.Throws<StoreException>(() => _store.Delete("a"));
+    }
+
+    private protected virtual bool Keeps => true;
+
+    private protected abstract ValueTask<string> NewSettingAsync();
+
+    private protected virtual void Discard()
+    {
+    }
+
+    private IClientStore Open() => ClientStores.Open(_setting, TimeProvider.System);
+
+    private static (string, long, double, double) Short(StoredClient? client) => client is { } c
+        ? (c.ClientId, c.Limit.Capacity, c.Limit.RatePerSecond, Math.Round(c.Tokens, 1)) : default;
+}
+
+public sealed class SqliteStoreContract : StoreContract
+{
+    private readonly StoreFile _file = new();
+
+    private protected override ValueTask<string> NewSettingAsync() => new(_file.Setting);
+
+    private protected override void Discard() => _file.Dispose();
+}
+
+public sealed class MemoryStoreContract : StoreContract
+{
+    private protected override bool Keeps => false;
+
+    private protected override ValueTask<string> NewSettingAsync() => new("memory");
+}
+
+public sealed class PostgresStoreContract(SharedPostgres postgres) : StoreContract
+{
+    private protected override async ValueTask<string> NewSettingAsync() =>
+        await (await postgres.StartedAsync()).NewDatabaseAsync();
+}

@@ -1,0 +1,107 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Penstock.TestKit;
+
+/// <summary>A PostgreSQL of its own, in a temporary folder on a free port, that asks for a password. It refuses to run
+/// as root, so then it runs as the user that the package made.</summary>
+public sealed class PostgresServer : IAsyncDisposable
+{
+    /// <summary>Has characters that mean something in an address.</summary>
+    public const string Password = "p@ss/w:rd?";
+
+    private const string User = "penstock";
+    private readonly string _folder = Directory.CreateTempSubdirectory("penstock-postgres-").FullName;
+    private int _databases;
+
+    /// <summary>Where its programs are; null when it is not installed.</summary>
+    public static string? Programs => !Directory.Exists("/usr/lib/postgresql") ? null
+        : Directory.GetDirectories("/usr/lib/postgresql").Select(static d => Path.Combine(d, "bin"))
+            .Where(static d => File.Exists(Path.Combine(d, "postgres"))).Order(StringComparer.Ordinal).LastOrDefault();
+
+    public int Port { get; } = PenstockProcess.FreePort();
+
+    private string Data => Path.Combine(_folder, "data");
+
+    public static async Task<PostgresServer> StartAsync()
+    {
+        var server = new PostgresServer();
+        string passwordFile = Path.Combine(server._folder, "password");
+        await File.WriteAllTextAsync(passwordFile, Password);
+        if (Environment.IsPrivilegedProcess)
+        {
+            await RunAsync("chown", "-R", "postgres", server._folder);
+        }
+        await AsUserAsync("initdb", "-D", server.Data, "-U", User, "-A", "scram-sha-256", "--pwfile=" + passwordFile,
+            "-E", "UTF8", "--locale=C", "--no-sync");
+        await server.StartAgainAsync();
+        return server;
+    }
+
+    /// <summary>The <c>store</c> of a configuration: a fresh, empty database.</summary>
+    public async Task<string> NewDatabaseAsync()
+    {
+        string name = "test" + Interlocked.Increment(ref _databases).ToString(CultureInfo.InvariantCulture);
+        await SqlAsync("postgres", $"CREATE DATABASE {name}");
+        return UrlOf(name);
+    }
+
+    public string UrlOf(string database) => $"postgres://{User}:{Password}@127.0.0.1:{Port}/{database}";
+
+    /// <summary>Runs SQL behind everybody's back and returns what psql prints.</summary>
+    public Task<string> SqlAsync(string store, string sql)
+    {
+        string database = store[(store.LastIndexOf('/') + 1)..];
+        return RunAsync(Path.Combine(Programs!, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
+            Port.ToString(CultureInfo.InvariantCulture), "-U", User, "-d", database, "-c", sql);
+    }
+
+    /// <param name="kill">As a crash does: everybody's connection is cut, nothing is said.</param>
+    public Task StopAsync(bool kill = false) =>
+        AsUserAsync("pg_ctl", "stop", "-w", "-D", Data, "-m", kill ? "immediate" : "fast");
+
+    public async Task StartAgainAsync()
+    {
+        string options = $"-p {Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={_folder} -c fsync=off "
+            + "-c max_connections=200 -c shared_buffers=32MB -c autovacuum_naptime=5s";
+        await AsUserAsync("pg_ctl", "start", "-w", "-D", Data, "-l", Path.Combine(_folder, "log"), "-o", options);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (File.Exists(Path.Combine(Data, "postmaster.pid")))
+        {
+            await StopAsync(kill: true);
+        }
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static Task<string> AsUserAsync(string program, params string[] arguments)
+    {
+        string path = Path.Combine(Programs!, program);
+        return Environment.IsPrivilegedProcess
+            ? RunAsync("setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", path, .. arguments])
+            : RunAsync(path, arguments);
+    }
+
+    private static async Task<string> RunAsync(string program, params string[] arguments)
+    {
+        using Process process = Process.Start(new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+            WorkingDirectory = "/",
+            Environment = { ["PGPASSWORD"] = Password, ["LC_ALL"] = "C" },
+        })!;
+        // the server that pg_ctl starts holds these pipes open, so reading to their end would not end
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+        if (process.ExitCode != 0)
+        {
+            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} failed: {await error}");
+        }
+        return program.EndsWith("psql", StringComparison.Ordinal) ? (await output).Trim() : "";
+    }
+}
