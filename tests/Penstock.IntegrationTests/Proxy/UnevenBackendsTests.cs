@@ -7,14 +7,14 @@ namespace Penstock.IntegrationTests.Proxy;
 
 /// <summary>Two backends that serve one request at a time, one ten times as slow as the other.
 ///
-/// Ten clients ask without a pause. Taking turns, all but one of them soon stand at the slow one: 9 × 100 ms. By least
-/// connections half of them do: 5 × 100 ms. By least time as many as wait as long as at the quick one: about one.
+/// Ten clients ask without a pause. Taking turns, all but one of them soon stand at the slow one: 9 × 200 ms. By least
+/// connections half of them do: 5 × 200 ms. By least time as many as wait as long as at the quick one: about one.
 /// </summary>
 public sealed class UnevenBackendsTests
 {
     private const int Clients = 10;
-    private const int QuickMs = 10;
-    private const int SlowMs = 100;
+    private const int QuickMs = 20;
+    private const int SlowMs = 200;
 
     [Fact]
     public async Task Least_time_and_least_connections_beat_round_robin_by_what_the_arithmetic_says()
@@ -43,11 +43,11 @@ public sealed class UnevenBackendsTests
         {
             using RawClient client = proxy.Connect();
             List<double> each = [];
-            while (watch.ElapsedMilliseconds < 3000)
+            while (watch.ElapsedMilliseconds < 6000)
             {
                 double began = watch.Elapsed.TotalMilliseconds;
                 Assert.Equal(200, (await client.GetAsync()).Status);
-                if (began > 1000) // once everybody stands where he will
+                if (began > 2000) // once everybody stands where he will
                 {
                     each.Add(watch.Elapsed.TotalMilliseconds - began);
                 }
