@@ -30,27 +30,8 @@ internal sealed class ClientBody
     public static async Task<ClientBody> ReadAsync(HttpRequest request, string? pathId = null, bool partial = false)
     {
         var body = new ClientBody();
-        try
-        {
-            using var document = await JsonDocument.ParseAsync(request.Body);
-            if (document.RootElement.ValueKind == JsonValueKind.Object)
-                body.Read(document.RootElement, pathId, partial);
-            else
-                body.Error = new(400, $"the body must be a JSON object, not {Kind(document.RootElement)}");
-        }
-        catch (BadHttpRequestException e)
-        {
-            body.Error = new(e.StatusCode, e.StatusCode == StatusCodes.Status413PayloadTooLarge
-                ? $"the body is larger than {AdminServer.MaxBodyBytes} bytes" : e.Message);
-        }
-        catch (JsonException e)
-        {
-            body.Error = new(400, $"the body is not valid JSON: {e.Message}");
-        }
-        catch (InvalidOperationException)
-        {
-            body.Error = new(400, "the body is not valid JSON: a text in it is not valid Unicode");
-        }
+        if (await RequestObject.ReadAsync(request, root => body.Read(root, pathId, partial)) is { } error)
+            body.Error = error;
         return body;
     }
 
@@ -94,7 +75,7 @@ internal sealed class ClientBody
         switch (name)
         {
             case "client_id" when value.ValueKind != JsonValueKind.String:
-                Fault(name, $"must be a text, not {Kind(value)}");
+                Fault(name, $"must be a text, not {RequestObject.Kind(value)}");
                 break;
             case "client_id":
                 ClientId = value.GetString()!;
@@ -129,7 +110,7 @@ internal sealed class ClientBody
         }
         else
         {
-            Fault(name, $"must be a number, not {Kind(value)}");
+            Fault(name, $"must be a number, not {RequestObject.Kind(value)}");
         }
         return null;
     }
@@ -140,14 +121,4 @@ internal sealed class ClientBody
     }
 
     private void Fault(string field, string message) => _faults.Add(new(field, message));
-
-    private static string Kind(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.String => "a text",
-        JsonValueKind.Number => "a number",
-        JsonValueKind.Array => "a list",
-        JsonValueKind.Object => "an object",
-        JsonValueKind.Null => "null",
-        _ => "true or false",
-    };
 }

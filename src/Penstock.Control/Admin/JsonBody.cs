@@ -19,21 +19,11 @@ internal sealed class JsonBody
     public static async Task<JsonBody> ReadAsync(HttpRequest request)
     {
         var body = new JsonBody();
-        try
+        body._error = await RequestObject.ReadAsync(request, root =>
         {
-            using var document = await JsonDocument.ParseAsync(request.Body);
-            body._root = document.RootElement.Clone();
-            if (body._root.ValueKind != JsonValueKind.Object)
-                body._error = new(400, "the body must be a JSON object");
-        }
-        catch (BadHttpRequestException e)
-        {
-            body._error = new(e.StatusCode, e.Message);
-        }
-        catch (JsonException e)
-        {
-            body._error = new(400, $"the body is not valid JSON: {e.Message}");
-        }
+            RefuseBadUnicode(root);
+            body._root = root.Clone();
+        });
         return body;
     }
 
@@ -56,8 +46,7 @@ internal sealed class JsonBody
         if (value.ValueKind != JsonValueKind.String)
             return Fault(name, "must be a text");
         var text = value.GetString()!;
-        return text.Any(static c => c is < ' ' or '\x7f' or > '\xff')
-            ? Fault(name, "must be printable characters of Latin-1") : text;
+        return IsPrintable(text) ? text : Fault(name, "must be printable characters of Latin-1");
     }
 
     public T? Word<T>(string name) where T : struct, Enum
@@ -106,14 +95,31 @@ internal sealed class JsonBody
                 ? member.Value.EnumerateArray().ToArray() : [member.Value];
             foreach (var item in items)
             {
-                if (item.ValueKind == JsonValueKind.String
-                    && item.GetString()!.All(static c => c is >= ' ' and <= '\xff' and not '\x7f'))
+                if (item.ValueKind == JsonValueKind.String && IsPrintable(item.GetString()!))
                     texts.Add(new(member.Name, item.GetString()!));
                 else
                     Fault($"{name}.{member.Name}", "must be a text of printable characters");
             }
         }
         return texts;
+    }
+
+    private static bool IsPrintable(string text) => text.All(static c => c is >= ' ' and <= '\xff' and not '\x7f');
+
+    /// <summary>Members are read later, where nobody expects that a text cannot be.</summary>
+    private static void RefuseBadUnicode(JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.String)
+            _ = value.GetString();
+        else if (value.ValueKind == JsonValueKind.Array)
+            foreach (var item in value.EnumerateArray())
+                RefuseBadUnicode(item);
+        else if (value.ValueKind == JsonValueKind.Object)
+            foreach (var member in value.EnumerateObject())
+            {
+                _ = member.Name;
+                RefuseBadUnicode(member.Value);
+            }
     }
 
     private bool Get(string name, out JsonElement value)

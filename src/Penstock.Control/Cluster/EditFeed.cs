@@ -36,9 +36,10 @@ internal sealed class EditFeed(
     /// <summary>Notes that there is an edit of that version, if nobody notified. Thread-safe.</summary>
     public void Saw(long version) => Interlocked.Exchange(ref _newest, version);
 
-    /// <summary>Reads all clients for the first time.</summary>
+    /// <summary>Reads all clients.</summary>
+    /// <param name="each">Told their ids.</param>
     /// <exception cref="StoreException">The store cannot be read.</exception>
-    public void Load()
+    public void Load(Action<string>? each = null)
     {
         _readAt = Stopwatch.GetTimestamp();
         var version = 0L;
@@ -46,6 +47,7 @@ internal sealed class EditFeed(
         {
             version = Math.Max(version, client.Shared.Version);
             directory.TakeOver(client, null);
+            each?.Invoke(client.ClientId);
         });
         Interlocked.Exchange(ref _version, version);
     }
@@ -120,9 +122,8 @@ internal sealed class EditFeed(
     private void Reload()
     {
         leases.DistrustVersions();
-        Load();
         var there = new HashSet<string>();
-        store.LoadAll(client => there.Add(client.ClientId));
+        Load(id => there.Add(id));
         foreach (var id in limiter.RegisteredIds.Where(id => !there.Contains(id)).ToList())
             leases.Remove(id, long.MaxValue);
         log.LogWarning(Reloaded, "all clients were read anew: this node had lost track of the edits");
@@ -130,9 +131,7 @@ internal sealed class EditFeed(
 
     private static long Newest(NpgsqlConnection connection)
     {
-        using var command = new NpgsqlCommand(
-            "SELECT coalesce(greatest((SELECT max(version) FROM penstock_clients), "
-            + "(SELECT max(version) FROM penstock_deleted)), 0)", connection);
+        using var command = new NpgsqlCommand(PostgresSchema.LastVersionSql, connection);
         return (long)command.ExecuteScalar()!;
     }
 }

@@ -114,8 +114,7 @@ internal sealed class LeaseConnection : IDisposable
                     },
                 },
                 new(NodesSql),
-                new("SELECT coalesce(greatest((SELECT max(version) FROM penstock_clients), "
-                    + "(SELECT max(version) FROM penstock_deleted)), 0)"),
+                new(PostgresSchema.LastVersionSql),
             },
         };
         using var rows = batch.ExecuteReader();

@@ -9,6 +9,10 @@ internal static class PostgresSchema
     /// <summary>The channel of "some client changed".</summary>
     public const string Channel = "penstock_clients";
 
+    /// <summary>Asks for the version of the last edit.</summary>
+    public const string LastVersionSql = "SELECT coalesce(greatest((SELECT max(version) FROM penstock_clients), "
+        + "(SELECT max(version) FROM penstock_deleted)), 0)";
+
     /// <summary>Edits are made one after the other under this advisory lock, so that versions become visible in their
     /// order and a reader of "all after version n" misses none. Leases do not take it.</summary>
     public const long EditLock = 0x70656e7374_01;

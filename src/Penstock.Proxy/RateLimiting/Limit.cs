@@ -124,9 +124,6 @@ internal sealed class Limit
         return clock + (Full - Math.Min(units, Full));
     }
 
-    /// <summary>Seconds until the bucket is full, with their fraction; 0 when it is.</summary>
-    public double SecondsFull(long tat, long clock) => Used(tat, clock) / _unitsPerSecond;
-
     /// <summary>The word of a bucket that holds what this one does and <paramref name="tokens"/> more, for showing:
     /// more than a full one counts as full.</summary>
     public long Plus(long tat, long clock, long tokens) =>

@@ -41,6 +41,8 @@ public sealed class UpstreamsTests
             .IsError(404, "upstream 'web' has no backend '10.0.0.1:1', but 127.0.0.1:9");
         (await admin.SendAsync("PATCH", "/upstreams/no/backends/a", "{}")).IsError(404, "there is no upstream 'no'");
         (await admin.SendAsync("PATCH", Backend, "[]")).IsError(400, "the body must be a JSON object");
+        (await admin.SendAsync("POST", "/explain", """{"path":"/\ud800"}"""))
+            .IsError(400, "the body is not valid JSON: a text in it is not valid Unicode");
     }
 
     [Fact]

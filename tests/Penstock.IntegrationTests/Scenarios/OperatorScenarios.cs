@@ -7,36 +7,22 @@ using Xunit;
 namespace Penstock.IntegrationTests.Scenarios;
 
 /// <summary>What an operator does with the program, from the outside: start, look, break, stop.</summary>
-public sealed class OperatorScenarios : IDisposable
+public sealed class OperatorScenarios : ProgramScenarios
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(20) };
-    private readonly int _port = PenstockProcess.FreePort();
-    private readonly int _adminPort = PenstockProcess.FreePort();
-
-    private Uri Proxy => new($"http://127.0.0.1:{_port}/");
-    private Uri Admin => new($"http://127.0.0.1:{_adminPort}/");
-
-    public void Dispose()
-    {
-        _http.Dispose();
-        Directory.Delete(_folder, recursive: true);
-    }
-
     [Fact]
     public async Task Demo_answers_from_alternating_backends_and_shows_its_api()
     {
         await using PenstockProcess demo = await PenstockProcess.StartedAsync(null, "demo",
-            "--listen", $"127.0.0.1:{_port}", "--admin", $"127.0.0.1:{_adminPort}", "--backends", "2");
+            "--listen", $"127.0.0.1:{Port}", "--admin", $"127.0.0.1:{AdminPort}", "--backends", "2");
         var bodies = new List<string>();
         for (int i = 0; i < 6; i++)
         {
-            bodies.Add(await _http.GetStringAsync(Proxy));
+            bodies.Add(await Http.GetStringAsync(Proxy));
         }
         Assert.Equal(2, bodies.Distinct().Count());
         Assert.All(bodies.Zip(bodies.Skip(1)), static p => Assert.NotEqual(p.First, p.Second));
-        Assert.Contains("swagger-ui", await _http.GetStringAsync(new Uri(Admin, "docs/index.html")));
-        Assert.Contains("/clients", await _http.GetStringAsync(new Uri(Admin, "openapi/v1.json")));
+        Assert.Contains("swagger-ui", await Http.GetStringAsync(new Uri(Admin, "docs/index.html")));
+        Assert.Contains("/clients", await Http.GetStringAsync(new Uri(Admin, "openapi/v1.json")));
         demo.Signal("TERM");
         Assert.Equal(0, await demo.ExitCodeAsync());
         Assert.Contains(demo.Lines, static l => l.Contains("\"event\":\"stopped\"", StringComparison.Ordinal));
@@ -47,9 +33,9 @@ public sealed class OperatorScenarios : IDisposable
     {
         await using var backend = ScriptedBackend.Always("ok");
         WriteConfig(backend.Port);
-        PenstockProcess first = await PenstockProcess.StartedAsync(_folder, "run");
+        PenstockProcess first = await PenstockProcess.StartedAsync(Folder, "run");
         await using PenstockProcess penstock = first;
-        using (HttpResponseMessage created = await _http.PostAsJsonAsync(new Uri(Admin, "clients"),
+        using (HttpResponseMessage created = await Http.PostAsJsonAsync(new Uri(Admin, "clients"),
             new { client_id = "client9", capacity = 100, rate_per_sec = 5.0, current_tokens = 50 }))
         {
             Assert.Equal(HttpStatusCode.Created, created.StatusCode);
@@ -65,7 +51,7 @@ public sealed class OperatorScenarios : IDisposable
         }
 
         // A changed limit holds for the next request.
-        using (HttpResponseMessage changed = await _http.PutAsJsonAsync(new Uri(Admin, "clients/client9"),
+        using (HttpResponseMessage changed = await Http.PutAsJsonAsync(new Uri(Admin, "clients/client9"),
             new { capacity = 1000, rate_per_sec = 5.0, current_tokens = 700 }))
         {
             Assert.True(changed.IsSuccessStatusCode);
@@ -73,14 +59,14 @@ public sealed class OperatorScenarios : IDisposable
         using (var request = new HttpRequestMessage(HttpMethod.Get, Proxy))
         {
             request.Headers.Add("X-Client-ID", "client9");
-            using HttpResponseMessage response = await _http.SendAsync(request);
+            using HttpResponseMessage response = await Http.SendAsync(request);
             Assert.Equal("\"client\";q=1000;w=200", response.Headers.GetValues("RateLimit-Policy").Single());
         }
 
         await Eventually.TrueAsync(() => StoredTokens() is > 690 and < 715, "the tokens are saved");
         double before = await TokensAsync();
         await penstock.KillAsync();
-        await using PenstockProcess again = await PenstockProcess.StartedAsync(_folder, "run");
+        await using PenstockProcess again = await PenstockProcess.StartedAsync(Folder, "run");
         double after = await TokensAsync();
         Assert.InRange(after, before, before + (5 * 10)); // refilled by the time between, never full again
     }
@@ -95,7 +81,7 @@ public sealed class OperatorScenarios : IDisposable
             backends.Add(await EchoAsync(port));
         }
         WriteConfig(ports);
-        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(_folder, "run");
+        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(Folder, "run");
         await using var load = new LoadRun(Proxy, clients: 8);
         await load.MoreAsync(500);
 
@@ -113,7 +99,7 @@ public sealed class OperatorScenarios : IDisposable
         {
             await backend.DisposeAsync();
         }
-        using HttpResponseMessage none = await _http.GetAsync(Proxy);
+        using HttpResponseMessage none = await Http.GetAsync(Proxy);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, none.StatusCode);
         JsonElement error = await none.Content.ReadFromJsonAsync<JsonElement>();
         Assert.Equal(503, error.GetProperty("code").GetInt32());
@@ -127,7 +113,7 @@ public sealed class OperatorScenarios : IDisposable
         await using PenstockProcess steady = await EchoAsync(ports[0]);
         await using PenstockProcess stopped = await EchoAsync(ports[1]);
         WriteConfig(ports);
-        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(_folder, "run");
+        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(Folder, "run");
         await using var load = new LoadRun(Proxy, clients: 8);
         await load.MoreAsync(500);
 
@@ -151,9 +137,9 @@ public sealed class OperatorScenarios : IDisposable
     {
         await using var backend = ScriptedBackend.Always("ok");
         WriteConfig(backend.Port);
-        await using PenstockProcess penstock = await PenstockProcess.StartedWithAsync(400, _folder, "run");
+        await using PenstockProcess penstock = await PenstockProcess.StartedWithAsync(400, Folder, "run");
         RawClient[] clients = [.. Enumerable.Range(0, 300).Select(_ =>
-            new RawClient(new IPEndPoint(IPAddress.Loopback, _port)))];
+            new RawClient(new IPEndPoint(IPAddress.Loopback, Port)))];
         RawResponse[] responses = await Task.WhenAll(clients.Select(static async client =>
         {
             using (client)
@@ -168,7 +154,7 @@ public sealed class OperatorScenarios : IDisposable
     [Fact]
     public async Task Check_tells_five_mistakes_at_once_and_exits_with_2()
     {
-        await File.WriteAllTextAsync(Path.Combine(_folder, "bad.yaml"), """
+        await File.WriteAllTextAsync(Path.Combine(Folder, "bad.yaml"), """
             lisen: 0.0.0.0:8080
             backends:
               - http://127.0.0.1:9001
@@ -178,7 +164,7 @@ public sealed class OperatorScenarios : IDisposable
             limits:
               default: { capacity: 0, rate: 10/s }
             """);
-        await using PenstockProcess check = PenstockProcess.Start(_folder, "check", "--config", "bad.yaml");
+        await using PenstockProcess check = PenstockProcess.Start(Folder, "check", "--config", "bad.yaml");
         Assert.Equal(2, await check.ExitCodeAsync());
         string[] places = [.. check.Lines.Where(static l => l.Contains("--> ", StringComparison.Ordinal))
             .Select(static l => l.Trim())];
@@ -195,9 +181,9 @@ public sealed class OperatorScenarios : IDisposable
         int port = PenstockProcess.FreePort();
         await using PenstockProcess backend = await EchoAsync(port);
         WriteConfig(port);
-        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(_folder, "run");
+        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(Folder, "run");
 
-        using (HttpResponseMessage down = await _http.GetAsync(new Uri(Proxy, $"bytes/{Size}"),
+        using (HttpResponseMessage down = await Http.GetAsync(new Uri(Proxy, $"bytes/{Size}"),
             HttpCompletionOption.ResponseHeadersRead))
         {
             Assert.Equal(Size, await CountAsync(await down.Content.ReadAsStreamAsync()));
@@ -207,14 +193,14 @@ public sealed class OperatorScenarios : IDisposable
             Content = new StreamContent(new Zeroes(Size)),
         };
         request.Headers.TransferEncodingChunked = true;
-        using HttpResponseMessage up = await _http.SendAsync(request);
+        using HttpResponseMessage up = await Http.SendAsync(request);
         Assert.Equal(Size, (await up.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("bytes").GetInt64());
         Assert.InRange(penstock.PeakMemoryBytes, 1, 150 * 1024 * 1024);
     }
 
-    private void WriteConfig(params int[] ports) => File.WriteAllText(Path.Combine(_folder, "penstock.yaml"), $$"""
-        listen: 127.0.0.1:{{_port}}
-        admin: { listen: "127.0.0.1:{{_adminPort}}" }
+    private void WriteConfig(params int[] ports) => File.WriteAllText(Path.Combine(Folder, "penstock.yaml"), $$"""
+        listen: 127.0.0.1:{{Port}}
+        admin: { listen: "127.0.0.1:{{AdminPort}}" }
         clients: { identify: [header:X-Client-ID, query:client_id, address] }
         backends: [{{string.Join(", ", ports.Select(static p => $"http://127.0.0.1:{p}"))}}]
         health_check: { path: /health, interval: 200ms, timeout: 300ms, rise: 2, fall: 3 }
@@ -222,34 +208,18 @@ public sealed class OperatorScenarios : IDisposable
         store: sqlite:penstock.db
         """);
 
-    private static Task<PenstockProcess> EchoAsync(int port) =>
-        PenstockProcess.StartedAsync(null, "backends", "--count", "1", "--start-port", $"{port}");
-
-    private async Task HealthAsync(int port, string health)
-    {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
-        while (true)
-        {
-            JsonElement all = await _http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "upstreams"), limit.Token);
-            if (all.GetProperty("items")[0].GetProperty("backends").EnumerateArray()
-                .Any(b => b.GetProperty("address").GetString()!.EndsWith($":{port}", StringComparison.Ordinal)
-                    && b.GetProperty("health").GetString() == health))
-            {
-                return;
-            }
-            await Task.Delay(20, limit.Token);
-        }
-    }
+    private Task HealthAsync(int port, string health) =>
+        BackendAsync(port, b => b.GetProperty("health").GetString() == health);
 
     private async Task<double> TokensAsync() =>
-        (await _http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "clients/client9")))
+        (await Http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "clients/client9")))
         .GetProperty("current_tokens").GetDouble();
 
     /// <summary>What is in the database file, read past the program.</summary>
     private double StoredTokens()
     {
         using var connection = new Microsoft.Data.Sqlite.SqliteConnection(
-            $"Data Source={Path.Combine(_folder, "penstock.db")};Mode=ReadOnly;Pooling=False");
+            $"Data Source={Path.Combine(Folder, "penstock.db")};Mode=ReadOnly;Pooling=False");
         connection.Open();
         using Microsoft.Data.Sqlite.SqliteCommand command = connection.CreateCommand();
         command.CommandText = "SELECT tokens FROM clients WHERE client_id = 'client9'";

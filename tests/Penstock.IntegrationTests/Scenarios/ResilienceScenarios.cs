@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Http.Json;
 using System.Text.Json;
 using Penstock.TestKit;
 using Xunit;
@@ -7,22 +5,8 @@ using Xunit;
 namespace Penstock.IntegrationTests.Scenarios;
 
 /// <summary>Backends that come and go under load, seen from the outside.</summary>
-public sealed class ResilienceScenarios : IDisposable
+public sealed class ResilienceScenarios : ProgramScenarios
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(20) };
-    private readonly int _port = PenstockProcess.FreePort();
-    private readonly int _adminPort = PenstockProcess.FreePort();
-
-    private Uri Proxy => new($"http://127.0.0.1:{_port}/");
-    private Uri Admin => new($"http://127.0.0.1:{_adminPort}/");
-
-    public void Dispose()
-    {
-        _http.Dispose();
-        Directory.Delete(_folder, recursive: true);
-    }
-
     [Fact]
     public async Task Flapping_backend_that_is_killed_and_restarted_fails_no_request()
     {
@@ -31,7 +15,7 @@ public sealed class ResilienceScenarios : IDisposable
         await using PenstockProcess two = await EchoAsync(ports[2]);
         PenstockProcess flapping = await EchoAsync(ports[1]);
         WriteConfig("", ports);
-        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(_folder, "run");
+        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(Folder, "run");
         await using var load = new LoadRun(Proxy, clients: 8);
         await load.MoreAsync(300);
         for (int round = 0; round < 4; round++)
@@ -54,7 +38,7 @@ public sealed class ResilienceScenarios : IDisposable
         await using PenstockProcess silent = await EchoAsync(ports[1]);
         await using PenstockProcess two = await EchoAsync(ports[2]);
         WriteConfig("retries: { per_try_timeout: 250ms }", ports);
-        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(_folder, "run");
+        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(Folder, "run");
         await using var load = new LoadRun(Proxy, clients: 8);
         await load.MoreAsync(500);
 
@@ -77,7 +61,7 @@ public sealed class ResilienceScenarios : IDisposable
         await using PenstockProcess one = await EchoAsync(ports[0]);
         await using PenstockProcess two = await EchoAsync(ports[1]);
         WriteConfig("", ports[0]);
-        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(_folder, "run");
+        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(Folder, "run");
         await using var load = new LoadRun(Proxy, clients: 4);
         await load.MoreAsync(100);
         Assert.DoesNotContain($"Hello from 127.0.0.1:{ports[1]}", load.Bodies.Keys);
@@ -98,9 +82,9 @@ public sealed class ResilienceScenarios : IDisposable
     }
 
     private void WriteConfig(string more, params int[] ports) => File.WriteAllText(
-        Path.Combine(_folder, "penstock.yaml"), $$"""
-        listen: 127.0.0.1:{{_port}}
-        admin: { listen: "127.0.0.1:{{_adminPort}}" }
+        Path.Combine(Folder, "penstock.yaml"), $$"""
+        listen: 127.0.0.1:{{Port}}
+        admin: { listen: "127.0.0.1:{{AdminPort}}" }
         backends: [{{string.Join(", ", ports.Select(static p => $"http://127.0.0.1:{p}"))}}]
         health_check: { path: /health, interval: 500ms, timeout: 500ms, rise: 2, fall: 3 }
         timeouts: { connect: 250ms }
@@ -109,25 +93,8 @@ public sealed class ResilienceScenarios : IDisposable
         {{more}}
         """);
 
-    private static Task<PenstockProcess> EchoAsync(int port) =>
-        PenstockProcess.StartedAsync(null, "backends", "--count", "1", "--start-port", $"{port}");
-
     /// <summary>Waits until the backend is down or ejected, and has nothing in flight.</summary>
-    private async Task OutAsync(int port)
-    {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
-        while (true)
-        {
-            JsonElement all = await _http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "upstreams"), limit.Token);
-            JsonElement backend = all.GetProperty("items")[0].GetProperty("backends").EnumerateArray()
-                .Single(b => b.GetProperty("address").GetString()!.EndsWith($":{port}", StringComparison.Ordinal));
-            bool isOut = backend.GetProperty("health").GetString() == "down"
-                || backend.GetProperty("ejected").ValueKind == JsonValueKind.String;
-            if (isOut && backend.GetProperty("in_flight").GetInt32() == 0)
-            {
-                return;
-            }
-            await Task.Delay(10, limit.Token);
-        }
-    }
+    private Task OutAsync(int port) => BackendAsync(port, static b => b.GetProperty("in_flight").GetInt32() == 0
+        && (b.GetProperty("health").GetString() == "down"
+            || b.GetProperty("ejected").ValueKind == JsonValueKind.String));
 }

@@ -1,0 +1,42 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using Penstock.TestKit;
+
+namespace Penstock.IntegrationTests.Scenarios;
+
+/// <summary>What scenarios with the real program share: a folder for its files, its ports, a client.</summary>
+public abstract class ProgramScenarios : IDisposable
+{
+    private protected string Folder { get; } = Directory.CreateTempSubdirectory("penstock-test-").FullName;
+    private protected HttpClient Http { get; } = new() { Timeout = TimeSpan.FromSeconds(20) };
+    private protected int Port { get; } = PenstockProcess.FreePort();
+    private protected int AdminPort { get; } = PenstockProcess.FreePort();
+    private protected Uri Proxy => new($"http://127.0.0.1:{Port}/");
+    private protected Uri Admin => new($"http://127.0.0.1:{AdminPort}/");
+
+    public void Dispose()
+    {
+        Http.Dispose();
+        Directory.Delete(Folder, recursive: true);
+        GC.SuppressFinalize(this);
+    }
+
+    private protected static Task<PenstockProcess> EchoAsync(int port) =>
+        PenstockProcess.StartedAsync(null, "backends", "--count", "1", "--start-port", $"{port}");
+
+    /// <summary>Waits until the API says this of the backend on that port.</summary>
+    private protected async Task BackendAsync(int port, Predicate<JsonElement> isSo)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+        while (true)
+        {
+            JsonElement all = await Http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "upstreams"), limit.Token);
+            if (all.GetProperty("items")[0].GetProperty("backends").EnumerateArray().Any(b => isSo(b)
+                && b.GetProperty("address").GetString()!.EndsWith($":{port}", StringComparison.Ordinal)))
+            {
+                return;
+            }
+            await Task.Delay(10, limit.Token);
+        }
+    }
+}
