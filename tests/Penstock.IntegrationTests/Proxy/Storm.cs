@@ -20,6 +20,9 @@ internal sealed class Storm : IAsyncDisposable
     /// <summary>Small enough that a response fills it and the backend has to wait.</summary>
     private const int SlowReceiveBytes = 4096;
 
+    /// <summary>How long a client waits for an answer; no timeout of the storm's proxies is longer than 2 s.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     private readonly int _seed;
     private readonly ScriptedBackend[] _backends;
     private readonly ConcurrentDictionary<string, int> _deliveries = new();
@@ -295,7 +298,13 @@ internal sealed class Storm : IAsyncDisposable
         RawResponse? response;
         do
         {
-            response = await client.ReadAsync(toHead: method == "HEAD").WaitAsync(TimeSpan.FromSeconds(10));
+            Task<RawResponse?> reading = client.ReadAsync(toHead: method == "HEAD");
+            if (await Task.WhenAny(reading, Task.Delay(Patience)) != reading)
+            {
+                Assert.Fail($"{method} {marker}: no answer in {Patience.TotalSeconds} s; deliveries: "
+                    + _deliveries.GetValueOrDefault($"{method} {marker}"));
+            }
+            response = await reading;
             if (response is null)
             {
                 Count("closed");

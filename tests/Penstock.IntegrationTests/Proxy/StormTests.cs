@@ -10,7 +10,7 @@ using Xunit;
 namespace Penstock.IntegrationTests.Proxy;
 
 /// <summary>After a storm nothing has been mixed up, nothing was sent twice that must not, and nothing is left. A few
-/// seconds by default; <c>PENSTOCK_STORM_SECONDS</c> makes it a soak.</summary>
+/// seconds by default; <c>PENSTOCK_STORM_SECONDS</c> makes it a soak, <c>PENSTOCK_STORM_SEED</c> blows one again.</summary>
 public sealed class StormTests(ITestOutputHelper output)
 {
     /// <summary>What a run of the program may grow after its first tenth: the heap breathes.</summary>
@@ -19,12 +19,14 @@ public sealed class StormTests(ITestOutputHelper output)
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(int.Parse(
         Environment.GetEnvironmentVariable("PENSTOCK_STORM_SECONDS") ?? "5", CultureInfo.InvariantCulture));
 
+    private static readonly int Seed = int.TryParse(Environment.GetEnvironmentVariable("PENSTOCK_STORM_SEED"),
+        CultureInfo.InvariantCulture, out int given) ? given : Random.Shared.Next();
+
     [Fact]
     public async Task Storm_mixes_nothing_up_and_leaves_nothing_behind()
     {
-        int seed = Random.Shared.Next();
-        output.WriteLine($"seed {seed}");
-        await using var storm = new Storm(seed);
+        output.WriteLine($"seed {Seed}");
+        await using var storm = new Storm(Seed);
         ProxyConfig config = TestProxy.Config(storm.Ports);
         await using var proxy = new TestProxy(config with
         {
@@ -54,10 +56,9 @@ public sealed class StormTests(ITestOutputHelper output)
     [Fact]
     public async Task Storm_leaves_the_program_with_the_memory_and_descriptors_it_had()
     {
-        int seed = Random.Shared.Next();
-        output.WriteLine($"seed {seed}");
+        output.WriteLine($"seed {Seed}");
         string folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
-        await using var storm = new Storm(seed);
+        await using var storm = new Storm(Seed);
         int port = PenstockProcess.FreePort();
         int adminPort = PenstockProcess.FreePort();
         await File.WriteAllTextAsync(Path.Combine(folder, "penstock.yaml"), $$"""
