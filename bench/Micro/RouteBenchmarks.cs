@@ -3,6 +3,7 @@ using BenchmarkDotNet.Attributes;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
+using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Routing;
 using Penstock.Proxy.Upstreams;
 
@@ -35,7 +36,7 @@ public class RouteBenchmarks
             Host = $"{(i / PathsPerHost % 2 == 1 ? "*." : "")}h{i / PathsPerHost}.example.com",
             Path = $"/api/v1/resource{i % PathsPerHost}/*",
             Upstream = "web",
-        }).Select(c => new Route(c, c.Name, upstream, -1)));
+        }).Select(c => new Route(c, c.Name, upstream, LimitFields.Standard, LimitRules.None)));
         int last = (Routes - 1) / PathsPerHost / 2 * 2;
         string path = $"/api/v1/resource{(Routes - 1) % PathsPerHost}/users/42";
         _plain = new Asked($"h{last}.example.com", path);

@@ -31,12 +31,20 @@ public sealed record Explanation
 
     /// <summary>The client has a limit of its own.</summary>
     public bool Registered { get; init; }
+
+    /// <summary>No limit holds the client.</summary>
+    public bool Exempt { get; init; }
+
+    /// <summary>The limit that refuses the request, else the client's own or the route's first.</summary>
     public string? Limit { get; init; }
     public long? Capacity { get; init; }
     public double? RatePerSec { get; init; }
 
     /// <summary>Tokens in the client's bucket now.</summary>
     public double? Tokens { get; init; }
+
+    /// <summary>All limits that the request is under.</summary>
+    public IReadOnlyList<LimitState> Limits { get; init; } = [];
     public string? Route { get; init; }
     public string? Upstream { get; init; }
     public BalanceAlgorithm? Balance { get; init; }
@@ -48,6 +56,16 @@ public sealed record Explanation
     /// <summary>The backend it would go to next, on the loop that was asked.</summary>
     public string? Pick { get; init; }
 }
+
+/// <summary>A limit as the request would find it.</summary>
+/// <param name="By">Who shares the bucket.</param>
+/// <param name="Tokens">In the bucket now; null without a bucket.</param>
+/// <param name="Concurrent">Requests at the same time that it allows; null when it does not bound them.</param>
+/// <param name="InFlight">Of these, how many are under way.</param>
+/// <param name="DryRun">It only counts.</param>
+/// <param name="Admits">What it says to the request.</param>
+public sealed record LimitState(string Name, LimitKey By, long? Capacity, double? RatePerSec, double? Tokens,
+    int? Concurrent, int? InFlight, bool DryRun, bool Admits);
 
 /// <summary>A backend as the balancer sees it.</summary>
 /// <param name="Usable">Nothing is known against it.</param>

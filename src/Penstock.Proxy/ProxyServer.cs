@@ -84,6 +84,23 @@ public sealed class ProxyServer : IAsyncDisposable
     /// <summary>Requests that a limit rejected since start.</summary>
     public long Rejected => _workers.Sum(static w => w.Counters.Rejected);
 
+    /// <summary>The last requests that limits rejected, the newest first.</summary>
+    public IReadOnlyList<Rejection> LastRejections(int most) =>
+        [.. _workers.SelectMany(static w => w.Rejections.GetLast()).OrderByDescending(static r => r.Time).Take(most)];
+
+    /// <summary>The clients that were rejected most often since the start.</summary>
+    public IReadOnlyList<LimitedClient> MostLimited(int most) =>
+    [
+        .. _workers.SelectMany(w => w.Rejections.GetCounts(_clock.NowNs)).GroupBy(static c => c.Key)
+            .Select(static same => same.First().Client with
+            {
+                Rejected = same.Sum(static c => c.Client.Rejected),
+                Error = same.Sum(static c => c.Client.Error),
+                Last = same.Max(static c => c.Client.Last),
+            })
+            .OrderByDescending(static c => c.Rejected).Take(most),
+    ];
+
     /// <summary>Binds every listener and begins to serve.</summary>
     /// <exception cref="ProxyStartException">A listener's address or the access log cannot be had.</exception>
     public void Start()

@@ -20,9 +20,13 @@ internal sealed class Snapshot
         Identifier = new ClientIdentifier(config.Clients, limiter);
 
         Upstreams = upstreams;
-        Routes = new RouteTable(config.Routes.Select(r => new Route(r, r.Name,
-            Upstreams.First(u => string.Equals(u.Name, r.Upstream, StringComparison.Ordinal)),
-            limiter.NumberOf(r.Limit ?? DefaultLimit))));
+        Dictionary<string, LimitRule> rules = config.Limits.ToDictionary(static l => l.Key,
+            l => limiter.RuleOf(l.Key, l.Value));
+        Routes = new RouteTable(config.Routes.Select(r =>
+        {
+            Upstream upstream = Upstreams.First(u => string.Equals(u.Name, r.Upstream, StringComparison.Ordinal));
+            return new Route(r, r.Name, upstream, config.LimitFields, RulesOf(config, r, upstream.Config, rules));
+        }));
 
         HeadBounds = new HeadBounds(config.Bounds.RequestLineBytes, config.Bounds.HeadBytes, config.Bounds.HeadFields);
         HeadTimeoutMs = (long)config.Timeouts.Head.TotalMilliseconds;
@@ -30,6 +34,14 @@ internal sealed class Snapshot
         ConnectTimeoutMs = (long)config.Timeouts.Connect.TotalMilliseconds;
         ResponseTimeoutMs = (long)config.Timeouts.Response.TotalMilliseconds;
         TunnelTimeoutMs = (long)config.Timeouts.Tunnel.TotalMilliseconds;
+    }
+
+    private static LimitRules RulesOf(ProxyConfig config, RouteConfig route, UpstreamConfig upstream,
+        Dictionary<string, LimitRule> rules)
+    {
+        IEnumerable<string> names = route.Limits ?? (rules.ContainsKey(DefaultLimit) ? [DefaultLimit] : []);
+        return new LimitRules(names.Concat(upstream.Limits).Concat(config.EveryLimit).Select(n => rules[n]),
+            route.Cost);
     }
 
     public ProxyConfig Config { get; }

@@ -13,6 +13,9 @@ public sealed class Wire(Stream stream)
     /// <summary>More came with what was read last than was asked for.</summary>
     public bool HasBuffered => _start < _end;
 
+    /// <summary>Octets that have come, ever.</summary>
+    public long Received { get; private set; }
+
     /// <summary>A message head without its empty line; null at the end of the stream.</summary>
     public async Task<string?> ReadHeadAsync()
     {
@@ -145,6 +148,7 @@ public sealed class Wire(Stream stream)
     {
         _start = 0;
         _end = await stream.ReadAsync(_buffer);
+        Received += _end;
         return _end > 0;
     }
 

@@ -54,6 +54,7 @@ internal sealed class AdminServer : IAsyncDisposable
         app.MapUpstreams(proxy);
         app.MapReload(reloader);
         app.MapCluster(member);
+        app.MapRejections(proxy);
         try
         {
             await app.StartAsync();

@@ -9,8 +9,8 @@ namespace Penstock.Control.Cluster;
 /// <see cref="PostgresStore.IsFault"/> knows. Not thread-safe.</summary>
 internal sealed class LeaseConnection : IDisposable
 {
-    /// <summary>After so long without an answer the node goes on by itself.</summary>
-    private const int TimeoutSeconds = 2;
+    /// <summary>After so long without an answer the connection is given up, and with it what was granted.</summary>
+    private const int TimeoutSeconds = 10;
 
     // The rows are locked in the order of their ids, so that nodes never wait for each other in a circle; what a
     // bucket holds is computed from the row as it is under the lock; and all in the database's time, which no node's
@@ -87,20 +87,22 @@ internal sealed class LeaseConnection : IDisposable
     }
 
     /// <summary>Asks for all these tokens in one statement, which deducts what it grants.</summary>
-    public void Lease(List<LeaseAsk> asks, List<LeaseGrant> grants)
+    public async Task<List<LeaseGrant>> LeaseAsync(IReadOnlyList<LeaseAsk> asks)
     {
         SetAsks(asks);
-        using var rows = _lease.ExecuteReader();
-        while (rows.Read())
+        await using var rows = await _lease.ExecuteReaderAsync();
+        var grants = new List<LeaseGrant>(asks.Count);
+        while (await rows.ReadAsync())
         {
             grants.Add(new(rows.GetString(0), rows.GetInt64(1), rows.GetInt64(2), rows.GetDouble(3), rows.GetInt64(4)));
         }
+        return grants;
     }
 
     /// <summary>Says that this node is here, and asks who else is and which edit was the last.</summary>
-    public (List<ClusterNode> Nodes, long LastVersion) Heartbeat(string nodeId, string version)
+    public async Task<(List<ClusterNode> Nodes, long LastVersion)> HeartbeatAsync(string nodeId, string version)
     {
-        using var batch = new NpgsqlBatch(_connection)
+        await using var batch = new NpgsqlBatch(_connection)
         {
             Timeout = TimeoutSeconds,
             BatchCommands =
@@ -117,29 +119,29 @@ internal sealed class LeaseConnection : IDisposable
                 new(PostgresSchema.LastVersionSql),
             },
         };
-        using var rows = batch.ExecuteReader();
+        await using var rows = await batch.ExecuteReaderAsync();
         var nodes = new List<ClusterNode>();
-        while (rows.Read())
+        while (await rows.ReadAsync())
         {
             nodes.Add(new(rows.GetString(0), rows.GetString(1), rows.GetFieldValue<DateTimeOffset>(2),
                 rows.GetFieldValue<DateTimeOffset>(3), rows.GetBoolean(4)));
         }
-        rows.NextResult();
-        rows.Read();
+        await rows.NextResultAsync();
+        await rows.ReadAsync();
         return (nodes, rows.GetInt64(0));
     }
 
     /// <summary>Says that this node is gone, and clears away those that are gone for long.</summary>
-    public void Leave(string nodeId)
+    public async Task LeaveAsync(string nodeId)
     {
-        using var command = new NpgsqlCommand(
+        await using var command = new NpgsqlCommand(
             "DELETE FROM penstock_nodes WHERE node_id = $1 OR last_seen < clock_timestamp() - interval '1 day'",
             _connection)
         {
             CommandTimeout = TimeoutSeconds,
             Parameters = { new NpgsqlParameter<string> { TypedValue = nodeId } },
         };
-        command.ExecuteNonQuery();
+        await command.ExecuteNonQueryAsync();
     }
 
     public void Dispose()
@@ -148,7 +150,7 @@ internal sealed class LeaseConnection : IDisposable
         _connection.Dispose();
     }
 
-    private void SetAsks(List<LeaseAsk> asks)
+    private void SetAsks(IReadOnlyList<LeaseAsk> asks)
     {
         _ids.TypedValue = [.. asks.Select(ask => ask.ClientId)];
         _epochs.TypedValue = [.. asks.Select(ask => ask.Epoch)];

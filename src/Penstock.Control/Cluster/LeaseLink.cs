@@ -25,6 +25,10 @@ internal sealed class LeaseLink : IAsyncDisposable
     private const int HeartbeatMs = 1000;
     private const int MaxRetryMs = 1000;
 
+    /// <summary>A statement without an answer for so long is waited for no longer: the node goes on with its share.
+    /// What the answer brings when it comes pays for that first.</summary>
+    private const int PatienceMs = 2000;
+
     private readonly string _connectionString;
     private readonly string _version;
     private readonly Leases _leases;
@@ -33,10 +37,11 @@ internal sealed class LeaseLink : IAsyncDisposable
     private readonly ManualResetEventSlim _stop = new(false);
     private readonly Thread _thread;
     private readonly List<LeaseAsk> _asks = [];
-    private readonly List<LeaseGrant> _grants = [];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ClusterState _state;
     private LeaseConnection? _connection;
+    private Task<Answer>? _turn;
+    private long _turnAt;
     private Task<LeaseConnection>? _connecting;
     private long _heartbeatAt;
     private long _retryAt;
@@ -66,7 +71,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         try
         {
             link._connection = LeaseConnection.Open(url.ConnectionString);
-            link.Heartbeat(link._connection);
+            link.TakeOver(link.AskAsync(link._connection, heartbeat: true, []).GetAwaiter().GetResult());
             return link;
         }
         catch (Exception e) when (PostgresStore.IsFault(e))
@@ -86,9 +91,10 @@ internal sealed class LeaseLink : IAsyncDisposable
         if (_thread.IsAlive) await _ended.Task;
         try
         {
-            if (_connection is not null) Leave(_connection);
+            if (_connection is not null && _turn is null)
+                await LeaveAsync(_connection).WaitAsync(TimeSpan.FromMilliseconds(PatienceMs));
         }
-        catch (Exception e) when (PostgresStore.IsFault(e))
+        catch (Exception e) when (e is TimeoutException || PostgresStore.IsFault(e))
         {
             // then the tokens are lost, and the node is forgotten after ten seconds
         }
@@ -128,28 +134,60 @@ internal sealed class LeaseLink : IAsyncDisposable
 
     private void Tick(LeaseConnection connection)
     {
-        if (Stopwatch.GetElapsedTime(_heartbeatAt).TotalMilliseconds >= HeartbeatMs) Heartbeat(connection);
-        _asks.Clear();
-        _grants.Clear();
-        _leases.Plan(_asks);
-        if (_asks.Count == 0) return;
-        connection.Lease(_asks, _grants);
-        _leases.Grant(_grants);
-        var state = _state;
-        _state = state with
+        if (_turn is null) Begin(connection);
+        if (_turn is null) return;
+        if (!IsAnswered(_turn))
         {
-            LeaseStatements = state.LeaseStatements + 1,
-            LeasedTokens = state.LeasedTokens + _grants.Sum(grant => grant.Granted),
-        };
+            Alone($"no answer for {(int)Stopwatch.GetElapsedTime(_turnAt).TotalSeconds} s");
+            _leases.GrantShare(_state.Alive);
+            return;
+        }
+        var turn = _turn;
+        _turn = null;
+        TakeOver(turn.GetAwaiter().GetResult());
+        Back();
     }
 
-    private void Heartbeat(LeaseConnection connection)
+    /// <summary>Asks for what there is to ask.</summary>
+    private void Begin(LeaseConnection connection)
     {
-        var (nodes, lastVersion) = connection.Heartbeat(_state.NodeId, _version);
-        _heartbeatAt = Stopwatch.GetTimestamp();
-        _state = _state with { Nodes = nodes };
-        _leases.Rank = _state.Rank;
-        SawVersion(lastVersion);
+        var due = Stopwatch.GetElapsedTime(_heartbeatAt).TotalMilliseconds >= HeartbeatMs;
+        _asks.Clear();
+        _leases.Plan(_asks);
+        if (!due && _asks.Count == 0) return;
+        _turnAt = Stopwatch.GetTimestamp();
+        _turn = AskAsync(connection, due, _asks);
+    }
+
+    private async Task<Answer> AskAsync(LeaseConnection connection, bool heartbeat, List<LeaseAsk> asks)
+    {
+        (List<ClusterNode>, long)? seen = heartbeat ? await connection.HeartbeatAsync(_state.NodeId, _version) : null;
+        return new(seen, asks.Count == 0 ? [] : await connection.LeaseAsync(asks));
+    }
+
+    /// <summary>Waits for it, for as long as the clients' tokens may.</summary>
+    private bool IsAnswered(Task turn)
+    {
+        var leftMs = PatienceMs - Stopwatch.GetElapsedTime(_turnAt).TotalMilliseconds;
+        return turn.IsCompleted || (leftMs > 0 && Task.WaitAny([turn], (int)leftMs) == 0);
+    }
+
+    private void TakeOver(Answer answer)
+    {
+        if (answer.Seen is var (nodes, lastVersion))
+        {
+            _heartbeatAt = Stopwatch.GetTimestamp();
+            _state = _state with { Nodes = nodes };
+            _leases.Rank = _state.Rank;
+            SawVersion(lastVersion);
+        }
+        _leases.Grant(answer.Grants);
+        if (_asks.Count == 0) return;
+        _state = _state with
+        {
+            LeaseStatements = _state.LeaseStatements + 1,
+            LeasedTokens = _state.LeasedTokens + answer.Grants.Sum(grant => grant.Granted),
+        };
     }
 
     /// <summary>The database is away: this node's share, and one try at a time to come back.</summary>
@@ -174,31 +212,45 @@ internal sealed class LeaseLink : IAsyncDisposable
             return;
         }
         _connection = connecting.Result;
-        Heartbeat(_connection);
+        TakeOver(AskAsync(_connection, heartbeat: true, []).GetAwaiter().GetResult());
         _retryMs = 0;
-        _state = _state with { Fault = null, ChangedAt = _time.GetUtcNow() };
-        _log.LogInformation(DatabaseBack, "database is back: limits are shared with {Count} other nodes again",
-            _state.Alive - 1);
+        Back();
     }
 
     private void Lose(Exception e)
     {
+        _turn = null;
         _leases.NoAnswer();
         _connection?.Dispose();
         _connection = null;
+        Alone(PostgresStore.Explain(e));
+    }
+
+    private void Alone(string cause)
+    {
         if (_state.Fault is not null) return;
-        var cause = PostgresStore.Explain(e);
         _state = _state with { Fault = cause, ChangedAt = _time.GetUtcNow() };
         _log.LogError(DatabaseLost, "database is out of reach: {Cause}; this node goes on with its share of each limit "
             + "({Count} nodes), edits are refused", cause, _state.Alive);
     }
 
-    private void Leave(LeaseConnection connection)
+    private void Back()
+    {
+        if (_state.Fault is null) return;
+        _state = _state with { Fault = null, ChangedAt = _time.GetUtcNow() };
+        _log.LogInformation(DatabaseBack, "database is back: limits are shared with {Count} other nodes again",
+            _state.Alive - 1);
+    }
+
+    private async Task LeaveAsync(LeaseConnection connection)
     {
         _asks.Clear();
         _leases.TakeAll(_asks);
         foreach (var chunk in _asks.Chunk(Leases.MaxAsks))
-            connection.Lease([.. chunk], _grants);
-        connection.Leave(_state.NodeId);
+            await connection.LeaseAsync(chunk);
+        await connection.LeaveAsync(_state.NodeId);
     }
+
+    /// <param name="Seen">What a heartbeat brought; null: there was none.</param>
+    private sealed record Answer((List<ClusterNode> Nodes, long LastVersion)? Seen, List<LeaseGrant> Grants);
 }

@@ -20,23 +20,78 @@ internal static partial class ConfigBinder
 
     private static LimitConfig Limit(Section limit)
     {
-        var (capacity, rate) = (limit.Required<long>("capacity", TryWhole), limit.Required<double>("rate", TryRate));
-        if (limit.Sound && Limiter.Fault(capacity, rate) is { } fault)
-            limit[Limiter.Fault(capacity, 1) is null ? "rate" : "capacity"]!.Refuse(fault);
-        return new(capacity, rate);
+        var bucket = limit.Has("capacity") || limit.Has("rate") || !limit.Has("concurrent");
+        var config = new LimitConfig(bucket ? limit.Required<long>("capacity", TryWhole) : 0,
+            bucket ? limit.Required<double>("rate", TryRate) : 0)
+        {
+            By = limit.Value("by", OneOf(("client", LimitKey.Client), ("address", LimitKey.Address),
+                ("all", LimitKey.All)), LimitKey.Client),
+            Concurrent = limit.Value("concurrent", Whole(1, 1_000_000), 0),
+            DryRun = limit.Value("dry_run", TrySwitch, false),
+            Hidden = limit.Value("hidden", TrySwitch, false),
+            CountsStatuses = [.. limit.Items("statuses").Select(item => item.Parse(Whole(100, 599), 500)).Distinct()],
+        };
+        if (!bucket && config.CountsStatuses.Count > 0)
+            limit["statuses"]!.Error("'statuses' says what takes tokens, and this limit has none",
+                "add capacity and rate");
+        if (bucket && limit.Sound && Limiter.Fault(config.Capacity, config.RatePerSecond) is { } fault)
+            limit[Limiter.Fault(config.Capacity, 1) is null ? "rate" : "capacity"]!.Refuse(fault);
+        return config;
+    }
+
+    /// <summary>Names of limits, by <c>limit</c>; null when it was not written.</summary>
+    private static ValueList<string>? LimitNames(Section at, IReadOnlyDictionary<string, LimitConfig> limits)
+    {
+        if (at["limit"] is not { } field) return null;
+        if (Off(field)) return [];
+        if (field.Node is EmptyNode)
+            field.Error("'limit' has no value", "write the name of a limit, a list of names, or off");
+        return [.. field.Items().Select(item => item.Parse<string>(Reference("limit", [.. limits.Keys])))
+            .OfType<string>().Distinct()];
+    }
+
+    private static void CheckLimits(Field at, RouteConfig route, UpstreamConfig? upstream, ValueList<string> every,
+        IReadOnlyDictionary<string, LimitConfig> limits)
+    {
+        var names = (route.Limits ?? [DefaultName]).Concat(upstream?.Limits ?? []).Concat(every)
+            .Where(limits.ContainsKey).Distinct().ToList();
+        if (names.Count > LimitConfig.MaxPerRequest)
+            at.Error($"{names.Count} limits on one route, its upstream's and those of every request included; "
+                + $"{LimitConfig.MaxPerRequest} are allowed");
+        foreach (var name in names.Where(n => limits[n].Capacity > 0 && limits[n].Capacity < route.Cost))
+            at.Error($"cost {route.Cost} is more than the capacity {limits[name].Capacity} of limit '{name}': "
+                + "no request would ever be admitted", "raise the capacity or lower the cost");
     }
 
     private static ClientsConfig Clients(Section clients)
     {
         var identify = Identify(clients);
+        var exempt = clients.Items("exempt").Select(item => item.Parse<Exempt>(TryExempt)).OfType<Exempt>().ToList();
         return new()
         {
             Identify = identify.Count > 0 ? identify : ClientsDefault.Identify,
             UnknownGetsOwnBucket = clients.Value("unknown", OneOf(("address", false), ("own", true)), false),
             TrustedProxies = [.. clients.Items("trusted_proxies").Select(item => item.Parse<IPNetwork>(TryNetwork))],
             Ipv6Prefix = clients.Value("ipv6_prefix", Whole(1, 128), ClientsDefault.Ipv6Prefix),
+            ExemptNetworks = [.. exempt.Where(e => e.Network is not null).Select(e => e.Network!.Value)],
+            ExemptIds = [.. exempt.Where(e => e.Network is null).Select(e => e.Id)],
             MaxTracked = clients.Value("max_tracked", Whole(1, 100_000_000), ClientsDefault.MaxTracked),
         };
+    }
+
+    private sealed record Exempt(string Id, IPNetwork? Network);
+
+    /// <summary>An address or network, or else a client id.</summary>
+    private static bool TryExempt(string text, out Exempt exempt, out string error)
+    {
+        error = "";
+        IPNetwork? network = TryNetwork(text, out var parsed, out _) ? parsed : null;
+        exempt = new(text, network);
+        if (network is null && text.Contains('/') && IPAddress.TryParse(text[..text.IndexOf('/')], out _))
+            return TryNetwork(text, out _, out error); // meant as a network
+        if (text.Length > 0) return true;
+        error = "is empty; write an address, a network or a client id";
+        return false;
     }
 
     private static List<IdentitySource> Identify(Section clients)

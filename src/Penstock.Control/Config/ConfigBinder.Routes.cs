@@ -9,7 +9,8 @@ internal static partial class ConfigBinder
 {
     /// <summary>The full form (<c>upstreams</c>, <c>routes</c>) or the flat one (<c>backends</c> and its like at the
     /// top), which stands for one upstream and a route that takes everything to it.</summary>
-    private static (List<UpstreamConfig>, List<RouteConfig>) Topology(Section file, IReadOnlyCollection<string> limits)
+    private static (List<UpstreamConfig>, List<RouteConfig>) Topology(
+        Section file, IReadOnlyDictionary<string, LimitConfig> limits, ValueList<string> everyLimit)
     {
         var full = FullKeys.Where(file.Has).ToList();
         var flat = FlatKeys.Select(key => file[key]).OfType<Field>().ToList();
@@ -18,20 +19,23 @@ internal static partial class ConfigBinder
         if (full.Count == 0)
         {
             WarnUnlimited(file, limits, anyRouteWithoutLimit: true);
-            return ([Upstream(DefaultName, file)], [new() { Upstream = DefaultName }]);
+            var route = new RouteConfig { Upstream = DefaultName };
+            CheckLimits(file.At, route, null, everyLimit, limits);
+            return ([Upstream(DefaultName, file, [])], [route]);
         }
         foreach (var field in flat)
             field.Error($"'{field.Name}' at the top is for a single upstream; it cannot stand beside '{full[0]}'",
                 "move it into an entry of 'upstreams'");
         if (flat.Count > 0)
-            _ = Upstream(DefaultName, file); // for its errors
-        return flat.Count == 0 || file.Has("upstreams") ? Full(file, limits) : ([], []);
+            _ = Upstream(DefaultName, file, []); // for its errors
+        return flat.Count == 0 || file.Has("upstreams") ? Full(file, limits, everyLimit) : ([], []);
     }
 
-    private static (List<UpstreamConfig>, List<RouteConfig>) Full(Section file, IReadOnlyCollection<string> limits)
+    private static (List<UpstreamConfig>, List<RouteConfig>) Full(
+        Section file, IReadOnlyDictionary<string, LimitConfig> limits, ValueList<string> everyLimit)
     {
         var named = file.Named("upstreams");
-        var upstreams = named.Select(NamedUpstream).ToList();
+        var upstreams = named.Select(field => NamedUpstream(field, limits)).ToList();
         var names = named.Select(field => field.Name).ToList();
         if (names.Count == 0)
             (file["upstreams"] ?? file.At).Error("no upstreams",
@@ -47,6 +51,8 @@ internal static partial class ConfigBinder
         else if (items.Count == 0 && names.Count > 1)
             file["upstreams"]!.Error($"{names.Count} upstreams but no routes",
                 "write 'routes' to say which requests go where");
+        foreach (var (at, route) in routes)
+            CheckLimits(at, route, upstreams.Find(u => u?.Name == route.Upstream), everyLimit, limits);
         // Only names that were given have no slash.
         ReportRepeated("route", routes.Where(route => !route.Value.Name.Contains('/')), route => route.Name);
         // A route that could not be read would make every conclusion from the routes a guess.
@@ -55,13 +61,13 @@ internal static partial class ConfigBinder
             WarnShadowed(routes);
             foreach (var unused in named.Where(field => routes.All(r => r.Value.Upstream != field.Name)))
                 unused.Warning($"no route uses upstream '{unused.Name}': it receives no requests");
-            WarnUnlimited(file, limits, routes.Any(r => r.Value.Limit is null));
+            WarnUnlimited(file, limits, routes.Any(r => r.Value.Limits is null));
         }
         return ([.. upstreams.OfType<UpstreamConfig>()], [.. routes.Select(r => r.Value)]);
     }
 
     private static RouteConfig Route(Section route, IReadOnlyCollection<string> upstreams,
-        IReadOnlyCollection<string> limits)
+        IReadOnlyDictionary<string, LimitConfig> limits)
     {
         var path = route.Value<string>("path", TryRoutePath);
         return new()
@@ -73,7 +79,8 @@ internal static partial class ConfigBinder
             Headers = Conditions(route["headers"], TryHeaderName),
             Query = Conditions(route["query"], TryParameterName),
             Upstream = route.Required("upstream", Reference("upstream", upstreams)) ?? "",
-            Limit = route.Value("limit", Reference("limit", limits)),
+            Limits = LimitNames(route, limits),
+            Cost = route.Value("cost", Whole(1, 1_000_000), 1),
             Timeouts = route.Group("timeouts", RouteTimeouts, NoRouteTimeouts),
             Retries = Off(route["retries"]) ? RetriesDefault with { Attempts = 0 }
                 : route["retries"]?.Section(RouteRetries, RetriesDefault),
@@ -168,9 +175,10 @@ internal static partial class ConfigBinder
         }
     }
 
-    private static void WarnUnlimited(Section file, IReadOnlyCollection<string> limits, bool anyRouteWithoutLimit)
+    private static void WarnUnlimited(
+        Section file, IReadOnlyDictionary<string, LimitConfig> limits, bool anyRouteWithoutLimit)
     {
-        if (anyRouteWithoutLimit && limits.Count > 0 && !limits.Contains(DefaultName))
+        if (anyRouteWithoutLimit && !file.Has("limit") && limits.Count > 0 && !limits.ContainsKey(DefaultName))
             file["limits"]!.Warning($"no limit is named '{DefaultName}': where a route names none, "
                 + "only registered clients are limited");
     }

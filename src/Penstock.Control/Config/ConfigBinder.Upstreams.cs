@@ -6,14 +6,15 @@ namespace Penstock.Control.Config;
 /// <content>Upstreams and their backends.</content>
 internal static partial class ConfigBinder
 {
-    private static UpstreamConfig? NamedUpstream(Field field) => field.Section(upstream =>
+    private static UpstreamConfig? NamedUpstream(
+        Field field, IReadOnlyDictionary<string, LimitConfig> limits) => field.Section(upstream =>
     {
         if (!upstream.Has("backends"))
             field.Error("missing 'backends'");
-        return Upstream(field.Name, upstream);
+        return Upstream(field.Name, upstream, LimitNames(upstream, limits) ?? []);
     });
 
-    private static UpstreamConfig Upstream(string name, Section upstream)
+    private static UpstreamConfig Upstream(string name, Section upstream, ValueList<string> limits)
     {
         var items = upstream.Items("backends");
         if (items.Count == 0 && upstream["backends"] is { Node: EmptyNode or SequenceNode } empty)
@@ -34,6 +35,7 @@ internal static partial class ConfigBinder
                 : upstream.Group("retries", Retries, RetriesDefault),
             Queue = Off(upstream["queue"]) ? QueueDefault with { Length = 0 }
                 : upstream.Group("queue", Queue, QueueDefault),
+            Limits = limits,
             Hedge = upstream["hedge"] is { } hedge && !Off(hedge) ? hedge.Section(Hedge, expected: "{ after: 100ms }")
                 : null,
             HealthCheck = HealthCheck(upstream["health_check"]),

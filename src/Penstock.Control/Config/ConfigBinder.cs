@@ -37,7 +37,8 @@ internal static partial class ConfigBinder
     {
         var listeners = Listeners(file);
         var limits = file.Named("limits").ToDictionary(field => field.Name, Limit);
-        var (upstreams, routes) = Topology(file, limits.Keys);
+        var everyLimit = LimitNames(file, limits) ?? [];
+        var (upstreams, routes) = Topology(file, limits, everyLimit);
         var clients = file.Group("clients", Clients, ClientsDefault);
         if (clients.TrustedProxies.Count == 0 && listeners.Any(static l => l.ProxyProtocol))
             file["listen"]!.Error(
@@ -52,6 +53,10 @@ internal static partial class ConfigBinder
                 Routes = routes,
                 Clients = clients,
                 Limits = limits,
+                EveryLimit = everyLimit,
+                LimitFields = file.Value("limit_fields", OneOf(("standard", LimitFields.Standard),
+                    ("legacy", LimitFields.Legacy), ("both", LimitFields.Both), ("off", LimitFields.Off)),
+                    LimitFields.Standard),
                 Timeouts = file.Group("timeouts", Timeouts, TimeoutsDefault),
                 Bounds = file.Group("bounds", Bounds, BoundsDefault),
                 Loops = file.Value("loops", TryLoops, 0),

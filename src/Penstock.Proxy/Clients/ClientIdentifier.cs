@@ -22,6 +22,17 @@ internal readonly ref struct ClientIdentity
 
     /// <summary>The value of the field that the name is from; empty when it is from elsewhere.</summary>
     public Stretch Field { get; init; }
+
+    /// <summary>No limit holds it.</summary>
+    public bool Exempt { get; init; }
+
+    public AdmissionRequest For(ClientAddress caller) => new()
+    {
+        Registered = Registered,
+        Client = Name,
+        Domain = Domain,
+        Address = caller.ClientName,
+    };
 }
 
 /// <summary>Tells the client of a request by the operator's ordered list: the first source that the request has counts.
@@ -35,18 +46,30 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
     private readonly (IdentityKind Kind, byte[] Name)[] _sources =
         [.. config.Identify.Select(static s => (s.Kind, Encoding.UTF8.GetBytes(s.Name)))];
 
+    private readonly string[] _sourceNames = [.. config.Identify.Select(static s => s.ToString())];
+
     private readonly IPNetwork[] _trusted = [.. config.TrustedProxies];
+    private readonly IPNetwork[] _exemptNetworks = [.. config.ExemptNetworks];
+    private readonly HashSet<byte[]>.AlternateLookup<ReadOnlySpan<byte>> _exemptIds =
+        new HashSet<byte[]>(config.ExemptIds.Select(Encoding.UTF8.GetBytes), limiter.IdComparer)
+            .GetAlternateLookup<ReadOnlySpan<byte>>();
+
+    private readonly bool _exemptsHashes =
+        config.ExemptIds.Any(static id => HashedKey.IsHash(Encoding.UTF8.GetBytes(id)));
+
 
     public int Ipv6Prefix => config.Ipv6Prefix;
 
     /// <summary>A source as the operator wrote it.</summary>
-    public string SourceName(int source) => source < 0 ? "address" : config.Identify[source].ToString();
+    public string SourceName(int source) => source < 0 ? "address" : _sourceNames[source];
 
-    public bool IsTrusted(IPAddress? peer)
+    public bool IsTrusted(IPAddress? peer) => Contains(_trusted, peer);
+
+    private static bool Contains(IPNetwork[] networks, IPAddress? address)
     {
-        foreach (IPNetwork network in _trusted)
+        foreach (IPNetwork network in networks)
         {
-            if (peer is not null && network.Contains(peer))
+            if (address is not null && network.Contains(address))
             {
                 return true;
             }
@@ -59,6 +82,7 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
     public ClientIdentity Identify(RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller,
         Span<byte> decoded)
     {
+        bool exempt = _exemptNetworks.Length > 0 && Contains(_exemptNetworks, caller.Ip);
         for (int i = 0; i < _sources.Length; i++)
         {
             (IdentityKind kind, byte[] name) = _sources[i];
@@ -73,15 +97,19 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
             {
                 continue;
             }
-
-            // An address is told by the connection, not by what somebody writes into a field.
-            if (id.Length <= MaxIdBytes && limiter.TryFind(id, out RegisteredClient? client) && !client.IsAddress)
+            if (TryKnow(ref id, out RegisteredClient? client, out bool exemptId))
             {
-                return new ClientIdentity { Registered = client, Name = id, Field = field, Source = i };
+                return new ClientIdentity
+                {
+                    Registered = client, Name = id, Field = field, Source = i, Exempt = exempt || exemptId,
+                };
             }
             if (config.UnknownGetsOwnBucket)
             {
-                return new ClientIdentity { Name = id, Domain = (ulong)i + 1, Field = field, Source = i };
+                return new ClientIdentity
+                {
+                    Name = id, Domain = (ulong)i + 1, Field = field, Source = i, Exempt = exempt,
+                };
             }
             break;
         }
@@ -91,7 +119,38 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
                 ? known : null,
             Name = caller.ClientName,
             Source = -1,
+            Exempt = exempt,
         };
+    }
+
+    /// <summary>Is it a client that somebody registered or exempted, by its id or by the hash of it?</summary>
+    /// <param name="id">Afterwards what the client is called: never a key whose hash is registered.</param>
+    private bool TryKnow(ref ReadOnlySpan<byte> id, out RegisteredClient? client, out bool exempt)
+    {
+        client = null;
+        exempt = false;
+        // An address is told by the connection, not by what somebody writes into a field; and who has seen the hash of
+        // a key does not have the key.
+        if (id.Length > MaxIdBytes || HashedKey.IsHash(id))
+        {
+            return false;
+        }
+        exempt = _exemptIds.Contains(id);
+        if (limiter.TryFind(id, out client) && !client.IsAddress)
+        {
+            return true;
+        }
+        client = null;
+        if (exempt || !(limiter.AnyHashed || _exemptsHashes))
+        {
+            return exempt;
+        }
+        Span<byte> hash = stackalloc byte[HashedKey.Length];
+        HashedKey.Write(id, hash);
+        exempt = _exemptIds.TryGetValue(hash, out byte[]? exempted);
+        bool registered = limiter.TryFind(hash, out client, out byte[]? known);
+        id = registered ? known : exempt ? exempted : id;
+        return registered || exempt;
     }
 
     /// <summary>The address that the nearest untrusted hop came from: X-Forwarded-For is read from its right end as

@@ -18,6 +18,12 @@ public sealed record ClientsConfig
     /// <summary>IPv6 clients are told apart by this many leading bits, 1–128 (64: one customer's network).</summary>
     public int Ipv6Prefix { get; init; } = 64;
 
+    /// <summary>Callers whom no limit holds, by address.</summary>
+    public IReadOnlyList<IPNetwork> ExemptNetworks { get; init; } = [];
+
+    /// <summary>Identifiers whom no limit holds; they count as known.</summary>
+    public IReadOnlyList<string> ExemptIds { get; init; } = [];
+
     /// <summary>Most buckets tracked for clients without a setting of their own.</summary>
     public int MaxTracked { get; init; } = 1_000_000;
 }
@@ -40,8 +46,3 @@ public sealed record IdentitySource(IdentityKind Kind, string Name)
         _ => "address",
     };
 }
-
-/// <summary>A token bucket: how many requests at once, and how fast they come back.</summary>
-/// <param name="Capacity">Tokens in a full bucket, 1 to 1,000,000,000.</param>
-/// <param name="RatePerSecond">Tokens per second, from one a day to 1,000,000 per second.</param>
-public sealed record LimitConfig(long Capacity, double RatePerSecond);

@@ -17,6 +17,11 @@ public sealed record ProxyConfig
     /// <summary>Limits by name. The one named <c>default</c> holds for routes that name none; without it, only
     /// registered clients are limited.</summary>
     public IReadOnlyDictionary<string, LimitConfig> Limits { get; init; } = new Dictionary<string, LimitConfig>();
+
+    /// <summary>Names of limits that every request is under, besides its route's and its upstream's.</summary>
+    public ValueList<string> EveryLimit { get; init; } = [];
+
+    public LimitFields LimitFields { get; init; }
     public TimeoutsConfig Timeouts { get; init; } = new();
     public BoundsConfig Bounds { get; init; } = new();
 

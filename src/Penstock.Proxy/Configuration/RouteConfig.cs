@@ -20,8 +20,12 @@ public sealed record RouteConfig
     public IReadOnlyList<RouteCondition> Query { get; init; } = [];
     public required string Upstream { get; init; }
 
-    /// <summary>Name of the limit for clients without a setting of their own; null means <c>default</c>.</summary>
-    public string? Limit { get; init; }
+    /// <summary>Names of the limits that its requests are under; the first that counts by client is for clients without
+    /// a setting of their own. Null means <c>default</c>, if there is one; empty means none.</summary>
+    public ValueList<string>? Limits { get; init; }
+
+    /// <summary>Tokens that a request takes from each bucket.</summary>
+    public int Cost { get; init; } = 1;
     public RouteTimeoutsConfig Timeouts { get; init; } = new();
 
     /// <summary>Instead of the upstream's, but for the budget, which is the upstream's for all; null: as the upstream

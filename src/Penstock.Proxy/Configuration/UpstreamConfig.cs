@@ -27,6 +27,9 @@ public sealed record UpstreamConfig
     /// <summary>Null: one backend at a time.</summary>
     public HedgeConfig? Hedge { get; init; }
 
+    /// <summary>Names of limits that its requests are under, besides their route's.</summary>
+    public ValueList<string> Limits { get; init; } = [];
+
     /// <summary>Null: no active checks; a backend is then up until a connection to it fails.</summary>
     public HealthCheckConfig? HealthCheck { get; init; }
 

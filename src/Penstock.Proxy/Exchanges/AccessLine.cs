@@ -1,6 +1,7 @@
 using System.Globalization;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.Observability;
+using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Proxy.Exchanges;
 
@@ -47,11 +48,7 @@ internal static class AccessLine
             Text(ref line, ",\"backend\":"u8, backend.AddressOctets);
         }
         Number(ref line, ",\"retries\":"u8, exchange.Retries);
-        if (exchange.Limit is { } limit)
-        {
-            Text(ref line, ",\"limit\":"u8, limit.NameOctets);
-            Number(ref line, ",\"tokens_left\":"u8, limit.WholeTokens(exchange.BucketWord, exchange.LimitClock));
-        }
+        Limits(ref line, exchange.Admission);
         Text(ref line, ",\"reason\":"u8, exchange.Reason.Word());
         if (exchange.Fault != HttpFault.None)
         {
@@ -59,6 +56,22 @@ internal static class AccessLine
         }
         Text(ref line, ",\"request_id\":"u8, exchange.RequestId);
         line.Add("}\n"u8);
+    }
+
+    private static void Limits(ref HeadWriter line, Admission admission)
+    {
+        if (admission.TryGetDecisive(out Charge charge))
+        {
+            Text(ref line, ",\"limit\":"u8, charge.NameOctets);
+            if (charge.Limit is not null)
+            {
+                Number(ref line, ",\"tokens_left\":"u8, charge.WholeTokens);
+            }
+        }
+        if (admission.DryRefusal is { } dry)
+        {
+            Text(ref line, ",\"dry_run_rejects\":"u8, dry.NameOctets);
+        }
     }
 
     private static ReadOnlySpan<byte> Slice(Stretch stretch, ReadOnlySpan<byte> head) =>

@@ -46,7 +46,11 @@ internal sealed partial class ClientConnection
         {
             return Refuse(Reason.Loop, 508);
         }
-        return Admit(client, exchange.Route.LimitNumber) ? Step.Pick : Refuse(Reason.RateLimited, 429);
+        if (Admit(client))
+        {
+            return Step.Pick;
+        }
+        return Refuse(exchange.Admission.RefusedForSlot ? Reason.ConcurrencyLimited : Reason.RateLimited, 429);
     }
 
     /// <summary>How often a request may pass a Penstock: more than any sensible chain has.</summary>
@@ -60,28 +64,35 @@ internal sealed partial class ClientConnection
 
     private ReadOnlySpan<byte> Head => _buffer.AsSpan(_start, _exchange!.Request.Length);
 
-    private bool Admit(ClientIdentity client, int limitNumber)
+    private bool Admit(ClientIdentity client)
     {
         Exchange exchange = _exchange!;
-        long now = _loop.NowNs;
-        bool admitted;
-        if (client.Registered is { } registered)
+        Admission admission = exchange.Admission;
+        bool admitted = client.Exempt || admission.TryAdmit(_snapshot.Limiter, exchange.Route!.Limits,
+            client.For(exchange.Caller!), _loop.NowNs);
+        if (!admitted || admission.DryRefusal is not null)
         {
-            admitted = registered.TryTake(now, 1, out exchange.Limit, out exchange.BucketWord);
+            NoteRejection(exchange, client, dryRun: admitted);
         }
-        else if (limitNumber >= 0)
-        {
-            Limiter limiter = _snapshot.Limiter;
-            exchange.Limit = limiter.LimitAt(limitNumber);
-            admitted = limiter.TryTake(limiter.HashOf(client.Name, client.Domain), limitNumber, now,
-                out exchange.BucketWord);
-        }
-        else
-        {
-            return true; // no limit applies
-        }
-        exchange.LimitClock = exchange.Limit.Clock(now);
         return admitted;
+    }
+
+    private void NoteRejection(Exchange exchange, ClientIdentity client, bool dryRun)
+    {
+        Charge charge = exchange.Admission.Refusal;
+        _worker.Rejections.Add(new RejectionNote
+        {
+            Key = _snapshot.Limiter.HashOf(client.Name, client.Domain) ^ charge.Rule.SlotKey,
+            Client = client.Name,
+            ClientKey = _snapshot.Identifier.SourceName(client.Source),
+            Limit = charge.NameOctets,
+            Route = exchange.Route!.NameOctets,
+            RequestId = exchange.RequestId,
+            Tokens = charge.Full ? 0 : charge.WholeTokens,
+            Cost = exchange.Admission.Cost,
+            RetryAfterSeconds = exchange.Admission.RetryAfterSeconds,
+            DryRun = dryRun,
+        }, _loop.NowNs);
     }
 
     /// <summary>Has the request been here too often? Each Penstock on its way left its name in Via.</summary>

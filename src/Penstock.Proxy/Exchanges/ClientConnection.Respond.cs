@@ -20,11 +20,6 @@ internal sealed partial class ClientConnection
     private BodyReader _responseBody;
     private bool _chunkedOut;
 
-    // What a socket did not take at once: [_pendingStart, _pendingEnd) of _pending.
-    private byte[]? _pending;
-    private int _pendingStart;
-    private int _pendingEnd;
-
     /// <summary>The response was cut off: end the connection by a reset, so that nobody takes it for whole.</summary>
     private bool _cut;
     private bool _lingers;
@@ -153,6 +148,7 @@ internal sealed partial class ClientConnection
         _chunkedOut = unframed && !toOldClient;
         _keepAlive &= _requestSent && !(unframed && toOldClient) && !_worker.Draining;
 
+        exchange.Admission.CountStatus(response.Status, _loop.NowNs);
         ReadOnlySpan<byte> received = _response.AsSpan(_responseStart, _responseEnd - _responseStart);
         var head = new HeadWriter(_loop.Scratch);
         ResponseWriter.Write(ref head, exchange, received[..response.Length], _loop.DateField, _keepAlive, _chunkedOut);
@@ -299,6 +295,10 @@ internal sealed partial class ClientConnection
             Span<byte> made = stackalloc byte[16];
             exchange.RequestId = made[.._worker.NewRequestId(made)];
         }
+        if (!exchange.Admission.Refused)
+        {
+            exchange.Admission.CountStatus(exchange.Status, _loop.NowNs);
+        }
         var head = new HeadWriter(_loop.Scratch);
         exchange.BytesOut = ResponseWriter.WriteAnswer(ref head, exchange, _loop.DateField, _keepAlive);
         int sent = _io.TrySend(_loop.Scratch.AsSpan(0, head.Length));
@@ -314,45 +314,6 @@ internal sealed partial class ClientConnection
         Stash(_loop.Scratch.AsSpan(0, head.Length), Math.Max(0, sent));
         _responseBody = new BodyReader(BodyFraming.None, 0);
         return Step.Relay;
-    }
-
-    // ---- what does not fit
-
-    private void Stash(ReadOnlySpan<byte> octets, int sent)
-    {
-        octets = octets[sent..];
-        _pending = octets.Length <= BufferPool.Large
-            ? _loop.Buffers.Rent(octets.Length) : GC.AllocateUninitializedArray<byte>(octets.Length);
-        octets.CopyTo(_pending);
-        _pendingStart = 0;
-        _pendingEnd = octets.Length;
-    }
-
-    /// <summary>Sends what is pending; afterwards nothing is, whatever the end.</summary>
-    private async ValueTask<RelayEnd> FlushAsync(Connection to)
-    {
-        RelayEnd end = RelayEnd.Done;
-        while (end == RelayEnd.Done && _pendingStart < _pendingEnd)
-        {
-            int sent = to.TrySend(_pending.AsSpan(_pendingStart, _pendingEnd - _pendingStart));
-            _pendingStart += Math.Max(0, sent);
-            if (sent == Connection.Broken)
-            {
-                end = RelayEnd.TargetClosed;
-            }
-            else if (_pendingStart < _pendingEnd)
-            {
-                to.SetDeadline(ResponseTimeoutMs);
-                end = await to.WaitForSpaceAsync() switch
-                {
-                    WaitResult.Ready => RelayEnd.Done,
-                    WaitResult.TimedOut => RelayEnd.TargetTimedOut,
-                    _ => RelayEnd.Canceled,
-                };
-            }
-        }
-        ReleasePending();
-        return end;
     }
 
     /// <summary>Lets the client read our last words: ends our stream and swallows what still comes.</summary>
@@ -381,18 +342,5 @@ internal sealed partial class ClientConnection
             _response = null;
         }
         _responseStart = _responseEnd = 0;
-    }
-
-    private void ReleasePending()
-    {
-        if (_pending is not null)
-        {
-            if (_pending.Length <= BufferPool.Large)
-            {
-                _loop.Buffers.Return(_pending);
-            }
-            _pending = null;
-        }
-        _pendingStart = _pendingEnd = 0;
     }
 }

@@ -325,12 +325,13 @@ internal sealed partial class ClientConnection : IConnectionOwner
         ReleaseBackend(reusable: false);
         ReleaseResponse();
         ReleasePending();
+        _exchange!.Admission.Leave();
     }
 
     private void Record()
     {
         Exchange exchange = _exchange!;
-        _worker.Counters.Count(exchange.Reason == Reason.RateLimited, exchange.Reason is not Reason.Ok
+        _worker.Counters.Count(exchange.Status == 429 && exchange.Admission.Refused, exchange.Reason is not Reason.Ok
             && exchange.Status >= 500);
         exchange.Caller ??= _peer;
         _worker.LogAccess(exchange, _buffer is null ? default : _buffer.AsSpan(_start, _end - _start));

@@ -40,10 +40,8 @@ internal sealed class Exchange(HeadBounds bounds)
     /// <summary>Hash of what its upstream spreads by.</summary>
     public ulong Key;
 
-    /// <summary>The limit that the request was counted under; null when none applied.</summary>
-    public Limit? Limit;
-    public long BucketWord;
-    public long LimitClock;
+    /// <summary>What it took from its limits.</summary>
+    public Admission Admission { get; } = new();
 
     public Reason Reason;
     public HttpFault Fault;
@@ -74,7 +72,7 @@ internal sealed class Exchange(HeadBounds bounds)
         Route = null;
         Backend = Session = null;
         Key = 0;
-        Limit = null;
+        Admission.Reset();
         _clientNameLength = _requestIdLength = Retries = Status = 0;
         Reason = Reason.Ok;
         Fault = HttpFault.None;

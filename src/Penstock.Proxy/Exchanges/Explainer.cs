@@ -37,6 +37,7 @@ internal static class Explainer
             ClientKey = snapshot.Identifier.SourceName(client.Source),
             ClientAddress = Encoding.UTF8.GetString(caller.Text),
             Registered = client.Registered is not null,
+            Exempt = client.Exempt,
         };
         Route? route = snapshot.Routes.Match(request, head, worker.Loop.Scratch, out HttpFault ambiguity);
         if (route is null)
@@ -46,34 +47,59 @@ internal static class Explainer
                 : explanation with { Verdict = "bad_request", Detail = Encoding.ASCII.GetString(ambiguity.Sentence()) };
         }
         explanation = explanation with { Route = route.Name, Upstream = route.Upstream.Name };
-        explanation = WithLimit(explanation, worker, client, route.LimitNumber);
+        if (!client.Exempt)
+        {
+            explanation = WithLimits(explanation, worker, client.For(caller), route.Limits);
+        }
         return WithPick(explanation, worker, request, head, caller, route.Upstream);
     }
 
-    private static Explanation WithLimit(Explanation so, Worker worker, ClientIdentity client, int number)
+    private static Explanation WithLimits(Explanation so, Worker worker, AdmissionRequest asked, LimitRules rules)
     {
-        Limiter limiter = worker.Snapshot.Limiter;
-        long now = worker.Loop.NowNs;
-        (Limit Limit, double Tokens)? state = client.Registered is { } registered
-            ? registered.Look(now)
-            : number < 0 ? null : limiter.Look(limiter.HashOf(client.Name, client.Domain), number, now);
-        if (state is not var (limit, tokens))
+        var admission = new Admission();
+        bool admitted = admission.Look(worker.Snapshot.Limiter, rules, asked, worker.Loop.NowNs);
+        if (!admission.TryGetDecisive(out Charge charge))
         {
             return so;
         }
         so = so with
         {
-            Limit = limit.Name,
-            Capacity = limit.Config.Capacity,
-            RatePerSec = limit.Config.RatePerSecond,
-            Tokens = Math.Round(tokens, 3),
+            Limit = NameOf(charge),
+            Capacity = charge.Limit?.Config.Capacity,
+            RatePerSec = charge.Limit?.Config.RatePerSecond,
+            Tokens = charge.Limit is null ? null : Math.Round(charge.Tokens, 3),
+            Limits = [.. StatesOf(worker.Snapshot.Limiter, admission)],
         };
-        return tokens >= 1 ? so : so with
+        return admitted ? so : charge.Full ? so with
+        {
+            Verdict = "concurrency_limited",
+            Detail = $"limit '{NameOf(charge)}': {charge.Rule.Config.Concurrent} requests are under way, as many as "
+                + "it allows",
+        }
+        : so with
         {
             Verdict = "rate_limited",
-            Detail = $"{tokens:0.###} tokens left of {limit.Config.Capacity}",
+            Detail = $"limit '{NameOf(charge)}': {charge.Tokens:0.###} tokens left of {charge.Limit!.Config.Capacity}"
+                + (rules.Cost > 1 ? $", the request costs {rules.Cost}" : ""),
         };
     }
+
+    private static List<LimitState> StatesOf(Limiter limiter, Admission admission)
+    {
+        var states = new List<LimitState>();
+        foreach (ref readonly Charge charge in admission.Charges)
+        {
+            LimitConfig config = charge.Rule.Config;
+            bool bound = config.Concurrent > 0;
+            states.Add(new LimitState(NameOf(charge), config.By, charge.Limit?.Config.Capacity,
+                charge.Limit?.Config.RatePerSecond, charge.Limit is null ? null : Math.Round(charge.Tokens, 3),
+                bound ? config.Concurrent : null, bound ? limiter.Slots.Peek(charge.SlotKey) : null, config.DryRun,
+                admission.Admits(charge)));
+        }
+        return states;
+    }
+
+    private static string NameOf(in Charge charge) => Encoding.UTF8.GetString(charge.NameOctets);
 
     private static Explanation WithPick(Explanation so, Worker worker, RequestHead request, byte[] head,
         ClientAddress caller, Upstream upstream)

@@ -5,6 +5,9 @@ internal enum Reason : byte
 {
     Ok,
     RateLimited,
+
+    /// <summary>The client has too many requests under way.</summary>
+    ConcurrencyLimited,
     NoRoute,
     NoBackend,
 
@@ -28,6 +31,7 @@ internal static class Reasons
     {
         Reason.Ok => "ok"u8,
         Reason.RateLimited => "rate_limited"u8,
+        Reason.ConcurrencyLimited => "concurrency_limited"u8,
         Reason.NoRoute => "no_route"u8,
         Reason.NoBackend => "no_backend"u8,
         Reason.QueueFull => "queue_full"u8,

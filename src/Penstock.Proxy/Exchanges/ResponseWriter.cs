@@ -44,7 +44,7 @@ internal static class ResponseWriter
         {
             to.AddField("X-Request-Id"u8, exchange.RequestId);
         }
-        WriteLimit(ref to, exchange);
+        LimitFieldsWriter.Write(ref to, exchange);
         if (exchange.Backend != exchange.Session)
         {
             to.Add(exchange.Route!.Upstream.SetCookie(exchange.Backend!));
@@ -85,9 +85,13 @@ internal static class ResponseWriter
     public static int WriteAnswer(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> date, bool keepAlive)
     {
         (ReadOnlySpan<byte> phrase, ReadOnlySpan<byte> message) = Words(exchange.Status);
+        if (exchange.Reason == Reason.ConcurrencyLimited)
+        {
+            message = "Too many requests at the same time"u8;
+        }
         long retryAfter = exchange.Status switch
         {
-            429 => exchange.Limit!.SecondsToNextToken(exchange.BucketWord, exchange.LimitClock),
+            429 => exchange.Admission.RetryAfterSeconds,
             503 => 1,
             _ => 0,
         };
@@ -121,7 +125,7 @@ internal static class ResponseWriter
             to.Add(retryAfter);
             to.Add("\r\n"u8);
         }
-        WriteLimit(ref to, exchange);
+        LimitFieldsWriter.Write(ref to, exchange);
         WriteConnection(ref to, exchange, keepAlive);
         if (exchange.Request.Method == Method.Head)
         {
@@ -138,12 +142,17 @@ internal static class ResponseWriter
         json.Add(",\"message\":\""u8);
         json.Add(message);
         json.Add("\""u8);
-        if (exchange.Status == 429)
+        if (exchange.Admission.Refused && exchange.Admission.TryGetDecisive(out Charge refusal))
         {
             json.Add(",\"client\":"u8);
             JsonText.AddString(ref json, exchange.ClientName);
             json.Add(",\"limit\":"u8);
-            JsonText.AddString(ref json, exchange.Limit!.NameOctets);
+            JsonText.AddString(ref json, refusal.NameOctets);
+            if (exchange.Admission.Cost > 1 && !refusal.Full)
+            {
+                json.Add(",\"cost\":"u8);
+                json.Add(exchange.Admission.Cost);
+            }
         }
         if (retryAfter > 0)
         {
@@ -172,22 +181,6 @@ internal static class ResponseWriter
         to.Add(response.Status);
         to.Add(" "u8);
         to.Add(response.Reason.Of(head));
-        to.Add("\r\n"u8);
-    }
-
-    /// <summary>RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11).</summary>
-    private static void WriteLimit(ref HeadWriter to, Exchange exchange)
-    {
-        if (exchange.Limit is not { } limit)
-        {
-            return;
-        }
-        to.AddField("RateLimit-Policy"u8, limit.PolicyField);
-        to.Add("RateLimit: "u8);
-        to.Add(limit.StateField);
-        to.Add(limit.WholeTokens(exchange.BucketWord, exchange.LimitClock));
-        to.Add(";t="u8);
-        to.Add(limit.SecondsToNextToken(exchange.BucketWord, exchange.LimitClock));
         to.Add("\r\n"u8);
     }
 

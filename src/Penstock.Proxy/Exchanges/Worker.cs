@@ -9,6 +9,7 @@ using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.Observability;
+using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
@@ -47,6 +48,7 @@ internal sealed class Worker
         RandomNumberGenerator.Fill(seed);
         _requestIdSeed = BinaryPrimitives.ReadUInt64LittleEndian(seed);
         Random = new PickRandom(_requestIdSeed);
+        Rejections = new Rejections(clock.Time);
     }
 
     public Loop Loop { get; }
@@ -58,6 +60,7 @@ internal sealed class Worker
     public PickRandom Random { get; }
     public ILogger Logger { get; }
     public LoopCounters Counters { get; } = new();
+    public Rejections Rejections { get; }
 
     /// <summary>No further request is taken from any connection.</summary>
     public bool Draining { get; private set; }

@@ -78,7 +78,18 @@ internal sealed unsafe class BucketTable
     /// <param name="hash">Of the key, seeded.</param>
     /// <param name="limit">The limit's number.</param>
     /// <param name="word">The bucket's word afterwards.</param>
-    public bool TryTake(ulong hash, int limit, long nowNs, int cost, out long word)
+    public bool TryTake(ulong hash, int limit, long nowNs, int cost, out long word) =>
+        Take(hash, limit, nowNs, cost, force: false, out word);
+
+    /// <summary>Takes tokens whether they are there or not; a negative cost gives back what was taken.</summary>
+    /// <returns>The bucket's word afterwards.</returns>
+    public long Charge(ulong hash, int limit, long nowNs, int cost)
+    {
+        Take(hash, limit, nowNs, cost, force: true, out long word);
+        return word;
+    }
+
+    private bool Take(ulong hash, int limit, long nowNs, int cost, bool force, out long word)
     {
         Limit rule = _limits[limit];
         ulong mark = MarkOf(hash, limit);
@@ -88,9 +99,14 @@ internal sealed unsafe class BucketTable
 
         while (true)
         {
+            if (way < 0 && cost < 0)
+            {
+                word = 0; // nothing is kept of what it would go back to
+                return true;
+            }
             if (way < 0)
             {
-                if (TryInsert(hash, mark, rule, nowNs, cost, out word, out bool taken))
+                if (TryInsert(hash, mark, rule, nowNs, cost, force, out word, out bool taken))
                 {
                     return taken;
                 }
@@ -106,7 +122,11 @@ internal sealed unsafe class BucketTable
                 continue; // given to another key meanwhile
             }
             word = before;
-            if (!rule.TryTake(ref word, clock, cost))
+            if (force)
+            {
+                word = rule.Charge(word, clock, cost);
+            }
+            else if (!rule.TryTake(ref word, clock, cost))
             {
                 return false;
             }
@@ -146,7 +166,8 @@ internal sealed unsafe class BucketTable
     }
 
     /// <summary>Makes the bucket of a key that was not there; false when another thread just did.</summary>
-    private bool TryInsert(ulong hash, ulong mark, Limit rule, long nowNs, int cost, out long word, out bool taken)
+    private bool TryInsert(ulong hash, ulong mark, Limit rule, long nowNs, int cost, bool force, out long word,
+        out bool taken)
     {
         long clock = rule.Clock(nowNs);
         word = 0;
@@ -160,7 +181,8 @@ internal sealed unsafe class BucketTable
             }
             word = Inherited(set, hash, rule, nowNs, take: true);
             bool inherited = word != 0;
-            taken = rule.TryTake(ref word, clock, cost);
+            taken = force || rule.TryTake(ref word, clock, cost);
+            word = force ? rule.Charge(word, clock, cost) : word;
             if (!taken && !inherited)
             {
                 return true;

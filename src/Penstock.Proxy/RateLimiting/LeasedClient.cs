@@ -71,7 +71,7 @@ internal sealed class LeasedClient : RegisteredClient
             {
                 Interlocked.Add(ref _missed, cost);
                 // the shared bucket may have tokens: then they will be here at once
-                word = limit.WholeTokens(shared, clock) > 0 ? limit.AlmostOne(clock) : shared;
+                word = limit.WholeTokens(shared, clock) >= cost ? limit.Almost(clock, cost) : shared;
                 Touch(wake: nowNs >= Volatile.Read(ref _dryUntilNs));
                 return false;
             }
@@ -84,12 +84,18 @@ internal sealed class LeasedClient : RegisteredClient
         }
     }
 
-    public override (Limit Limit, double Tokens) Look(long nowNs)
+    public override long Charge(long nowNs, int cost)
     {
         View view = Volatile.Read(ref _view);
-        long clock = view.Limit.Clock(nowNs);
-        return (view.Limit,
-            view.Limit.Tokens(view.Limit.Plus(Volatile.Read(ref view.SharedWord), clock, Balance), clock));
+        long balance = Interlocked.Add(ref _balance, -cost);
+        return view.Limit.Plus(Volatile.Read(ref view.SharedWord), view.Limit.Clock(nowNs), balance);
+    }
+
+    public override Limit Look(long nowNs, out long word)
+    {
+        View view = Volatile.Read(ref _view);
+        word = view.Limit.Plus(Volatile.Read(ref view.SharedWord), view.Limit.Clock(nowNs), Balance);
+        return view.Limit;
     }
 
     /// <summary>Takes over an edit unless a newer one is known. Tokens at hand stay, as far as the capacity has room,
@@ -221,9 +227,9 @@ internal sealed class LeaseDemand
     public long NextAskNs;
     public int VainAsks;
 
-    /// <summary>What the last statement asked for.</summary>
+    /// <summary>What the last statement asked for, and the debt that it paid.</summary>
     public long AskedNeed;
-    public double AskedBack;
+    public long AskedOwed;
 
     /// <summary>Tokens left in the shared bucket when it last told.</summary>
     public double Left;
@@ -241,5 +247,5 @@ internal sealed class LeaseDemand
     /// <summary>While the shared bucket cannot be asked: the tokens of this node's share, and what was given out of
     /// them and is owed.</summary>
     public double ShareTokens;
-    public double Owed;
+    public long Owed;
 }

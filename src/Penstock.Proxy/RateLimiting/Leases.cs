@@ -152,25 +152,33 @@ public sealed class Leases
             return idle && balance < need && demand.VainAsks < MaxVainAsks; // asks again soon
         }
         demand.AskedNeed = asking ? need - balance : 0;
-        demand.AskedBack = back;
+        demand.AskedOwed = demand.Owed;
         _asked[client.Id] = client;
         asks.Add(new LeaseAsk(client.Id, client.Epoch, demand.AskedNeed, asking ? want - balance : 0, back));
         return true;
     }
 
-    /// <summary>Hands out what was granted for the last asks.</summary>
+    /// <summary>Hands out what was granted for the last asks, less what was given out of this node's share while the
+    /// answer was late.</summary>
     public void Grant(IReadOnlyList<LeaseGrant> grants)
     {
         ArgumentNullException.ThrowIfNull(grants);
         long now = _clock.NowNs;
         foreach (LeaseGrant grant in grants)
         {
-            if (!_asked.Remove(grant.ClientId, out LeasedClient? client) || !client.Add(grant.Granted, grant.Epoch))
+            if (!_asked.Remove(grant.ClientId, out LeasedClient? client))
             {
                 continue;
             }
             LeaseDemand demand = client.Demand;
-            demand.Owed = Math.Max(0, demand.Owed + Math.Min(0, demand.AskedBack));
+            long sinceAsked = demand.Owed - demand.AskedOwed;
+            long paid = Math.Min(grant.Granted, sinceAsked);
+            if (!client.Add(grant.Granted - paid, grant.Epoch))
+            {
+                continue;
+            }
+            demand.Owed = sinceAsked - paid;
+            demand.Share = -1;
             demand.Left = grant.Left;
             NoteShare(demand, grant, now);
             long dryUntil = 0;

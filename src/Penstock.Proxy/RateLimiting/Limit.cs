@@ -108,14 +108,20 @@ internal sealed class Limit
         return true;
     }
 
+    /// <summary>Takes tokens whether they are there or not, down to a whole bucket below nothing; a negative cost gives
+    /// back what was taken.</summary>
+    public long Charge(long tat, long clock, int cost) =>
+        Math.Min(Math.Max(tat, clock) + ((long)cost << _unitBits), clock + (2 * Full));
+
     /// <summary>Units taken and not yet back, at that clock.</summary>
-    private long Used(long tat, long clock) => Math.Clamp(tat - clock, 0, Full);
+    private long Used(long tat, long clock) => Math.Clamp(tat - clock, 0, 2 * Full);
 
     /// <summary>Tokens in the bucket, with their fraction.</summary>
-    public double Tokens(long tat, long clock) =>
-        Math.ScaleB((double)(Full - Used(tat, clock)), -_unitBits);
+    public double Tokens(long tat, long clock) => Math.ScaleB((double)Left(tat, clock), -_unitBits);
 
-    public long WholeTokens(long tat, long clock) => (Full - Used(tat, clock)) >> _unitBits;
+    public long WholeTokens(long tat, long clock) => Left(tat, clock) >> _unitBits;
+
+    private long Left(long tat, long clock) => Math.Max(0, Full - Used(tat, clock));
 
     /// <summary>The word of a bucket that holds <paramref name="tokens"/> (clamped to 0–capacity) now.</summary>
     public long Word(double tokens, long clock)
@@ -129,16 +135,19 @@ internal sealed class Limit
     public long Plus(long tat, long clock, long tokens) =>
         Math.Max(tat, clock) - (Math.Min(tokens, Config.Capacity) << _unitBits);
 
-    /// <summary>The word of a bucket that is short of its next token by nothing worth naming.</summary>
-    public long AlmostOne(long clock) => clock + Full - (1L << _unitBits) + 1;
+    /// <summary>The word of a bucket that is short of so many tokens by nothing worth naming.</summary>
+    public long Almost(long clock, int tokens) => clock + Full - ((long)tokens << _unitBits) + 1;
 
     /// <summary>Whole seconds, rounded up, until the bucket holds one more whole token than now; 0 when it is
     /// full.</summary>
     public long SecondsToNextToken(long tat, long clock)
     {
         long used = Used(tat, clock);
-        return used == 0 ? 0 : SecondsFor(used - Full + ((((Full - used) >> _unitBits) + 1) << _unitBits));
+        return used == 0 ? 0 : SecondsFor(used - Full + ((WholeTokens(tat, clock) + 1) << _unitBits));
     }
+
+    /// <summary>Whole seconds, rounded up, until the bucket is full.</summary>
+    public long SecondsToFull(long tat, long clock) => SecondsFor(Used(tat, clock));
 
     /// <summary>Whole seconds, rounded up, after which <paramref name="cost"/> tokens are there if nobody takes any;
     /// 0 when they are, and -1 when they never will be.</summary>

@@ -18,6 +18,9 @@ public sealed class Limiter
     /// <summary>Up to so many clients, those without standing credit get a token leased before their first request.
     /// </summary>
     private const int MaxForetaken = 100_000;
+
+    /// <summary>Apart from those of clients' names.</summary>
+    private const ulong SlotDomain = ulong.MaxValue;
     private const double MinRatePerSecond = 1.0 / (100 * 24 * 3600);
 
     private readonly ConcurrentDictionary<byte[], RegisteredClient> _registered;
@@ -25,25 +28,27 @@ public sealed class Limiter
     private readonly Lock _editing = new();
     private readonly KeyHash _hash = new();
     private readonly Dictionary<string, int> _numbers = [];
+
+    /// <summary>The buckets that all requests share, by their limits' names.</summary>
+    private readonly Dictionary<string, OwnedClient> _common = [];
     private readonly int _maxTracked;
     private volatile BucketTable _table;
     private volatile Limit[] _limits;
     private readonly MonotonicClock _clock;
     private volatile bool _anyRegistered;
+    private volatile bool _anyHashed;
     private Leases? _leases;
 
     internal Limiter(ProxyConfig config, MonotonicClock clock)
     {
         _clock = clock;
-        _registered = new(new IdComparer(_hash));
+        IdComparer = new ClientIdComparer(_hash);
+        _registered = new(IdComparer);
         _lookup = _registered.GetAlternateLookup<ReadOnlySpan<byte>>();
-        _limits = [.. config.Limits.Select(static l => new Limit(l.Key, l.Value))];
-        for (int i = 0; i < _limits.Length; i++)
-        {
-            _numbers[_limits[i].Name] = i;
-        }
         _maxTracked = config.Clients.MaxTracked;
-        _table = NewTable(_limits);
+        _limits = [];
+        _table = NewTable([]);
+        Apply(config.Limits);
     }
 
     /// <summary>Takes over changed limits. A limit with another capacity or rate is a new one, whose buckets begin with
@@ -58,21 +63,28 @@ public sealed class Limiter
         }
         foreach ((string name, LimitConfig config) in limits)
         {
-            int before = NumberOf(name);
-            if (before >= 0 && _limits[before].Config == config)
+            bool common = config.By == LimitKey.All;
+            if (config.Capacity == 0 || common)
             {
-                continue;
+                _numbers.Remove(name);
             }
-            if (before >= 0)
+            if (config.Capacity == 0 || !common)
             {
-                all[before].ReplacedAtNs = _clock.NowNs;
+                _common.Remove(name);
             }
-            _numbers[name] = all.Count;
-            all.Add(new Limit(name, config) { Before = before });
+            if (config.Capacity > 0 && common)
+            {
+                ApplyCommon(name, config);
+            }
+            else if (config.Capacity > 0)
+            {
+                ApplyTracked(all, name, config);
+            }
         }
-        foreach (string gone in _numbers.Keys.Except(limits.Keys).ToList())
+        foreach (string gone in _numbers.Keys.Concat(_common.Keys).Except(limits.Keys).ToList())
         {
             _numbers.Remove(gone);
+            _common.Remove(gone);
         }
         if (all.Count > _limits.Length)
         {
@@ -86,6 +98,44 @@ public sealed class Limiter
         return true;
     }
 
+    private void ApplyTracked(List<Limit> all, string name, LimitConfig config)
+    {
+        int before = NumberOf(name);
+        if (before >= 0 && IsSame(all[before].Config, config))
+        {
+            return;
+        }
+        if (before >= 0)
+        {
+            all[before].ReplacedAtNs = _clock.NowNs;
+        }
+        _numbers[name] = all.Count;
+        all.Add(new Limit(name, config) { Before = before });
+    }
+
+    private void ApplyCommon(string name, LimitConfig config)
+    {
+        long now = _clock.NowNs;
+        if (!_common.TryGetValue(name, out OwnedClient? known))
+        {
+            _common[name] = new OwnedClient(name, config, config.Capacity, now, name);
+        }
+        else if (!IsSame(known.Config, config))
+        {
+            _common[name] = known.Change(config, null, now);
+        }
+    }
+
+    private static bool IsSame(LimitConfig a, LimitConfig b) =>
+        a.Capacity == b.Capacity && a.RatePerSecond.Equals(b.RatePerSecond);
+
+    /// <summary>A limit as requests meet it.</summary>
+    internal LimitRule RuleOf(string name, LimitConfig config) => new(name, config, NumberOf(name),
+        _common.GetValueOrDefault(name), _hash.Hash(Encoding.UTF8.GetBytes(name), SlotDomain));
+
+    /// <summary>Requests under way, for limits that bound them.</summary>
+    internal SlotTable Slots { get; } = new();
+
     public int RegisteredCount => _registered.Count;
 
     /// <summary>How often a bucket in use gave way to a new client's since start: more than now and then says that
@@ -93,6 +143,11 @@ public sealed class Limiter
     public long Displaced => _table.Displaced;
 
     internal bool AnyRegistered => _anyRegistered;
+
+    /// <summary>Some client is registered by the hash of its key, or was.</summary>
+    internal bool AnyHashed => _anyHashed;
+
+    internal ClientIdComparer IdComparer { get; }
 
     /// <summary>Why a limit is refused, or null.</summary>
     /// <param name="capacity">Tokens, 1 to 1,000,000,000.</param>
@@ -122,7 +177,7 @@ public sealed class Limiter
             _registered[key] = _registered.TryGetValue(key, out RegisteredClient? known)
                 ? ((OwnedClient)known).Change(limit, tokens, now)
                 : new OwnedClient(clientId, limit, tokens ?? limit.Capacity, now);
-            _anyRegistered = true;
+            Added(key);
         }
     }
 
@@ -170,7 +225,7 @@ public sealed class Limiter
             else
             {
                 _registered[key] = known = new LeasedClient(_leases!, state, credit, _clock.NowNs);
-                _anyRegistered = true;
+                Added(key);
             }
             if (credit == 0 && _registered.Count <= MaxForetaken)
             {
@@ -215,7 +270,7 @@ public sealed class Limiter
         lock (_editing)
         {
             bool found = _registered.TryGetValue(Encoding.UTF8.GetBytes(clientId), out RegisteredClient? client);
-            state = found ? new ClientTokens(clientId, client!.Config, client.Look(_clock.NowNs).Tokens) : default;
+            state = found ? new ClientTokens(clientId, client!.Config, client.TokensAt(_clock.NowNs)) : default;
             return found;
         }
     }
@@ -237,6 +292,10 @@ public sealed class Limiter
     internal bool TryFind(ReadOnlySpan<byte> id, [NotNullWhen(true)] out RegisteredClient? client) =>
         _lookup.TryGetValue(id, out client);
 
+    /// <param name="known">The id as it is kept.</param>
+    internal bool TryFind(ReadOnlySpan<byte> id, [NotNullWhen(true)] out RegisteredClient? client, out byte[]? known) =>
+        _lookup.TryGetValue(id, out known, out client);
+
     internal ulong HashOf(ReadOnlySpan<byte> key, ulong domain) => _hash.Hash(key, domain);
 
     /// <summary>Number of the limit of that name for <see cref="TryTake"/>; -1 when there is none.</summary>
@@ -244,32 +303,22 @@ public sealed class Limiter
 
     internal Limit LimitAt(int number) => _limits[number];
 
-    /// <summary>A limit, and the tokens of a client without a setting of its own.</summary>
-    internal (Limit Limit, double Tokens) Look(ulong hash, int limit, long nowNs)
-    {
-        Limit rule = _limits[limit];
-        return (rule, rule.Tokens(_table.Peek(hash, limit, nowNs), rule.Clock(nowNs)));
-    }
+    /// <summary>The word of the bucket of a client without a setting of its own.</summary>
+    internal long Peek(ulong hash, int limit, long nowNs) => _table.Peek(hash, limit, nowNs);
 
-    /// <summary>Takes a token from the bucket of a client without a setting of its own.</summary>
-    internal bool TryTake(ulong hash, int limit, long nowNs, out long word) =>
-        _table.TryTake(hash, limit, nowNs, 1, out word);
+    /// <summary>Takes tokens from that bucket if they are there.</summary>
+    internal bool TryTake(ulong hash, int limit, long nowNs, int cost, out long word) =>
+        _table.TryTake(hash, limit, nowNs, cost, out word);
+
+    /// <summary>Takes them in any case; a negative cost gives them back.</summary>
+    internal long Charge(ulong hash, int limit, long nowNs, int cost) => _table.Charge(hash, limit, nowNs, cost);
+
+    private void Added(byte[] key)
+    {
+        _anyRegistered = true;
+        _anyHashed |= HashedKey.IsHash(key);
+    }
 
     private BucketTable NewTable(IReadOnlyList<Limit> limits) =>
         new(limits.Count == 0 ? 1 : (long)_maxTracked * BucketTable.EntriesPerBucket, limits);
-
-    /// <summary>Client ids by their UTF-8 octets, so that a request finds its client without making a string.</summary>
-    private sealed class IdComparer(KeyHash hash)
-        : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
-    {
-        public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);
-
-        public int GetHashCode(byte[] obj) => GetHashCode(obj.AsSpan());
-
-        public bool Equals(ReadOnlySpan<byte> alternate, byte[] other) => alternate.SequenceEqual(other);
-
-        public int GetHashCode(ReadOnlySpan<byte> alternate) => (int)hash.Hash(alternate);
-
-        public byte[] Create(ReadOnlySpan<byte> alternate) => alternate.ToArray();
-    }
 }

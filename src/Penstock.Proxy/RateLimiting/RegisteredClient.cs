@@ -8,7 +8,7 @@ namespace Penstock.Proxy.RateLimiting;
 internal abstract class RegisteredClient(string id)
 {
     /// <summary>What the RateLimit fields and the log call the limit of a registered client.</summary>
-    protected const string LimitName = "client";
+    public const string LimitName = "client";
 
     public string Id { get; } = id;
 
@@ -22,13 +22,23 @@ internal abstract class RegisteredClient(string id)
     /// <param name="word">The bucket's word afterwards, on that limit's clock.</param>
     public abstract bool TryTake(long nowNs, int cost, out Limit limit, out long word);
 
-    /// <summary>Its limit, and the tokens that are there to take as far as this process knows.</summary>
-    public abstract (Limit Limit, double Tokens) Look(long nowNs);
+    /// <summary>Takes tokens whether they are there or not; a negative cost gives back what was taken.</summary>
+    /// <returns>The bucket's word afterwards.</returns>
+    public abstract long Charge(long nowNs, int cost);
+
+    /// <summary>Its limit, and the word of the tokens that are there to take as far as this process knows.</summary>
+    public abstract Limit Look(long nowNs, out long word);
+
+    public double TokensAt(long nowNs)
+    {
+        Limit limit = Look(nowNs, out long word);
+        return limit.Tokens(word, limit.Clock(nowNs));
+    }
 }
 
-/// <summary>A client whose bucket is this process' own. A changed limit makes a new object; the old one's word is
-/// closed in the same step that fixes the new one's, so that no token is lost or given twice between them.
-/// Thread-safe.</summary>
+/// <summary>A bucket that is this process' own: a client's, or one that all requests share. A changed limit makes a
+/// new object; the old one's word is closed in the same step that fixes the new one's, so that no token is lost or
+/// given twice between them. Thread-safe.</summary>
 internal sealed class OwnedClient : RegisteredClient
 {
     private const long Closed = long.MinValue;
@@ -37,10 +47,10 @@ internal sealed class OwnedClient : RegisteredClient
     private long _savedWord;
     private OwnedClient? _successor;
 
-    public OwnedClient(string id, LimitConfig config, double tokens, long nowNs)
+    public OwnedClient(string id, LimitConfig config, double tokens, long nowNs, string limitName = LimitName)
         : base(id)
     {
-        Limit = new Limit(LimitName, config);
+        Limit = new Limit(limitName, config);
         _word = Limit.Word(tokens, Limit.Clock(nowNs));
         _savedWord = _word;
     }
@@ -74,16 +84,34 @@ internal sealed class OwnedClient : RegisteredClient
         }
     }
 
-    /// <summary>Its limit and tokens, wherever its bucket now is.</summary>
-    public override (Limit Limit, double Tokens) Look(long nowNs)
+    public override long Charge(long nowNs, int cost)
     {
         OwnedClient client = this;
-        long word;
+        while (true)
+        {
+            long before = Volatile.Read(ref client._word);
+            if (before == Closed)
+            {
+                client = client._successor!;
+                continue;
+            }
+            long word = client.Limit.Charge(before, client.Limit.Clock(nowNs), cost);
+            if (Interlocked.CompareExchange(ref client._word, word, before) == before)
+            {
+                return word;
+            }
+        }
+    }
+
+    /// <summary>Its limit and word, wherever its bucket now is.</summary>
+    public override Limit Look(long nowNs, out long word)
+    {
+        OwnedClient client = this;
         while ((word = Volatile.Read(ref client._word)) == Closed)
         {
             client = client._successor!;
         }
-        return (client.Limit, client.Limit.Tokens(word, client.Limit.Clock(nowNs)));
+        return client.Limit;
     }
 
     /// <summary>Closes this bucket and returns its successor with another limit: the same tokens, clamped, or
@@ -94,7 +122,7 @@ internal sealed class OwnedClient : RegisteredClient
         {
             long before = Volatile.Read(ref _word);
             double kept = tokens ?? Math.Min(config.Capacity, Limit.Tokens(before, Limit.Clock(nowNs)));
-            var next = new OwnedClient(Id, config, kept, nowNs) { _savedWord = Closed };
+            var next = new OwnedClient(Id, config, kept, nowNs, Limit.Name) { _savedWord = Closed };
             _successor = next;
             if (Interlocked.CompareExchange(ref _word, Closed, before) == before)
             {

@@ -1,13 +1,15 @@
 using System.Text;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Routing;
 
 /// <summary>A compiled route. Immutable.</summary>
 /// <param name="Name">For logs: what the operator would call it.</param>
-/// <param name="LimitNumber">The limit of clients without one of their own; -1: none.</param>
-internal sealed record Route(RouteConfig Config, string Name, Upstream Upstream, int LimitNumber)
+/// <param name="Limits">Its own, its upstream's, and those of every request.</param>
+internal sealed record Route(
+    RouteConfig Config, string Name, Upstream Upstream, LimitFields LimitFields, LimitRules Limits)
 {
     public byte[] NameOctets { get; } = Encoding.UTF8.GetBytes(Name);
 

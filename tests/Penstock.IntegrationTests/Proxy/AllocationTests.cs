@@ -29,7 +29,14 @@ public sealed class AllocationTests
         string log = Path.GetTempFileName();
         await using var proxy = new TestProxy(TestProxy.Config(backend.Port) with
         {
-            Limits = new Dictionary<string, LimitConfig> { ["default"] = new(1_000_000_000, 1_000_000) },
+            Limits = new Dictionary<string, LimitConfig>
+            {
+                ["default"] = new(1_000_000_000, 1_000_000),
+                ["slots"] = new(0, 0) { By = LimitKey.Address, Concurrent = 9 },
+                ["failures"] = new(1_000_000, 1) { CountsStatuses = [200] },
+                ["dry"] = new(5, 0.001) { DryRun = true },
+                ["all"] = new(1_000_000_000, 1_000_000) { By = LimitKey.All },
+            },
             Routes = [new RouteConfig { Host = "a", Upstream = "web" }, Elaborate],
             Clients = new ClientsConfig
             {
@@ -64,6 +71,8 @@ public sealed class AllocationTests
         Headers = [new("X", "1"), new("Cookie", null)],
         Query = [new("x", "1")],
         Upstream = "web",
+        Limits = ["default", "slots", "failures", "dry", "all"],
+        Cost = 3,
         Timeouts = new() { Connect = TimeSpan.FromSeconds(1), Response = TimeSpan.FromSeconds(3) },
         Rewrite = new() { StripPrefix = "/v1", AddPrefix = "/api" },
         RequestHeaders = new() { Set = [new("Host", "c"), new("X", "2")], Remove = ["Cookie"] },

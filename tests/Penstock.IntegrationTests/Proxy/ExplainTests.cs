@@ -104,7 +104,7 @@ public sealed class ExplainTests
                 Path = random.Next(3) switch { 0 => null, 1 => "/v1/*", _ => "/v2" },
                 Methods = random.Next(4) == 0 ? ["POST"] : [],
                 Upstream = upstreams[random.Next(2)].Name,
-                Limit = random.Next(4) == 0 ? "tight" : null,
+                Limits = random.Next(4) == 0 ? ["tight"] : null,
             })],
             Limits = new Dictionary<string, LimitConfig>
             {

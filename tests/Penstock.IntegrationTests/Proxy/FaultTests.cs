@@ -90,7 +90,7 @@ public sealed class FaultTests
         await using var proxy = new TestProxy(TestProxy.Config(backend.Port) with
         {
             Limits = new Dictionary<string, LimitConfig> { ["default"] = new(10, 0.001) },
-            Routes = [new RouteConfig { Upstream = "web", Limit = "default" }],
+            Routes = [new RouteConfig { Upstream = "web", Limits = ["default"] }],
         });
         using RawClient client = proxy.Connect();
         for (int i = 0; i < 10; i++)

@@ -21,7 +21,7 @@ public sealed class IdentityAttackTests
                 new IdentitySource(IdentityKind.Address, ""),
             ],
         },
-        Routes = [new RouteConfig { Path = "/v1/*", Upstream = "web", Limit = "default" }],
+        Routes = [new RouteConfig { Path = "/v1/*", Upstream = "web", Limits = ["default"] }],
     };
 
     /// <summary>What differs in each request; <c>%</c> stands for a number.</summary>

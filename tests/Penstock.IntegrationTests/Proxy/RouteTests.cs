@@ -91,7 +91,7 @@ public sealed class RouteTests
             Limits = new Dictionary<string, LimitConfig> { ["one"] = new(1, 0.0001), ["default"] = new(1000, 1000) },
             Routes =
             [
-                new RouteConfig { Path = "/search/*", Upstream = "web", Limit = "one" },
+                new RouteConfig { Path = "/search/*", Upstream = "web", Limits = ["one"] },
                 new RouteConfig { Upstream = "web" },
             ],
         });

@@ -10,7 +10,8 @@ using Xunit;
 namespace Penstock.IntegrationTests.Proxy;
 
 /// <summary>After a storm nothing has been mixed up, nothing was sent twice that must not, and nothing is left. A few
-/// seconds by default; <c>PENSTOCK_STORM_SECONDS</c> makes it a soak, <c>PENSTOCK_STORM_SEED</c> blows one again.</summary>
+/// seconds by default; <c>PENSTOCK_STORM_SECONDS</c> makes it a soak, <c>PENSTOCK_STORM_SEED</c> blows one again.
+/// </summary>
 public sealed class StormTests(ITestOutputHelper output)
 {
     /// <summary>What a run of the program may grow after its first tenth: the heap breathes.</summary>

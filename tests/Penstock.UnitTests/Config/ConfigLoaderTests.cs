@@ -63,7 +63,7 @@ public sealed class ConfigLoaderTests
         Assert.Equal(new HealthCheckConfig { Path = "/health" }, web.HealthCheck);
         Assert.Equal(
             [
-                new() { Host = "api.example.com", Path = "/v1/*", Upstream = "web", Limit = "default" },
+                new() { Host = "api.example.com", Path = "/v1/*", Upstream = "web", Limits = ["default"] },
                 new() { Upstream = "web" },
             ],
             proxy.Routes);

@@ -35,10 +35,10 @@ public sealed class AccessLineTests
         var backend = new Backend("u", new BackendConfig { Host = "127.0.0.1", Port = 81 });
         var upstream = new Upstream(new UpstreamConfig { Name = "u", Backends = [backend.Config] },
             new MonotonicClock(TimeProvider.System));
-        exchange.Route = new Route(new RouteConfig { Upstream = "u" }, "*/*", upstream, -1);
+        exchange.Route = new Route(
+            new RouteConfig { Upstream = "u" }, "*/*", upstream, LimitFields.Standard, LimitRules.None);
         exchange.Backend = backend;
-        exchange.Limit = new Limit("default", new LimitConfig(10, 1));
-        exchange.BucketWord = exchange.Limit.Word(7, 0);
+        exchange.Charge("default", new LimitConfig(10, 1), requests: 3);
 
         Assert.Equal("""
             {"time":"2026-11-21T04:05:06.007Z","client":"alice","client_address":"192.0.2.9","method":"GET",

@@ -134,7 +134,7 @@ public sealed class ResponseWriterTests
     [Fact]
     public void WriteAnswer_of_429_tells_limit_and_wait()
     {
-        Exchange exchange = Limited("default", new LimitConfig(2, 0.1), taken: 2);
+        Exchange exchange = Limited("default", new LimitConfig(2, 0.1), requests: 3);
         (string[] head, string body) = Answer(exchange, keepAlive: true);
 
         Assert.Equal("HTTP/1.1 429 Too Many Requests", head[0]);
@@ -151,7 +151,7 @@ public sealed class ResponseWriterTests
     [MemberData(nameof(HostileNames))]
     public void WriteAnswer_with_a_hostile_client_name_is_valid_json_in_ascii(string name)
     {
-        Exchange exchange = Limited("default", new LimitConfig(1, 1), taken: 1);
+        Exchange exchange = Limited("default", new LimitConfig(1, 1), requests: 2);
         byte[] octets = Encoding.Latin1.GetBytes(name);
         exchange.ClientName = octets;
         (_, string body) = Answer(exchange, keepAlive: true);
@@ -179,7 +179,7 @@ public sealed class ResponseWriterTests
     [Fact]
     public void Write_of_a_counted_response_tells_what_is_left()
     {
-        Exchange exchange = Limited("default", new LimitConfig(100, 10), taken: 3);
+        Exchange exchange = Limited("default", new LimitConfig(100, 10), requests: 3);
         string written = Write("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n", exchange);
         Assert.EndsWith("RateLimit-Policy: \"default\";q=100;w=10\r\nRateLimit: \"default\";r=97;t=1\r\n\r\n",
             written, StringComparison.Ordinal);
@@ -193,13 +193,11 @@ public sealed class ResponseWriterTests
         return exchange;
     }
 
-    private static Exchange Limited(string name, LimitConfig config, int taken)
+    private static Exchange Limited(string name, LimitConfig config, int requests)
     {
         Exchange exchange = Request("GET");
         exchange.Status = 429;
-        exchange.Limit = new Limit(name, config);
-        exchange.LimitClock = exchange.Limit.Clock(1_000_000_000);
-        exchange.BucketWord = exchange.Limit.Word(config.Capacity - taken, exchange.LimitClock);
+        exchange.Charge(name, config, requests);
         return exchange;
     }
 

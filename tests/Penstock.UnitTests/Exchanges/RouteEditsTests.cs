@@ -4,6 +4,7 @@ using Penstock.Proxy.Clients;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Exchanges;
 using Penstock.Proxy.Http1;
+using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Routing;
 using Penstock.Proxy.Upstreams;
 using Penstock.UnitTests.Http1;
@@ -165,7 +166,8 @@ public sealed class RouteEditsTests
             new MonotonicClock(TimeProvider.System));
         var exchange = new Exchange(HeadBounds.Default)
         {
-            RequestId = "the-id"u8, Route = new Route(config, config.Name, upstream, -1),
+            RequestId = "the-id"u8,
+            Route = new Route(config, config.Name, upstream, LimitFields.Standard, LimitRules.None),
         };
         Assert.Equal(ParseStatus.Complete, exchange.Request.Parse(Octets.Of(text)));
         return exchange;

@@ -224,7 +224,9 @@ public sealed class LimitPropertyTests
             long clock = limit.Clock(now);
             Assert.InRange(limit.Tokens(word, clock), 0, capacity);
             Assert.InRange(limit.WholeTokens(word, clock), 0, capacity);
-            Assert.InRange(limit.SecondsToNextToken(word, clock), 0, 1 + (denominator / numerator));
+            // A bucket may owe as much as it holds, and a clock that was set back looks like that.
+            long most = limit.WindowSeconds + 1 + (denominator / numerator);
+            Assert.InRange(limit.SecondsToNextToken(word, clock), 0, most);
         }
         // Idle for its window, it is full, and no more than full.
         long full = Math.Min(now + (limit.WindowSeconds * Second), long.MaxValue / 2);
@@ -252,11 +254,11 @@ public sealed class LimitPropertyTests
             {
                 continue;
             }
-            double before = client.Look(now).Tokens;
+            double before = client.TokensAt(now);
             client = client.Change(next, tokens: null, now);
             double kept = Math.Min(before, next.Capacity);
             double unit = Math.ScaleB(1, -client.Limit.UnitBits) + (kept * 1e-14);
-            Assert.InRange(client.Look(now).Tokens, kept - unit, kept + (kept * 1e-14));
+            Assert.InRange(client.TokensAt(now), kept - unit, kept + (kept * 1e-14));
         }
     }
 

@@ -2,6 +2,7 @@ using System.Text;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
+using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Routing;
 using Penstock.Proxy.Upstreams;
 using Xunit;
@@ -22,7 +23,8 @@ internal sealed class RouteProbe
         var backend = new Backend("u", new BackendConfig { Host = "127.0.0.1", Port = 1 });
         var upstream = new Upstream(new UpstreamConfig { Name = "u", Backends = [backend.Config] },
             new MonotonicClock(TimeProvider.System));
-        _table = new RouteTable(routes.Select(r => new Route(r, r.Name, upstream, -1)));
+        _table = new RouteTable(routes.Select(r =>
+            new Route(r, r.Name, upstream, LimitFields.Standard, LimitRules.None)));
     }
 
     /// <summary>The name of the route; null: none.</summary>

@@ -35,7 +35,7 @@ public sealed partial class TidyTests
         ["Upstreams"] = ["Configuration", "EventLoop", "Connections", "Balancing", "Observability"],
         ["Balancing"] = ["Configuration", "Upstreams"],
         ["Health"] = ["Configuration", "Observability", "Upstreams"],
-        ["Routing"] = ["Configuration", "Http1", "Upstreams"],
+        ["Routing"] = ["Configuration", "Http1", "RateLimiting", "Upstreams"],
         ["Observability"] = ["Http1"],
         ["Exchanges"] = ["Balancing", "Clients", "Configuration", "Connections", "EventLoop", "Http1", "Observability",
             "RateLimiting", "Routing", "Upstreams"],

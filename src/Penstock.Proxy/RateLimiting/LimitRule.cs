@@ -1,0 +1,72 @@
+using System.Collections.Immutable;
+using System.Text;
+using Penstock.Proxy.Configuration;
+
+namespace Penstock.Proxy.RateLimiting;
+
+/// <summary>A limit as requests meet it: who shares its buckets, where they are, and what becomes of those that it
+/// refuses. Immutable, thread-safe.</summary>
+internal sealed class LimitRule
+{
+    /// <summary>Where a registered client's own limit comes in besides those of the route.</summary>
+    public static LimitRule OwnLimit { get; } = new(RegisteredClient.LimitName, new LimitConfig(0, 0), -1, null, 0);
+
+    /// <param name="number">Of its buckets in the table; -1: none.</param>
+    /// <param name="common">The bucket that all share; null unless they do.</param>
+    /// <param name="slotKey">Tells its counts of requests under way from those of other limits.</param>
+    public LimitRule(string name, LimitConfig config, int number, OwnedClient? common, ulong slotKey)
+    {
+        Name = name;
+        NameOctets = Encoding.UTF8.GetBytes(name);
+        Config = config;
+        (Number, Common, SlotKey) = (number, common, slotKey);
+        CountedStatuses = [.. config.CountsStatuses];
+        ConcurrencyPolicyField =
+            Encoding.ASCII.GetBytes($"\"{name}\";q={config.Concurrent};qu=\"concurrent-requests\"");
+        StateField = Encoding.ASCII.GetBytes($"\"{name}\";r=");
+    }
+
+    public string Name { get; }
+    public byte[] NameOctets { get; }
+    public LimitConfig Config { get; }
+    public int Number { get; }
+    public OwnedClient? Common { get; }
+    public ulong SlotKey { get; }
+
+    /// <summary>Empty: every request counts.</summary>
+    public ImmutableArray<int> CountedStatuses { get; }
+
+    /// <summary>For the RateLimit fields of who has too many requests under way.</summary>
+    public byte[] ConcurrencyPolicyField { get; }
+    public byte[] StateField { get; }
+
+    public bool HasBucket => Number >= 0 || Common is not null;
+
+    /// <summary>A registered client's own limit can take the place of its bucket.</summary>
+    public bool StandsAside => HasBucket && Config is { By: LimitKey.Client, DryRun: false }
+        && CountedStatuses.IsEmpty;
+}
+
+/// <summary>The limits that a route's requests are under, in the order in which they are asked: those of one client
+/// first, those that all share after them, so that nobody else ever misses a token that a refused request held for a
+/// moment. Immutable.</summary>
+internal sealed class LimitRules
+{
+    public static LimitRules None { get; } = new([], 1);
+
+    public LimitRules(IEnumerable<LimitRule> rules, int cost)
+    {
+        Rules = [.. rules.Distinct().OrderBy(static r => r.Config.DryRun)
+            .ThenBy(static r => r.Config.By == LimitKey.All)];
+        OwnIndex = Array.FindIndex(Rules, static r => r.StandsAside);
+        Cost = cost;
+    }
+
+    public LimitRule[] Rules { get; }
+
+    /// <summary>The one that a registered client's own limit stands in for; -1: it comes besides.</summary>
+    public int OwnIndex { get; }
+
+    /// <summary>Tokens that a request takes from each bucket.</summary>
+    public int Cost { get; }
+}

@@ -1,0 +1,202 @@
+namespace Penstock.Proxy.RateLimiting;
+
+/// <summary>One rejection as the loop tells it. The octets need not outlive the call.</summary>
+internal readonly ref struct RejectionNote
+{
+    /// <summary>Of client and limit.</summary>
+    public required ulong Key { get; init; }
+    public required ReadOnlySpan<byte> Client { get; init; }
+
+    /// <summary>Where the client's name stood in the request.</summary>
+    public required string ClientKey { get; init; }
+    public required byte[] Limit { get; init; }
+    public required byte[] Route { get; init; }
+    public required ReadOnlySpan<byte> RequestId { get; init; }
+    public required long Tokens { get; init; }
+    public required int Cost { get; init; }
+    public required long RetryAfterSeconds { get; init; }
+
+    /// <summary>It was admitted, because the limit is in dry run.</summary>
+    public required bool DryRun { get; init; }
+}
+
+/// <summary>One loop's account of what limits rejected: the last ones, and who is rejected most often. In constant
+/// memory, taken at the first rejection. The loop writes, others may read.
+///
+/// Who is rejected most is counted by Space-Saving (Metwally, Agrawal and El Abbadi 2005), here in sets of 8 so that a
+/// newcomer is compared with 8 and not with all: the one with the fewest of its set gives way, and the newcomer takes
+/// over its count as its own possible error. A client is among the last ones at most once a second, so that one client
+/// does not push out all others.</summary>
+internal sealed class Rejections
+{
+    private const int Ways = 8;
+    private const int Counters = 64 * Ways;
+    private const int MaxLast = 256;
+    private const int NameBytes = 256;
+    private const int IdBytes = 64;
+    private const long ListEveryNs = 1_000_000_000;
+
+    private readonly Lock _lock = new();
+    private readonly TimeProvider _time;
+    private Counter[]? _counters;
+    private Last[]? _last;
+    private long _listed;
+
+    public Rejections(TimeProvider time) => _time = time;
+
+    private struct Counter
+    {
+        public ulong Key;
+        public long Count;
+        public long Error;
+        public long ListedNs;
+        public long CountWhenListed;
+        public long LastNs;
+        public int NameLength;
+        public string ClientKey;
+        public byte[] Limit;
+        public byte[] Name;
+    }
+
+    private struct Last
+    {
+        public DateTimeOffset Time;
+        public long Times;
+        public int NameLength;
+        public int IdLength;
+        public string ClientKey;
+        public byte[] Limit;
+        public byte[] Route;
+        public long Tokens;
+        public int Cost;
+        public long RetryAfterSeconds;
+        public bool DryRun;
+        public byte[] Name;
+        public byte[] Id;
+    }
+
+    public void Add(in RejectionNote note, long nowNs)
+    {
+        lock (_lock)
+        {
+            _counters ??= new Counter[Counters];
+            ref Counter counter = ref Count(note, nowNs);
+            if (nowNs - counter.ListedNs >= ListEveryNs || counter.CountWhenListed == counter.Error)
+            {
+                List(note, counter.Count - counter.CountWhenListed);
+                counter.ListedNs = nowNs;
+                counter.CountWhenListed = counter.Count;
+            }
+        }
+    }
+
+    /// <summary>The last ones, in any order. Thread-safe.</summary>
+    public List<Rejection> GetLast()
+    {
+        var all = new List<Rejection>();
+        lock (_lock)
+        {
+            for (long i = Math.Max(0, _listed - MaxLast); i < _listed; i++)
+            {
+                ref Last last = ref _last![i % MaxLast];
+                all.Add(new Rejection(last.Time, Text(last.Name, last.NameLength), last.ClientKey,
+                    Text(last.Limit, last.Limit.Length), last.Times, last.Tokens, last.Cost, last.RetryAfterSeconds,
+                    last.DryRun, Text(last.Route, last.Route.Length), Text(last.Id, last.IdLength)));
+            }
+        }
+        return all;
+    }
+
+    /// <summary>Who was rejected, with what that key counts. Thread-safe.</summary>
+    public List<(ulong Key, LimitedClient Client)> GetCounts(long nowNs)
+    {
+        DateTimeOffset now = _time.GetUtcNow();
+        var all = new List<(ulong, LimitedClient)>();
+        lock (_lock)
+        {
+            foreach (ref readonly Counter counter in _counters.AsSpan())
+            {
+                if (counter.Count > 0)
+                {
+                    all.Add((counter.Key, new LimitedClient(Text(counter.Name, counter.NameLength), counter.ClientKey,
+                        Text(counter.Limit, counter.Limit.Length), counter.Count, counter.Error,
+                        now - TimeSpan.FromMicroseconds((nowNs - counter.LastNs) / 1000))));
+                }
+            }
+        }
+        return all;
+    }
+
+    private ref Counter Count(in RejectionNote note, long nowNs)
+    {
+        Span<Counter> set = _counters.AsSpan((int)(note.Key % (Counters / Ways)) * Ways, Ways);
+        int fewest = 0;
+        for (int i = 0; i < Ways; i++)
+        {
+            if (set[i].Key == note.Key && set[i].Count > 0)
+            {
+                set[i].Count++;
+                set[i].LastNs = nowNs;
+                return ref set[i];
+            }
+            fewest = set[i].Count < set[fewest].Count ? i : fewest;
+        }
+        ref Counter counter = ref set[fewest];
+        counter.Name ??= new byte[NameBytes];
+        counter.Key = note.Key;
+        counter.Error = counter.CountWhenListed = counter.Count++;
+        counter.LastNs = nowNs;
+        counter.ClientKey = note.ClientKey;
+        counter.Limit = note.Limit;
+        counter.NameLength = Copy(note.Client, counter.Name);
+        return ref counter;
+    }
+
+    private void List(in RejectionNote note, long times)
+    {
+        _last ??= new Last[MaxLast];
+        ref Last last = ref _last[_listed++ % MaxLast];
+        last.Name ??= new byte[NameBytes];
+        last.Id ??= new byte[IdBytes];
+        last.Time = _time.GetUtcNow();
+        last.Times = times;
+        last.NameLength = Copy(note.Client, last.Name);
+        last.IdLength = Copy(note.RequestId, last.Id);
+        last.ClientKey = note.ClientKey;
+        last.Limit = note.Limit;
+        last.Route = note.Route;
+        last.Tokens = note.Tokens;
+        last.Cost = note.Cost;
+        last.RetryAfterSeconds = note.RetryAfterSeconds;
+        last.DryRun = note.DryRun;
+    }
+
+    private static int Copy(ReadOnlySpan<byte> from, byte[] to)
+    {
+        int length = Math.Min(from.Length, to.Length);
+        from[..length].CopyTo(to);
+        return length;
+    }
+
+    private static string Text(byte[] octets, int length) => System.Text.Encoding.UTF8.GetString(octets, 0, length);
+}
+
+/// <summary>A request that a limit rejected.</summary>
+/// <param name="Time">When.</param>
+/// <param name="Client">Whom it counted for.</param>
+/// <param name="ClientKey">The entry of <c>clients.identify</c> that told so.</param>
+/// <param name="Limit">The limit that rejected it.</param>
+/// <param name="Times">How often this client was rejected by it since it was last listed, this one included: it is
+/// listed at most once a second.</param>
+/// <param name="Tokens">Whole tokens that were left.</param>
+/// <param name="Cost">Tokens that the request would have taken.</param>
+/// <param name="RetryAfter">Seconds that it was told to wait; 0: no time would help.</param>
+/// <param name="DryRun">The limit is in dry run: it was admitted.</param>
+public sealed record Rejection(DateTimeOffset Time, string Client, string ClientKey, string Limit, long Times,
+    long Tokens, int Cost, long RetryAfter, bool DryRun, string Route, string RequestId);
+
+/// <summary>How often a client was rejected since the start.</summary>
+/// <param name="Rejected">At most.</param>
+/// <param name="Error">By how much that may be too many: others shared the counter before.</param>
+public sealed record LimitedClient(string Client, string ClientKey, string Limit, long Rejected, long Error,
+    DateTimeOffset Last);
