@@ -32,9 +32,14 @@ internal sealed class JsonBody
     public ApiError? Finish(params string[] known)
     {
         if (_error is not null) return _error;
+        var seen = new HashSet<string>();
         foreach (var member in _root.EnumerateObject())
-            if (!known.Contains(member.Name))
+        {
+            if (!seen.Add(member.Name))
+                Fault(member.Name, "is given twice");
+            else if (!known.Contains(member.Name))
                 Fault(member.Name, $"is not known; known are {string.Join(", ", known)}");
+        }
         return _faults.Count == 0 ? null : ClientBody.Invalid(_faults);
     }
 
@@ -89,8 +94,11 @@ internal sealed class JsonBody
             Fault(name, "must be an object of texts");
             return texts;
         }
+        var seen = new HashSet<string>();
         foreach (var member in value.EnumerateObject())
         {
+            if (!seen.Add(member.Name))
+                Fault($"{name}.{member.Name}", "is given twice; several texts are a list");
             var items = member.Value.ValueKind == JsonValueKind.Array
                 ? member.Value.EnumerateArray().ToArray() : [member.Value];
             foreach (var item in items)

@@ -46,6 +46,20 @@ public sealed class UpstreamsTests
     }
 
     [Fact]
+    public async Task Member_that_is_given_twice_is_a_fault_and_changes_nothing()
+    {
+        await using var admin = await AdminFixture.StartAsync();
+        (await admin.SendAsync("PATCH", Backend, """{"weight":7,"state":"drain","weight":8,"colour":1,"colour":1}"""))
+            .HasFaults("weight is given twice", "colour is not known; known are state, weight",
+                "colour is given twice");
+        (await admin.SendAsync("POST", "/explain",
+                """{"path":"/a","headers":{"X-A":"1","X-B":["2","3"],"X-A":"4"},"path":"/a"}"""))
+            .HasFaults("headers.X-A is given twice; several texts are a list", "path is given twice");
+        var seen = (await admin.SendAsync("GET", "/upstreams"))["items"][0].GetProperty("backends")[0];
+        Assert.Equal(("ready", 1), (seen.GetProperty("state").GetString(), seen.GetProperty("weight").GetInt32()));
+    }
+
+    [Fact]
     public async Task Explain_tells_client_limit_route_candidates_and_pick()
     {
         await using var admin = await AdminFixture.StartAsync();
