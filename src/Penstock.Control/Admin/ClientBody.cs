@@ -24,6 +24,8 @@ internal sealed class ClientBody
     /// <summary>What to answer instead, when the body is not usable.</summary>
     public ApiError? Error { get; private set; }
 
+    public IReadOnlyList<FieldFault> Faults => _faults;
+
     /// <param name="request">Its body is read to the end.</param>
     /// <param name="pathId">The client in the path, when the path names it.</param>
     /// <param name="partial">A merge-patch: members may be left out.</param>
@@ -32,6 +34,15 @@ internal sealed class ClientBody
         var body = new ClientBody();
         if (await RequestObject.ReadAsync(request, root => body.Read(root, pathId, partial)) is { } error)
             body.Error = error;
+        return body;
+    }
+
+    /// <summary>A new client, read from an object.</summary>
+    /// <exception cref="InvalidOperationException">A text in it is not valid Unicode.</exception>
+    public static ClientBody Of(JsonElement root)
+    {
+        var body = new ClientBody();
+        body.Read(root, null, partial: false);
         return body;
     }
 

@@ -25,7 +25,14 @@ internal static class ClientEndpoints
         MapReads(clients, directory);
         MapWrites(clients, directory);
         MapActions(clients, directory);
+        clients.MapFiles(directory);
     }
+
+    /// <summary>Where a client is. One whose id reads like <c>GET /clients/export</c> is reached by escaping a letter,
+    /// which routing takes as it was sent.</summary>
+    public static string PathOf(string clientId) => "/clients/"
+        + (clientId.Equals("export", StringComparison.OrdinalIgnoreCase)
+            ? $"%{(int)clientId[0]:X2}{clientId[1..]}" : Uri.EscapeDataString(clientId));
 
     private static void MapReads(RouteGroupBuilder clients, ClientDirectory directory)
     {
@@ -138,7 +145,7 @@ internal static class ClientEndpoints
         switch (edit.Outcome)
         {
             case EditOutcome.Created:
-                http.Response.Headers.Location = "/clients/" + Uri.EscapeDataString(id);
+                http.Response.Headers.Location = PathOf(id);
                 return Show(http, edit.Client, 201);
             case EditOutcome.Updated:
                 return Show(http, edit.Client, 200);
@@ -166,14 +173,14 @@ internal static class ClientEndpoints
     private static IResult NotRegistered(string id) =>
         new ApiError(404, $"client '{id}' is not registered").ToResult();
 
-    private static IResult StoreFailed(string cause) =>
+    public static IResult StoreFailed(string cause) =>
         new ApiError(503, $"the client store is failing, nothing was changed: {cause}").ToResult();
 
     private static string Id(string segment) => Uri.UnescapeDataString(segment);
 
-    private static string Who(HttpContext http) => http.Connection.RemoteIpAddress?.ToString() ?? "unix socket";
+    public static string Who(HttpContext http) => http.Connection.RemoteIpAddress?.ToString() ?? "unix socket";
 
-    private static RouteHandlerBuilder Describe(
+    public static RouteHandlerBuilder Describe(
         this RouteHandlerBuilder endpoint, string name, string summary, string description) =>
         endpoint.WithName(name).WithSummary(summary).WithDescription(description);
 

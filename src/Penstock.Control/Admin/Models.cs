@@ -29,6 +29,12 @@ internal sealed record ClientPage(
     IReadOnlyList<ClientView> Items,
     [property: Description("Give it as `cursor` for the next page; null on the last one.")] string? NextCursor);
 
+[Description("What an import did, or would do.")]
+internal sealed record ImportReport(
+    [property: Description("Clients that were not there.")] int Created,
+    [property: Description("Clients whose settings or tokens became others.")] int Updated,
+    [property: Description("Clients that were so already.")] int Unchanged);
+
 internal sealed record UpstreamPage(IReadOnlyList<UpstreamStatus> Items);
 
 [Description("Every error has this body.")]
@@ -36,7 +42,9 @@ internal sealed record ApiError(
     [property: Description("The HTTP status.")] int Code,
     [property: Description("One sentence for a person.")] string Message,
     [property: Description("Everything wrong with the request, when it is about its members."),
-        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldFault>? Errors = null)
+        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldFault>? Errors = null,
+    [property: Description("How many more there are, when not all are listed."),
+        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? More = null)
 {
     public IResult ToResult() => Results.Json(this, AdminJson.Options, statusCode: Code);
 }

@@ -14,14 +14,14 @@ internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond
     {
         var capacityFault = Capacity is { } capacity ? Limiter.Fault(capacity, 1) : null;
         var rateFault = RatePerSecond is { } rate ? Limiter.Fault(1, rate) : null;
-        if (capacityFault is not null) yield return new("capacity", capacityFault);
-        if (rateFault is not null) yield return new("rate_per_sec", rateFault);
+        if (capacityFault is not null) yield return new("capacity", capacityFault.Replace("capacity ", ""));
+        if (rateFault is not null) yield return new("rate_per_sec", rateFault.Replace("rate ", ""));
 
         // each may be fine while the pair is not
         if (capacityFault is null && rateFault is null && Capacity is { } c && RatePerSecond is { } r
             && Limiter.Fault(c, r) is { } pairFault)
         {
-            yield return new("rate_per_sec", pairFault);
+            yield return new("rate_per_sec", "is too low: " + pairFault);
         }
 
         if (Tokens is < 0)

@@ -26,7 +26,7 @@ internal readonly record struct EditResult(
 /// <summary>The one place where registered clients change. Edits are serialised and go to the store first, then to
 /// the limiter: an answer of success means both kept and in force, one of failure means neither.</summary>
 /// <param name="leases">Where the store's tokens are shared by nodes; null where they are this process' own.</param>
-internal sealed class ClientDirectory(
+internal sealed partial class ClientDirectory(
     IClientStore store, Limiter limiter, Leases? leases, ILogger<ClientDirectory> log)
 {
     private static readonly EventId ClientChanged = new(1, "client_changed");
@@ -63,10 +63,14 @@ internal sealed class ClientDirectory(
         StoredClient? stored = null;
         if (leases is null || _storeFault is not null || !TryStore(() => stored = store.Find(clientId))) return known;
         if (stored is not { } found) return false;
-        var tokens = found.Shared.Full ? found.Limit.Capacity : Math.Max(0, found.Tokens) + leases.BalanceOf(clientId);
-        client = new(clientId, found.Limit, Math.Min(found.Limit.Capacity, tokens));
+        client = new(clientId, found.Limit, SharedTokens(found, leases));
         return true;
     }
+
+    private static double SharedTokens(StoredClient client, Leases leases) => Math.Min(client.Limit.Capacity,
+        client.Shared.Full
+            ? client.Limit.Capacity
+            : Math.Max(0, client.Tokens) + leases.BalanceOf(client.ClientId));
 
     /// <returns>False when the store failed.</returns>
     public bool TryPage(string after, string contains, int limit, out List<string> ids)

@@ -9,6 +9,10 @@ namespace Penstock.Control.Store;
 internal readonly record struct StoredClient(
     string ClientId, LimitConfig Limit, double Tokens, SharedClient Shared = default);
 
+/// <summary>What a client is to be.</summary>
+/// <param name="Tokens">Null: as in <see cref="IClientStore.Put"/>.</param>
+internal readonly record struct ClientPut(string ClientId, LimitConfig Limit, double? Tokens);
+
 /// <summary>The store cannot be read or written now. The message is the cause, fit for an operator: it never holds a
 /// secret.</summary>
 internal sealed class StoreException(string message, Exception? inner = null) : Exception(message, inner);
@@ -49,6 +53,18 @@ internal interface IClientStore : IDisposable
     /// <summary>Up to <paramref name="limit"/> ids after <paramref name="after"/>, in the order of their UTF-8 octets,
     /// that contain <paramref name="contains"/> (ASCII letters of either case are equal).</summary>
     List<string> Page(string after, string contains, int limit);
+
+    /// <summary>Up to <paramref name="limit"/> clients after <paramref name="after"/>, in the order of
+    /// <see cref="Page"/>.</summary>
+    List<StoredClient> Read(string after, int limit);
+
+    /// <summary>Those of these clients that there are, in any order.</summary>
+    List<StoredClient> FindAll(IReadOnlyList<string> clientIds);
+
+    /// <summary>Creates or changes clients as <see cref="Put"/> does, all or none. No client twice. Only within
+    /// <see cref="Exclusively"/>.</summary>
+    /// <returns>All of them as they are now, in any order.</returns>
+    List<StoredClient> PutAll(IReadOnlyList<ClientPut> clients);
 
     /// <summary>Saves what these buckets hold now, all or none. Clients that are gone stay gone.</summary>
     void SaveTokens(IEnumerable<ClientTokens> clients);

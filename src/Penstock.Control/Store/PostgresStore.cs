@@ -11,7 +11,7 @@ namespace Penstock.Control.Store;
 /// <summary>Registered clients in PostgreSQL, shared by many nodes. One connection behind one lock, opened again when
 /// it broke. Statements end within <see cref="StatementTimeoutMs"/>; while the database is away, calls fail at once
 /// but for one a second that tries.</summary>
-internal sealed class PostgresStore : IClientStore
+internal sealed partial class PostgresStore : IClientStore
 {
     public const int StatementTimeoutMs = 2000;
 

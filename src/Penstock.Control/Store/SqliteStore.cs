@@ -6,7 +6,7 @@ namespace Penstock.Control.Store;
 
 /// <summary>Registered clients in SQLite, in a file or in memory. One connection behind one lock: calls are short,
 /// few, and never made by the data plane.</summary>
-internal sealed class SqliteStore : IClientStore
+internal sealed partial class SqliteStore : IClientStore
 {
     public const string Prefix = "sqlite:";
     private const int BusyTimeoutSeconds = 2;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Penstock.Control.Store;
 using Xunit;
 
@@ -98,6 +99,75 @@ public abstract class StoreContract : IAsyncLifetime
         Assert.Empty(_store.Page("", "nothing", 10));
     }
 
+    [Fact]
+    public void Read_goes_through_all_clients_in_order()
+    {
+        foreach (var id in new[] { "b", "𐐷", "a", "\uFF5E", "ключ" })
+            _store.Put(id, new(10, 0.001), 5);
+
+        var first = _store.Read("", 2);
+        var rest = _store.Read(first[^1].ClientId, 10);
+
+        Assert.Equal(["a", "b", "ключ", "\uFF5E", "𐐷"], first.Concat(rest).Select(client => client.ClientId));
+        Assert.All(first.Concat(rest), client =>
+            Assert.Equal((client.ClientId, 10, 0.001, 5), Short(client)));
+        Assert.Empty(_store.Read("𐐷", 10));
+    }
+
+    [Fact]
+    public void Many_that_are_put_at_once_are_created_or_changed_as_one_by_one()
+    {
+        _store.Put("kept", new(100, 0.001), 40);
+        _store.Put("cut", new(100, 0.001), 40);
+        _store.Put("set", new(100, 0.001), 40);
+        _store.Put("other", new(100, 0.001), 40);
+
+        var put = _store.Exclusively(() => _store.PutAll(
+        [
+            new("new", new(10, 0.002), null), new("kept", new(200, 0.003), null), new("new set", new(10, 0.002), 7),
+            new("cut", new(20, 0.001), null), new("set", new(100, 0.001), 7.5),
+        ]));
+
+        (string, long, double, double)[] expected =
+        [
+            ("cut", 20, 0.001, 20), ("kept", 200, 0.003, 40), ("new", 10, 0.002, 10), ("new set", 10, 0.002, 7),
+            ("other", 100, 0.001, 40), ("set", 100, 0.001, 7.5),
+        ];
+        Assert.Equal(expected.Where(client => client.Item1 != "other"),
+            put.OrderBy(client => client.ClientId, StringComparer.Ordinal).Select(client => Short(client)));
+        Assert.Equal(expected, _store.Read("", 10).Select(client => Short(client)));
+    }
+
+    [Fact]
+    public void Many_thousands_that_are_put_at_once_are_all_there()
+    {
+        var ids = Enumerable.Range(0, 10_001).Select(i => $"𐐷\uFF5E{i}").ToList();
+        List<StoredClient> Put(long capacity, double? tokens) => _store.Exclusively(() =>
+            _store.PutAll([.. ids.Select(id => new ClientPut(id, new(capacity, 0.5), tokens))]));
+
+        Assert.Equal(ids.Count, Put(10, null).Count);
+        Assert.Equal(ids.Count, Put(20, 3).DistinctBy(client => client.ClientId).Count());
+
+        var found = _store.FindAll([.. ids, "not there"]);
+        Assert.Equal(ids.Count, found.DistinctBy(client => client.ClientId).Count());
+        Assert.All(found, client => Assert.Equal(new(20, 0.5), client.Limit));
+        Assert.Empty(_store.FindAll([]));
+        Assert.Empty(_store.Exclusively(() => _store.PutAll([])));
+    }
+
+    [Fact]
+    public void Many_of_which_one_cannot_be_put_change_nothing()
+    {
+        _store.Put("0", new(10, 1), null);
+        IEnumerable<ClientPut> good = Enumerable.Range(0, 5000).Select(i => new ClientPut($"{i}", new(20, 1), null));
+
+        Assert.Throws<StoreException>(() => _store.Exclusively(() =>
+            _store.PutAll([.. good, new("z", new(0, 1), null)]))); // the table refuses a capacity of 0
+
+        Eventually(() => Assert.Equal("0", Assert.Single(_store.Read("", 10)).ClientId));
+        Assert.Equal(10, _store.Find("0")!.Value.Limit.Capacity);
+    }
+
     [Theory]
     [InlineData("a/b?c=d&e")]
     [InlineData("'; DROP TABLE clients; --")]
@@ -157,6 +227,23 @@ public abstract class StoreContract : IAsyncLifetime
 
     private protected virtual void Discard()
     {
+    }
+
+    /// <summary>A store that has just failed may refuse for a second.</summary>
+    private static void Eventually(Action check)
+    {
+        for (var watch = Stopwatch.StartNew(); ;)
+        {
+            try
+            {
+                check();
+                return;
+            }
+            catch (StoreException) when (watch.Elapsed < TimeSpan.FromSeconds(10))
+            {
+                Thread.Yield();
+            }
+        }
     }
 
     private IClientStore Open() => ClientStores.Open(_setting, TimeProvider.System);

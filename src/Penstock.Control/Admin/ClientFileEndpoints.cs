@@ -1,0 +1,183 @@
+using System.ComponentModel;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Net.Http.Headers;
+using Microsoft.OpenApi;
+using Penstock.Control.Store;
+
+namespace Penstock.Control.Admin;
+
+/// <summary><c>GET /clients/export</c> and <c>POST /clients/import</c>: all clients as one file, JSON Lines or
+/// CSV.</summary>
+internal static class ClientFileEndpoints
+{
+    /// <summary>Of an import: about a million clients. They are checked all together before the first is changed, so
+    /// they are in memory at once.</summary>
+    public const int MaxImportBytes = 64 * 1024 * 1024;
+
+    public const string JsonLines = "application/x-ndjson";
+    public const string Csv = "text/csv";
+
+    private const int ReadBytes = 64 * 1024;
+
+    /// <summary>Clients read from the store, and sent, at a time.</summary>
+    private const int PageSize = 1000;
+
+    public static void MapFiles(this RouteGroupBuilder clients, ClientDirectory directory)
+    {
+        clients.MapGet("/export", (
+                HttpContext http,
+                [Description("`jsonl` or `csv`; when absent, what `Accept` likes best, `jsonl` if it is equal.")]
+                string? format) => Export(http, directory, format))
+            .Describe("exportClients", "Read all clients as one file", "Ordered by id, a client a line, as JSON "
+                + "objects or as CSV with a header line. Made while it is sent: an edit meanwhile is in it or not. "
+                + "What is cut short (the store failed) ends the connection without the end of the body.")
+            .Produces<string>(200, JsonLines, Csv).Errors(400, 503);
+
+        clients.MapPost("/import", async (
+                HttpContext http,
+                [Description("`upsert`, when absent: clients are created, or changed and keep their tokens unless "
+                    + "`current_tokens` is given. `create`: 409 if one exists.")]
+                string? mode,
+                [FromQuery(Name = "dry_run"), Description("`true`: only say what would be done.")]
+                string? dryRun) => await ImportAsync(http, directory, mode ?? "upsert", dryRun ?? "false"))
+            .Describe("importClients", "Create or change many clients", "All of them or, if there is any fault, none. "
+                + "A client a line: JSON objects, or CSV under a header line, with the members of `POST /clients`; at "
+                + $"most {MaxImportBytes >> 20} MiB. Faults are told with their lines, the first "
+                + $"{ClientRows.MaxFaults} of them.")
+            .AddOpenApiOperationTransformer((operation, _, _) =>
+            {
+                // not by Accepts: its refusal of other types could not name these
+                OpenApiMediaType Text() => new() { Schema = new OpenApiSchema { Type = JsonSchemaType.String } };
+                operation.RequestBody = new OpenApiRequestBody
+                {
+                    Required = true,
+                    Content = new Dictionary<string, OpenApiMediaType> { [JsonLines] = Text(), [Csv] = Text() },
+                };
+                return Task.CompletedTask;
+            })
+            .Produces<ImportReport>().Errors(400, 409, 413, 415, 503);
+    }
+
+    private static IResult Export(HttpContext http, ClientDirectory directory, string? format)
+    {
+        if (format is not (null or "jsonl" or "csv"))
+            return ClientBody.Invalid([new("format", "must be jsonl or csv")]).ToResult();
+        var csv = format == "csv" || (format is null && LikesCsv(http.Request));
+
+        // the first page before the status, so that a failing store can still be told
+        if (!directory.TryRead("", PageSize, out var clients, out var next))
+            return ClientEndpoints.StoreFailed(directory.StoreFault ?? "");
+        http.Response.Headers.Vary = "Accept";
+        return Results.Stream(async body =>
+        {
+            using var page = new ClientFileWriter(csv);
+            while (true)
+            {
+                page.Write(clients);
+                await body.WriteAsync(page.Written, http.RequestAborted);
+                page.Clear();
+                if (next is null) return;
+                if (!directory.TryRead(next, PageSize, out clients, out next))
+                {
+                    http.Abort(); // no end of the body: nobody takes this for all
+                    return;
+                }
+            }
+        }, csv ? $"{Csv}; charset=utf-8" : JsonLines, csv ? "clients.csv" : "clients.jsonl");
+    }
+
+    private static bool LikesCsv(HttpRequest request)
+    {
+        if (!MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted)) return false;
+        double Quality(string type) => accepted
+            .Where(range => new MediaTypeHeaderValue(type).IsSubsetOf(Bare(range)))
+            .OrderBy(static range => (range.MatchesAllTypes, range.MatchesAllSubTypes))
+            .Select(static range => range.Quality ?? 1).FirstOrDefault();
+        return Quality(Csv) > Quality(JsonLines);
+    }
+
+    // parameters (a charset) are not what decides
+    private static MediaTypeHeaderValue Bare(MediaTypeHeaderValue range) => new(range.MediaType);
+
+    private static async Task<IResult> ImportAsync(
+        HttpContext http, ClientDirectory directory, string mode, string dryRun)
+    {
+        var parameters = new List<FieldFault>();
+        if (mode is not ("upsert" or "create")) parameters.Add(new("mode", "must be upsert or create"));
+        if (dryRun is not ("true" or "false")) parameters.Add(new("dry_run", "must be true or false"));
+        if (parameters.Count > 0) return ClientBody.Invalid(parameters).ToResult();
+        if (RowsOf(http.Request) is not { } rows)
+        {
+            return new ApiError(415,
+                $"send the clients as Content-Type: {JsonLines} or {Csv}, in UTF-8").ToResult();
+        }
+        if (await ReadAsync(http, rows) is { } error) return error.ToResult();
+        if (rows.FaultCount > 0) return Refused(400, rows).ToResult();
+
+        var result = directory.Import(rows.Clients, mode == "create", dryRun == "true", ClientEndpoints.Who(http));
+        if (result.Done)
+        {
+            return Results.Ok(
+                new ImportReport(result.Counts.Created, result.Counts.Updated, result.Counts.Unchanged));
+        }
+        if (result.Existing is null) return ClientEndpoints.StoreFailed(result.Cause);
+        foreach (var place in result.Existing)
+            rows.Fault(rows.Lines[place], $"client '{rows.Clients[place].ClientId}' exists already");
+        return Refused(409, rows).ToResult();
+    }
+
+    private static ClientRows? RowsOf(HttpRequest request)
+    {
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)) return null;
+        if (type.Charset.HasValue && !type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase)
+            && !type.Charset.Equals("us-ascii", StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+        return type.MediaType.Value?.ToLowerInvariant() switch
+        {
+            Csv => new CsvRows(),
+            JsonLines or "application/ndjson" or "application/jsonl" => new JsonRows(),
+            _ => null,
+        };
+    }
+
+    /// <returns>What to answer instead, when the body did not come as a whole.</returns>
+    private static async Task<ApiError?> ReadAsync(HttpContext http, ClientRows rows)
+    {
+        http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = MaxImportBytes;
+        var buffer = new byte[ReadBytes];
+        try
+        {
+            var (count, last) = (0, false);
+            while (!last)
+            {
+                var read = await http.Request.Body.ReadAsync(buffer.AsMemory(count), http.RequestAborted);
+                last = read == 0;
+                count += read;
+                var taken = rows.Take(buffer.AsSpan(0, count), last);
+                buffer.AsSpan(taken, count - taken).CopyTo(buffer);
+                count -= taken;
+            }
+            return null;
+        }
+        catch (BadHttpRequestException e)
+        {
+            return new(e.StatusCode, e.StatusCode == StatusCodes.Status413PayloadTooLarge
+                ? $"the body is larger than {MaxImportBytes} bytes: import it in parts" : e.Message);
+        }
+    }
+
+    private static ApiError Refused(int status, ClientRows rows)
+    {
+        var more = rows.FaultCount - rows.Faults.Count;
+        var count = rows.FaultCount == 1 ? "1 fault" : $"{rows.FaultCount} faults";
+        return new(status, $"nothing was imported, {count}: "
+            + string.Join("; ", rows.Faults.Select(static fault => $"{fault.Field}: {fault.Message}"))
+            + (more == 0 ? "" : $"; and {more} more"), rows.Faults, more == 0 ? null : more);
+    }
+}

@@ -1,0 +1,52 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Admin;
+
+/// <summary>Clients as they stand in a file, a line each. What it writes <see cref="CsvRows"/> and
+/// <see cref="JsonRows"/> read. Not thread-safe.</summary>
+internal sealed class ClientFileWriter : IDisposable
+{
+    private readonly ArrayBufferWriter<byte> _written = new();
+    private readonly Utf8JsonWriter? _json;
+
+    /// <param name="csv">Otherwise JSON Lines. It begins with the header line.</param>
+    public ClientFileWriter(bool csv)
+    {
+        if (csv)
+            _written.Write("client_id,capacity,rate_per_sec,current_tokens\n"u8);
+        else
+            _json = new(_written, new JsonWriterOptions { Encoder = AdminJson.Options.Encoder });
+    }
+
+    /// <summary>Since it was cleared.</summary>
+    public ReadOnlyMemory<byte> Written => _written.WrittenMemory;
+
+    public void Clear() => _written.ResetWrittenCount();
+
+    public void Dispose() => _json?.Dispose();
+
+    public void Write(IEnumerable<ClientTokens> clients)
+    {
+        foreach (var view in clients.Select(ClientView.Of))
+        {
+            if (_json is null)
+            {
+                Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
+                    $"{Quoted(view.ClientId)},{view.Capacity},{view.RatePerSec},{view.CurrentTokens}"), _written);
+            }
+            else
+            {
+                _json.Reset();
+                JsonSerializer.Serialize(_json, view, AdminJson.Options);
+            }
+            _written.Write("\n"u8);
+        }
+    }
+
+    private static string Quoted(string text) =>
+        text.AsSpan().ContainsAny("\",\r\n") ? $"\"{text.Replace("\"", "\"\"")}\"" : text;
+}

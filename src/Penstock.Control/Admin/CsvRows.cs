@@ -1,0 +1,178 @@
+using System.Globalization;
+using System.Text;
+using Penstock.Control.Store;
+
+namespace Penstock.Control.Admin;
+
+/// <summary>A client a row, under a line that names the columns: RFC 4180, read strictly. No library for it restores
+/// everywhere, and the format is small.</summary>
+internal sealed class CsvRows : ClientRows
+{
+    public const string ClientId = "client_id";
+    public const string Capacity = "capacity";
+    public const string RatePerSecond = "rate_per_sec";
+    public const string CurrentTokens = "current_tokens";
+
+    private const int MaxShownLength = 40;
+    private static readonly string[] Known = [ClientId, Capacity, RatePerSecond, CurrentTokens];
+    private static readonly string[] Required = [ClientId, Capacity, RatePerSecond];
+
+    private readonly List<string> _fields = [];
+    private readonly List<FieldFault> _rowFaults = [];
+    private List<string>? _columns;
+    private bool _badHeader;
+
+    /// <summary>A line feed in quotes does not end the row. In a well-formed row every second quote ends a quoted
+    /// stretch, also those that stand for one.</summary>
+    protected override int EndOf(ReadOnlySpan<byte> octets, bool last)
+    {
+        var quoted = false;
+        for (var i = 0; i < octets.Length;)
+        {
+            var next = octets[i..].IndexOfAny((byte)'"', (byte)'\n');
+            if (next < 0) break;
+            i += next;
+            if (octets[i] == '"')
+                quoted = !quoted;
+            else if (!quoted)
+                return i;
+            i++;
+        }
+        return last && !quoted ? octets.Length : -1;
+    }
+
+    protected override bool TryRead(int line, ReadOnlySpan<byte> row)
+    {
+        if (_badHeader) return true; // without it nothing more can be told
+        var fault = Split(Encoding.UTF8.GetString(row), _fields);
+        if (_columns is null)
+            ReadHeader(line, fault);
+        else if (fault is not null)
+            Fault(line, fault);
+        else if (_fields.Count != _columns.Count)
+            Fault(line, $"has {_fields.Count} fields, the header line {_columns.Count}");
+        else
+            ReadClient(line);
+        return fault is null;
+    }
+
+    protected override void End(int line)
+    {
+        if (_columns is null && !_badHeader) Fault(line, MissingHeader);
+    }
+
+    private static string MissingHeader => "the header line is missing: it names the columns, "
+        + $"{string.Join(", ", Required)} and, if you like, {CurrentTokens}, with commas between";
+
+    private void ReadHeader(int line, string? fault)
+    {
+        _columns = [.. _fields];
+        var before = FaultCount;
+        if (fault is not null)
+        {
+            Fault(line, fault);
+        }
+        else if (!_columns.Exists(Known.Contains))
+        {
+            Fault(line, MissingHeader);
+        }
+        else
+        {
+            foreach (var (name, count) in _columns.CountBy(static name => name))
+            {
+                if (!Known.Contains(name))
+                    Fault(line, $"column {Shown(name)} is not known; known are {string.Join(", ", Known)}");
+                else if (count > 1)
+                    Fault(line, $"column {name} is there twice");
+            }
+            foreach (var name in Required.Except(_columns))
+                Fault(line, $"column {name} is missing");
+        }
+        _badHeader = FaultCount > before;
+    }
+
+    private void ReadClient(int line)
+    {
+        var (clientId, change) = ("", new ClientChange());
+        _rowFaults.Clear();
+        for (var i = 0; i < _fields.Count; i++)
+        {
+            var field = _fields[i];
+            switch (_columns![i])
+            {
+                case ClientId when ClientBody.IdFault(field) is { } fault:
+                    _rowFaults.Add(new(ClientId, field.Length == 0 ? "is required" : fault));
+                    break;
+                case ClientId:
+                    clientId = field;
+                    break;
+                case Capacity when Number(Capacity, field) is { } capacity:
+                    if (double.IsInteger(capacity)) change = change with { Capacity = (long)capacity };
+                    else _rowFaults.Add(new(Capacity, "must be a whole number"));
+                    break;
+                case RatePerSecond when Number(RatePerSecond, field) is { } rate:
+                    change = change with { RatePerSecond = rate };
+                    break;
+                case CurrentTokens when field.Length > 0 && Number(CurrentTokens, field) is { } tokens:
+                    change = change with { Tokens = tokens };
+                    break;
+            }
+        }
+        Add(line, clientId, change, _rowFaults.Concat(change.Faults()));
+    }
+
+    private double? Number(string column, string field)
+    {
+        const NumberStyles Style =
+            NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
+        if (field.Length == 0)
+            _rowFaults.Add(new(column, "is required"));
+        else if (!double.TryParse(field, Style, CultureInfo.InvariantCulture, out var number) || double.IsNaN(number))
+            _rowFaults.Add(new(column, $"must be a number, not {Shown(field)}"));
+        else if (double.IsInfinity(number))
+            _rowFaults.Add(new(column, "is too large"));
+        else
+            return number;
+        return null;
+    }
+
+    private static string Shown(string text) =>
+        text.Length <= MaxShownLength ? $"'{text}'" : $"'{text[..MaxShownLength]}…'";
+
+    /// <returns>What is wrong with the row, or null.</returns>
+    internal static string? Split(string row, List<string> fields)
+    {
+        fields.Clear();
+        for (var at = 0; ; at++)
+        {
+            if (at < row.Length && row[at] == '"')
+            {
+                var text = new StringBuilder();
+                var from = at + 1;
+                int quote;
+                while ((quote = row.IndexOf('"', from)) >= 0 && quote + 1 < row.Length && row[quote + 1] == '"')
+                {
+                    text.Append(row, from, quote + 1 - from); // two stand for one
+                    from = quote + 2;
+                }
+                if (quote < 0) return "a quoted field does not end";
+                fields.Add(text.Append(row, from, quote - from).ToString());
+                at = quote + 1;
+                if (at < row.Length && row[at] != ',')
+                    return "between the quote that ends a field and the comma there is something; a quote within a "
+                        + "field is written twice";
+            }
+            else
+            {
+                var comma = row.IndexOf(',', at);
+                var end = comma < 0 ? row.Length : comma;
+                var field = row[at..end];
+                if (field.Contains('"'))
+                    return "a field with a quote in it must be in quotes, and the quote written twice";
+                fields.Add(field);
+                at = end;
+            }
+            if (at >= row.Length) return null;
+        }
+    }
+}

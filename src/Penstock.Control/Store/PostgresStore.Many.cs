@@ -1,0 +1,92 @@
+using Npgsql;
+
+namespace Penstock.Control.Store;
+
+/// <summary>Many clients at once. Rows go and come as arrays, and by the triggers of the table as any other edit does:
+/// they take the edit lock, give out versions and notify the other nodes once, at the commit.</summary>
+internal sealed partial class PostgresStore
+{
+    /// <summary>Rows per statement: each ends well within <see cref="StatementTimeoutMs"/>, however many there are.
+    /// </summary>
+    private const int ChunkSize = 2000;
+
+    private const string Given = "unnest($1, $2, $3, $4) AS a (id, new_capacity, new_rate, new_tokens)";
+
+    // Rows are locked in the order of their ids, as leases do, so that nobody waits for another in a circle.
+    private const string UpdateAllSql = $"""
+        WITH given AS MATERIALIZED (
+            SELECT a.* FROM {Given} JOIN penstock_clients c ON c.client_id = a.id
+            ORDER BY c.client_id FOR UPDATE OF c
+        )
+        UPDATE penstock_clients SET capacity = new_capacity, rate_per_sec = new_rate,
+            tokens = coalesce(new_tokens, tokens), epoch = CASE WHEN new_tokens IS NULL THEN epoch ELSE 0 END
+        FROM given WHERE client_id = id
+        RETURNING {Columns}
+        """;
+
+    private const string InsertAllSql = $"""
+        INSERT INTO penstock_clients (client_id, capacity, rate_per_sec, tokens)
+        SELECT id, new_capacity, new_rate, new_tokens FROM {Given}
+        WHERE NOT EXISTS (SELECT FROM penstock_clients WHERE client_id = id)
+        RETURNING {Columns}
+        """;
+
+    public List<StoredClient> Read(string after, int limit) => Use(() =>
+    {
+        var clients = new List<StoredClient>();
+        AddTo(clients, $"SELECT {Columns} FROM penstock_clients WHERE client_id > $1 ORDER BY client_id LIMIT $2",
+            Text(after), new NpgsqlParameter<int> { TypedValue = limit });
+        return clients;
+    });
+
+    public List<StoredClient> FindAll(IReadOnlyList<string> clientIds) => Use(() =>
+    {
+        var clients = new List<StoredClient>();
+        foreach (var chunk in clientIds.Chunk(ChunkSize))
+        {
+            AddTo(clients, $"SELECT {Columns} FROM penstock_clients WHERE client_id = ANY ($1)",
+                new NpgsqlParameter<string[]> { TypedValue = chunk });
+        }
+        return clients;
+    });
+
+    public List<StoredClient> PutAll(IReadOnlyList<ClientPut> clients) => Use(() =>
+    {
+        var stored = new List<StoredClient>(clients.Count);
+        foreach (var chunk in clients.OrderBy(static client => client.ClientId, OctetOrder.Instance).Chunk(ChunkSize))
+        {
+            foreach (var sql in new[] { UpdateAllSql, InsertAllSql })
+            {
+                AddTo(stored, sql,
+                    new NpgsqlParameter<string[]> { TypedValue = [.. chunk.Select(static c => c.ClientId)] },
+                    new NpgsqlParameter<long[]> { TypedValue = [.. chunk.Select(static c => c.Limit.Capacity)] },
+                    new NpgsqlParameter<double[]> { TypedValue = [.. chunk.Select(static c => c.Limit.RatePerSecond)] },
+                    new NpgsqlParameter<double?[]> { TypedValue = [.. chunk.Select(static c => c.Tokens)] });
+            }
+        }
+        return stored;
+    });
+
+    private void AddTo(List<StoredClient> clients, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
+    {
+        using var command = Command(sql, parameters);
+        using var rows = command.ExecuteReader();
+        while (rows.Read())
+            clients.Add(Row(rows));
+    }
+
+    /// <summary>Texts in the order of their UTF-8 octets, which is that of their code points: UTF-16 has its surrogates
+    /// before U+E000, code points above U+FFFF come after it.</summary>
+    internal sealed class OctetOrder : IComparer<string>
+    {
+        public static readonly OctetOrder Instance = new();
+
+        public int Compare(string? x, string? y)
+        {
+            var same = x.AsSpan().CommonPrefixLength(y);
+            return same == x!.Length || same == y!.Length ? x!.Length - y!.Length : Rank(x[same]) - Rank(y[same]);
+        }
+
+        private static int Rank(char c) => c < 0xd800 ? c : c < 0xe000 ? c + 0x2000 : c - 0x800;
+    }
+}

@@ -1,0 +1,50 @@
+using Penstock.Control.Admin;
+using Penstock.Proxy.RateLimiting;
+using Xunit;
+
+namespace Penstock.UnitTests.Admin;
+
+public sealed class ClientFileWriterTests
+{
+    [Fact]
+    public void Clients_are_lines_of_the_format()
+    {
+        ClientTokens[] clients = [new("a", new(100, 0.5), 99.99999), new("b,\"c\"", new(1, 2e-7), 0)];
+
+        Assert.Equal("client_id,capacity,rate_per_sec,current_tokens\na,100,0.5,99.999\n\"b,\"\"c\"\"\",1,2E-07,0\n",
+            Written(clients, csv: true));
+        Assert.Equal("""
+            {"client_id":"a","capacity":100,"rate_per_sec":0.5,"current_tokens":99.999}
+            {"client_id":"b,\"c\"","capacity":1,"rate_per_sec":2E-07,"current_tokens":0}
+
+            """, Written(clients, csv: false));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_is_written_is_read_back(bool csv)
+    {
+        var random = new Random(20261121); // the same ids every time
+        string[] pieces =
+            ["a", "\"", ",", "\"\"", "\\", "'", " x", ";", "=", "\uFEFF.", "é", "ключ", "🔑", "{", "\u00A0.", "<"];
+        var clients = Enumerable.Range(0, 2000).Select(i => new ClientTokens(
+            i + string.Concat(Enumerable.Range(0, random.Next(8)).Select(_ => pieces[random.Next(pieces.Length)])),
+            new(random.Next(1, 1_000_000_000), 0.01 + (random.NextDouble() * 1000)), 0.5)).ToList();
+
+        ClientRows rows = csv ? new CsvRows() : new JsonRows();
+        var octets = System.Text.Encoding.UTF8.GetBytes(Written(clients, csv));
+
+        RowReading.Read(rows, octets, 1000, 77, 4096);
+        Assert.Empty(rows.Faults);
+        Assert.Equal(clients.Select(static c => (c.ClientId, c.Limit, (double?)c.Tokens)),
+            rows.Clients.Select(static c => (c.ClientId, c.Limit, c.Tokens)));
+    }
+
+    private static string Written(IEnumerable<ClientTokens> clients, bool csv)
+    {
+        using var writer = new ClientFileWriter(csv);
+        writer.Write(clients);
+        return System.Text.Encoding.UTF8.GetString(writer.Written.Span);
+    }
+}

@@ -1,0 +1,65 @@
+using System.Text;
+using Penstock.Control.Admin;
+using Xunit;
+
+namespace Penstock.UnitTests.Admin;
+
+public sealed class JsonRowsTests
+{
+    [Fact]
+    public void Lines_are_clients()
+    {
+        Assert.Equal(["1: a 1 0.5 -", "3: ключ \"🔑\", 100 2E-07 99.5"], RowReading.Json(
+            "\uFEFF" + """{"client_id":"a","capacity":1,"rate_per_sec":0.5}""" + "\r\n\n"
+            + """ {"current_tokens": 99.5, "rate_per_sec":2e-7,"capacity":1e2, """
+            + """ "client_id":"ключ \"\ud83d\udd11\","} """));
+        Assert.Empty(RowReading.Json(""));
+        Assert.Empty(RowReading.Json("\n\r\n"));
+    }
+
+    [Theory]
+    [InlineData("{", "is not valid JSON, from column 2")]
+    [InlineData("{}x", "is not valid JSON, from column 3")]
+    [InlineData("""{"client_id":'a'}""", "is not valid JSON, from column 14")]
+    [InlineData("""{"client_id":"\ud800","capacity":1,"rate_per_sec":1}""",
+        "is not valid JSON: a text in it is not valid Unicode")]
+    [InlineData("[]", "must be a JSON object, not a list")]
+    [InlineData("null", "must be a JSON object, not null")]
+    [InlineData("""{"client_id":"b","capacity":1,"rate_per_sec":1,"capacity":1}""", "capacity is given twice")]
+    [InlineData("""{"client_id":"b","capacity":1,"rate_per_sec":1,"burst":1}""",
+        "burst is not known; known are client_id, capacity, rate_per_sec, current_tokens")]
+    [InlineData("""{"client_id":7,"capacity":1,"rate_per_sec":1}""", "client_id must be a text, not a number")]
+    [InlineData("""{"client_id":"b","capacity":"1","rate_per_sec":1}""", "capacity must be a number, not a text")]
+    [InlineData("""{"client_id":"b","capacity":0,"rate_per_sec":1}""", "capacity must be from 1 to 1000000000")]
+    [InlineData("""{"client_id":"b","capacity":1,"rate_per_sec":1,"current_tokens":2}""",
+        "current_tokens must not be above the capacity, 1")]
+    [InlineData("""{"client_id":"b","rate_per_sec":1}""", "capacity is required")]
+    [InlineData("""{"client_id":"a","capacity":1,"rate_per_sec":1}""", "client_id 'a' is the same as in line 1")]
+    public void Faulty_line_is_told_with_its_number_and_hides_no_other(string line, string fault)
+    {
+        const string Good = """{"client_id":"a","capacity":1,"rate_per_sec":1}""";
+
+        Assert.Equal(["line 2: " + fault, "line 4: is not valid JSON, from column 1"],
+            RowReading.Json($"{Good}\n{line}\n\n?\n"));
+    }
+
+    [Fact]
+    public void Line_that_is_too_long_is_one_fault()
+    {
+        Assert.Equal(["line 1: is longer than 16384 octets", "line 2: must be a JSON object, not a number"],
+            RowReading.Json($"\"{new string('a', 2 * ClientRows.MaxRowBytes)}\"\n7"));
+    }
+
+    [Fact]
+    public void Pieces_of_any_size_make_no_difference()
+    {
+        var octets = Encoding.UTF8.GetBytes("\uFEFF" + """{"client_id":"ключ","capacity":1,"rate_per_sec":1}"""
+            + "\r\n\n" + """{"client_id":"b","capacity":1,"rate_per_sec":1}""");
+        var whole = RowReading.Read(new JsonRows(), octets);
+
+        Assert.Equal(2, whole.Count);
+        for (var first = 0; first <= octets.Length; first++)
+            Assert.Equal(whole, RowReading.Read(new JsonRows(), octets, first));
+        Assert.Equal(whole, RowReading.Read(new JsonRows(), octets, [.. octets.Select(static _ => 1)]));
+    }
+}

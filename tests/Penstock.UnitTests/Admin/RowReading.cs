@@ -1,0 +1,32 @@
+using System.Text;
+using Penstock.Control.Admin;
+using Xunit;
+
+namespace Penstock.UnitTests.Admin;
+
+/// <summary>Rows read from a text, whole or in pieces, as lines that say what came of it.</summary>
+internal static class RowReading
+{
+    public static List<string> Csv(string text) => Read(new CsvRows(), Encoding.UTF8.GetBytes(text));
+
+    public static List<string> Json(string text) => Read(new JsonRows(), Encoding.UTF8.GetBytes(text));
+
+    /// <param name="pieces">Lengths of the pieces; what is left is the last one.</param>
+    public static List<string> Read(ClientRows rows, byte[] octets, params int[] pieces)
+    {
+        var (left, given) = (Array.Empty<byte>(), 0);
+        foreach (var length in pieces.Append(octets.Length - pieces.Sum()))
+        {
+            byte[] now = [.. left, .. octets[given..(given + length)]];
+            given += length;
+            left = now[rows.Take(now, last: false)..];
+            Assert.InRange(left.Length, 0, ClientRows.MaxRowBytes);
+        }
+        Assert.Equal(left.Length, rows.Take(left, last: true));
+        return rows.FaultCount == 0
+            ? [.. rows.Clients.Zip(rows.Lines, static (client, line) =>
+                $"{line}: {client.ClientId} {client.Limit.Capacity} {client.Limit.RatePerSecond} "
+                + (client.Tokens?.ToString() ?? "-"))]
+            : [.. rows.Faults.Select(static fault => $"{fault.Field}: {fault.Message}")];
+    }
+}
