@@ -9,6 +9,10 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
     public bool Color { get; init; }
     public Func<string, string?> Environment { get; init; } = _ => null;
 
+    /// <summary>For files that are piped: octet by octet, whatever the locale.</summary>
+    public Func<Stream> OpenInput { get; init; } = Console.OpenStandardInput;
+    public Func<Stream> OpenOutput { get; init; } = Console.OpenStandardOutput;
+
     public static Terminal OfProcess()
     {
         var plain = System.Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 }

@@ -3,23 +3,30 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Penstock.Control.Admin;
 
 namespace Penstock.Commands;
 
-/// <summary>What the admin API answered: a body (null for 204), or why there is none.</summary>
-internal readonly record struct AdminAnswer(JsonNode? Body, string? Fault);
+/// <summary>What the admin API answered: a body (null for 204), or a fault.</summary>
+/// <param name="Body">Of a fault too, when the API told it.</param>
+/// <param name="Fault">One line for the operator.</param>
+/// <param name="Status">The HTTP status; 0 when there was no answer.</param>
+internal readonly record struct AdminAnswer(JsonNode? Body, string? Fault, int Status = 0);
 
 /// <summary>Asks a running Penstock by its admin API; whatever goes wrong becomes one line for the operator.</summary>
 internal sealed class AdminClient : IDisposable
 {
     private const int PageSize = 500;
+    private const int CopyBytes = 64 * 1024;
 
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(10) };
+    private readonly HttpClient _http;
     private readonly Uri _url;
 
-    public AdminClient(Uri url, string token)
+    /// <param name="timeoutSeconds">Until an answer begins.</param>
+    public AdminClient(Uri url, string token, int timeoutSeconds = 10)
     {
         _url = url;
+        _http = new() { Timeout = TimeSpan.FromSeconds(timeoutSeconds) };
         if (token.Length > 0)
             _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
@@ -28,7 +35,7 @@ internal sealed class AdminClient : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    public static string PathOf(string clientId) => "/clients/" + Uri.EscapeDataString(clientId);
+    public static string PathOf(string clientId) => ClientEndpoints.PathOf(clientId);
 
     /// <summary>Every client, page by page.</summary>
     public async Task<AdminAnswer> ListAsync()
@@ -38,7 +45,7 @@ internal sealed class AdminClient : IDisposable
         do
         {
             var from = cursor is null ? "" : "&cursor=" + Uri.EscapeDataString(cursor);
-            var (page, fault) = await SendAsync(HttpMethod.Get, $"/clients?limit={PageSize}{from}");
+            var (page, fault, _) = await SendAsync(HttpMethod.Get, $"/clients?limit={PageSize}{from}");
             if (fault is not null)
                 return new(null, fault);
             if (page?["items"] is not JsonArray items)
@@ -53,15 +60,78 @@ internal sealed class AdminClient : IDisposable
 
     public async Task<AdminAnswer> SendAsync(HttpMethod method, string path, JsonObject? body = null)
     {
-        // the id's percent-encoding must arrive as written, even for an id such as ".."
-        var raw = new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true };
-        using var request = new HttpRequestMessage(method, new Uri(Origin + path, raw));
+        using var request = Request(method, path);
         if (body is not null)
             request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
-        try
+        return await AskAsync(async () =>
         {
             using var response = await _http.SendAsync(request);
             return Read(response, await response.Content.ReadAsStringAsync());
+        });
+    }
+
+    /// <summary>Sends a file.</summary>
+    public async Task<AdminAnswer> UploadAsync(string path, Stream file, string type)
+    {
+        using var request = Request(HttpMethod.Post, path);
+        request.Content = new StreamContent(file, CopyBytes);
+        request.Content.Headers.TryAddWithoutValidation("Content-Type", type);
+        request.Headers.ExpectContinue = true; // a refusal comes before the file is sent, not as a broken pipe
+        return await AskAsync(async () =>
+        {
+            using var response = await _http.SendAsync(request);
+            return Read(response, await response.Content.ReadAsStringAsync());
+        });
+    }
+
+    /// <summary>Copies an answer's octets as they come.</summary>
+    /// <param name="open">Called when the answer is a good one.</param>
+    public async Task<AdminAnswer> DownloadAsync(string path, Func<Stream> open)
+    {
+        using var request = Request(HttpMethod.Get, path);
+        return await AskAsync(async () =>
+        {
+            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+            if (!response.IsSuccessStatusCode)
+                return Read(response, await response.Content.ReadAsStringAsync());
+            using var body = await response.Content.ReadAsStreamAsync();
+            using var file = open();
+            var buffer = new byte[CopyBytes];
+            for (int count; (count = await ReadSomeAsync(body, buffer)) > 0;)
+                await file.WriteAsync(buffer.AsMemory(0, count));
+            return new(null, null, (int)response.StatusCode);
+        });
+    }
+
+    /// <summary>A fault of the file is the file's, one of the connection the API's.</summary>
+    private static async Task<int> ReadSomeAsync(Stream body, byte[] buffer)
+    {
+        try
+        {
+            return await body.ReadAsync(buffer);
+        }
+        catch (IOException failure)
+        {
+            throw new HttpRequestException("the answer broke off", failure);
+        }
+    }
+
+    private HttpRequestMessage Request(HttpMethod method, string path)
+    {
+        // the id's percent-encoding must arrive as written, even for an id such as ".."
+        var raw = new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true };
+        return new(method, new Uri(Origin + path, raw));
+    }
+
+    private async Task<AdminAnswer> AskAsync(Func<Task<AdminAnswer>> ask)
+    {
+        try
+        {
+            return await ask();
+        }
+        catch (HttpRequestException failure) when (failure.InnerException is IOException broken)
+        {
+            return new(null, $"the connection to the admin API at {Origin} broke: {broken.Message}");
         }
         catch (HttpRequestException failure)
         {
@@ -85,12 +155,13 @@ internal sealed class AdminClient : IDisposable
         {
             return new(null, NotPenstock($"HTTP {(int)response.StatusCode} without JSON"));
         }
+        var status = (int)response.StatusCode;
         if (response.IsSuccessStatusCode)
-            return new(body, null);
+            return new(body, null, status);
         if (response.StatusCode == HttpStatusCode.Unauthorized)
             return new(null, $"the admin API at {Origin} wants a token: give --token or set $PENSTOCK_TOKEN");
         var error = body as JsonObject; // its message names every fault of what was sent
-        return new(null, error?["message"]?.ToString() ?? $"the admin API answered HTTP {(int)response.StatusCode}");
+        return new(error, error?["message"]?.ToString() ?? $"the admin API answered HTTP {status}", status);
     }
 
     private string NotPenstock(string what) => $"{Origin} does not answer like Penstock's admin API ({what})";

@@ -8,7 +8,7 @@ using Penstock.Control.Config;
 namespace Penstock.Commands;
 
 /// <summary><c>penstock clients</c>: see and change the clients of a running Penstock.</summary>
-internal sealed class ClientsCommand
+internal sealed partial class ClientsCommand
 {
     public const long MostCapacity = 1_000_000_000;
 
@@ -36,7 +36,6 @@ internal sealed class ClientsCommand
         _admin = OptionSyntax.Read<Uri>("--admin", "URL",
             $"The admin API [default: $PENSTOCK_ADMIN, or else {DefaultAdmin}]", TryUrl);
         _admin.Recursive = true;
-        _format.Recursive = true;
     }
 
     public static Command Create(Terminal terminal)
@@ -45,16 +44,18 @@ internal sealed class ClientsCommand
         return new PenstockCommand("clients", "See and change the clients of a running Penstock, by its admin API.",
             "penstock clients list",
             "penstock clients set user1 --capacity 100 --rate 10/s",
-            "penstock clients get user1 --admin http://10.0.0.5:9800 --format json")
+            "penstock clients get user1 --admin http://10.0.0.5:9800 --format json",
+            "penstock clients export clients.csv")
         {
-            self._admin, self._token, self._format, self.List(), self.Get(), self.Set(), self.Delete(), self.Reset(),
+            self._admin, self._token, self.List(), self.Get(), self.Set(), self.Delete(), self.Reset(),
+            self.Import(), self.Export(),
         };
     }
 
     private PenstockCommand List()
     {
         var command = new PenstockCommand("list", "List the registered clients.",
-            "penstock clients list --format json | jq length");
+            "penstock clients list --format json | jq length") { _format };
         command.SetAction(parse => AskAsync(parse, admin => admin.ListAsync(), Print));
         return command;
     }
@@ -62,7 +63,7 @@ internal sealed class ClientsCommand
     private PenstockCommand Get()
     {
         var command = new PenstockCommand("get", "Show one client and the tokens it has now.",
-            "penstock clients get user1") { _id };
+            "penstock clients get user1") { _id, _format };
         command.SetAction(parse => AskAsync(parse, admin =>
             admin.SendAsync(HttpMethod.Get, AdminClient.PathOf(parse.GetRequiredValue(_id))), Print));
         return command;
@@ -79,7 +80,8 @@ internal sealed class ClientsCommand
             "Tokens it has now [default: a full bucket if new, otherwise those it has]", 0, MostCapacity);
         var command = new PenstockCommand("set", "Register a client, or change one; its next request sees it.",
             "penstock clients set user1 --capacity 100 --rate 10/s",
-            "penstock clients set 123.5.6.7:890 --capacity 20 --rate 60/m --tokens 5") { _id, capacity, rate, tokens };
+            "penstock clients set 123.5.6.7:890 --capacity 20 --rate 60/m --tokens 5")
+        { _id, capacity, rate, tokens, _format };
         command.SetAction(parse =>
         {
             var client = new JsonObject
@@ -98,7 +100,7 @@ internal sealed class ClientsCommand
     private PenstockCommand Delete()
     {
         var command = new PenstockCommand("delete", "Forget a client; the default limit holds for it again.",
-            "penstock clients delete user1") { _id };
+            "penstock clients delete user1") { _id, _format };
         command.SetAction(parse => AskAsync(parse,
             admin => admin.SendAsync(HttpMethod.Delete, AdminClient.PathOf(parse.GetRequiredValue(_id))),
             (_, json) => _terminal.Out.WriteLine(json
@@ -110,7 +112,7 @@ internal sealed class ClientsCommand
     private PenstockCommand Reset()
     {
         var command = new PenstockCommand("reset", "Fill a client's bucket again.",
-            "penstock clients reset user1") { _id };
+            "penstock clients reset user1") { _id, _format };
         command.SetAction(parse => AskAsync(parse, admin =>
             admin.SendAsync(HttpMethod.Post, AdminClient.PathOf(parse.GetRequiredValue(_id)) + "/reset"), Print));
         return command;
@@ -119,19 +121,30 @@ internal sealed class ClientsCommand
     private async Task<int> AskAsync(
         ParseResult parse, Func<AdminClient, Task<AdminAnswer>> ask, Action<JsonNode?, bool> print)
     {
+        if (Connect(parse) is not { } connected)
+            return ExitCode.Usage;
+        using var admin = connected;
+        var answer = await ask(admin);
+        if (answer.Fault is not null)
+            return _terminal.Fail(answer.Fault);
+        print(answer.Body, parse.GetValue(_format) == "json");
+        return ExitCode.Ok;
+    }
+
+    /// <returns>Null when $PENSTOCK_ADMIN is wrong, which is told.</returns>
+    private AdminClient? Connect(ParseResult parse, int timeoutSeconds = 10)
+    {
         var token = parse.GetValue(_token) ?? _terminal.Environment("PENSTOCK_TOKEN") ?? "";
         if (parse.GetValue(_admin) is not { } url)
         {
             var text = _terminal.Environment("PENSTOCK_ADMIN") is { Length: > 0 } set ? set : DefaultAdmin;
             if (!TryUrl(text, out url, out var error))
-                return _terminal.Fail($"$PENSTOCK_ADMIN: {error}", ExitCode.Usage);
+            {
+                _terminal.Fail($"$PENSTOCK_ADMIN: {error}", ExitCode.Usage);
+                return null;
+            }
         }
-        using var admin = new AdminClient(url, token);
-        var (body, fault) = await ask(admin);
-        if (fault is not null)
-            return _terminal.Fail(fault);
-        print(body, parse.GetValue(_format) == "json");
-        return ExitCode.Ok;
+        return new AdminClient(url, token, timeoutSeconds);
     }
 
     private static bool TryUrl(string text, out Uri url, out string error)

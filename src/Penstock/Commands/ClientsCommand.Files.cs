@@ -1,0 +1,127 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Penstock.Control.Admin;
+
+namespace Penstock.Commands;
+
+/// <summary><c>penstock clients import</c> and <c>export</c>: all clients as one file.</summary>
+internal sealed partial class ClientsCommand
+{
+    /// <summary>A store that is slow, and a million clients.</summary>
+    private const int FileTimeoutSeconds = 600;
+
+    private PenstockCommand Import()
+    {
+        var file = FileArgument("The clients, or - for the standard input");
+        file.Arity = ArgumentArity.ExactlyOne;
+        var format = FileFormat();
+        var mode = OptionSyntax.OneOf("--mode", "What to do with clients that exist: change them, or refuse it all",
+            "upsert", "create");
+        var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be done" };
+        var command = new PenstockCommand("import", "Create or change many clients: all of them or, if there is any "
+            + "fault, none.",
+            "penstock clients import clients.csv --dry-run",
+            "penstock clients import - --format jsonl --mode create < clients.jsonl")
+        { file, format, mode, dryRun };
+        command.SetAction(async parse =>
+        {
+            if (Connect(parse, FileTimeoutSeconds) is not { } connected)
+                return ExitCode.Usage;
+            using var admin = connected;
+            var name = parse.GetRequiredValue(file);
+            using var clients = name == "-" ? await InputAsync() : new FileStream(name, FileMode.Open, FileAccess.Read);
+            var test = parse.GetValue(dryRun);
+            var csv = FormatOf(parse.GetValue(format), name) == "csv";
+            var answer = await admin.UploadAsync(
+                $"/clients/import?mode={parse.GetValue(mode)}&dry_run={(test ? "true" : "false")}", clients,
+                csv ? ClientFileEndpoints.Csv : ClientFileEndpoints.JsonLines);
+            return Report(answer, name == "-" ? "stdin" : name, test);
+        });
+        return command;
+    }
+
+    private PenstockCommand Export()
+    {
+        var file = FileArgument("Where to; - or nothing for the standard output");
+        file.DefaultValueFactory = _ => "-";
+        var format = FileFormat();
+        var command = new PenstockCommand("export", "Write all clients to a file, ordered by id.",
+            "penstock clients export clients.csv",
+            "penstock clients export --format csv | grep -c .") { file, format };
+        command.SetAction(async parse =>
+        {
+            if (Connect(parse, FileTimeoutSeconds) is not { } connected)
+                return ExitCode.Usage;
+            using var admin = connected;
+            var name = parse.GetRequiredValue(file);
+            var begun = false;
+            var answer = await admin.DownloadAsync(
+                $"/clients/export?format={FormatOf(parse.GetValue(format), name)}", () =>
+                {
+                    begun = true;
+                    return name == "-" ? _terminal.OpenOutput() : File.Create(name);
+                });
+            if (answer.Fault is null)
+                return ExitCode.Ok;
+            return _terminal.Fail(begun ? $"{answer.Fault}; {(name == "-" ? "the output" : name)} is incomplete"
+                : answer.Fault);
+        });
+        return command;
+    }
+
+    private static Argument<string> FileArgument(string description) => new("FILE") { Description = description };
+
+    private static Option<string?> FileFormat() => OptionSyntax.Read("--format", "csv|jsonl",
+        "How the file is written [default: by its extension, otherwise jsonl]",
+        (string text, out string? value, out string error) =>
+        {
+            value = text;
+            error = $"'{text}' is not one of csv, jsonl";
+            return text is "csv" or "jsonl";
+        });
+
+    private static string FormatOf(string? format, string file) =>
+        format ?? (Path.GetExtension(file).Equals(".csv", StringComparison.OrdinalIgnoreCase) ? "csv" : "jsonl");
+
+    /// <summary>As far as it is worth sending: its length must be known before, so that too much is refused at once.
+    /// </summary>
+    private async Task<Stream> InputAsync()
+    {
+        using var input = _terminal.OpenInput();
+        var all = new MemoryStream();
+        var buffer = new byte[64 * 1024];
+        for (int count; all.Length <= ClientFileEndpoints.MaxImportBytes
+            && (count = await input.ReadAsync(buffer)) > 0;)
+            all.Write(buffer, 0, count);
+        all.Position = 0;
+        return all;
+    }
+
+    private int Report(AdminAnswer answer, string name, bool dryRun)
+    {
+        if (answer.Fault is null)
+        {
+            var (created, updated, unchanged) =
+                (answer.Body?["created"], answer.Body?["updated"], answer.Body?["unchanged"]);
+            _terminal.Out.WriteLine(dryRun
+                ? $"{name} is fine: it would create {created}, update {updated}, leave {unchanged} as they are"
+                : $"{created} created, {updated} updated, {unchanged} unchanged");
+            return ExitCode.Ok;
+        }
+        if (answer.Body?["errors"] is not JsonArray { Count: > 0 } faults)
+            return _terminal.Fail(answer.Fault);
+        foreach (var fault in faults)
+        {
+            var place = (string?)fault?["field"] ?? "";
+            place = place.StartsWith("line ", StringComparison.Ordinal) ? $"{name}:{place[5..]}" : place;
+            _terminal.Error.WriteLine(Plain($"{place}: {(string?)fault?["message"]}"));
+        }
+        if ((int?)answer.Body["more"] is { } more)
+            _terminal.Error.WriteLine($"{name}: and {more} more");
+        return _terminal.Fail($"nothing was imported from {name}",
+            answer.Status == 400 ? ExitCode.Usage : ExitCode.Failure);
+    }
+
+    /// <summary>Without what a terminal would obey: faults name what stands in the file.</summary>
+    private static string Plain(string text) => string.Concat(text.Select(static c => char.IsControl(c) ? '?' : c));
+}
