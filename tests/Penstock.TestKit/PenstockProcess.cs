@@ -56,6 +56,9 @@ public sealed class PenstockProcess : IAsyncDisposable
         StartedAsync(Start(new ProcessStartInfo("bash",
             ["-c", $"{words} dotnet '{Program}' {string.Join(' ', arguments)}"]), folder));
 
+    /// <summary>A command line of bash, in which the program is <c>dotnet '…/penstock.dll'</c>.</summary>
+    public static PenstockProcess StartShell(string words) => Start(new ProcessStartInfo("bash", ["-c", words]), null);
+
     private static PenstockProcess Start(ProcessStartInfo start, string? folder)
     {
         start.UseShellExecute = false;
