@@ -55,17 +55,20 @@ internal sealed partial class PostgresStore
         var stored = new List<StoredClient>(clients.Count);
         foreach (var chunk in clients.OrderBy(static client => client.ClientId, OctetOrder.Instance).Chunk(ChunkSize))
         {
-            foreach (var sql in new[] { UpdateAllSql, InsertAllSql })
-            {
-                AddTo(stored, sql,
-                    new NpgsqlParameter<string[]> { TypedValue = [.. chunk.Select(static c => c.ClientId)] },
-                    new NpgsqlParameter<long[]> { TypedValue = [.. chunk.Select(static c => c.Limit.Capacity)] },
-                    new NpgsqlParameter<double[]> { TypedValue = [.. chunk.Select(static c => c.Limit.RatePerSecond)] },
-                    new NpgsqlParameter<double?[]> { TypedValue = [.. chunk.Select(static c => c.Tokens)] });
-            }
+            var before = stored.Count;
+            AddTo(stored, UpdateAllSql, Arrays(chunk));
+            if (stored.Count - before < chunk.Length) AddTo(stored, InsertAllSql, Arrays(chunk));
         }
         return stored;
     });
+
+    private static NpgsqlParameter[] Arrays(ClientPut[] chunk) =>
+    [
+        new NpgsqlParameter<string[]> { TypedValue = [.. chunk.Select(static client => client.ClientId)] },
+        new NpgsqlParameter<long[]> { TypedValue = [.. chunk.Select(static client => client.Limit.Capacity)] },
+        new NpgsqlParameter<double[]> { TypedValue = [.. chunk.Select(static client => client.Limit.RatePerSecond)] },
+        new NpgsqlParameter<double?[]> { TypedValue = [.. chunk.Select(static client => client.Tokens)] },
+    ];
 
     private void AddTo(List<StoredClient> clients, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
     {
