@@ -282,7 +282,8 @@ public sealed class SqliteClientFileTests : ClientFileTests
         await using var admin = await AdminFixture.StartAsync(_file.Setting);
         using var tcp = new TcpClient { ReceiveBufferSize = 4096 };
         await tcp.ConnectAsync(admin.Host.AdminUrl!.Host, admin.Host.AdminUrl.Port);
-        await tcp.GetStream().WriteAsync("GET /clients/export HTTP/1.1\r\nHost: localhost\r\n\r\n"u8.ToArray());
+        await tcp.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+            "GET /clients/export HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
         var buffer = new byte[64 * 1024];
         var length = await tcp.GetStream().ReadAsync(buffer);
         Assert.StartsWith("HTTP/1.1 200 OK", Encoding.ASCII.GetString(buffer, 0, length));
@@ -293,13 +294,16 @@ public sealed class SqliteClientFileTests : ClientFileTests
         try
         {
             while ((length = await tcp.GetStream().ReadAsync(buffer)) > 0)
-                end = Encoding.ASCII.GetString(buffer, 0, length);
+            {
+                end += Encoding.ASCII.GetString(buffer, 0, length);
+                end = end[Math.Max(0, end.Length - 20)..];
+            }
         }
         catch (IOException)
         {
             // a reset is as good
         }
-        Assert.DoesNotContain("\r\n0\r\n\r\n", end);
+        Assert.False(end.EndsWith("\r\n0\r\n\r\n", StringComparison.Ordinal), "it ends as if it were whole");
         Assert.Equal(1, admin.Log.Count("store_failing"));
     }
 }
