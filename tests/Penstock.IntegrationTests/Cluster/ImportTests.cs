@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using Penstock.IntegrationTests.Store;
 using Penstock.TestKit;
@@ -75,9 +76,20 @@ public sealed class ImportTests(SharedPostgres postgres) : IAsyncLifetime
         foreach (var node in _nodes)
         {
             var limiter = node.Host.Proxy.Limiter;
-            await Node.UntilAsync(() => Task.FromResult(limiter.RegisteredCount == Count && Enumerable.Range(0, Count)
-                    .All(i => limiter.TryGet($"c{i}", out var client) && client.Limit.Capacity == capacity)),
+            await UntilAsync(() => limiter.RegisteredCount == Count && Enumerable.Range(0, Count)
+                    .All(i => limiter.TryGet($"c{i}", out var client) && client.Limit.Capacity == capacity),
                 $"the node knows all clients with capacity {capacity}");
+        }
+    }
+
+    /// <summary>Looks now and then only: to look at so many is work that the nodes would miss, and a busy machine needs
+    /// a while for them.</summary>
+    private static async Task UntilAsync(Func<bool> condition, string what)
+    {
+        for (var watch = Stopwatch.StartNew(); !condition();)
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(60), $"still not so after 60 s: {what}");
+            await Task.Delay(20);
         }
     }
 }
