@@ -105,6 +105,7 @@ internal sealed class ClientBody
                 Change = Change with { Tokens = tokens };
                 break;
             case "capacity" or "rate_per_sec" or "current_tokens":
+            case "full_in_seconds": // what was read may be sent back
                 break;
             default:
                 Fault(name, "is not known; known are client_id, capacity, rate_per_sec, current_tokens");

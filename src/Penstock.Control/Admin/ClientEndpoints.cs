@@ -54,7 +54,7 @@ internal static class ClientEndpoints
                 HttpContext http,
                 [FromRoute(Name = "client_id"), Description(IdDescription)] string segment) =>
             directory.TryGet(Id(segment), out var client)
-                ? Show(http, client, 200)
+                ? Show(http, client, ClientView.Look(client), 200)
                 : NotRegistered(Id(segment)))
             .Describe("getClient", "Look at a client", "The ETag stands for the settings, not for the tokens.")
             .Produces<ClientView>().Errors(404);
@@ -164,10 +164,13 @@ internal static class ClientEndpoints
         }
     }
 
-    private static IResult Show(HttpContext http, ClientTokens client, int status)
+    private static IResult Show(HttpContext http, ClientTokens client, int status) =>
+        Show(http, client, ClientView.Of(client), status);
+
+    private static IResult Show(HttpContext http, ClientTokens client, ClientView view, int status)
     {
         http.Response.Headers.ETag = EntityTag.Of(client.Limit);
-        return Results.Json(ClientView.Of(client), statusCode: status);
+        return Results.Json(view, statusCode: status);
     }
 
     private static IResult NotRegistered(string id) =>

@@ -15,8 +15,15 @@ internal sealed record ClientView(
     [property: Description("The client as requests name it: an API key, a name, or an address.")] string ClientId,
     [property: Description("Tokens in a full bucket.")] long Capacity,
     [property: Description("Tokens that come back per second.")] double RatePerSec,
-    [property: Description("Tokens at this moment, rounded down to thousandths.")] double CurrentTokens)
+    [property: Description("Tokens at this moment, rounded down to thousandths.")] double CurrentTokens,
+    [property: Description("Seconds until the bucket is full if nobody takes from it; in answers to GET of one client."),
+        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? FullInSeconds = null)
 {
+    public static ClientView Look(ClientTokens client) => Of(client) with
+    {
+        FullInSeconds = Math.Round((client.Limit.Capacity - client.Tokens) / client.Limit.RatePerSecond, 3),
+    };
+
     public static ClientView Of(ClientTokens client) =>
         new(client.ClientId, client.Limit.Capacity, client.Limit.RatePerSecond, Rounded(client.Tokens));
 

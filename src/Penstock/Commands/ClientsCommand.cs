@@ -161,10 +161,11 @@ internal sealed partial class ClientsCommand
             return;
         }
         JsonNode?[] clients = body is JsonArray list ? [.. list] : [body];
-        string[][] rows = [["CLIENT", "CAPACITY", "RATE", "TOKENS"], .. clients.Select(Cells)];
+        string[][] rows = [["CLIENT", "CAPACITY", "RATE", "TOKENS", "FULL IN"], .. clients.Select(Cells)];
+        if (rows[^1][^1].Length == 0) rows = [.. rows.Select(row => row[..^1])];
         var idWidth = rows.Max(row => row[0].Length);
         foreach (var row in rows)
-            _terminal.Out.WriteLine($"{row[0].PadRight(idWidth)}  {row[1],10}  {row[2],10}  {row[3],10}");
+            _terminal.Out.WriteLine(row[0].PadRight(idWidth) + string.Concat(row[1..].Select(cell => $"  {cell,10}")));
     }
 
     private static string[] Cells(JsonNode? client) =>
@@ -174,5 +175,7 @@ internal sealed partial class ClientsCommand
         client?["rate_per_sec"]?.AsValue().TryGetValue(out double rate) is true ? Banner.RateText(rate) : "?",
         client?["current_tokens"]?.AsValue().TryGetValue(out double tokens) is true
             ? tokens.ToString("0.##", CultureInfo.InvariantCulture) : "?",
+        client?["full_in_seconds"]?.AsValue().TryGetValue(out double seconds) is true
+            ? string.Create(CultureInfo.InvariantCulture, $"{seconds:0.##} s") : "",
     ];
 }
