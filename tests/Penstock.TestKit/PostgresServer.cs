@@ -12,7 +12,10 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private const string User = "penstock";
     private readonly string _folder = Directory.CreateTempSubdirectory("penstock-postgres-").FullName;
+    private readonly string _settings;
     private int _databases;
+
+    private PostgresServer(string settings) => _settings = settings;
 
     /// <summary>Where its programs are; null when it is not installed.</summary>
     public static string? Programs => !Directory.Exists("/usr/lib/postgresql") ? null
@@ -23,9 +26,12 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private string Data => Path.Combine(_folder, "data");
 
-    public static async Task<PostgresServer> StartAsync()
+    /// <param name="settings">Of its command line. By default nothing is forced to the disk, which would be the
+    /// disk's speed and no test's.</param>
+    public static async Task<PostgresServer> StartAsync(
+        string settings = "-c fsync=off -c max_connections=200 -c shared_buffers=32MB -c autovacuum_naptime=5s")
     {
-        var server = new PostgresServer();
+        var server = new PostgresServer(settings);
         string passwordFile = Path.Combine(server._folder, "password");
         await File.WriteAllTextAsync(passwordFile, Password);
         if (Environment.IsPrivilegedProcess)
@@ -51,7 +57,7 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>Runs SQL behind everybody's back and returns what psql prints.</summary>
     public Task<string> SqlAsync(string store, string sql)
     {
-        string database = store[(store.LastIndexOf('/') + 1)..];
+        string database = DatabaseOf(store);
         return RunAsync(Path.Combine(Programs!, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
             Port.ToString(CultureInfo.InvariantCulture), "-U", User, "-d", database, "-c", sql);
     }
@@ -60,10 +66,36 @@ public sealed class PostgresServer : IAsyncDisposable
     public Task StopAsync(bool kill = false) =>
         AsUserAsync("pg_ctl", "stop", "-w", "-D", Data, "-m", kill ? "immediate" : "fast");
 
+    /// <summary>Ends the first process as the kernel does when memory runs out. The others notice, and end.</summary>
+    public async Task KillAsync()
+    {
+        string lockFile = Path.Combine(Data, "postmaster.pid");
+        string[] lines = await File.ReadAllLinesAsync(lockFile);
+        int id = int.Parse(lines[0], CultureInfo.InvariantCulture);
+        int[] children = ChildrenOf(id);
+        using (Process postmaster = Process.GetProcessById(id))
+        {
+            postmaster.Kill();
+        }
+        // the next one would refuse to start beside them, or while nobody asked for the exit code of the first
+        await Eventually.TrueAsync(() => !children.Append(id).Any(IsRunning), "all of PostgreSQL has ended");
+        File.Delete(lockFile);
+        File.Delete(Path.Combine(_folder, $".s.PGSQL.{Port}.lock"));
+    }
+
+    /// <summary>Runs SQL while the server is stopped, so that nobody can hear of it.</summary>
+    public Task SqlWhileStoppedAsync(string store, string sql)
+    {
+        string script = $"echo \"$2\" | exec '{Path.Combine(Programs!, "postgres")}' --single -j -D \"$0\" \"$1\"";
+        string[] shell = ["-c", script, Data, DatabaseOf(store), sql];
+        return Environment.IsPrivilegedProcess
+            ? RunAsync("setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", "bash", .. shell])
+            : RunAsync("bash", shell);
+    }
+
     public async Task StartAgainAsync()
     {
-        string options = $"-p {Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={_folder} -c fsync=off "
-            + "-c max_connections=200 -c shared_buffers=32MB -c autovacuum_naptime=5s";
+        string options = $"-p {Port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={_folder} {_settings}";
         await AsUserAsync("pg_ctl", "start", "-w", "-D", Data, "-l", Path.Combine(_folder, "log"), "-o", options);
     }
 
@@ -74,6 +106,32 @@ public sealed class PostgresServer : IAsyncDisposable
             await StopAsync(kill: true);
         }
         Directory.Delete(_folder, recursive: true);
+    }
+
+    private static string DatabaseOf(string store) => store[(store.LastIndexOf('/') + 1)..];
+
+    private static int[] ChildrenOf(int id) =>
+        [.. Directory.GetDirectories("/proc").Select(static d => Path.GetFileName(d))
+            .Where(static d => char.IsAsciiDigit(d[0])).Select(int.Parse)
+            .Where(child => StatusOf(child) is [_, string parent, ..]
+                && parent == id.ToString(CultureInfo.InvariantCulture))];
+
+    /// <summary>Has not ended; one that has, and that nobody asked for its exit code, does not count.</summary>
+    private static bool IsRunning(int id) => StatusOf(id) is [not ("Z" or "X"), ..];
+
+    /// <summary>What the kernel tells of a process behind its name: state, parent, ...; empty when it is gone.
+    /// </summary>
+    private static string[] StatusOf(int id)
+    {
+        try
+        {
+            string all = File.ReadAllText($"/proc/{id}/stat");
+            return all[(all.LastIndexOf(')') + 2)..].Split(' ');
+        }
+        catch (IOException)
+        {
+            return [];
+        }
     }
 
     private static Task<string> AsUserAsync(string program, params string[] arguments)

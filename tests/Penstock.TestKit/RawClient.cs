@@ -29,7 +29,15 @@ public sealed class RawClient : IDisposable
         {
             _socket.ReceiveBufferSize = receiveBytes;
         }
-        _socket.Connect(server);
+        try
+        {
+            _socket.Connect(server);
+        }
+        catch
+        {
+            _socket.Dispose();
+            throw;
+        }
         if (server is IPEndPoint)
         {
             _socket.NoDelay = true;

@@ -25,7 +25,7 @@ internal sealed class Node : IAsyncDisposable
     public RecordedLog Log { get; }
     public System.Net.EndPoint EndPoint => Host.Proxy.EndPoints[0];
 
-    public static async Task<Node> StartAsync(string store, ScriptedBackend backend)
+    public static async Task<Node> StartAsync(string store, ScriptedBackend backend, TimeProvider? time = null)
     {
         var log = new RecordedLog();
         var config = AdminFixture.Config(store) with
@@ -35,7 +35,7 @@ internal sealed class Node : IAsyncDisposable
                 Clients = new() { Identify = [new(IdentityKind.Header, "X-Client-ID"), new(IdentityKind.Address, "")] },
             },
         };
-        return new(await PenstockHost.StartAsync(config, log.Factory, TimeProvider.System), log);
+        return new(await PenstockHost.StartAsync(config, log.Factory, time ?? TimeProvider.System), log);
     }
 
     /// <summary>Starts so many, one after the other, and waits until each knows of all.</summary>
@@ -45,12 +45,26 @@ internal sealed class Node : IAsyncDisposable
         for (var i = 0; i < count; i++)
             nodes.Add(await StartAsync(store, backend));
         foreach (var node in nodes)
-        {
-            await UntilAsync(async () => (await node.GetAsync("/cluster")).Body.Split("\"alive\":true").Length > count,
-                "every node sees the others");
-        }
+            await node.SeesAsync(count);
         return nodes;
     }
+
+    /// <summary>Waits until this node sees so many alive, itself included.</summary>
+    public Task SeesAsync(int count) => UntilAsync(
+        async () => (await GetAsync("/cluster")).Body.Split("\"alive\":true").Length == count + 1,
+        $"the node sees {count} alive");
+
+    /// <summary>Waits until /readyz and /cluster both say that the database is there, or that it is not and why.
+    /// </summary>
+    public Task ConnectedAsync(bool isSo) => UntilAsync(async () =>
+    {
+        var (ready, cluster) = (await GetAsync("/readyz"), await GetAsync("/cluster"));
+        Assert.Equal((200, 200), (ready.Status, cluster.Status));
+        return ready.Body.Contains(isSo ? "\"status\":\"ready\"" : "\"status\":\"degraded\"")
+            && ready.Body.Contains("share of each limit") != isSo
+            && cluster.Body.Contains(isSo ? "\"status\":\"connected\"" : "\"status\":\"alone\"")
+            && cluster.Body.Contains("\"cause\":") != isSo;
+    }, isSo ? "the node is back by itself" : "the node says that it is alone");
 
     public static async Task UntilAsync(Func<Task<bool>> condition, string what)
     {

@@ -9,7 +9,7 @@ namespace Penstock.IntegrationTests.Store;
 /// <summary>One PostgreSQL for all tests that leave it running, started by the first of them.</summary>
 public sealed class SharedPostgres : IAsyncDisposable
 {
-    private readonly Lazy<Task<PostgresServer>> _server = new(PostgresServer.StartAsync);
+    private readonly Lazy<Task<PostgresServer>> _server = new(() => PostgresServer.StartAsync());
 
     /// <summary>Skips the test where PostgreSQL is not installed.</summary>
     public Task<PostgresServer> StartedAsync()

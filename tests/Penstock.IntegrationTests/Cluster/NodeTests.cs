@@ -1,0 +1,87 @@
+using Penstock.IntegrationTests.Store;
+using Penstock.TestKit;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Cluster;
+
+/// <summary>Nodes that die, and nodes whose clocks are wrong.</summary>
+[Collection(ClusterCollection.Name)]
+public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
+{
+    private const long Capacity = 100;
+    private const double Rate = 200;
+
+    [Fact]
+    public async Task Node_that_is_killed_takes_no_more_than_its_tokens_with_it()
+    {
+        var store = await (await postgres.StartedAsync()).NewDatabaseAsync();
+        Nodes.AddRange(await Node.StartAsync(2, store, Backend));
+        var folder = Directory.CreateTempSubdirectory("penstock-test-");
+        var port = PenstockProcess.FreePort();
+        await File.WriteAllTextAsync(Path.Combine(folder.FullName, "penstock.yaml"), $$"""
+            listen: 127.0.0.1:{{port}}
+            admin: { listen: 127.0.0.1:{{PenstockProcess.FreePort()}} }
+            store: "{{store}}"
+            access_log: "off"
+            clients: { identify: [header:X-Client-ID, address] }
+            backends: [http://127.0.0.1:{{Backend.Port}}]
+            """);
+        await using var mortal = await PenstockProcess.StartedAsync(folder.FullName, "run");
+        await Nodes[0].SeesAsync(3);
+        await RegisterAsync("c", Capacity, Rate);
+        using var hammer = Hammer.Start("c",
+            [.. Nodes.Select(static node => node.EndPoint), new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, port)]);
+        await hammer.ForAsync(ClusterRun.Seconds / 2);
+
+        await mortal.KillAsync();
+        await hammer.ForAsync(ClusterRun.Seconds);
+        await hammer.StopAsync();
+
+        folder.Delete(recursive: true);
+        Assert.All(hammer.Statuses.Keys, static answer => Assert.True(answer is 200 or 429 or -1));
+        Assert.InRange(hammer.Failed, 1, 3); // the one that was under way, and those that nobody took
+        hammer.AssertExact(Capacity, Rate);
+    }
+
+    [Fact]
+    public async Task Clock_that_is_wrong_and_jumps_changes_nothing()
+    {
+        var store = await (await postgres.StartedAsync()).NewDatabaseAsync();
+        WrongTime[] times = [new() { Ahead = TimeSpan.FromSeconds(5) }, new() { Ahead = TimeSpan.FromSeconds(-5) }, new()];
+        foreach (var time in times)
+            Nodes.Add(await Node.StartAsync(store, Backend, time));
+        foreach (var node in Nodes)
+            await node.SeesAsync(times.Length);
+        await RegisterAsync("c", Capacity, Rate);
+        using var hammer = HammerAll("c");
+        await hammer.ForAsync(ClusterRun.Seconds / 2);
+
+        foreach (var time in times)
+            time.Ahead = time.Ahead == TimeSpan.Zero ? TimeSpan.FromSeconds(5) : -time.Ahead;
+        await hammer.ForAsync(ClusterRun.Seconds);
+        await hammer.StopAsync();
+
+        Assert.All(hammer.Statuses.Keys, static answer => Assert.True(answer is 200 or 429));
+        hammer.AssertExact(Capacity, Rate);
+        foreach (var node in Nodes)
+        {
+            await node.SeesAsync(times.Length); // by the database's clock
+            await node.ConnectedAsync(true);
+        }
+    }
+
+    /// <summary>A machine whose time of day is wrong. Its monotonic clock is as good as any other's, as on a real
+    /// one.</summary>
+    private sealed class WrongTime : TimeProvider
+    {
+        private long _aheadTicks;
+
+        public TimeSpan Ahead
+        {
+            get => new(Interlocked.Read(ref _aheadTicks));
+            set => Interlocked.Exchange(ref _aheadTicks, value.Ticks);
+        }
+
+        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Ahead;
+    }
+}
