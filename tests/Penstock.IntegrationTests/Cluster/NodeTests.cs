@@ -1,3 +1,4 @@
+using System.Net;
 using Penstock.IntegrationTests.Store;
 using Penstock.TestKit;
 using Xunit;
@@ -17,9 +18,9 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
         var store = await (await postgres.StartedAsync()).NewDatabaseAsync();
         Nodes.AddRange(await Node.StartAsync(2, store, Backend));
         var folder = Directory.CreateTempSubdirectory("penstock-test-");
-        var port = PenstockProcess.FreePort();
+        var endPoint = new IPEndPoint(IPAddress.Loopback, PenstockProcess.FreePort());
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "penstock.yaml"), $$"""
-            listen: 127.0.0.1:{{port}}
+            listen: {{endPoint}}
             admin: { listen: 127.0.0.1:{{PenstockProcess.FreePort()}} }
             store: "{{store}}"
             access_log: "off"
@@ -29,8 +30,7 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
         await using var mortal = await PenstockProcess.StartedAsync(folder.FullName, "run");
         await Nodes[0].SeesAsync(3);
         await RegisterAsync("c", Capacity, Rate);
-        using var hammer = Hammer.Start("c",
-            [.. Nodes.Select(static node => node.EndPoint), new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, port)]);
+        using var hammer = Hammer.Start("c", [.. Nodes.Select(static node => node.EndPoint), endPoint]);
         await hammer.ForAsync(ClusterRun.Seconds / 2);
 
         await mortal.KillAsync();
@@ -47,7 +47,7 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
     public async Task Clock_that_is_wrong_and_jumps_changes_nothing()
     {
         var store = await (await postgres.StartedAsync()).NewDatabaseAsync();
-        WrongTime[] times = [new() { Ahead = TimeSpan.FromSeconds(5) }, new() { Ahead = TimeSpan.FromSeconds(-5) }, new()];
+        WrongTime[] times = [Wrong(5), Wrong(-5), Wrong(0)];
         foreach (var time in times)
             Nodes.Add(await Node.StartAsync(store, Backend, time));
         foreach (var node in Nodes)
@@ -69,6 +69,8 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
             await node.ConnectedAsync(true);
         }
     }
+
+    private static WrongTime Wrong(double seconds) => new() { Ahead = TimeSpan.FromSeconds(seconds) };
 
     /// <summary>A machine whose time of day is wrong. Its monotonic clock is as good as any other's, as on a real
     /// one.</summary>

@@ -1,0 +1,152 @@
+using Penstock.Control.Cluster;
+using Penstock.Control.Store;
+using Penstock.IntegrationTests.Store;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Cluster;
+
+/// <summary>A hundred nodes in virtual time: the real leases against the arithmetic of the statement. What
+/// docs/scale.md computes is held to what they do.</summary>
+[Collection(ClusterCollection.Name)]
+public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper output)
+{
+    private const int Seed = 20261121;
+
+    /// <summary>Milliseconds, as in docs/scale.md: at least between two statements of a node, and on average when
+    /// nobody is short of tokens; with a statement of 2 ms and the simulation's step of 1.</summary>
+    private const double ShortTickMs = 20 + 2 + 1;
+    private const double CalmTickMs = 20 + 30 + 2;
+
+    [Fact]
+    public void Hundred_nodes_admit_never_more_than_the_limit_and_all_of_it_where_it_is_asked_for()
+    {
+        const int Clients = 200;
+        const double Seconds = 15;
+        LimitConfig[] kinds = [new(100, 20), new(1000, 200), new(20, 2), new(5000, 100), new(1, 1)];
+        var limits = Enumerable.Range(0, Clients).Select(i => kinds[i % kinds.Length]).ToList();
+        var weights = Enumerable.Range(1, Clients).Select(static rank => Math.Pow(rank, -1.1)).ToList(); // Zipf
+        var load = weights.Select(weight => weight / weights.Sum() * 20_000).ToList();
+        var cluster = new SimulatedCluster(100, limits, Seed);
+
+        cluster.Run(Seconds, load);
+
+        var saturated = 0;
+        for (var client = 0; client < Clients; client++)
+        {
+            var (admitted, allowed) = (cluster.AdmittedOf(client), cluster.AllowedOf(client));
+            Assert.True(cluster.ExcessOf(client) <= 1e-6, $"client {client}: {cluster.ExcessOf(client)} too many");
+            if (load[client] * Seconds < 4 * allowed) continue;
+            saturated++;
+            // a token is whole; and those at nodes that were not asked yet are not lost
+            Assert.True(admitted >= (0.97 * allowed) - 1 || admitted + cluster.HeldOf(client) >= allowed - 2,
+                $"client {client}: {admitted} of {allowed:0}, {cluster.HeldOf(client)} at the nodes");
+        }
+        output.WriteLine($"{saturated} saturated; {cluster.Buckets.Rows} rows in {cluster.Buckets.Statements} asks");
+        Assert.InRange(saturated, 20, Clients - 20);
+        Assert.InRange(cluster.Buckets.Statements / Seconds / 100, 1000 / CalmTickMs, 1000 / ShortTickMs);
+    }
+
+    /// <summary>The rows that docs/scale.md says a client costs a node.</summary>
+    [Theory]
+    [InlineData(100, 1000, 100, 5)]
+    [InlineData(100, 1000, 100, 50)]
+    [InlineData(100, 1000, 100, 5000)]
+    [InlineData(100, 100, 10, 50)]
+    [InlineData(100, 100, 10, 500)]
+    [InlineData(3, 1000, 100, 5)]
+    [InlineData(3, 1000, 100, 50)]
+    [InlineData(3, 1000, 100, 500)]
+    [InlineData(3, 100, 10, 50)]
+    [InlineData(1, 1000, 100, 50)]
+    [InlineData(1, 1000, 1000, 500)]
+    public void Rows_of_a_client_are_as_many_as_computed(int nodes, long capacity, double rate, double perSecond)
+    {
+        const int Clients = 20;
+        const double WarmUpSeconds = 15;
+        const double Seconds = 5;
+        var limits = Enumerable.Repeat(new LimitConfig(capacity, rate), Clients).ToList();
+        var cluster = new SimulatedCluster(nodes, limits, Seed);
+        var load = Enumerable.Repeat(perSecond, Clients).ToList();
+        cluster.Run(WarmUpSeconds, load);
+        var before = cluster.Buckets.Rows;
+        cluster.Run(Seconds, load);
+
+        var seen = (cluster.Buckets.Rows - before) / Seconds / Clients / nodes;
+        var computed = Enumerable.Range(1, nodes).Average(rank => perSecond > rate
+            ? SaturatedRows(perSecond / nodes, rate)
+            : CalmRows(perSecond / nodes, Leases.StandingCredit(capacity, rank), capacity / 2.0 / nodes));
+        output.WriteLine($"{seen:0.000} rows/s of a client at a node, computed {computed:0.000}");
+        Assert.InRange(seen, computed * 0.8, computed * 1.2);
+        Assert.True(Enumerable.Range(0, Clients).Max(cluster.ExcessOf) <= 1e-6);
+    }
+
+    /// <summary>What the simulation rests on.</summary>
+    [Fact]
+    public async Task Simulated_buckets_do_the_arithmetic_of_the_statement()
+    {
+        const int Nodes = 7;
+        const double Rate = 1.0 / (99 * 24 * 3600); // hardly any, so that time does not matter
+        var server = await postgres.StartedAsync();
+        var store = await server.NewDatabaseAsync();
+        Assert.True(PostgresUrl.TryParse(store, out var url));
+        using var real = PostgresStore.Open(url);
+        using var connection = LeaseConnection.Open(url.ConnectionString);
+        await server.SqlAsync(store, $"""
+            INSERT INTO penstock_nodes (node_id, version, last_seen)
+            SELECT i, '', now() + interval '1 hour' FROM generate_series(1, {Nodes}) i
+            """);
+        var simulated = new SimulatedBuckets();
+        var random = new Random(Seed);
+        var clients = new List<StoredClient>();
+        foreach (long capacity in new[] { 1, 2, 3, 10, 31, 32, 100, 1000, 100_000, 1_000_000_000 })
+        {
+            clients.Add(real.Put("client-" + capacity, new(capacity, Rate), null));
+            simulated.Add("client-" + capacity, new(capacity, Rate), capacity);
+        }
+
+        for (var round = 0; round < 100; round++)
+        {
+            List<LeaseAsk> asks = [.. clients.Where(_ => random.Next(3) > 0).Select(client =>
+            {
+                var need = (long)(client.Limit.Capacity * Math.Pow(random.NextDouble(), 4));
+                var want = need + (long)((client.Limit.Capacity - need) * random.NextDouble());
+                var back = Math.Round(client.Limit.Capacity * (random.NextDouble() - 0.4)) / 2;
+                return new LeaseAsk(client.ClientId, client.Shared.Epoch, need, want, back);
+            })];
+            List<LeaseGrant> granted = [];
+            List<LeaseGrant> expected = [];
+            connection.Lease(asks, granted);
+            simulated.Lease(asks, expected, Nodes, nowNs: 0);
+
+            Assert.Equal(expected.Select(Whole).Order(), granted.Select(Whole).Order());
+            foreach (var (mine, its) in expected.OrderBy(Id).Zip(granted.OrderBy(Id)))
+                Assert.Equal(mine.Left, its.Left, 1e-3);
+        }
+
+        static string Whole(LeaseGrant grant) => $"{grant.ClientId}: {grant.Granted} of {grant.LeasedByAll}";
+        static string Id(LeaseGrant grant) => grant.ClientId;
+    }
+
+    /// <summary>A client whose bucket has enough. It asks when it is below a low mark and gets up to a high one. With
+    /// fewer requests a second than the node's standing credit the marks are one, and every tick in which it was used
+    /// asks for what was used; a node without credit gets one token more, and gives it back after a second.</summary>
+    /// <param name="perSecond">Requests at this node.</param>
+    /// <param name="chunk">The most that the bucket grants beyond the need.</param>
+    private static double CalmRows(double perSecond, long credit, double chunk)
+    {
+        const double TicksPerSecond = 1000 / CalmTickMs;
+        var low = Math.Max(Math.Max(1, credit), 0.15 * perSecond);
+        var high = Math.Min(Math.Max(low, perSecond), Math.Max(low, low + chunk));
+        var backs = credit > 0 ? 0 : Math.Exp(-perSecond);
+        return high - low > 1
+            ? 1 / (((high - low) / perSecond) + (CalmTickMs / 2000))
+            : TicksPerSecond * (1 - Math.Exp(-perSecond / TicksPerSecond)) * (1 + backs);
+    }
+
+    /// <summary>A client whose bucket is empty: as long as it was used within the last second, each node asks
+    /// whenever the bucket may have the next token.</summary>
+    private static double SaturatedRows(double perSecond, double rate) =>
+        (1 - Math.Exp(-perSecond)) * Math.Min(1000 / ShortTickMs, Math.Max(1, rate));
+}
