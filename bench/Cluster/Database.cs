@@ -29,7 +29,7 @@ internal sealed class Database : IAsyncDisposable
             + "-c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.track_planning=off " + settings);
         var url = await server.NewDatabaseAsync();
         PostgresStore.Open(Parsed(url)).Dispose();
-        var connection = new NpgsqlConnection(Parsed(url).ConnectionString + ";Command Timeout=0");
+        var connection = new NpgsqlConnection(Parsed(url).ConnectionString + ";Timeout=30;Command Timeout=0");
         await connection.OpenAsync();
         var database = new Database(server, url, connection);
         await database.DoAsync("CREATE EXTENSION pg_stat_statements");

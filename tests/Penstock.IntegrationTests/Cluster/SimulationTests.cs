@@ -48,6 +48,31 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
         Assert.InRange(cluster.Buckets.Statements / Seconds / 100, 1000 / CalmTickMs, 1000 / ShortTickMs);
     }
 
+    /// <summary>The limit counts from the moment at which the bucket was full and nobody had a lease. From any later
+    /// one it may be more by what the nodes then held, which is about a second's use, and half of what the bucket can
+    /// hold, at most.</summary>
+    [Theory]
+    [InlineData(1, 100, 200, 150)]
+    [InlineData(3, 100, 200, 150)]
+    [InlineData(3, 1000, 50, 45)]
+    [InlineData(10, 1000, 1000, 800)]
+    public void Burst_after_steady_use_gets_no_more_than_the_limit_and_what_the_nodes_held(
+        int nodes, long capacity, double rate, double steady)
+    {
+        const double Seconds = 0.5;
+        var cluster = new SimulatedCluster(nodes, [new(capacity, rate)], Seed);
+        cluster.Run(10, [steady]);
+        var (before, held) = (cluster.AdmittedOf(0), cluster.HeldOf(0));
+
+        cluster.Run(Seconds, [20 * (capacity + rate)]);
+
+        var beyond = cluster.AdmittedOf(0) - before - capacity - (rate * Seconds);
+        output.WriteLine($"{beyond:0} more than the limit, {held} were held");
+        Assert.InRange(beyond, double.MinValue, held);
+        Assert.InRange(beyond, double.MinValue, (capacity / 2.0) + 1);
+        Assert.True(cluster.ExcessOf(0) <= 1e-6); // from the beginning
+    }
+
     /// <summary>The rows that docs/scale.md says a client costs a node.</summary>
     [Theory]
     [InlineData(100, 1000, 100, 5)]
