@@ -7,8 +7,8 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Bench.Cluster;
 
-/// <summary>Many nodes whose statements all have the same hot row in them, each as soon as its last one is answered but
-/// 20 ms later at least, as the lease thread does.</summary>
+/// <summary>Many nodes whose statements all have the same hot row in them, or none in common but by chance; each node
+/// asks again as soon as its last statement is answered, but 20 ms later at least, as the lease thread does.</summary>
 internal static class HotRow
 {
     private const int MinTickMs = 20;
@@ -16,9 +16,9 @@ internal static class HotRow
 
     public static async Task RunAsync()
     {
-        Console.WriteLine("| commits | nodes | rows/statement | statements/s | of a node | median ms | "
+        Console.WriteLine("| commits | hot row | nodes | rows/statement | statements/s | of a node | median ms | "
             + "99th percentile ms | failed |");
-        Console.WriteLine("|---|---:|---:|---:|---:|---:|---:|---:|");
+        Console.WriteLine("|---|---|---:|---:|---:|---:|---:|---:|---:|");
         foreach (var (settings, name) in new[]
         {
             ("", "on disk"), ("-c synchronous_commit=off", "`synchronous_commit=off`"),
@@ -32,11 +32,14 @@ internal static class HotRow
             {
                 (1, 1), (3, 1), (10, 1), (30, 1), (100, 1), (10, 100), (100, 100), (100, 1000),
             })
-                await MeasureAsync(database, name, nodes, size, epochs);
+                await MeasureAsync(database, name, isHot: true, nodes, size, epochs);
+            foreach (var (nodes, size) in new[] { (100, 1), (10, 100), (100, 100), (100, 1000) })
+                await MeasureAsync(database, name, isHot: false, nodes, size, epochs);
         }
     }
 
-    private static async Task MeasureAsync(Database database, string name, int nodes, int size, long[] epochs)
+    private static async Task MeasureAsync(
+        Database database, string name, bool isHot, int nodes, int size, long[] epochs)
     {
         var took = new ConcurrentBag<double>();
         var failed = 0;
@@ -51,8 +54,9 @@ internal static class HotRow
             {
                 asks.Clear();
                 grants.Clear();
-                asks.Add(new(Database.IdOf(0), epochs[0], 1, 1, 0));
-                foreach (var client in Enumerable.Range(1, size - 1).Select(_ => random.Next(1, Clients)).Distinct())
+                if (isHot) asks.Add(new(Database.IdOf(0), epochs[0], 1, 1, 0));
+                var others = Enumerable.Range(0, size - asks.Count).Select(_ => random.Next(1, Clients)).Distinct();
+                foreach (var client in others)
                     asks.Add(new(Database.IdOf(client), epochs[client], 1, 1, 0));
                 var start = Stopwatch.GetTimestamp();
                 try
@@ -75,7 +79,7 @@ internal static class HotRow
         threads.ForEach(thread => thread.Join());
         var seconds = watch.Elapsed.TotalSeconds;
         var all = took.Order().ToList();
-        Console.WriteLine($"| {name} | {nodes} | {size} | {all.Count / seconds:0} | "
+        Console.WriteLine($"| {name} | {(isHot ? "yes" : "no")} | {nodes} | {size} | {all.Count / seconds:0} | "
             + $"{all.Count / seconds / nodes:0.0} | {At(all, 0.5):0.0} | {At(all, 0.99):0.0} | {failed} |");
         await database.DoAsync("CHECKPOINT");
     }
