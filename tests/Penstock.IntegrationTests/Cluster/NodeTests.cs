@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>Nodes that die, and nodes whose clocks are wrong.</summary>
+/// <summary>Nodes that idle, leave or die, and nodes whose clocks are wrong.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
 {
@@ -69,6 +69,36 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
             await node.ConnectedAsync(true);
         }
     }
+
+    [Fact]
+    public async Task Tokens_of_an_idle_node_and_of_one_that_leaves_go_back()
+    {
+        var server = await postgres.StartedAsync();
+        var store = await server.NewDatabaseAsync();
+        Nodes.AddRange(await Node.StartAsync(3, store, Backend));
+        await RegisterAsync("c", 1000, 0.001);
+        using var hammer = Hammer.Start("c", Nodes[0].EndPoint);
+        await Eventually.TrueAsync(() => hammer.Admitted > 200, "200 are admitted");
+        await hammer.StopAsync();
+
+        // what is neither used nor another node's standing credit is there again
+        await Node.UntilAsync(async () => await TokensAsync(server, store) >= 1000 - hammer.Admitted - (3 * 31) - 1,
+            "the idle node gave its tokens back");
+        using var other = Hammer.Start("c", Nodes[1].EndPoint);
+        await Eventually.TrueAsync(() => hammer.Admitted + other.Admitted >= 1000 - (2 * 31) - 1,
+            "the other node leases all that is left");
+        await other.MoreRejectedAsync(300);
+        await other.StopAsync();
+        Assert.InRange(hammer.Admitted + other.Admitted, 0, 1000);
+
+        // the credit of a node that leaves is the others'
+        await Nodes[2].DisposeAsync();
+        Nodes.RemoveAt(2);
+        Assert.InRange(await TokensAsync(server, store), 0, 62);
+    }
+
+    private static async Task<double> TokensAsync(PostgresServer server, string store) =>
+        double.Parse(await server.SqlAsync(store, "SELECT tokens FROM penstock_clients WHERE client_id = 'c'"));
 
     private static WrongTime Wrong(double seconds) => new() { Ahead = TimeSpan.FromSeconds(seconds) };
 
