@@ -48,12 +48,10 @@ internal static class HotRow
         {
             var random = new Random(node);
             List<LeaseAsk> asks = [];
-            List<LeaseGrant> grants = [];
             LeaseConnection? connection = null;
             while (watch.Elapsed.TotalSeconds < Database.Seconds)
             {
                 asks.Clear();
-                grants.Clear();
                 if (isHot) asks.Add(new(Database.IdOf(0), epochs[0], 1, 1, 0));
                 var others = Enumerable.Range(0, size - asks.Count).Select(_ => random.Next(1, Clients)).Distinct();
                 foreach (var client in others)
@@ -62,7 +60,7 @@ internal static class HotRow
                 try
                 {
                     connection ??= LeaseConnection.Open(database.ConnectionString);
-                    connection.Lease(asks, grants);
+                    connection.LeaseAsync(asks).GetAwaiter().GetResult();
                     took.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
                 }
                 catch (Exception e) when (PostgresStore.IsFault(e))

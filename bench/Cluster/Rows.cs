@@ -51,14 +51,12 @@ internal static class Rows
         await database.ForgetAsync();
         var random = new Random(1);
         var asks = new List<LeaseAsk>();
-        var grants = new List<LeaseGrant>();
         for (var watch = Stopwatch.StartNew(); watch.Elapsed.TotalSeconds < seconds;)
         {
             asks.Clear();
-            grants.Clear();
             foreach (var client in Enumerable.Range(0, size).Select(_ => random.Next(clients)).Distinct())
                 asks.Add(new(Database.IdOf(client), epochs[client], 1, 10, 0));
-            connection.Lease(asks, grants);
+            await connection.LeaseAsync(asks);
         }
         return await database.WorkAsync();
     }

@@ -140,9 +140,8 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
                 var back = Math.Round(client.Limit.Capacity * (random.NextDouble() - 0.4)) / 2;
                 return new LeaseAsk(client.ClientId, client.Shared.Epoch, need, want, back);
             })];
-            List<LeaseGrant> granted = [];
+            var granted = await connection.LeaseAsync(asks);
             List<LeaseGrant> expected = [];
-            connection.Lease(asks, granted);
             simulated.Lease(asks, expected, Nodes, nowNs: 0);
 
             Assert.Equal(expected.Select(Whole).Order(), granted.Select(Whole).Order());
