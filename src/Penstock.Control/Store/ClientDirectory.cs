@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
@@ -36,6 +37,7 @@ internal sealed partial class ClientDirectory(
 
     private readonly Lock _edits = new();
     private volatile string? _storeFault;
+    private long _failingSince;
 
     /// <summary>Why the last use of the store failed; null while it works.</summary>
     public string? StoreFault => _storeFault;
@@ -122,7 +124,10 @@ internal sealed partial class ClientDirectory(
     }
 
     /// <summary>Finds out whether a failing store works again.</summary>
-    public void Probe() => TryStore(store.Probe);
+    public void Probe()
+    {
+        if (TryStore(store.Probe)) Works();
+    }
 
     /// <summary>What an edit did to the store.</summary>
     /// <param name="Tokens">What it set the tokens to; null: they stay.</param>
@@ -172,6 +177,7 @@ internal sealed partial class ClientDirectory(
                 default:
                     return new(written.Outcome, Faults: written.Faults);
             }
+            Works();
 
             ClientTokens? after = limiter.TryGet(clientId, out var found) ? found : null;
             log.LogInformation(ClientChanged, "client {Client} {Change} by {Who}: {Before} -> {After}",
@@ -187,7 +193,7 @@ internal sealed partial class ClientDirectory(
         return store.Find(clientId) is { } stored ? new(clientId, stored.Limit, stored.Tokens) : null;
     }
 
-    /// <summary>Runs what uses the store, and logs when the store starts to fail and when it works again.</summary>
+    /// <summary>Runs what uses the store, and logs when the store starts to fail.</summary>
     private bool TryStore(Action use)
     {
         try
@@ -198,14 +204,24 @@ internal sealed partial class ClientDirectory(
         {
             if (Interlocked.Exchange(ref _storeFault, e.Message) is null)
             {
+                Interlocked.Exchange(ref _failingSince, Stopwatch.GetTimestamp());
                 log.LogError(StoreFailing, "client store is failing: {Cause}; limits hold on from memory, edits are "
                     + "refused, tokens are saved when it works again", e.Message);
             }
             return false;
         }
-        if (Interlocked.Exchange(ref _storeFault, null) is not null)
-            log.LogInformation(StoreRecovered, "client store works again");
         return true;
+    }
+
+    /// <summary>Something was written: the store does not fail any more. That something can be read says nothing, a
+    /// full disk or a locked file lets that be.</summary>
+    private void Works()
+    {
+        if (Interlocked.Exchange(ref _storeFault, null) is { } cause)
+        {
+            log.LogInformation(StoreRecovered, "client store works again, it failed for {Seconds} s: {Cause}",
+                (long)Stopwatch.GetElapsedTime(Interlocked.Read(ref _failingSince)).TotalSeconds, cause);
+        }
     }
 
     private static string Words(ClientTokens? client) => client is { } c

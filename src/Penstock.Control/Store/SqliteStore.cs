@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using Microsoft.Data.Sqlite;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
+using SQLitePCL;
 
 namespace Penstock.Control.Store;
 
@@ -10,6 +12,10 @@ internal sealed partial class SqliteStore : IClientStore
 {
     public const string Prefix = "sqlite:";
     private const int BusyTimeoutSeconds = 2;
+
+    /// <summary>Once a lock was waited for in vain, calls fail at once for so long: those that came meanwhile would
+    /// each wait in turn.</summary>
+    private const double LockedForSeconds = 1;
 
     /// <summary>Applied in order; the database's user_version counts those it has. Only ever append.</summary>
     private static readonly string[] Migrations =
@@ -34,6 +40,8 @@ internal sealed partial class SqliteStore : IClientStore
     private readonly SqliteConnection _connection;
     private readonly TimeProvider _time;
     private readonly SqliteCommand _saveTokens;
+    private string? _lockedFault;
+    private long _lockedAt;
     private bool _closed;
 
     private SqliteStore(SqliteConnection connection, string name, TimeProvider time)
@@ -133,23 +141,21 @@ internal sealed partial class SqliteStore : IClientStore
         return ids;
     });
 
-    public void SaveTokens(IEnumerable<ClientTokens> clients) => Use(() =>
+    public void SaveTokens(IEnumerable<ClientTokens> clients) => Use(() => InTransaction(() =>
     {
-        using var transaction = _connection.BeginTransaction(deferred: false);
-        _saveTokens.Transaction = transaction;
-        _saveTokens.Parameters["$at"].Value = NowUnixMs;
         foreach (var client in clients)
         {
+            _saveTokens.Parameters["$at"].Value = NowUnixMs; // after the look: nothing that came back counts twice
             _saveTokens.Parameters["$id"].Value = client.ClientId;
             _saveTokens.Parameters["$tokens"].Value = client.Tokens;
             _saveTokens.ExecuteNonQuery();
         }
-        transaction.Commit();
         return true;
-    });
+    }));
 
-    // a write of no row
-    public void Probe() => Use(() => Execute("UPDATE clients SET tokens = tokens WHERE client_id = ''"));
+    // a page is written, but no row
+    public void Probe() => Use(() => InTransaction(() => Execute(
+        $"UPDATE clients SET tokens = tokens WHERE client_id = ''; PRAGMA user_version = {Migrations.Length}")));
 
     public void Dispose()
     {
@@ -178,34 +184,87 @@ internal sealed partial class SqliteStore : IClientStore
         lock (_lock)
         {
             if (_closed) throw new StoreException("the store is closed, Penstock is stopping");
+            if (_lockedFault is not null && Stopwatch.GetElapsedTime(_lockedAt).TotalSeconds < LockedForSeconds)
+                throw new StoreException(_lockedFault);
+            _lockedFault = null;
             try
             {
-                return work();
+                return MakingRoom(work);
             }
             catch (SqliteException e)
             {
-                throw new StoreException(e.Message, e);
+                var cause = Cause(e);
+                if (e.SqliteErrorCode is raw.SQLITE_BUSY or raw.SQLITE_LOCKED)
+                    (_lockedFault, _lockedAt) = (cause, Stopwatch.GetTimestamp());
+                throw new StoreException(cause, e);
             }
         }
     }
 
+    /// <summary>On a full disk the write-ahead log itself may be what fills it: then the work is done a second time
+    /// with an empty one. Not within another use: that one is undone as a whole.</summary>
+    private T MakingRoom<T>(Func<T> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch (SqliteException e) when (e.SqliteErrorCode == raw.SQLITE_FULL && raw.sqlite3_get_autocommit(
+            _connection.Handle) != 0)
+        {
+            Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+            return work();
+        }
+    }
+
+    /// <summary>All of the work or nothing. Not by <see cref="SqliteTransaction"/>: when SQLite itself rolls back, as it
+    /// does on a full disk, that one stays with the connection and no other can begin.</summary>
+    private T InTransaction<T>(Func<T> work)
+    {
+        Execute("BEGIN IMMEDIATE");
+        try
+        {
+            var result = work();
+            Execute("COMMIT");
+            return result;
+        }
+        catch when (raw.sqlite3_get_autocommit(_connection.Handle) == 0)
+        {
+            Execute("ROLLBACK");
+            throw;
+        }
+    }
+
+    private static string Cause(SqliteException e) => e.SqliteErrorCode switch
+    {
+        raw.SQLITE_FULL => "the disk is full",
+        raw.SQLITE_READONLY => "the file is read-only",
+        raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "the file is locked by another program",
+        raw.SQLITE_IOERR => "it cannot be written (disk I/O error): is its file system read-only or failing?",
+        _ => e.Message,
+    };
+
     private void Migrate(string path)
     {
-        using var transaction = _connection.BeginTransaction(deferred: false);
-        using var command = Command("PRAGMA user_version");
-        command.Transaction = transaction;
-        var version = Convert.ToInt32(command.ExecuteScalar());
-        if (version > Migrations.Length)
+        InTransaction(() =>
         {
-            throw new StartException($"store {path}: its schema is version {version}, this Penstock knows up to "
-                + $"{Migrations.Length}: it was written by a newer one, start that or use another file");
-        }
-        foreach (var sql in Migrations[version..].Append($"PRAGMA user_version = {Migrations.Length}"))
-        {
-            command.CommandText = sql;
-            command.ExecuteNonQuery();
-        }
-        transaction.Commit();
+            using var command = Command("PRAGMA user_version");
+            var version = Convert.ToInt32(command.ExecuteScalar());
+            if (version > Migrations.Length)
+            {
+                throw new StartException($"store {path}: its schema is version {version}, this Penstock knows up to "
+                    + $"{Migrations.Length}: it was written by a newer one, start that or use another file");
+            }
+            foreach (var sql in Migrations[version..].Append($"PRAGMA user_version = {Migrations.Length}"))
+            {
+                command.CommandText = sql;
+                command.ExecuteNonQuery();
+            }
+            return true;
+        });
+
+        // the file has all its pages now: an empty log can be had on a full disk, too
+        Execute("PRAGMA wal_checkpoint(PASSIVE)");
     }
 
     private int Execute(string sql, params ReadOnlySpan<(string Name, object Value)> parameters)
@@ -225,14 +284,14 @@ internal sealed partial class SqliteStore : IClientStore
 
     private static string Explain(SqliteException e, string path) => e.SqliteErrorCode switch
     {
-        SQLitePCL.raw.SQLITE_CANTOPEN when Directory.Exists(path) => "is a directory, not a file",
-        SQLitePCL.raw.SQLITE_CANTOPEN when Path.GetDirectoryName(Path.GetFullPath(path)) is { } directory =>
+        raw.SQLITE_CANTOPEN when Directory.Exists(path) => "is a directory, not a file",
+        raw.SQLITE_CANTOPEN when Path.GetDirectoryName(Path.GetFullPath(path)) is { } directory =>
             Directory.Exists(directory)
                 ? $"cannot be opened or created: is {directory} writable for this user?"
                 : $"directory {directory} does not exist",
-        SQLitePCL.raw.SQLITE_READONLY => "is read-only: Penstock must be able to write the file and its directory",
-        SQLitePCL.raw.SQLITE_NOTADB => "is not an SQLite database",
-        SQLitePCL.raw.SQLITE_BUSY => "is locked by another program",
+        raw.SQLITE_READONLY => "is read-only: Penstock must be able to write the file and its directory",
+        raw.SQLITE_NOTADB => "is not an SQLite database",
+        raw.SQLITE_BUSY => "is locked by another program",
         _ => e.Message,
     };
 }
