@@ -44,10 +44,13 @@ internal sealed class PenstockHost : IAsyncDisposable
         var leases = store.SharesTokens ? proxy.Limiter.ShareTokens() : null;
         var directory = new ClientDirectory(store, proxy.Limiter, leases, loggers.CreateLogger<ClientDirectory>());
         ClusterMember? member = null;
+        BucketKeeper? keeper;
         try
         {
             member = ClusterMember.Join(config.Store, store, directory, proxy.Limiter, leases, time, loggers);
             if (member is null) directory.Load();
+            keeper = BucketKeeper.Load(config.Proxy.Clients.SaveUnregistered, store, directory, proxy.Limiter,
+                loggers.CreateLogger<BucketKeeper>());
             proxy.Start();
         }
         catch (Exception e) when (e is StoreException or ProxyStartException)
@@ -60,7 +63,7 @@ internal sealed class PenstockHost : IAsyncDisposable
 
         // shared tokens are in the store already: then it only finds out when a failing store works again
         var flusher = new BucketFlusher(leases is null ? proxy.Limiter.CollectChanged : static _ => { },
-            directory, time, loggers.CreateLogger<BucketFlusher>());
+            directory, time, loggers.CreateLogger<BucketFlusher>(), keeper);
         flusher.Start();
         var reloader = new Reloader(config, proxy, read, loggers.CreateLogger<Reloader>());
         var host = new PenstockHost(config, proxy, store, flusher, member, reloader);

@@ -307,6 +307,7 @@ public sealed class ProxyServer : IAsyncDisposable
         Add("loops", config.Loops, Config.Loops);
         Add("access_log", config.AccessLog, Config.AccessLog);
         Add("clients.max_tracked", config.Clients.MaxTracked, Config.Clients.MaxTracked);
+        Add("clients.save_unregistered", config.Clients.SaveUnregistered, Config.Clients.SaveUnregistered);
         return differ;
 
         void Add<T>(string name, T now, T before)

@@ -76,6 +76,7 @@ internal static partial class ConfigBinder
             ExemptNetworks = [.. exempt.Where(e => e.Network is not null).Select(e => e.Network!.Value)],
             ExemptIds = [.. exempt.Where(e => e.Network is null).Select(e => e.Id)],
             MaxTracked = clients.Value("max_tracked", Whole(1, 100_000_000), ClientsDefault.MaxTracked),
+            SaveUnregistered = clients.Value("save_unregistered", TrySwitch, ClientsDefault.SaveUnregistered),
         };
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Penstock.Control.Store;
 using Penstock.Proxy.Configuration;
 using static Penstock.Control.Config.ConfigValue;
 
@@ -65,6 +66,9 @@ internal static partial class ConfigBinder
             Admin = Admin(file["admin"], listeners),
             Store = file.Value("store", TryStore, "sqlite:penstock.db"),
         };
+        if (clients.SaveUnregistered && !ClientStores.KeepsBuckets(config.Store))
+            file["store"]!.Error("clients.save_unregistered needs a file of this node's own",
+                "write store: sqlite:PATH, or leave save_unregistered out");
         _ = file["$schema"]; // for editors, which complete and check by it
         return config;
     }

@@ -6,7 +6,8 @@ namespace Penstock.Control.Store;
 /// <summary>Saves the buckets that moved, every second and at the end: what a crash can lose. Which ones moved is
 /// remembered until they are saved; what they hold is read at that moment.</summary>
 internal sealed class BucketFlusher(
-    Action<List<ClientTokens>> collectChanged, ClientDirectory directory, TimeProvider time, ILogger<BucketFlusher> log)
+    Action<List<ClientTokens>> collectChanged, ClientDirectory directory, TimeProvider time, ILogger<BucketFlusher> log,
+    BucketKeeper? keeper = null)
     : IAsyncDisposable
 {
     /// <summary>Rows per transaction: edits wait for one transaction at most, a few milliseconds.</summary>
@@ -24,7 +25,7 @@ internal sealed class BucketFlusher(
     {
         _timer.Dispose();
         await _running;
-        Flush();
+        Flush(last: true);
         if (_unsaved.Count > 0)
         {
             log.LogError(new EventId(1, "tokens_lost"), "tokens of {Count} clients could not be saved: {Cause}",
@@ -33,7 +34,7 @@ internal sealed class BucketFlusher(
     }
 
     /// <summary>Not to be called while the clock runs it.</summary>
-    internal void Flush()
+    internal void Flush(bool last = false)
     {
         collectChanged(_changed);
         _unsaved.UnionWith(_changed.Select(client => client.ClientId));
@@ -44,6 +45,7 @@ internal sealed class BucketFlusher(
             _unsaved.ExceptWith(chunk);
         }
         if (directory.StoreFault is not null) directory.Probe();
+        keeper?.Flush(last);
     }
 
     private async Task RunAsync()

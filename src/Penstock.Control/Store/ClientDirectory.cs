@@ -194,7 +194,7 @@ internal sealed partial class ClientDirectory(
     }
 
     /// <summary>Runs what uses the store, and logs when the store starts to fail.</summary>
-    private bool TryStore(Action use)
+    public bool TryStore(Action use)
     {
         try
         {

@@ -10,6 +10,9 @@ internal static class ClientStores
         || (setting.StartsWith(SqliteStore.Prefix, StringComparison.Ordinal)
             && setting.Length > SqliteStore.Prefix.Length);
 
+    /// <summary>Can it keep buckets of clients that are not registered? They are each node's own.</summary>
+    public static bool KeepsBuckets(string setting) => setting.StartsWith(SqliteStore.Prefix, StringComparison.Ordinal);
+
     /// <summary>Opens it, creates what is missing in it and brings it to the newest schema.</summary>
     /// <exception cref="StartException">With the store and the cause, without its password.</exception>
     public static IClientStore Open(string setting, TimeProvider time)

@@ -29,12 +29,32 @@ internal sealed partial class SqliteStore : IClientStore
             tokens_at_unix_ms INTEGER NOT NULL
         ) WITHOUT ROWID
         """,
+
+        // Of clients that are not registered. Keys are hashed; there is one key, drawn by the first that needs it.
+        """
+        CREATE TABLE bucket_limits (
+            limit_id     INTEGER NOT NULL PRIMARY KEY,
+            name         TEXT    NOT NULL,
+            capacity     INTEGER NOT NULL,
+            rate_per_sec REAL    NOT NULL,
+            UNIQUE (name, capacity, rate_per_sec)
+        );
+        CREATE TABLE buckets (
+            limit_id        INTEGER NOT NULL,
+            hash            INTEGER NOT NULL,
+            full_at_unix_ns INTEGER NOT NULL,
+            PRIMARY KEY (limit_id, hash)
+        ) WITHOUT ROWID;
+        CREATE TABLE bucket_hash (key BLOB NOT NULL CHECK (length(key) = 16), saved_at_unix_ns INTEGER NOT NULL)
+        """,
     ];
 
     /// <summary>What a bucket holds after refilling while nobody looked. Wall time, because the process may have been
     /// away; a clock that was set back takes no tokens.</summary>
     private const string Refilled =
         "min(capacity, tokens + max(0, $now - tokens_at_unix_ms) / 1000.0 * rate_per_sec)";
+
+    private const int LargeLogBytes = 256 * 1024;
 
     private readonly Lock _lock = new();
     private readonly SqliteConnection _connection;
@@ -181,6 +201,7 @@ internal sealed partial class SqliteStore : IClientStore
 
     private T Use<T>(Func<T> work)
     {
+        if (_lock.IsHeldByCurrentThread) return work(); // part of another use, which fails or is repeated as a whole
         lock (_lock)
         {
             if (_closed) throw new StoreException("the store is closed, Penstock is stopping");
@@ -201,24 +222,24 @@ internal sealed partial class SqliteStore : IClientStore
         }
     }
 
-    /// <summary>On a full disk the write-ahead log itself may be what fills it: then the work is done a second time
-    /// with an empty one. Not within another use: that one is undone as a whole.</summary>
+    /// <summary>On a full disk a large write-ahead log may be what fills it: then the work is done a second time with
+    /// an empty one. Not for a small one, which would make room for one edit and not for the next.</summary>
     private T MakingRoom<T>(Func<T> work)
     {
         try
         {
             return work();
         }
-        catch (SqliteException e) when (e.SqliteErrorCode == raw.SQLITE_FULL && raw.sqlite3_get_autocommit(
-            _connection.Handle) != 0)
+        catch (SqliteException e) when (e.SqliteErrorCode == raw.SQLITE_FULL
+            && new FileInfo(_connection.DataSource + "-wal") is { Exists: true, Length: >= LargeLogBytes })
         {
             Execute("PRAGMA wal_checkpoint(TRUNCATE)");
             return work();
         }
     }
 
-    /// <summary>All of the work or nothing. Not by <see cref="SqliteTransaction"/>: when SQLite itself rolls back, as it
-    /// does on a full disk, that one stays with the connection and no other can begin.</summary>
+    /// <summary>All of the work or nothing. Not by SqliteTransaction: when SQLite rolls back by itself, as
+    /// it does on a full disk, that one stays with the connection and no other can begin.</summary>
     private T InTransaction<T>(Func<T> work)
     {
         Execute("BEGIN IMMEDIATE");

@@ -26,6 +26,9 @@ public sealed record ClientsConfig
 
     /// <summary>Most buckets tracked for clients without a setting of their own.</summary>
     public int MaxTracked { get; init; } = 1_000_000;
+
+    /// <summary>Those buckets outlive a restart, in a store that is this process' own.</summary>
+    public bool SaveUnregistered { get; init; }
 }
 
 public enum IdentityKind

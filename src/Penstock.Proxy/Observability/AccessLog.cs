@@ -62,6 +62,10 @@ internal sealed class AccessLog : IDisposable
         {
             try
             {
+                if (_failing)
+                {
+                    _stream.WriteByte((byte)'\n'); // what was written last may have ended within a line
+                }
                 _stream.Write(buffer, 0, length);
                 _stream.Flush();
                 if (_failing)

@@ -16,7 +16,7 @@ namespace Penstock.Proxy.RateLimiting;
 /// lets a flood under a slow limit wash out clients of a fast one; letting the new key inherit the old one's bucket
 /// refuses newcomers in such a flood.)</summary>
 [SuppressMessage("Design", "CA1001", Justification = "the memory goes back when no loop holds the table any more")]
-internal sealed unsafe class BucketTable
+internal sealed unsafe partial class BucketTable
 {
     private const int Ways = 8;
     private const int LineWays = 4;
@@ -145,7 +145,7 @@ internal sealed unsafe class BucketTable
         return way >= 0 ? Volatile.Read(ref set[way].Word) : Inherited(set, hash, _limits[limit], nowNs, take: false);
     }
 
-    private static ulong MarkOf(ulong hash, int limit) => (hash & ~LimitMask) | (uint)(limit + 1);
+    internal static ulong MarkOf(ulong hash, int limit) => (hash & ~LimitMask) | (uint)(limit + 1);
 
     private Span<Entry> Set(ulong hash) => new(_entries + ((hash & _setMask) * Ways), Ways);
 

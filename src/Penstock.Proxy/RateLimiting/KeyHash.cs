@@ -8,15 +8,23 @@ namespace Penstock.Proxy.RateLimiting;
 /// identifiers collide. Thread-safe.</summary>
 internal sealed class KeyHash
 {
+    public const int KeyBytes = 16;
+
     private readonly ulong _key0;
     private readonly ulong _key1;
 
     public KeyHash()
     {
-        Span<byte> seed = stackalloc byte[16];
+        Span<byte> seed = stackalloc byte[KeyBytes];
         RandomNumberGenerator.Fill(seed);
         _key0 = BinaryPrimitives.ReadUInt64LittleEndian(seed);
         _key1 = BinaryPrimitives.ReadUInt64LittleEndian(seed[8..]);
+    }
+
+    /// <param name="key">16 octets.</param>
+    public KeyHash(ReadOnlySpan<byte> key)
+        : this(BinaryPrimitives.ReadUInt64LittleEndian(key), BinaryPrimitives.ReadUInt64LittleEndian(key[8..]))
+    {
     }
 
     public KeyHash(ulong key0, ulong key1)

@@ -26,12 +26,14 @@ public sealed class Limiter
     private readonly ConcurrentDictionary<byte[], RegisteredClient> _registered;
     private readonly ConcurrentDictionary<byte[], RegisteredClient>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
     private readonly Lock _editing = new();
-    private readonly KeyHash _hash = new();
+    private readonly KeyHash _idHash = new();
+    private readonly bool _keepsBuckets;
     private readonly Dictionary<string, int> _numbers = [];
 
     /// <summary>The buckets that all requests share, by their limits' names.</summary>
     private readonly Dictionary<string, OwnedClient> _common = [];
     private readonly int _maxTracked;
+    private KeyHash _hash = new();
     private volatile BucketTable _table;
     private volatile Limit[] _limits;
     private readonly MonotonicClock _clock;
@@ -42,10 +44,11 @@ public sealed class Limiter
     internal Limiter(ProxyConfig config, MonotonicClock clock)
     {
         _clock = clock;
-        IdComparer = new ClientIdComparer(_hash);
+        IdComparer = new ClientIdComparer(_idHash);
         _registered = new(IdComparer);
         _lookup = _registered.GetAlternateLookup<ReadOnlySpan<byte>>();
         _maxTracked = config.Clients.MaxTracked;
+        _keepsBuckets = config.Clients.SaveUnregistered;
         _limits = [];
         _table = NewTable([]);
         Apply(config.Limits);
@@ -131,7 +134,7 @@ public sealed class Limiter
 
     /// <summary>A limit as requests meet it.</summary>
     internal LimitRule RuleOf(string name, LimitConfig config) => new(name, config, NumberOf(name),
-        _common.GetValueOrDefault(name), _hash.Hash(Encoding.UTF8.GetBytes(name), SlotDomain));
+        _common.GetValueOrDefault(name), _idHash.Hash(Encoding.UTF8.GetBytes(name), SlotDomain));
 
     /// <summary>Requests under way, for limits that bound them.</summary>
     internal SlotTable Slots { get; } = new();
@@ -319,6 +322,19 @@ public sealed class Limiter
         _anyHashed |= HashedKey.IsHash(key);
     }
 
-    private BucketTable NewTable(IReadOnlyList<Limit> limits) =>
-        new(limits.Count == 0 ? 1 : (long)_maxTracked * BucketTable.EntriesPerBucket, limits);
+    internal BucketTable Table => _table;
+
+    /// <summary>Buckets of clients without a setting of their own are kept over restarts: their keys are hashed as they
+    /// were before. To call before the first request, where <see cref="ClientsConfig.SaveUnregistered"/>.</summary>
+    /// <param name="hashKey">16 octets.</param>
+    /// <param name="savedAtUnixNs">When buckets were last saved.</param>
+    public KeptBuckets KeepBuckets(ReadOnlySpan<byte> hashKey, long savedAtUnixNs)
+    {
+        _hash = new KeyHash(hashKey);
+        return new KeptBuckets(this, _clock, savedAtUnixNs);
+    }
+
+    private BucketTable NewTable(IReadOnlyList<Limit> limits) => new(limits.Count == 0 ? 1
+        : Math.Max(_keepsBuckets ? BucketTable.LeastKeptEntries : 1, (long)_maxTracked * BucketTable.EntriesPerBucket),
+        limits);
 }

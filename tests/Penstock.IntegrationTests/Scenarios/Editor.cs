@@ -73,7 +73,8 @@ internal sealed class Editor(Uri admin, string prefix, int seed)
         JsonElement page = await http.GetFromJsonAsync<JsonElement>(new Uri(admin, "clients?limit=1000"));
         var there = page.GetProperty("items").EnumerateArray().ToDictionary(
             static c => c.GetProperty("client_id").GetString()!,
-            static c => new ClientLimit(c.GetProperty("capacity").GetInt64(), c.GetProperty("rate_per_sec").GetDouble()));
+            static c => new ClientLimit(
+                c.GetProperty("capacity").GetInt64(), c.GetProperty("rate_per_sec").GetDouble()));
         foreach (Editor editor in editors)
         {
             editor.Settle(there);

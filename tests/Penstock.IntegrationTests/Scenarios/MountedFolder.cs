@@ -20,6 +20,9 @@ internal sealed class MountedFolder : IDisposable
     public static string? Obstacle => !OperatingSystem.IsLinux() || Environment.UserName != "root"
         ? "mounting is for root" : null;
 
+    /// <summary>Why there can be none <see cref="OnDisk"/>; null when there can.</summary>
+    public static string? DiskObstacle => Obstacle ?? (File.Exists("/dev/loop-control") ? null : "no loop devices");
+
     public string Path => System.IO.Path.Combine(_folder, "mounted");
 
     private string Filler => System.IO.Path.Combine(Path, "filler");

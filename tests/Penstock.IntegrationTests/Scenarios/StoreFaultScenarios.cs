@@ -63,7 +63,7 @@ public sealed class StoreFaultScenarios : ProgramScenarios
     [Fact]
     public async Task File_system_that_the_kernel_made_read_only_refuses_edits_and_limits_hold_on()
     {
-        Assert.SkipWhen(MountedFolder.Obstacle is not null, MountedFolder.Obstacle ?? "");
+        Assert.SkipWhen(MountedFolder.DiskObstacle is not null, MountedFolder.DiskObstacle ?? "");
         using var disk = MountedFolder.OnDisk();
         await using PenstockProcess penstock = await StartedAsync(disk.Path);
         disk.Abort();
@@ -73,6 +73,19 @@ public sealed class StoreFaultScenarios : ProgramScenarios
         await Eventually.TrueAsync(() => penstock.Lines.Any(static l =>
             l.Contains("tokens_lost", StringComparison.Ordinal)), "the log says what is lost");
         Assert.DoesNotContain(penstock.Lines, static l => l.Contains("flush_failed", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Start_without_its_PostgreSQL_fails_with_place_and_cause_and_no_password()
+    {
+        int nobody = PenstockProcess.FreePort();
+        WriteConfig(Folder, $"postgres://user:topsecret@127.0.0.1:{nobody}/limits");
+        await using PenstockProcess penstock = PenstockProcess.Start(Folder, "run");
+        Assert.Equal(1, await penstock.ExitCodeAsync());
+        await Eventually.TrueAsync(() => penstock.Lines.Any(l =>
+            l.Contains($"127.0.0.1:{nobody}/limits", StringComparison.Ordinal)
+            && l.Contains("refused", StringComparison.OrdinalIgnoreCase)), "it says where and why");
+        Assert.DoesNotContain(penstock.Lines, static l => l.Contains("topsecret", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -132,7 +145,8 @@ public sealed class StoreFaultScenarios : ProgramScenarios
         await Eventually.TrueAsync(() => Scalar(folder, "tokens") is > 500 and < 501, "what moved is saved");
         await Eventually.TrueAsync(() => penstock.Lines.Any(static l =>
             l.Contains("store_recovered", StringComparison.Ordinal)), "the log says so");
-        string line = Assert.Single(penstock.Lines, static l => l.Contains("store_recovered", StringComparison.Ordinal));
+        string line = Assert.Single(penstock.Lines, static l =>
+            l.Contains("store_recovered", StringComparison.Ordinal));
         Assert.Contains(cause, line);
         Assert.Single(penstock.Lines, static l => l.Contains("store_failing", StringComparison.Ordinal));
         Assert.Equal((HttpStatusCode.OK, ""), await EditAsync(Limit.Capacity + 1));
@@ -217,12 +231,13 @@ public sealed class StoreFaultScenarios : ProgramScenarios
         command.ExecuteNonQuery();
     }
 
-    private void WriteConfig(string folder) => File.WriteAllText(Path.Combine(Folder, "penstock.yaml"), $$"""
+    private void WriteConfig(string folder, string? store = null) => File.WriteAllText(
+        Path.Combine(Folder, "penstock.yaml"), $$"""
         listen: 127.0.0.1:{{Port}}
         admin: { listen: "127.0.0.1:{{AdminPort}}" }
         clients: { identify: [header:X-Client-ID, address] }
         backends: [http://127.0.0.1:{{_backend.Port}}]
         access_log: off
-        store: sqlite:{{folder}}/penstock.db
+        store: {{store ?? $"sqlite:{folder}/penstock.db"}}
         """);
 }

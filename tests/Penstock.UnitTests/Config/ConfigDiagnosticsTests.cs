@@ -153,6 +153,14 @@ public sealed class ConfigDiagnosticsTests
         Only("error 3:" + expected, $"backends: [a:1]\nclients:\n  {line}");
 
     [Theory]
+    [InlineData("memory")]
+    [InlineData("postgres://u:p@db/x")]
+    public void Buckets_to_be_saved_in_a_store_that_cannot_are_reported(string store) => Only(
+        "error 2:8+" + store.Length + " clients.save_unregistered needs a file of this node's own | write store: "
+            + "sqlite:PATH, or leave save_unregistered out | store",
+        $"backends: [a:1]\nstore: {store}\nclients: {{ save_unregistered: true }}");
+
+    [Theory]
     [InlineData("connect")]
     [InlineData("head")]
     [InlineData("response")]

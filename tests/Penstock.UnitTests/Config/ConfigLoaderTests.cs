@@ -171,11 +171,13 @@ public sealed class ConfigLoaderTests
     {
         var config = ConfigText.Load("""
             backends: [a:1]
-            clients: { identify: query:id, unknown: own, trusted_proxies: "::1", ipv6_prefix: 48, max_tracked: 10 }
+            clients:
+              { identify: query:id, unknown: own, trusted_proxies: "::1", ipv6_prefix: 48, max_tracked: 10,
+                save_unregistered: true }
             timeouts: { connect: 1s, head: 2s, response: 3s, idle: 4s, shutdown: 5s }
             loops: 3
             access_log: /var/log/penstock.log
-            store: memory
+            store: sqlite:/var/lib/penstock.db
             """);
 
         var (clients, timeouts) = (config.Proxy.Clients, config.Proxy.Timeouts);
@@ -186,7 +188,8 @@ public sealed class ConfigLoaderTests
         {
             timeouts.Connect, timeouts.Head, timeouts.Response, timeouts.Idle, timeouts.Shutdown,
         }.Select(t => t.TotalSeconds));
-        Assert.Equal((3, "/var/log/penstock.log", "memory"),
+        Assert.True(clients.SaveUnregistered);
+        Assert.Equal((3, "/var/log/penstock.log", "sqlite:/var/lib/penstock.db"),
             (config.Proxy.Loops, config.Proxy.AccessLog, config.Store));
     }
 

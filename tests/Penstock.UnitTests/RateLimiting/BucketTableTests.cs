@@ -142,6 +142,38 @@ public sealed class BucketTableTests
     }
 
     [Fact]
+    public void Ids_that_are_made_to_collide_under_one_key_spread_under_the_key_of_another_process()
+    {
+        const int Sets = 512;
+        var known = new KeyHash(1, 2);
+        byte[][] crafted = [.. Enumerable.Range(0, int.MaxValue).Select(static i => BitConverter.GetBytes(i))
+            .Where(id => known.Hash(id) % Sets == 7).Take(2000)];
+
+        var drawn = new KeyHash();
+        int[] perSet = [.. crafted.GroupBy(id => drawn.Hash(id) % Sets).Select(static g => g.Count())];
+
+        Assert.InRange(perSet.Length, 450, Sets); // by chance 502, a set is missed with probability e^-3.9
+        Assert.InRange(perSet.Max(), 1, 24); // 4 each in the middle
+    }
+
+    [Fact]
+    public void TryTake_of_keys_that_share_a_set_touches_that_set_only_and_spares_the_exhausted()
+    {
+        // Even who knew the key would fill one set of eight: the others know nothing of it.
+        var table = new BucketTable(4096, [new Limit("x", new LimitConfig(10, 0.001))]);
+        ulong exhausted = (1UL << 40) | 7;
+        ulong elsewhere = (1UL << 40) | 8;
+        Assert.True(table.TryTake(exhausted, 0, Second, 10, out long _));
+        Assert.True(table.TryTake(elsewhere, 0, Second, 10, out long _));
+        for (ulong i = 2; i < 300_000; i++)
+        {
+            Assert.True(table.TryTake((i << 40) | 7, 0, Second, 1, out long _));
+        }
+        Assert.False(table.TryTake(exhausted, 0, Second, 1, out long _));
+        Assert.False(table.TryTake(elsewhere, 0, Second, 1, out long _));
+    }
+
+    [Fact]
     public void Hash_matches_the_published_SipHash_1_3_vector()
     {
         // Reference vectors of SipHash-1-3 (key 00..0f, input 00..n-1), as in the Rust standard library's tests.

@@ -1,0 +1,94 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Store;
+
+/// <summary>Carries the buckets of clients that are not registered over a restart. Not thread-safe.</summary>
+internal sealed class BucketKeeper
+{
+    /// <summary>Sorted together: rows next to each other share a page.</summary>
+    private const int BatchSize = 65_536;
+
+    /// <summary>Rows per transaction: an edit waits for one at most, some ten milliseconds.</summary>
+    private const int ChunkSize = 8192;
+
+    /// <summary>Saving takes this share of the time at most: with very many changes it is done less often.</summary>
+    private const double MaxShare = 0.2;
+
+    private readonly KeptBuckets _buckets;
+    private readonly SqliteStore _store;
+    private readonly ClientDirectory _directory;
+    private readonly Dictionary<int, long> _limitIds = [];
+    private readonly List<BucketChange> _changes = [];
+    private long _endedAt = Stopwatch.GetTimestamp();
+    private TimeSpan _took;
+    private bool _oldForgotten;
+
+    private BucketKeeper(KeptBuckets buckets, SqliteStore store, ClientDirectory directory) =>
+        (_buckets, _store, _directory) = (buckets, store, directory);
+
+    /// <summary>Fills the table with what was kept; null where nothing is to be kept.</summary>
+    /// <exception cref="StoreException">The store cannot be read.</exception>
+    public static BucketKeeper? Load(
+        bool wanted, IClientStore store, ClientDirectory directory, Limiter limiter, ILogger log)
+    {
+        if (store is not SqliteStore own) return null;
+        if (!wanted)
+        {
+            own.ForgetBuckets(static _ => false); // they would be older than they say when they are wanted again
+            return null;
+        }
+        var began = Stopwatch.GetTimestamp();
+        var (hashKey, savedAt) = own.BucketHash();
+        var buckets = limiter.KeepBuckets(hashKey, savedAt);
+        own.ForgetFullBuckets();
+        var count = 0;
+        own.LoadBuckets((limit, hash, fullAt) => count += buckets.Restore(limit, hash, fullAt) ? 1 : 0);
+        log.LogInformation(new EventId(1, "buckets_loaded"),
+            "{Count} buckets of clients that are not registered go on, loaded in {DurationMs} ms",
+            count, (long)Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+        return new(buckets, own, directory);
+    }
+
+    /// <summary>Saves what changed, unless the last time was just now.</summary>
+    /// <param name="atOnce">At the end.</param>
+    public void Flush(bool atOnce = false)
+    {
+        if (_directory.StoreFault is not null) return;
+        if (!atOnce && Stopwatch.GetElapsedTime(_endedAt) < _took * ((1 / MaxShare) - 1)) return;
+        var began = Stopwatch.GetTimestamp();
+        for (var more = true; more;)
+        {
+            _changes.Clear();
+            more = _buckets.Collect(_changes, BatchSize);
+            _changes.Sort(BucketChange.ByKey);
+            if (!Save(_changes.ToArray())) return;
+        }
+        if (!_oldForgotten)
+            _oldForgotten = _directory.TryStore(() => _store.ForgetBuckets(_buckets.Knows));
+        _endedAt = Stopwatch.GetTimestamp();
+        _took = Stopwatch.GetElapsedTime(began);
+    }
+
+    private bool Save(ReadOnlyMemory<BucketChange> changes)
+    {
+        for (; !changes.IsEmpty; changes = changes[Math.Min(ChunkSize, changes.Length)..])
+        {
+            var chunk = changes[..Math.Min(ChunkSize, changes.Length)];
+            if (!_directory.TryStore(() => Save(chunk, _limitIds))) return false;
+            _buckets.Commit(chunk.Span);
+        }
+        return true;
+    }
+
+    private void Save(ReadOnlyMemory<BucketChange> chunk, Dictionary<int, long> limitIds)
+    {
+        foreach (var change in chunk.Span)
+        {
+            if (!limitIds.ContainsKey(change.Limit))
+                limitIds[change.Limit] = _store.BucketLimitId(_buckets.LimitAt(change.Limit));
+        }
+        _store.SaveBuckets(chunk, limitIds);
+    }
+}
