@@ -41,6 +41,7 @@ internal sealed partial class ClientDirectory
                 return new(false, Cause: _storeFault!);
             }
             if (createOnly && plan.Existing.Count > 0) return new(false, Existing: plan.Existing);
+            if (stored.Count > 0) Works();
             foreach (var client in stored)
                 TakeOver(client, plan.TokensSet.TryGetValue(client.ClientId, out var tokens) ? tokens : null);
             if (!dryRun)

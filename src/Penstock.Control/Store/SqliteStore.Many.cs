@@ -20,13 +20,11 @@ internal sealed partial class SqliteStore
         return clients;
     });
 
-    public List<StoredClient> FindAll(IReadOnlyList<string> clientIds) => Use(() =>
+    public List<StoredClient> FindAll(IReadOnlyList<string> clientIds) => Use(() => InTransaction(() =>
     {
-        using var transaction = _connection.BeginTransaction(deferred: true);
         using var command = Command(
             $"SELECT client_id, capacity, rate_per_sec, {Refilled} FROM clients WHERE client_id = $id",
             ("$now", NowUnixMs), ("$id", ""));
-        command.Transaction = transaction;
         var clients = new List<StoredClient>();
         foreach (var clientId in clientIds)
         {
@@ -35,11 +33,10 @@ internal sealed partial class SqliteStore
             if (rows.Read()) clients.Add(Row(rows));
         }
         return clients;
-    });
+    }, "BEGIN"));
 
-    public List<StoredClient> PutAll(IReadOnlyList<ClientPut> clients) => Use(() =>
+    public List<StoredClient> PutAll(IReadOnlyList<ClientPut> clients) => Use(() => InTransaction(() =>
     {
-        using var transaction = _connection.BeginTransaction(deferred: false);
         using var command = Command(
             $"""
             INSERT INTO clients (client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms)
@@ -50,7 +47,6 @@ internal sealed partial class SqliteStore
             RETURNING tokens
             """,
             ("$id", ""), ("$capacity", 0L), ("$rate", 0.0), ("$tokens", 0.0), ("$now", NowUnixMs));
-        command.Transaction = transaction;
         var stored = new List<StoredClient>(clients.Count);
         foreach (var (clientId, limit, tokens) in clients)
         {
@@ -62,7 +58,6 @@ internal sealed partial class SqliteStore
             // a whole number comes back as such, although the column keeps it as a fraction
             stored.Add(new(clientId, limit, Convert.ToDouble(command.ExecuteScalar())));
         }
-        transaction.Commit();
         return stored;
-    });
+    }));
 }

@@ -240,9 +240,9 @@ internal sealed partial class SqliteStore : IClientStore
 
     /// <summary>All of the work or nothing. Not by SqliteTransaction: when SQLite rolls back by itself, as
     /// it does on a full disk, that one stays with the connection and no other can begin.</summary>
-    private T InTransaction<T>(Func<T> work)
+    private T InTransaction<T>(Func<T> work, string begin = "BEGIN IMMEDIATE")
     {
-        Execute("BEGIN IMMEDIATE");
+        Execute(begin);
         try
         {
             var result = work();
