@@ -16,7 +16,7 @@ internal sealed record ClientView(
     [property: Description("Tokens in a full bucket.")] long Capacity,
     [property: Description("Tokens that come back per second.")] double RatePerSec,
     [property: Description("Tokens at this moment, rounded down to thousandths.")] double CurrentTokens,
-    [property: Description("Seconds until the bucket is full if nobody takes from it; in answers to GET of one client."),
+    [property: Description("Seconds until the bucket is full if nobody takes from it; told of one client by GET."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? FullInSeconds = null)
 {
     public static ClientView Look(ClientTokens client) => Of(client) with
