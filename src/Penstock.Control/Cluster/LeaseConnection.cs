@@ -52,8 +52,14 @@ internal sealed class LeaseConnection : IDisposable
         ORDER BY started_at, node_id
         """;
 
+    // A lease is committed without waiting for the disk, so that its rows are locked for the arithmetic only and not
+    // for a write, which all nodes of a hot row would wait for one after the other. Then this waits for the disk, in a
+    // transaction of its own: what is on disk by then is all that was written before. No token is used until it is.
+    private const string FlushSql =
+        "SELECT set_config('synchronous_commit', 'on', true), pg_logical_emit_message(true, 'penstock', '')";
+
     private readonly NpgsqlConnection _connection;
-    private readonly NpgsqlCommand _lease;
+    private readonly NpgsqlBatch _lease;
     private readonly NpgsqlParameter<string[]> _ids = new();
     private readonly NpgsqlParameter<long[]> _epochs = new();
     private readonly NpgsqlParameter<long[]> _needs = new();
@@ -63,18 +69,25 @@ internal sealed class LeaseConnection : IDisposable
     private LeaseConnection(NpgsqlConnection connection)
     {
         _connection = connection;
-        _lease = new NpgsqlCommand(LeaseSql, connection)
+        _lease = new NpgsqlBatch(connection)
         {
-            CommandTimeout = TimeoutSeconds,
-            Parameters = { _ids, _epochs, _needs, _wants, _backs },
+            Timeout = TimeoutSeconds,
+            EnableErrorBarriers = true, // each command is a transaction
+            BatchCommands =
+            {
+                new(LeaseSql) { Parameters = { _ids, _epochs, _needs, _wants, _backs } },
+                new(FlushSql),
+            },
         };
     }
 
     public static LeaseConnection Open(string connectionString)
     {
-        var opened = new LeaseConnection(PostgresStore.Connect(connectionString));
+        var opened = new LeaseConnection(PostgresStore.Connect(connectionString, TimeoutSeconds * 1000));
         try
         {
+            using (var command = new NpgsqlCommand("SET synchronous_commit = off", opened._connection))
+                command.ExecuteNonQuery();
             opened.SetAsks([]);
             opened._lease.Prepare();
             return opened;
@@ -86,7 +99,8 @@ internal sealed class LeaseConnection : IDisposable
         }
     }
 
-    /// <summary>Asks for all these tokens in one statement, which deducts what it grants.</summary>
+    /// <summary>Asks for all these tokens in one statement, which deducts what it grants, and waits until that is on
+    /// the database's disk.</summary>
     public async Task<List<LeaseGrant>> LeaseAsync(IReadOnlyList<LeaseAsk> asks)
     {
         SetAsks(asks);
@@ -95,6 +109,10 @@ internal sealed class LeaseConnection : IDisposable
         while (await rows.ReadAsync())
         {
             grants.Add(new(rows.GetString(0), rows.GetInt64(1), rows.GetInt64(2), rows.GetDouble(3), rows.GetInt64(4)));
+        }
+        while (await rows.NextResultAsync())
+        {
+            // an error of the flush shows here
         }
         return grants;
     }

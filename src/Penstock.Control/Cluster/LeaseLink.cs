@@ -27,7 +27,14 @@ internal sealed class LeaseLink : IAsyncDisposable
 
     /// <summary>A statement without an answer for so long is waited for no longer: the node goes on with its share.
     /// What the answer brings when it comes pays for that first.</summary>
-    private const int PatienceMs = 2000;
+    private const int PatienceMs = 5000;
+
+    /// <summary>When the database is back a node pays its debts and goes on with its share until all the others are
+    /// back, too: who took what came back meanwhile before they have paid would take what they have given out. Then,
+    /// after this time for their payment, or when one has not come for so long, it leases again.</summary>
+    private const int SettleMs = 300;
+    private const int MaxSettleMs = 10_000;
+    private const int SettlingHeartbeatMs = 200;
 
     private readonly string _connectionString;
     private readonly string _version;
@@ -42,6 +49,12 @@ internal sealed class LeaseLink : IAsyncDisposable
     private LeaseConnection? _connection;
     private Task<Answer>? _turn;
     private long _turnAt;
+
+    // While the debts of an outage are paid: the others of before, when it was over, when the last of them was back.
+    private HashSet<string> _awaited = [];
+    private DateTimeOffset _overAt;
+    private long _backAt = -1;
+    private long _allBackAt = -1;
     private Task<LeaseConnection>? _connecting;
     private long _heartbeatAt;
     private long _retryAt;
@@ -151,9 +164,19 @@ internal sealed class LeaseLink : IAsyncDisposable
     /// <summary>Asks for what there is to ask.</summary>
     private void Begin(LeaseConnection connection)
     {
-        var due = Stopwatch.GetElapsedTime(_heartbeatAt).TotalMilliseconds >= HeartbeatMs;
+        var settling = IsSettling();
+        var due = Stopwatch.GetElapsedTime(_heartbeatAt).TotalMilliseconds
+            >= (settling ? SettlingHeartbeatMs : HeartbeatMs);
         _asks.Clear();
-        _leases.Plan(_asks);
+        if (settling)
+        {
+            _leases.GrantShare(_state.Alive);
+            _leases.PlanDebts(_asks);
+        }
+        else
+        {
+            _leases.Plan(_asks);
+        }
         if (!due && _asks.Count == 0) return;
         _turnAt = Stopwatch.GetTimestamp();
         _turn = AskAsync(connection, due, _asks);
@@ -163,6 +186,19 @@ internal sealed class LeaseLink : IAsyncDisposable
     {
         (List<ClusterNode>, long)? seen = heartbeat ? await connection.HeartbeatAsync(_state.NodeId, _version) : null;
         return new(seen, asks.Count == 0 ? [] : await connection.LeaseAsync(asks));
+    }
+
+    private bool IsSettling()
+    {
+        if (_backAt < 0) return false;
+        if (_allBackAt < 0 && _state.Nodes.Count(node => _awaited.Contains(node.NodeId) && node.LastSeen > _overAt)
+            == _awaited.Count)
+            _allBackAt = Stopwatch.GetTimestamp();
+        if (Stopwatch.GetElapsedTime(_backAt).TotalMilliseconds < MaxSettleMs
+            && (_allBackAt < 0 || Stopwatch.GetElapsedTime(_allBackAt).TotalMilliseconds < SettleMs))
+            return true;
+        _backAt = -1;
+        return false;
     }
 
     /// <summary>Waits for it, for as long as the clients' tokens may.</summary>
@@ -229,6 +265,8 @@ internal sealed class LeaseLink : IAsyncDisposable
     private void Alone(string cause)
     {
         if (_state.Fault is not null) return;
+        if (_backAt < 0) // else those are awaited still
+            _awaited = [.. _state.Nodes.Where(node => node.Alive).Select(node => node.NodeId)];
         _state = _state with { Fault = cause, ChangedAt = _time.GetUtcNow() };
         _log.LogError(DatabaseLost, "database is out of reach: {Cause}; this node goes on with its share of each limit "
             + "({Count} nodes), edits are refused", cause, _state.Alive);
@@ -237,6 +275,9 @@ internal sealed class LeaseLink : IAsyncDisposable
     private void Back()
     {
         if (_state.Fault is null) return;
+        _backAt = Stopwatch.GetTimestamp();
+        _allBackAt = -1;
+        _overAt = _state.Nodes.FirstOrDefault(node => node.NodeId == _state.NodeId)?.LastSeen ?? default;
         _state = _state with { Fault = null, ChangedAt = _time.GetUtcNow() };
         _log.LogInformation(DatabaseBack, "database is back: limits are shared with {Count} other nodes again",
             _state.Alive - 1);

@@ -60,15 +60,15 @@ internal sealed partial class PostgresStore : IClientStore
     }
 
     /// <summary>A new connection whose statements all end in time.</summary>
-    public static NpgsqlConnection Connect(string connectionString)
+    public static NpgsqlConnection Connect(string connectionString, int timeoutMs = StatementTimeoutMs)
     {
         var connection = new NpgsqlConnection(connectionString);
         try
         {
             connection.Open();
             using var command = new NpgsqlCommand(
-                $"SET statement_timeout = {StatementTimeoutMs}; SET lock_timeout = {StatementTimeoutMs}; "
-                + $"SET idle_in_transaction_session_timeout = {StatementTimeoutMs * 2}", connection);
+                $"SET statement_timeout = {timeoutMs}; SET lock_timeout = {timeoutMs}; "
+                + $"SET idle_in_transaction_session_timeout = {timeoutMs * 2}", connection);
             command.ExecuteNonQuery();
             return connection;
         }

@@ -21,8 +21,9 @@ public sealed class Leases
     private const double SmoothSeconds = 0.5;
     private const double ShareSeconds = 5;
 
-    /// <summary>The nodes find their shares at different moments: together they must not be more than all.</summary>
-    private const double ShareCaution = 0.95;
+    /// <summary>The nodes find their shares at different moments: together they must not be more than all. What is held
+    /// back stays in the shared bucket for afterwards.</summary>
+    private const double ShareCaution = 0.85;
     private const long IdleNs = 1_000_000_000;
     private const double MaxDrySeconds = 1;
     private const int MaxVainAsks = 3;
@@ -136,10 +137,34 @@ public sealed class Leases
         }
     }
 
+    /// <summary>Adds what this node gave out while it was alone, to be taken from the shared buckets, and asks for
+    /// nothing: when the database is back, all nodes pay before any takes what has come back meanwhile.</summary>
+    public void PlanDebts(List<LeaseAsk> asks)
+    {
+        ArgumentNullException.ThrowIfNull(asks);
+        _asked.Clear();
+        foreach (LeasedClient client in Round())
+        {
+            LeaseDemand demand = client.Demand;
+            if (demand.Owed > 0)
+            {
+                (demand.AskedNeed, demand.AskedOwed) = (0, demand.Owed);
+                _asked[client.Id] = client;
+                asks.Add(new LeaseAsk(client.Id, client.Epoch, 0, 0, -demand.Owed));
+            }
+            _cursor++;
+            if (asks.Count == MaxAsks)
+            {
+                break;
+            }
+        }
+    }
+
     private bool Ask(LeasedClient client, long now, List<LeaseAsk> asks)
     {
         LeaseDemand demand = client.Demand;
         (long need, long want, bool idle) = Foresee(client, now);
+        (demand.Share, demand.ShareTokens) = (-1, 0); // it is not alone, or no more
         double back = -demand.Owed;
         if (idle)
         {
@@ -178,7 +203,6 @@ public sealed class Leases
                 continue;
             }
             demand.Owed = sinceAsked - paid;
-            demand.Share = -1;
             demand.Left = grant.Left;
             NoteShare(demand, grant, now);
             long dryUntil = 0;
@@ -218,12 +242,12 @@ public sealed class Leases
         foreach (LeasedClient client in Round())
         {
             LeaseDemand demand = client.Demand;
-            double seconds = Math.Min(1, (now - demand.PlannedNs) / 1e9);
+            double seconds = (now - demand.PlannedNs) / 1e9;
             (_, long want, _) = Foresee(client, now);
+            // first its share of what was left, then that of what comes back from now on
+            bool first = demand.Share < 0;
             double share = ShareOf(demand, nodes, now);
-            demand.ShareTokens += (Math.Max(0, demand.Left) * share)
-                + (seconds * share * client.Config.RatePerSecond);
-            demand.Left = 0; // this node's share of what was left is now in its own tokens
+            demand.ShareTokens += share * (first ? Math.Max(0, demand.Left) : seconds * client.Config.RatePerSecond);
             demand.ShareTokens = Math.Min(demand.ShareTokens, Math.Max(1, client.Config.Capacity * share));
             if (demand.Accounted < want && demand.ShareTokens >= 1)
             {
@@ -330,7 +354,6 @@ public sealed class Leases
         }
         demand.LeasedByAll = grant.LeasedByAll;
         demand.NotedNs = now;
-        demand.Share = -1;
     }
 
     /// <summary>Fixed when the shared buckets go out of reach.</summary>

@@ -60,7 +60,7 @@ internal sealed class Hammer : IDisposable
     }
 
     /// <summary>Not more so far, while it goes on.</summary>
-    public void AssertAtMost(long capacity, double rate, double beyond)
+    public void AssertAtMost(long capacity, double rate, double beyond = 0)
     {
         var admitted = Admitted; // first: then time can only be for it
         var most = capacity + beyond + (rate * Seconds);

@@ -44,7 +44,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own) : ClusterTest, ICla
         await (killed ? own.Server.KillAsync() : own.Server.StopAsync());
         await own.Server.StartAgainAsync();
         await PaidBackAsync();
-        hammer.AssertAtMost(Capacity, Rate, beyond: Capacity); // see below
+        hammer.AssertAtMost(Capacity, Rate);
         await SolventAsync(store);
         await hammer.ForAsync(Math.Max(ClusterRun.Seconds, hammer.Seconds + 0.2));
         await hammer.StopAsync();
@@ -70,11 +70,10 @@ public sealed class OutageTests(OutageTests.OwnPostgres own) : ClusterTest, ICla
         var (status, body) = await Nodes[0].SendAsync("PUT", "/clients/c", new { capacity = 5, rate_per_sec = 1 });
         Assert.True(status == 503, body);
         await hammer.ForAsync(since + ClusterRun.OutageSeconds);
-        // the nodes' shares are 95 % of the rate in all; at its end each may have some tokens saved up
-        Assert.InRange(hammer.Admitted - before, 0.8 * Rate * ClusterRun.OutageSeconds,
+        // the nodes' shares are 85 % of the rate in all, and each node measures its own
+        Assert.InRange(hammer.Admitted - before, 0.65 * Rate * ClusterRun.OutageSeconds,
             Capacity + (Rate * (hammer.Seconds - since)));
-        // and as each node measures its own share, they may be a tenth off in all
-        hammer.AssertAtMost(Capacity, Rate, beyond: 0.1 * Rate * ClusterRun.OutageSeconds);
+        hammer.AssertAtMost(Capacity, Rate);
 
         await own.Server.SqlWhileStoppedAsync(store, Edit(2000)); // nobody can hear of it
         await own.Server.StartAgainAsync();
@@ -82,8 +81,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own) : ClusterTest, ICla
         await PaidBackAsync();
         foreach (var node in Nodes)
             await node.KnowsAsync("edited", 3000);
-        // what came back meanwhile goes to those that are back first, before the others have paid their debts
-        hammer.AssertAtMost(Capacity, Rate, beyond: Capacity);
+        hammer.AssertAtMost(Capacity, Rate); // all have paid before any took what came back meanwhile
         await SolventAsync(store);
         await hammer.ForAsync(hammer.Seconds + (ClusterRun.Seconds / 4));
         await hammer.StopAsync();
@@ -119,7 +117,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own) : ClusterTest, ICla
         Assert.True(Nodes[1].Host.Proxy.Limiter.TryGet("edited", out var before) && before.Limit.Capacity == 1000);
         var owed = Nodes[1].Host.Proxy.Limiter.FindLeased("c")!.Demand.Owed;
         var alone = hammer.Seconds - since;
-        var share = 0.95 * Rate * alone; // if it was all its clients' node; it is about half here
+        var share = 0.85 * Rate * alone; // if it was all its clients' node; it is about half here
         Assert.InRange(owed, 0.2 * share, share + 1);
         hammer.AssertAtMost(Capacity, Rate, beyond: share + 1);
         link.Up = new();
