@@ -46,7 +46,11 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
     private readonly (IdentityKind Kind, byte[] Name)[] _sources =
         [.. config.Identify.Select(static s => (s.Kind, Encoding.UTF8.GetBytes(s.Name)))];
 
+    private static readonly byte[] AddressOctets = "address"u8.ToArray();
+
     private readonly string[] _sourceNames = [.. config.Identify.Select(static s => s.ToString())];
+    private readonly byte[][] _sourceOctets =
+        [.. config.Identify.Select(static s => Encoding.UTF8.GetBytes(s.ToString()))];
 
     private readonly IPNetwork[] _trusted = [.. config.TrustedProxies];
     private readonly IPNetwork[] _exemptNetworks = [.. config.ExemptNetworks];
@@ -62,6 +66,8 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
 
     /// <summary>A source as the operator wrote it.</summary>
     public string SourceName(int source) => source < 0 ? "address" : _sourceNames[source];
+
+    public byte[] SourceOctets(int source) => source < 0 ? AddressOctets : _sourceOctets[source];
 
     public bool IsTrusted(IPAddress? peer) => Contains(_trusted, peer);
 

@@ -26,6 +26,10 @@ internal static class AccessLine
         line.Add(text[..written]);
         line.Add("\""u8);
         Text(ref line, ",\"client\":"u8, exchange.ClientName);
+        if (exchange.ClientKey is { } key)
+        {
+            Text(ref line, ",\"client_key\":"u8, key);
+        }
         Text(ref line, ",\"client_address\":"u8, exchange.Caller is null ? default : exchange.Caller.Text);
         Text(ref line, ",\"method\":"u8, Slice(request.MethodName, head));
         Text(ref line, ",\"host\":"u8, Slice(request.Authority, head));

@@ -24,6 +24,7 @@ internal sealed partial class ClientConnection
         exchange.Route = _snapshot.Routes.Match(request, head, _loop.Scratch, out exchange.Fault);
         ClientIdentity client = _snapshot.Identifier.Identify(request, head, exchange.Caller, exchange.DecodedId);
         exchange.ClientName = client.Name;
+        exchange.ClientKey = _snapshot.Identifier.SourceOctets(client.Source);
         if (client.Field.Length > 0)
         {
             exchange.IdentityValue = client.Field;

@@ -28,6 +28,9 @@ internal sealed class Exchange(HeadBounds bounds)
 
     public ClientAddress? Caller;
 
+    /// <summary>The entry of <c>clients.identify</c> that told the client; null before it was asked.</summary>
+    public byte[]? ClientKey;
+
     /// <summary>Where the identifier stands that the request is counted under, if in a field of it: that field reaches
     /// the backend whatever the Connection field says.</summary>
     public Stretch IdentityValue;
@@ -68,6 +71,7 @@ internal sealed class Exchange(HeadBounds bounds)
         Response.Reset();
         Tried.Clear();
         Caller = null;
+        ClientKey = null;
         IdentityValue = new Stretch(-1, 0);
         Route = null;
         Backend = Session = null;

@@ -27,6 +27,7 @@ public sealed class AccessLineTests
         byte[] head = Octets.Of(@"GET /p?q=1 HTTP/1.1\r\nHost: example.com:80\r\n\r\n");
         Exchange exchange = Parsed(head);
         exchange.ClientName = "alice"u8;
+        exchange.ClientKey = "header:X-API-Key"u8.ToArray();
         exchange.RequestId = "the-id"u8;
         exchange.Caller = new ClientAddress(new IPEndPoint(IPAddress.Parse("192.0.2.9"), 1), 64);
         exchange.Status = 200;
@@ -41,8 +42,9 @@ public sealed class AccessLineTests
         exchange.Charge("default", new LimitConfig(10, 1), requests: 3);
 
         Assert.Equal("""
-            {"time":"2026-11-21T04:05:06.007Z","client":"alice","client_address":"192.0.2.9","method":"GET",
-            "host":"example.com:80","path":"/p?q=1","status":200,"bytes_in":3,"bytes_out":4,"duration_ms":10.250,
+            {"time":"2026-11-21T04:05:06.007Z","client":"alice","client_key":"header:X-API-Key",
+            "client_address":"192.0.2.9","method":"GET","host":"example.com:80","path":"/p?q=1",
+            "status":200,"bytes_in":3,"bytes_out":4,"duration_ms":10.250,
             "upstream_ms":1.500,"route":"*/*","upstream":"u","backend":"127.0.0.1:81","retries":1,"limit":"default",
             "tokens_left":7,"reason":"ok","request_id":"the-id"}
             """.ReplaceLineEndings("") + "\n", Line(exchange, head, 11_250_000));
