@@ -238,7 +238,8 @@ public abstract class ClientFileTests : IAsyncLifetime
     private Task<Answer> ImportAsync(string file, string type = Csv, string query = "") =>
         _admin.SendAsync("POST", "/clients/import" + query, file, type);
 
-    /// <summary>Tokens that a node has just leased are for a moment neither in the shared bucket nor at the node.</summary>
+    /// <summary>Tokens that a node has just leased are for a moment neither in the shared bucket nor at the node.
+    /// </summary>
     private async Task HasAsync(string id, int capacity, double tokens)
     {
         for (var watch = Stopwatch.StartNew(); ; await Task.Delay(10))
