@@ -15,7 +15,8 @@ internal static class SqliteNative
         return true;
     });
 
-    /// <summary>To call before anything else of SQLite: functions that were found before are another library's.</summary>
+    /// <summary>To call before anything else of SQLite: functions that were found before are another library's.
+    /// </summary>
     public static void Load() => _ = Loaded.Value;
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) =>

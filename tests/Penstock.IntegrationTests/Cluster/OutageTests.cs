@@ -70,8 +70,9 @@ public sealed class OutageTests(OutageTests.OwnPostgres own) : ClusterTest, ICla
         var (status, body) = await Nodes[0].SendAsync("PUT", "/clients/c", new { capacity = 5, rate_per_sec = 1 });
         Assert.True(status == 503, body);
         await hammer.ForAsync(since + ClusterRun.OutageSeconds);
-        // the nodes' shares are 85 % of the rate in all, and each node measures its own
-        Assert.InRange(hammer.Admitted - before, 0.65 * Rate * ClusterRun.OutageSeconds,
+        // the nodes' shares are 85 % of the rate in all, each node measures its own, and in a short run the first ticks
+        // and the starved ones are a good part of it
+        Assert.InRange(hammer.Admitted - before, 0.5 * Rate * ClusterRun.OutageSeconds,
             Capacity + (Rate * (hammer.Seconds - since)));
         hammer.AssertAtMost(Capacity, Rate);
 
@@ -87,7 +88,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own) : ClusterTest, ICla
         await hammer.StopAsync();
 
         Assert.All(hammer.Statuses.Keys, static answer => Assert.True(answer is 200 or 429));
-        hammer.AssertExact(Capacity, Rate, atLeast: 0.8);
+        hammer.AssertExact(Capacity, Rate, atLeast: ClusterRun.Seconds >= 10 ? 0.8 : 0.6);
         Assert.All(Nodes, static node => Assert.InRange(node.Log.Lines.Count(static line =>
             line.Contains("database is out of reach", StringComparison.Ordinal)), 1, 3)); // said once, not at each try
         await Nodes[1].PutAsync("c", 5, 1);
@@ -128,7 +129,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own) : ClusterTest, ICla
         await hammer.StopAsync();
 
         Assert.All(hammer.Statuses.Keys, static answer => Assert.True(answer is 200 or 429));
-        hammer.AssertExact(Capacity, Rate, atLeast: 0.8, beyond: Math.Max(0, owedAtLast - Capacity));
+        hammer.AssertExact(Capacity, Rate, atLeast: 0.7, beyond: Math.Max(0, owedAtLast - Capacity));
     }
 
     /// <summary>Waits until all nodes are back and owe nothing.</summary>
