@@ -41,7 +41,7 @@ internal sealed class Snapshot
     {
         IEnumerable<string> names = route.Limits ?? (rules.ContainsKey(DefaultLimit) ? [DefaultLimit] : []);
         return new LimitRules(names.Concat(upstream.Limits).Concat(config.EveryLimit).Select(n => rules[n]),
-            route.Cost);
+            route.Cost, off: route.Limits is { Count: 0 });
     }
 
     public ProxyConfig Config { get; }

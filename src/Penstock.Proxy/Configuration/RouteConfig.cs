@@ -21,7 +21,8 @@ public sealed record RouteConfig
     public required string Upstream { get; init; }
 
     /// <summary>Names of the limits that its requests are under; the first that counts by client is for clients without
-    /// a setting of their own. Null means <c>default</c>, if there is one; empty means none.</summary>
+    /// a setting of their own. Null means <c>default</c>, if there is one; empty means none, not even a registered
+    /// client's own.</summary>
     public ValueList<string>? Limits { get; init; }
 
     /// <summary>Tokens that a request takes from each bucket.</summary>

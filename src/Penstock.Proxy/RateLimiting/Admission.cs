@@ -190,7 +190,7 @@ internal sealed class Admission
     {
         ulong client = 0; // hashed when first wanted
         ulong address = 0;
-        if (request.Registered is not null && rules.OwnIndex < 0)
+        if (request.Registered is not null && rules.AddsOwn)
         {
             _charges[_count++] = new Charge { Rule = LimitRule.OwnLimit, Bucket = request.Registered };
         }

@@ -54,18 +54,24 @@ internal sealed class LimitRules
 {
     public static LimitRules None { get; } = new([], 1);
 
-    public LimitRules(IEnumerable<LimitRule> rules, int cost)
+    /// <param name="off">The route is without limits of its own, by <c>limit: off</c>: that frees registered clients as
+    /// it frees everybody.</param>
+    public LimitRules(IEnumerable<LimitRule> rules, int cost, bool off = false)
     {
         Rules = [.. rules.Distinct().OrderBy(static r => r.Config.DryRun)
             .ThenBy(static r => r.Config.By == LimitKey.All)];
         OwnIndex = Array.FindIndex(Rules, static r => r.StandsAside);
+        AddsOwn = OwnIndex < 0 && !off;
         Cost = cost;
     }
 
     public LimitRule[] Rules { get; }
 
-    /// <summary>The one that a registered client's own limit stands in for; -1: it comes besides.</summary>
+    /// <summary>The one that a registered client's own limit stands in for; -1: none.</summary>
     public int OwnIndex { get; }
+
+    /// <summary>A registered client's own limit holds besides these.</summary>
+    public bool AddsOwn { get; }
 
     /// <summary>Tokens that a request takes from each bucket.</summary>
     public int Cost { get; }
