@@ -12,37 +12,22 @@ public sealed class RegisteredClientScenarios : ProgramScenarios
     [Theory]
     [InlineData("memory")]
     [InlineData("sqlite:penstock.db")]
-    public async Task Settings_for_everybody_hold_for_registered_clients_as_documented(string store)
+    public async Task Off_cost_statuses_and_dry_run_hold_for_registered_clients_as_documented(string store)
     {
-        var answer = new TaskCompletionSource();
-        await using var backend = new ScriptedBackend(async peer =>
-        {
-            while (await peer.ReadRequestAsync() is { } request)
-            {
-                if (request.Line.Contains("/held", StringComparison.Ordinal))
-                {
-                    await answer.Task;
-                }
-                int status = request.Line.Contains("/login", StringComparison.Ordinal) ? 401 : 200;
-                await peer.SendAsync($"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
-            }
-        });
+        await using var backend = ScriptedBackend.Answer(static r => "HTTP/1.1 "
+            + (r.Line.Contains("/login", StringComparison.Ordinal) ? 401 : 200) + " X\r\nContent-Length: 0\r\n\r\n");
         await using PenstockProcess penstock = await StartAsync(store, $$"""
             limits:
               default: { capacity: 3, rate: 1/h }
               logins: { capacity: 2, rate: 1/h, statuses: [401] }
               maybe: { capacity: 1, rate: 1/h, dry_run: true }
-              held: { capacity: 1, rate: 1/h, concurrent: 1 }
-              quiet: { capacity: 1, rate: 1/h, hidden: true }
-            clients: { identify: [header:X-API-Key, address], exempt: [free] }
+            clients: { identify: [header:X-API-Key, address] }
             upstreams: { web: { backends: [http://127.0.0.1:{{backend.Port}}] } }
             routes:
               - { path: /off, upstream: web, limit: off }
               - { path: /dear, upstream: web, cost: 3 }
               - { path: /login, upstream: web, limit: logins }
               - { path: /maybe, upstream: web, limit: maybe }
-              - { path: /held, upstream: web, limit: held }
-              - { path: /quiet, upstream: web, limit: quiet }
               - { upstream: web }
             """);
 
@@ -70,18 +55,48 @@ public sealed class RegisteredClientScenarios : ProgramScenarios
         // dry_run: speaks of that limit alone
         await SetAsync("maybe", 3);
         Assert.Equal("200 200 200 429", await StatusesAsync("maybe", "maybe", 4));
+    }
+
+    [Theory]
+    [InlineData("memory")]
+    [InlineData("sqlite:penstock.db")]
+    public async Task Concurrent_hidden_and_exempt_hold_for_registered_clients_as_documented(string store)
+    {
+        var answer = new TaskCompletionSource();
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            while (await peer.ReadRequestAsync() is { } request)
+            {
+                if (request.Line.Contains("/held", StringComparison.Ordinal))
+                {
+                    await answer.Task;
+                }
+                await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            }
+        });
+        await using PenstockProcess penstock = await StartAsync(store, $$"""
+            limits:
+              default: { capacity: 3, rate: 1/h }
+              held: { capacity: 1, rate: 1/h, concurrent: 1 }
+              quiet: { capacity: 1, rate: 1/h, hidden: true }
+            clients: { identify: [header:X-API-Key, address], exempt: [free] }
+            upstreams: { web: { backends: [http://127.0.0.1:{{backend.Port}}] } }
+            routes:
+              - { path: /held, upstream: web, limit: held }
+              - { path: /quiet, upstream: web, limit: quiet }
+              - { upstream: web }
+            """);
 
         // concurrent: the client's own tokens, the limit's bound on requests at the same time
         await SetAsync("held", 9);
         Task<HttpResponseMessage> first = GetAsync("held", "held");
-        await Eventually.TrueAsync(() => backend.Heads.Any(static h => h.Contains("/held", StringComparison.Ordinal)),
-            "a request is under way");
+        await Eventually.TrueAsync(() => !backend.Heads.IsEmpty, "a request is under way");
         Assert.Equal("429 429", await StatusesAsync("held", "held", 2));
         answer.SetResult();
         Assert.Equal(HttpStatusCode.OK, (await first).StatusCode);
         Assert.Equal(8, await TokensAsync("held"));
 
-        // hidden: the client's own limit takes the limit's place, and is as hidden; the 429 tells it
+        // hidden: the client's own limit takes the limit's place, and is as hidden
         await SetAsync("quiet", 2);
         Assert.False((await GetAsync("quiet", "quiet")).Headers.Contains("RateLimit"));
         Assert.Equal("200 429", await StatusesAsync("quiet", "quiet", 2));
