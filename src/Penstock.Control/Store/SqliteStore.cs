@@ -83,7 +83,7 @@ internal sealed partial class SqliteStore : IClientStore
     public static SqliteStore Open(string store, TimeProvider time)
     {
         var path = store == "memory" ? ":memory:" : store[Prefix.Length..];
-        SqliteNative.Load();
+        Batteries_V2.Init();
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = path,

@@ -1,5 +1,5 @@
 using Microsoft.Data.Sqlite;
-using Penstock.Control.Store;
+using SQLitePCL;
 
 namespace Penstock.IntegrationTests.Store;
 
@@ -47,7 +47,7 @@ internal sealed class StoreFile : IDisposable
 
     private SqliteConnection Connect()
     {
-        SqliteNative.Load();
+        Batteries_V2.Init();
         var connection = new SqliteConnection($"Data Source={Path};Pooling=False");
         connection.Open();
         return connection;
