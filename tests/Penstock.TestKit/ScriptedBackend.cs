@@ -156,6 +156,9 @@ public sealed class BackendPeer : IDisposable
 
     public async Task SendAsync(ReadOnlyMemory<byte> octets) => await _stream.WriteAsync(octets);
 
+    /// <summary>Ends the stream to the proxy; the other direction stays open.</summary>
+    public void ShutdownSend() => _socket.Shutdown(SocketShutdown.Send);
+
     /// <summary>Ends the connection with a reset.</summary>
     public void Reset()
     {

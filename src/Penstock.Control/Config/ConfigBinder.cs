@@ -147,6 +147,8 @@ internal static partial class ConfigBinder
         Connections = bounds.Value("connections", WholeOr("auto", 10_000_000), BoundsDefault.Connections),
         ConnectionsPerAddress = bounds.Value("connections_per_address", WholeOr("off", 10_000_000),
             BoundsDefault.ConnectionsPerAddress),
+        AllowsHalfClose = bounds.Value("half_close", OneOf(("abort", false), ("allow", true)),
+            BoundsDefault.AllowsHalfClose),
     };
 
     private static void ReportRepeated<T>(string what, IEnumerable<(Field At, T Value)> items, Func<T, string> identity)

@@ -89,6 +89,10 @@ public sealed record BoundsConfig
     /// descriptors are in use; the rest is kept for connections to backends.</summary>
     public int Connections { get; init; }
 
+    /// <summary>A client that ends its stream after a request still gets its response. If not, it has left: that is
+    /// what closing looks like (nginx; HAProxy's <c>abortonclose</c>).</summary>
+    public bool AllowsHalfClose { get; init; }
+
     /// <summary>Client connections of one address at once; further ones are reset. 0 is unbounded.</summary>
     public int ConnectionsPerAddress { get; init; }
 }

@@ -7,11 +7,8 @@ namespace Penstock.Proxy.Connections;
 /// <summary>What happened on a connection while nobody was waiting for it.</summary>
 internal enum Unattended : byte
 {
-    /// <summary>Octets or the end of the stream came in.</summary>
+    /// <summary>Octets came in.</summary>
     Data,
-
-    /// <summary>Both directions are closed: the peer reset the connection.</summary>
-    HangUp,
     TimedOut,
 }
 
@@ -19,6 +16,11 @@ internal enum Unattended : byte
 internal interface IConnectionOwner
 {
     void OnUnattended(Unattended what);
+
+    /// <summary>The peer has ended its stream, or is gone; see <see cref="Connection.PeerClosed"/> and
+    /// <see cref="Connection.PeerGone"/>. Told once for each, whoever waits for the connection, and after the waits
+    /// that this ends: what can be read before the end may not have been read yet.</summary>
+    void OnPeerClosed();
 }
 
 /// <summary>One non-blocking stream socket on a loop, used by readiness: try first or wait first, then try. Nothing is
@@ -45,6 +47,7 @@ internal sealed class Connection : EventSource
     private bool _readable;
     private bool _writable;
     private bool _peerClosed;
+    private bool _sendEnded;
     private bool _expired;
     private bool _canceled;
     private int _atOnce;
@@ -66,6 +69,12 @@ internal sealed class Connection : EventSource
 
     /// <summary>Octets or an end may be there to be received.</summary>
     public bool HasData => _readable;
+
+    /// <summary>The peer has sent its last octet; there may be some to be received before it.</summary>
+    public bool PeerClosed => _peerClosed;
+
+    /// <summary>The peer takes no octets either: it reset the connection, or the network gave it up.</summary>
+    public bool PeerGone { get; private set; }
 
     /// <summary>Its deadline has passed; waits end at once.</summary>
     public bool HasExpired => _expired;
@@ -186,6 +195,7 @@ internal sealed class Connection : EventSource
         {
             return;
         }
+        _sendEnded = true;
         try
         {
             _socket.Shutdown(SocketShutdown.Send);
@@ -218,15 +228,27 @@ internal sealed class Connection : EventSource
     {
         bool hungUp = (ready & (Readiness.HangUp | Readiness.Error)) != Readiness.None;
         bool readable = hungUp || (ready & (Readiness.Read | Readiness.PeerClosed)) != Readiness.None;
+        bool told = _peerClosed && (PeerGone || !hungUp);
         _peerClosed |= hungUp || (ready & Readiness.PeerClosed) != Readiness.None;
+
+        // When both sides have ended their streams in good order that is a "hang-up", too.
+        PeerGone |= hungUp && (!_sendEnded || (ready & Readiness.Error) != Readiness.None);
         _readable |= readable;
         _writable |= hungUp || (ready & Readiness.Write) != Readiness.None;
 
         bool attended = _writable && _space.Complete(WaitResult.Ready);
         attended |= readable && _data.Complete(WaitResult.Ready);
-        if (!attended && readable && !IsClosed)
+        if (IsClosed)
         {
-            Owner.OnUnattended(hungUp ? Unattended.HangUp : Unattended.Data);
+            return;
+        }
+        if (_peerClosed && !told)
+        {
+            Owner.OnPeerClosed();
+        }
+        else if (!attended && readable)
+        {
+            Owner.OnUnattended(Unattended.Data);
         }
     }
 

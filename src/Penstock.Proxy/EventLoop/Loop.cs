@@ -127,14 +127,6 @@ internal sealed class Loop : IDisposable
         Deadlines.Remove(source);
     }
 
-    /// <summary>Waits on the loop, at least that long. For rare cases: it allocates.</summary>
-    public Task DelayAsync(long ms)
-    {
-        var delay = new Delay();
-        Deadlines.Set(delay, NowMs + ms);
-        return delay.Task;
-    }
-
     /// <summary>How many are registered; others may read it.</summary>
     public int OpenSources { get; private set; }
 
@@ -235,14 +227,5 @@ internal sealed class Loop : IDisposable
     {
         NowNs = _clock.NowNs;
         NowMs = NowNs / 1_000_000;
-    }
-
-    private sealed class Delay : Deadline
-    {
-        private readonly TaskCompletionSource _over = new();
-
-        public Task Task => _over.Task;
-
-        public override void OnDue() => _over.SetResult();
     }
 }

@@ -33,7 +33,11 @@ internal sealed partial class ClientConnection
         {
             // Kept connections hold what this one needs; or others will be through in a moment.
             _worker.CloseIdleEverywhere();
-            await _loop.DelayAsync(DescriptorWaitMs);
+            await PauseAsync(DescriptorWaitMs);
+            if (ClientHasLeft)
+            {
+                return ClientGone();
+            }
             _backend = pool.Dial(out error);
         }
         if (_backend is not null)
@@ -137,7 +141,11 @@ internal sealed partial class ClientConnection
         }
         exchange.BytesIn += relay.PayloadBytes;
         _requestSent = end == RelayEnd.Done;
-        if (end is RelayEnd.SourceClosed or RelayEnd.SourceTimedOut or RelayEnd.BodyInvalid)
+        if (_requestSent && ClientHasLeft)
+        {
+            GiveUp(); // its end came behind the body
+        }
+        else if (end is RelayEnd.SourceClosed or RelayEnd.SourceTimedOut or RelayEnd.BodyInvalid)
         {
             // Cut the request short at the backend too: without its end it is never taken for whole. (A backend that
             // does not want the rest, TargetClosed, may still have answered: there the response decides.)

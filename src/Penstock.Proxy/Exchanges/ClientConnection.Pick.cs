@@ -1,5 +1,6 @@
 using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Connections;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.Upstreams;
 
@@ -9,9 +10,14 @@ namespace Penstock.Proxy.Exchanges;
 internal sealed partial class ClientConnection
 {
     private SlotWait? _slot;
+    private Pause? _pause;
 
     private Step Pick()
     {
+        if (ClientHasLeft)
+        {
+            return ClientGone();
+        }
         Exchange exchange = _exchange!;
         Upstream upstream = exchange.Route!.Upstream;
         bool first = exchange.Tried.Count == 0;
@@ -87,9 +93,12 @@ internal sealed partial class ClientConnection
         {
             return await QueueAsync();
         }
-        await _loop.DelayAsync(_backOffMs);
+        await PauseAsync(_backOffMs);
         return Step.Pick;
     }
+
+    /// <summary>Waits for a time, or until the client has left.</summary>
+    private ValueTask<WaitResult> PauseAsync(long ms) => (_pause ??= new Pause(_loop)).WaitAsync(ms);
 
     /// <summary>Waits for a place at a backend.</summary>
     private async ValueTask<Step> QueueAsync()
@@ -105,7 +114,7 @@ internal sealed partial class ClientConnection
         long beganNs = _loop.NowNs;
         Backend? backend = await _slot.WaitAsync(upstream.Queue, (long)upstream.Config.Queue.Timeout.TotalMilliseconds);
         exchange.QueuedNs = _loop.NowNs - beganNs;
-        if (_slot.Canceled)
+        if (_slot.Canceled || ClientHasLeft)
         {
             if (backend is not null)
             {

@@ -6,8 +6,12 @@ namespace Penstock.Proxy.Exchanges;
 /// <summary>After a 101 response: WebSocket, or whatever else the two agreed on (RFC 9110 §7.8).</summary>
 internal sealed partial class ClientConnection
 {
+    /// <summary>The client may end its direction and go on listening.</summary>
+    private bool _tunnels;
+
     private Step SwitchProtocols()
     {
+        _tunnels = true;
         Exchange exchange = _exchange!;
         ResponseHead response = exchange.Response;
         _keepAlive = false;

@@ -146,21 +146,41 @@ internal sealed partial class ClientConnection : IConnectionOwner
     /// <summary>Ends the connection now.</summary>
     public void Abort()
     {
-        _backend?.Io.Cancel();
-        _second?.Io.Cancel();
-        _slot?.Cancel();
         _io.Cancel();
+        GiveUp();
     }
 
     public void OnUnattended(Unattended what)
     {
-        // The client reset the connection while its request was under way: nobody waits for the response any more.
-        if (what == Unattended.HangUp && _exchange is not null)
+        // Octets of the next request: they are read when it is their turn.
+    }
+
+    public void OnPeerClosed()
+    {
+        // Whoever waits for octets of the client comes to the end of its stream by itself, after what is before it.
+        if (_exchange is not null && ClientHasLeft && !_io.AwaitsData)
         {
-            _backend?.Io.Cancel();
-            _second?.Io.Cancel();
-            _slot?.Cancel();
+            GiveUp();
         }
+    }
+
+    /// <summary>Nobody waits for a response any more. A client that ends its stream counts as one that has left, unless
+    /// the operator has clients that end only their side (a socket does not tell the two apart).</summary>
+    private bool ClientHasLeft => _io.PeerGone || _io.WasCanceled
+        || (_io.PeerClosed && !_tunnels && !_snapshot.Config.Bounds.AllowsHalfClose);
+
+    /// <summary>Ends every wait of the exchange under way that is for something else than the client's octets. A new
+    /// kind of wait belongs in here. What needs no backend any more, a last flush, goes on.</summary>
+    private void GiveUp()
+    {
+        _slot?.Cancel();
+        _pause?.Cancel();
+        if (_backend is { } backend)
+        {
+            _io.InterruptWaits();
+            backend.Io.Cancel();
+        }
+        _second?.Io.Cancel();
     }
 
     // ---- reading a request head

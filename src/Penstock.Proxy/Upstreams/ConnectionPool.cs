@@ -133,4 +133,6 @@ internal sealed class BackendConnection : IConnectionOwner
             Pool.Discard(this);
         }
     }
+
+    public void OnPeerClosed() => OnUnattended(Unattended.Data);
 }

@@ -230,18 +230,6 @@ public sealed class FailureTests
     }
 
     [Fact]
-    public async Task Client_that_half_closes_still_gets_its_response()
-    {
-        await using var backend = ScriptedBackend.Always("ok");
-        await using var proxy = TestProxy.To(backend);
-        using RawClient client = proxy.Connect();
-        await client.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        client.ShutdownSend();
-        Assert.Equal("ok", (await client.ReadAsync())!.Text);
-        Assert.True(await client.IsEndedAsync());
-    }
-
-    [Fact]
     public async Task Client_that_cuts_its_upload_is_not_taken_for_whole()
     {
         bool whole = false;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text;
+using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
 using Penstock.TestKit;
 using Xunit;
@@ -37,7 +38,11 @@ public sealed class SmugglingTests
             string marker = r.Line.Split(' ')[1];
             return $"HTTP/1.1 200 OK\r\nContent-Length: {marker.Length}\r\n\r\n{marker}";
         });
-        await using var proxy = new TestProxy(TestProxy.Config(backend.Port, backend.Port) with { Loops = 2 });
+        await using var proxy = new TestProxy(TestProxy.Config(backend.Port, backend.Port) with
+        {
+            Loops = 2,
+            Bounds = new BoundsConfig { AllowsHalfClose = true },
+        });
 
         using var stop = new CancellationTokenSource();
         Task[] honest = [.. Enumerable.Range(0, 8).Select(i => Task.Run(() => HonestAsync(proxy, i, stop.Token)))];

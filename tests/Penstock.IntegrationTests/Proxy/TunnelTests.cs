@@ -45,6 +45,39 @@ public sealed class TunnelTests
     }
 
     [Fact]
+    public async Task Client_that_ends_while_the_backend_is_slow_has_all_its_octets_delivered()
+    {
+        const int Size = 8 * 1024 * 1024;
+        var ended = new TaskCompletionSource();
+        var counted = new TaskCompletionSource<long>();
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            await peer.ReadHeadAsync();
+            await peer.SendAsync("HTTP/1.1 101 Switching\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nlast words");
+            peer.ShutdownSend();
+            await ended.Task;
+            long count = 0;
+            while (await peer.Reader.ReadSomeAsync() is { Length: > 0 and var more })
+            {
+                count += more;
+            }
+            counted.SetResult(count);
+        });
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync(Upgrade);
+        Assert.Equal(101, (await client.ReadAsync())!.Status);
+        Assert.Equal("last words", Encoding.ASCII.GetString(await client.Reader.ReadToEndAsync()));
+        Task sending = client.SendAsync(new byte[Size]);
+        await Task.WhenAny(sending, Task.Delay(300)); // until the sockets on the way are full
+        ended.SetResult();
+        await sending;
+        client.ShutdownSend();
+        Assert.Equal(Size, await counted.Task.WaitAsync(TimeSpan.FromSeconds(20)));
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
     public async Task Refused_upgrade_leaves_the_connection_to_http()
     {
         await using var backend = ScriptedBackend.Always("plain");
