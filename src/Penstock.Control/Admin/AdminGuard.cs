@@ -1,27 +1,23 @@
-using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Penstock.Proxy;
 
 namespace Penstock.Control.Admin;
 
 /// <summary>Who may use the admin API. With a token: who has it. Without: who reaches the loopback address, which a
 /// page in the operator's browser can do as well; such a page is told by its Host (DNS rebinding) or Origin.</summary>
-internal sealed class AdminGuard(string token)
+internal sealed class AdminGuard(string token, FailedLogins failed)
 {
     private readonly byte[]? _tokenHash = token.Length == 0 ? null : Hash(token);
 
     /// <returns>What to answer instead, or null when the request may pass.</returns>
-    public ApiError? Refuse(HttpContext context)
+    public async ValueTask<ApiError?> RefuseAsync(HttpContext context)
     {
         var request = context.Request;
         if (request.Path == "/livez" || request.Path == "/readyz") return null;
 
-        if (_tokenHash is not null && !HasToken(request))
-        {
-            context.Response.Headers.WWWAuthenticate = "Bearer realm=\"penstock\"";
-            return new(401, "this needs the admin token: Authorization: Bearer <token>");
-        }
+        if (_tokenHash is not null && await RefuseTokenAsync(context) is { } refusal) return refusal;
         // a page that got in by a rebound name cannot know the token, so a token makes any name good
         if (_tokenHash is null && context.Connection.LocalIpAddress is not null && !IsLocal(request.Host.Host))
         {
@@ -36,8 +32,27 @@ internal sealed class AdminGuard(string token)
         return null;
     }
 
+    private async ValueTask<ApiError?> RefuseTokenAsync(HttpContext context)
+    {
+        var who = ClientEndpoints.Who(context);
+        var given = context.Request.Headers.Authorization.Count > 0;
+        if (given && failed.IsBusy(who)) return TooMany(context);
+        if (HasToken(context.Request)) return null;
+        failed.Note(who, given ? "wrong token" : "no token");
+        if (given && !await failed.WaitAsync(who, context.RequestAborted)) return TooMany(context);
+        context.Response.Headers.WWWAuthenticate = "Bearer realm=\"penstock\"";
+        return new(401, "this needs the admin token: Authorization: Bearer <token>");
+    }
+
+    private static ApiError TooMany(HttpContext context)
+    {
+        context.Response.Headers.RetryAfter = "1";
+        return new(429, "too many wrong tokens from this address at the same time");
+    }
+
     private static bool IsLocal(string host) =>
-        host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || IPAddress.TryParse(host, out _);
+        host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+        || AddressText.TryParse(host.AsSpan().Trim("[]"), out _);
 
     private static bool IsSame(Uri origin, HostString host) =>
         origin.Authority.Equals(host.Value, StringComparison.OrdinalIgnoreCase);

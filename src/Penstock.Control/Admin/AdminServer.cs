@@ -47,8 +47,9 @@ internal sealed class AdminServer : IAsyncDisposable
     {
         var listen = config.Listen!;
         RemoveStaleSocket(listen);
-        var app = Build(listen, loggers);
-        Pipe(app, new AdminGuard(config.Token));
+        var app = Build(listen, proxy, loggers);
+        var failed = new FailedLogins(loggers.CreateLogger<FailedLogins>(), TimeProvider.System);
+        Pipe(app, new AdminGuard(config.Token, failed));
         app.MapClients(directory);
         app.MapStatus(proxy, directory, member);
         app.MapUpstreams(proxy);
@@ -70,7 +71,7 @@ internal sealed class AdminServer : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
-    private static WebApplication Build(EndPoint listen, ILoggerFactory loggers)
+    private static WebApplication Build(EndPoint listen, ProxyServer proxy, ILoggerFactory loggers)
     {
         // the empty builder reads no appsettings.json and no ASPNETCORE_ variables
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Penstock" });
@@ -81,6 +82,7 @@ internal sealed class AdminServer : IAsyncDisposable
             kestrel.Listen(listen, options => options.Protocols = HttpProtocols.Http1);
         });
         builder.Services.AddSingleton(loggers);
+        builder.Services.AddSingleton(proxy);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.Services.AddRoutingCore();
@@ -107,10 +109,18 @@ internal sealed class AdminServer : IAsyncDisposable
                 .ToResult().ExecuteAsync(context),
         });
         app.UseStatusCodePages(pages => Explain(pages.HttpContext).ToResult().ExecuteAsync(pages.HttpContext));
-        app.Use((context, next) => guard.Refuse(context) is { } refusal
+        app.Use(async (context, next) =>
+        {
+            AddSecurityFields(context.Response.Headers);
+            if (await guard.RefuseAsync(context) is { } refusal)
+                await refusal.ToResult().ExecuteAsync(context);
+            else
+                await next(context);
+        });
+        app.UseRouting();
+        app.Use((context, next) => HasEntityTags.Refuse(context) is { } refusal
             ? refusal.ToResult().ExecuteAsync(context)
             : next(context));
-        app.UseRouting();
         app.UseSwaggerUI(ui =>
         {
             ui.RoutePrefix = "docs";
@@ -119,6 +129,15 @@ internal sealed class AdminServer : IAsyncDisposable
         });
         app.MapOpenApi("/openapi/{documentName}.json");
         app.MapGet("/", () => Results.Redirect("/docs/index.html")).ExcludeFromDescription();
+    }
+
+    /// <summary>No page of another site may show these in a frame and have the operator click through it.</summary>
+    private static void AddSecurityFields(IHeaderDictionary fields)
+    {
+        fields.ContentSecurityPolicy = "frame-ancestors 'none'";
+        fields.XFrameOptions = "DENY"; // for browsers that do not know the other
+        fields.XContentTypeOptions = "nosniff";
+        fields["Referrer-Policy"] = "no-referrer";
     }
 
     /// <summary>A body for an error that the framework answers with a status only.</summary>

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Penstock.Control.Store;
@@ -10,7 +8,6 @@ namespace Penstock.Control.Admin;
 /// first fault and a caller wants to see all of them at once.</summary>
 internal sealed class ClientBody
 {
-    private const int MaxIdLength = 256;
     private readonly List<FieldFault> _faults = [];
     private readonly HashSet<string> _seen = [];
 
@@ -46,20 +43,9 @@ internal sealed class ClientBody
         return body;
     }
 
-    /// <summary>Why this cannot be a client's id, or null. Spaces at an end are refused because no header field
-    /// could ever carry them.</summary>
-    public static string? IdFault(string id)
-    {
-        if (id.Length is 0 or > MaxIdLength) return $"must have 1 to {MaxIdLength} characters";
-        if (char.IsWhiteSpace(id[0]) || char.IsWhiteSpace(id[^1])) return "must not begin or end with a space";
-        var printable = id.EnumerateRunes().All(rune => rune != Rune.ReplacementChar && Rune.GetUnicodeCategory(rune)
-            is not (UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator));
-        return printable ? null : "must hold printable characters only";
-    }
-
     private void Read(JsonElement root, string? pathId, bool partial)
     {
-        if (pathId is not null && IdFault(pathId) is { } pathFault) Fault("client_id", pathFault);
+        if (pathId is not null && Proxy.Clients.ClientId.Fault(pathId) is { } pathFault) Fault("client_id", pathFault);
         foreach (var member in root.EnumerateObject())
         {
             if (!_seen.Add(member.Name))
@@ -90,7 +76,7 @@ internal sealed class ClientBody
                 break;
             case "client_id":
                 ClientId = value.GetString()!;
-                if (pathId is null && IdFault(ClientId) is { } fault) Fault(name, fault);
+                if (pathId is null && Proxy.Clients.ClientId.Fault(ClientId) is { } fault) Fault(name, fault);
                 else if (pathId is not null && ClientId != pathId) Fault(name, "must equal the one in the path");
                 break;
             case "capacity" when Number(name, value) is { } capacity:
@@ -105,7 +91,7 @@ internal sealed class ClientBody
                 Change = Change with { Tokens = tokens };
                 break;
             case "capacity" or "rate_per_sec" or "current_tokens":
-            case "full_in_seconds": // what was read may be sent back
+            case "full_in_seconds" or "warnings": // what was read may be sent back
                 break;
             default:
                 Fault(name, "is not known; known are client_id, capacity, rate_per_sec, current_tokens");

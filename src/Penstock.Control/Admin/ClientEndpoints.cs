@@ -5,8 +5,11 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.OpenApi;
 using Penstock.Control.Store;
+using Penstock.Proxy;
+using Penstock.Proxy.Clients;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
@@ -18,6 +21,7 @@ internal static class ClientEndpoints
     private const int MaxPageSize = 1000;
     private const string IdDescription = "The client, URL-escaped: `/` is `%2F`.";
     private const string IfMatchDescription = "Only if the settings still have this ETag, otherwise 412.";
+    private const string IfNoneMatchDescription = "`*`: only if there is no such client yet, otherwise 412.";
 
     public static void MapClients(this IEndpointRouteBuilder app, ClientDirectory directory)
     {
@@ -56,6 +60,7 @@ internal static class ClientEndpoints
             directory.TryGet(Id(segment), out var client)
                 ? Show(http, client, ClientView.Look(client), 200)
                 : NotRegistered(Id(segment)))
+            .WithMetadata(new HasEntityTags())
             .Describe("getClient", "Look at a client", "The ETag stands for the settings, not for the tokens.")
             .Produces<ClientView>().Errors(404);
     }
@@ -73,11 +78,14 @@ internal static class ClientEndpoints
         clients.MapPut("/{client_id}", async (
                 HttpContext http,
                 [FromRoute(Name = "client_id"), Description(IdDescription)] string segment,
-                [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
+                [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch,
+                [FromHeader(Name = "If-None-Match"), Description(IfNoneMatchDescription)] string? ifNoneMatch) =>
             await ClientBody.ReadAsync(http.Request, Id(segment)) is var body && body.Error is { } error
                 ? error.ToResult()
-                : Answer(http, body.ClientId, directory.Put(body.ClientId, body.Change, ifMatch, Who(http))))
+                : Answer(http, body.ClientId,
+                    directory.Put(body.ClientId, body.Change, new(ifMatch, ifNoneMatch), Who(http))))
             .Accepts<ClientSettings>("application/json")
+            .WithMetadata(new HasEntityTags())
             .Describe("putClient", "Create or replace a client", "A client that exists keeps its tokens, as far as "
                 + "the new capacity has room for them, unless `current_tokens` says otherwise.")
             .Produces<ClientView>().Produces<ClientView>(201).Errors(400, 412, 413, 415, 503);
@@ -88,8 +96,10 @@ internal static class ClientEndpoints
                 [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
             await ClientBody.ReadAsync(http.Request, Id(segment), partial: true) is var body && body.Error is { } error
                 ? error.ToResult()
-                : Answer(http, body.ClientId, directory.Patch(body.ClientId, body.Change, ifMatch, Who(http))))
+                : Answer(http, body.ClientId,
+                    directory.Patch(body.ClientId, body.Change, When(http, ifMatch), Who(http))))
             .Accepts<ClientPatch>("application/merge-patch+json", "application/json")
+            .WithMetadata(new HasEntityTags())
             .Describe("patchClient", "Change some of a client's settings", "A JSON merge-patch.")
             .Produces<ClientView>().Errors(400, 404, 412, 413, 415, 503);
     }
@@ -100,16 +110,19 @@ internal static class ClientEndpoints
                 HttpContext http,
                 [FromRoute(Name = "client_id"), Description(IdDescription)] string segment,
                 [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
-            Answer(http, Id(segment), directory.Delete(Id(segment), ifMatch, Who(http))))
+            Answer(http, Id(segment), directory.Delete(Id(segment), When(http, ifMatch), Who(http))))
+            .WithMetadata(new HasEntityTags())
             .Describe("deleteClient", "Forget a client", "It falls under the route's limit again.")
             .Produces(204).Errors(404, 412, 503);
 
         clients.MapPost("/{client_id}/reset", (
                 HttpContext http,
-                [FromRoute(Name = "client_id"), Description(IdDescription)] string segment) =>
-            Answer(http, Id(segment), directory.Reset(Id(segment), Who(http))))
+                [FromRoute(Name = "client_id"), Description(IdDescription)] string segment,
+                [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
+            Answer(http, Id(segment), directory.Reset(Id(segment), When(http, ifMatch), Who(http))))
+            .WithMetadata(new HasEntityTags())
             .Describe("resetClient", "Fill a client's bucket", "As if it had been idle for long.")
-            .Produces<ClientView>().Errors(404, 503);
+            .Produces<ClientView>().Errors(404, 412, 503);
     }
 
     private static IResult List(ClientDirectory directory, string? limitText, string? cursor, string q)
@@ -156,7 +169,8 @@ internal static class ClientEndpoints
             case EditOutcome.Exists:
                 return new ApiError(409, $"client '{id}' exists already; PUT or PATCH changes it").ToResult();
             case EditOutcome.PreconditionFailed:
-                return new ApiError(412, $"client '{id}' is not, or no longer, what If-Match says").ToResult();
+                return new ApiError(412, $"client '{id}' is not, or no longer, what If-Match or If-None-Match "
+                    + "says").ToResult();
             case EditOutcome.Invalid:
                 return ClientBody.Invalid(edit.Faults!).ToResult();
             default:
@@ -170,8 +184,12 @@ internal static class ClientEndpoints
     private static IResult Show(HttpContext http, ClientTokens client, ClientView view, int status)
     {
         http.Response.Headers.ETag = EntityTag.Of(client.Limit);
-        return Results.Json(view, statusCode: status);
+        var clients = http.RequestServices.GetRequiredService<ProxyServer>().Config.Clients;
+        return Results.Json(view with { Warnings = ClientId.Warnings(client.ClientId, clients) }, statusCode: status);
     }
+
+    private static Preconditions When(HttpContext http, string? ifMatch) =>
+        new(ifMatch, http.Request.Headers.IfNoneMatch is { Count: > 0 } none ? none.ToString() : null);
 
     private static IResult NotRegistered(string id) =>
         new ApiError(404, $"client '{id}' is not registered").ToResult();

@@ -4,9 +4,12 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Net.Http.Headers;
 using Microsoft.OpenApi;
 using Penstock.Control.Store;
+using Penstock.Proxy;
+using Penstock.Proxy.Clients;
 
 namespace Penstock.Control.Admin;
 
@@ -121,8 +124,12 @@ internal static class ClientFileEndpoints
         var result = directory.Import(rows.Clients, mode == "create", dryRun == "true", ClientEndpoints.Who(http));
         if (result.Done)
         {
-            return Results.Ok(
-                new ImportReport(result.Counts.Created, result.Counts.Updated, result.Counts.Unchanged));
+            var config = http.RequestServices.GetRequiredService<ProxyServer>().Config.Clients;
+            var warnings = rows.Clients.SelectMany(client => ClientId.Warnings(client.ClientId, config) ?? [])
+                .CountBy(static warning => warning)
+                .Select(static w => $"{w.Value} of these clients: {w.Key}").ToArray();
+            return Results.Ok(new ImportReport(result.Counts.Created, result.Counts.Updated, result.Counts.Unchanged,
+                warnings.Length == 0 ? null : warnings));
         }
         if (result.Existing is null) return ClientEndpoints.StoreFailed(result.Cause);
         foreach (var place in result.Existing)

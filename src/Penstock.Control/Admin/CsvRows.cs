@@ -100,7 +100,7 @@ internal sealed class CsvRows : ClientRows
             var field = _fields[i];
             switch (_columns![i])
             {
-                case ClientId when ClientBody.IdFault(field) is { } fault:
+                case ClientId when Proxy.Clients.ClientId.Fault(field) is { } fault:
                     _rowFaults.Add(new(ClientId, field.Length == 0 ? "is required" : fault));
                     break;
                 case ClientId:

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Penstock.Control.Store;
+using Penstock.Proxy;
 
 namespace Penstock.Control.Admin;
 
@@ -51,19 +52,24 @@ internal sealed class JsonBody
         if (value.ValueKind != JsonValueKind.String)
             return Fault(name, "must be a text");
         var text = value.GetString()!;
-        return IsPrintable(text) ? text : Fault(name, "must be printable characters of Latin-1");
+        return IsPrintable(text) ? text : Fault(name, "must be printable characters");
     }
 
     public T? Word<T>(string name) where T : struct, Enum
     {
         if (!Get(name, out var value)) return null;
         if (value.ValueKind == JsonValueKind.String
-            && Enum.TryParse(value.GetString()!.Replace("_", "", StringComparison.Ordinal), true, out T word)
-            && Enum.IsDefined(word))
+            && Words<T>.All.TryGetValue(value.GetString()!, out var word))
             return word;
-        Fault(name, "must be one of " + string.Join(", ",
-            Enum.GetNames<T>().Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)));
+        Fault(name, "must be one of " + string.Join(", ", Words<T>.All.Keys));
         return null;
+    }
+
+    /// <summary>The framework's parser takes numbers and lists, too: <c>1</c>, <c>ready,drain</c>.</summary>
+    private static class Words<T> where T : struct, Enum
+    {
+        public static readonly Dictionary<string, T> All =
+            Enum.GetValues<T>().ToDictionary(static word => JsonNamingPolicy.SnakeCaseLower.ConvertName($"{word}"));
     }
 
     public int? Whole(string name, int from, int to)
@@ -79,7 +85,7 @@ internal sealed class JsonBody
     public IPAddress Address(string name)
     {
         if (Text(name) is not { } text) return IPAddress.Loopback;
-        if (IPAddress.TryParse(text, out var address)) return address;
+        if (AddressText.TryParse(text, out var address)) return address;
         Fault(name, "must be an IP address");
         return IPAddress.Loopback;
     }
@@ -112,7 +118,7 @@ internal sealed class JsonBody
         return texts;
     }
 
-    private static bool IsPrintable(string text) => text.All(static c => c is >= ' ' and <= '\xff' and not '\x7f');
+    private static bool IsPrintable(string text) => !text.Any(char.IsControl);
 
     /// <summary>Members are read later, where nobody expects that a text cannot be.</summary>
     private static void RefuseBadUnicode(JsonElement value)

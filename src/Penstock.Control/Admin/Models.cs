@@ -17,7 +17,9 @@ internal sealed record ClientView(
     [property: Description("Tokens that come back per second.")] double RatePerSec,
     [property: Description("Tokens at this moment, rounded down to thousandths.")] double CurrentTokens,
     [property: Description("Seconds until the bucket is full if nobody takes from it; told of one client by GET."),
-        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? FullInSeconds = null)
+        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? FullInSeconds = null,
+    [property: Description("Why its limit never holds as things are configured; absent when nothing is in the way."),
+        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Warnings = null)
 {
     public static ClientView Look(ClientTokens client) => Of(client) with
     {
@@ -40,7 +42,10 @@ internal sealed record ClientPage(
 internal sealed record ImportReport(
     [property: Description("Clients that were not there.")] int Created,
     [property: Description("Clients whose settings or tokens became others.")] int Updated,
-    [property: Description("Clients that were so already.")] int Unchanged);
+    [property: Description("Clients that were so already.")] int Unchanged,
+    [property: Description("Why limits of some of them never hold as things are configured; absent when nothing is in "
+        + "the way."), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    IReadOnlyList<string>? Warnings = null);
 
 internal sealed record UpstreamPage(IReadOnlyList<UpstreamStatus> Items);
 

@@ -1,4 +1,6 @@
 using System.Net;
+using Penstock.Proxy;
+using Penstock.Proxy.Clients;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
 using static Penstock.Control.Config.ConfigValue;
@@ -66,11 +68,17 @@ internal static partial class ConfigBinder
     private static ClientsConfig Clients(Section clients)
     {
         var identify = Identify(clients);
-        var exempt = clients.Items("exempt").Select(item => item.Parse<Exempt>(TryExempt)).OfType<Exempt>().ToList();
+        var items = clients.Items("exempt").Select(item => (At: item, Exempt: item.Parse<Exempt>(TryExempt))).ToList();
+        var exempt = items.Select(static item => item.Exempt).OfType<Exempt>().ToList();
+        var sources = identify.Count > 0 ? identify : ClientsDefault.Identify;
+        foreach (var (at, id) in items.Where(static item => item.Exempt is { Network: null }))
+            if (!ClientId.CanBeCarried(new() { Identify = sources }))
+                at.Warning($"no request can carry {Quote(id!.Id)}: 'identify' names no header or query parameter");
         return new()
         {
-            Identify = identify.Count > 0 ? identify : ClientsDefault.Identify,
-            UnknownGetsOwnBucket = clients.Value("unknown", OneOf(("address", false), ("own", true)), false),
+            Identify = sources,
+            Unknown = clients.Value("unknown", OneOf(("address", UnknownClients.Address), ("own", UnknownClients.Own),
+                ("reject", UnknownClients.Reject)), UnknownClients.Address),
             TrustedProxies = [.. clients.Items("trusted_proxies").Select(item => item.Parse<IPNetwork>(TryNetwork))],
             Ipv6Prefix = clients.Value("ipv6_prefix", Whole(1, 128), ClientsDefault.Ipv6Prefix),
             ExemptNetworks = [.. exempt.Where(e => e.Network is not null).Select(e => e.Network!.Value)],
@@ -88,10 +96,12 @@ internal static partial class ConfigBinder
         error = "";
         IPNetwork? network = TryNetwork(text, out var parsed, out _) ? parsed : null;
         exempt = new(text, network);
-        if (network is null && text.Contains('/') && IPAddress.TryParse(text[..text.IndexOf('/')], out _))
+        if (network is not null) return true;
+        var slash = text.IndexOf('/');
+        if (slash > 0 && AddressText.TryParse(text.AsSpan(0, slash), out _))
             return TryNetwork(text, out _, out error); // meant as a network
-        if (text.Length > 0) return true;
-        error = "is empty; write an address, a network or a client id";
+        if (ClientId.Fault(text) is not { } fault) return true;
+        error = $"{Quote(text)} {fault}; write an address, a network or a client id";
         return false;
     }
 

@@ -11,6 +11,7 @@ internal static partial class ConfigBinder
 {
     private const string DefaultName = "default";
     private const string DefaultListen = "0.0.0.0:8080";
+    private const int DefaultPort = 8080;
 
     private static readonly string[] FlatKeys =
     [
@@ -81,7 +82,7 @@ internal static partial class ConfigBinder
         ReportRepeated("listener", listeners.Where(l => l.Value.Address is not IPEndPoint { Port: 0 }),
             listener => listener.Address.ToString()!);
         if (file["listen"] is not { } listen)
-            return [new(IPEndPoint.Parse(DefaultListen), DefaultListen)];
+            return [new(new IPEndPoint(IPAddress.Any, DefaultPort), DefaultListen)];
         if (listen.Node is EmptyNode or SequenceNode { Items.Count: 0 })
             listen.Error("'listen' has no address", "write 0.0.0.0:8080, or leave it out");
         return [.. listeners.Select(l => l.Value)];
@@ -113,7 +114,7 @@ internal static partial class ConfigBinder
     private static AdminConfig Admin(Section admin, IEnumerable<ListenerConfig> listeners)
     {
         var listen = admin.Value("listen", TryListen, AdminDefault.Listen)!;
-        var token = admin.Value("token", TryText, "");
+        var token = admin.Value("token", TryToken, "");
         var at = admin["listen"] ?? admin.At;
         if (listen is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address) && admin["token"]?.Node is not FaultyNode
             && token.Length == 0)

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Penstock.Control.Store;
+using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 
 namespace Penstock.Control.Config;
@@ -35,8 +36,7 @@ internal static partial class ConfigValue
             host = "127.0.0.1";
         if (host.Length == 0)
             host = "0.0.0.0";
-        // Without the dots, "1" would be taken for 0.0.0.1.
-        if (!IPAddress.TryParse(host, out var ip) || !(host.Contains(':') || host.Count(c => c == '.') == 3))
+        if (!AddressText.TryParseScoped(host, out var ip))
             return Fail($"{Quote(host)} is not an address to listen on; write an IP address or localhost", out error);
         address = new IPEndPoint(ip, port);
         return true;
@@ -67,6 +67,9 @@ internal static partial class ConfigValue
             return false;
         if (port == 0 || Uri.CheckHostName(host) == UriHostNameType.Unknown)
             return Fail($"{Quote(url)} does not name a server; write http://host:port", out error);
+        if (EndsInNumber(host) && !AddressText.TryParseScoped(host, out _))
+            return Fail($"{Quote(host)} is neither a name nor an address that all programs read alike; write four "
+                + "decimal numbers without leading zeros, such as 10.0.0.1", out error);
         backend = new() { Host = host, Port = port };
         return true;
     }
@@ -74,16 +77,22 @@ internal static partial class ConfigValue
     /// <summary><c>10.0.0.0/8</c>, <c>fd00::/8</c>, or one address.</summary>
     public static bool TryNetwork(string text, out IPNetwork network, out string error)
     {
-        if (IPNetwork.TryParse(text, out network))
-            return IPAddress.Parse(text[..text.IndexOf('/')]).Equals(network.BaseAddress)
-                ? Succeed(out error)
-                : Fail($"{Quote(text)} has bits set beyond its prefix; write {network}", out error);
-        if (IPAddress.TryParse(text, out var single))
-        {
-            network = new(single, single.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
-            return Succeed(out error);
-        }
-        return Fail($"{Quote(text)} is not a network; write 10.0.0.0/8 or one address", out error);
+        if (!AddressText.TryParseNetwork(text, out network))
+            return Fail($"{Quote(text)} is not a network; write 10.0.0.0/8 or one address", out error);
+        var slash = text.IndexOf('/');
+        return slash < 0 || (AddressText.TryParse(text.AsSpan(0, slash), out var written)
+                && written.Equals(network.BaseAddress))
+            ? Succeed(out error)
+            : Fail($"{Quote(text)} has bits set beyond its prefix; write {network}", out error);
+    }
+
+    /// <summary>Such a host is an address to whatever resolves names (RFC 6943 §3.1.1), if often another one than it
+    /// looks: <c>1.2</c> is 1.0.0.2 and <c>010.0.0.1</c> is 8.0.0.1.</summary>
+    private static bool EndsInNumber(string host)
+    {
+        var last = host.TrimEnd('.')[(host.TrimEnd('.').LastIndexOf('.') + 1)..];
+        return last.All(char.IsAsciiDigit)
+            || (last.StartsWith("0x", StringComparison.OrdinalIgnoreCase) && last[2..].All(char.IsAsciiHexDigit));
     }
 
     /// <summary><c>address</c>, <c>header:NAME</c>, <c>query:NAME</c>.</summary>
@@ -115,6 +124,16 @@ internal static partial class ConfigValue
         return Fail(text.StartsWith("postgres", StringComparison.OrdinalIgnoreCase)
             ? "this PostgreSQL address cannot be read; write postgres://user:password@host:5432/database"
             : $"this is not a store; write {ClientStores.Kinds}", out error);
+    }
+
+    /// <summary>A secret that a header field can carry. White space at its ends, such as the newline of the file that
+    /// it is from, is not part of it. Messages do not repeat it.</summary>
+    public static bool TryToken(string text, out string token, out string error)
+    {
+        token = text.Trim();
+        return token.All(c => c is >= ' ' and <= '~')
+            ? Succeed(out error)
+            : Fail("this cannot be sent in a header; write visible ASCII characters", out error);
     }
 
     /// <summary><c>stdout</c>, <c>off</c>, or a path, which has a slash: a typing error makes no file.</summary>
@@ -159,7 +178,7 @@ internal static partial class ConfigValue
             host = host[1..^1];
         if (bracketed != host.Contains(':'))
             return Fail($"{Quote(text)} is ambiguous; write an IPv6 address as [::1]:8080", out error);
-        if (bracketed && IPAddress.TryParse(host, out var ip))
+        if (bracketed && AddressText.TryParseScoped(host, out var ip))
             host = ip.ToString();
         return Succeed(out error);
     }

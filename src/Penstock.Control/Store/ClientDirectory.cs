@@ -83,7 +83,7 @@ internal sealed partial class ClientDirectory(
         return done;
     }
 
-    public EditResult Create(string clientId, ClientChange change, string who) => Edit(clientId, null, who, before =>
+    public EditResult Create(string clientId, ClientChange change, string who) => Edit(clientId, default, who, before =>
     {
         if (before is not null) return new(EditOutcome.Exists);
         var limit = new LimitConfig(change.Capacity!.Value, change.RatePerSecond!.Value);
@@ -94,20 +94,20 @@ internal sealed partial class ClientDirectory(
     });
 
     /// <summary>Creates or replaces; a client that exists keeps its tokens unless told otherwise.</summary>
-    public EditResult Put(string clientId, ClientChange change, string? ifMatch, string who) =>
-        Edit(clientId, ifMatch, who, before => Update(clientId, before, change));
+    public EditResult Put(string clientId, ClientChange change, Preconditions when, string who) =>
+        Edit(clientId, when, who, before => Update(clientId, before, change));
 
-    public EditResult Patch(string clientId, ClientChange change, string? ifMatch, string who) =>
-        Edit(clientId, ifMatch, who, before => before is { } client
+    public EditResult Patch(string clientId, ClientChange change, Preconditions when, string who) =>
+        Edit(clientId, when, who, before => before is { } client
             ? Update(clientId, before, change.Over(client.Limit))
             : new(EditOutcome.NotFound));
 
-    public EditResult Reset(string clientId, string who) => Edit(clientId, null, who, before =>
+    public EditResult Reset(string clientId, Preconditions when, string who) => Edit(clientId, when, who, before =>
         before is { } client
             ? new(EditOutcome.Updated, store.Put(clientId, client.Limit, client.Limit.Capacity), client.Limit.Capacity)
             : new(EditOutcome.NotFound));
 
-    public EditResult Delete(string clientId, string? ifMatch, string who) => Edit(clientId, ifMatch, who, before =>
+    public EditResult Delete(string clientId, Preconditions when, string who) => Edit(clientId, when, who, before =>
         new(store.Delete(clientId) || before is not null ? EditOutcome.Deleted : EditOutcome.NotFound));
 
     /// <summary>Saves what these clients hold at this moment: looked up here, between edits, so that a flush can
@@ -147,7 +147,7 @@ internal sealed partial class ClientDirectory(
             store.Put(clientId, limit, tokens), change.Tokens); // those of this instant stay, not those read above
     }
 
-    private EditResult Edit(string clientId, string? ifMatch, string who, Func<ClientTokens?, Written> change)
+    private EditResult Edit(string clientId, Preconditions when, string who, Func<ClientTokens?, Written> change)
     {
         lock (_edits)
         {
@@ -156,9 +156,7 @@ internal sealed partial class ClientDirectory(
             if (!TryStore(() => written = store.Exclusively(() =>
                 {
                     before = Before(clientId);
-                    return ifMatch is not null && !EntityTag.Matches(ifMatch, before?.Limit)
-                        ? new(EditOutcome.PreconditionFailed)
-                        : change(before);
+                    return when.Hold(before?.Limit) ? change(before) : new(EditOutcome.PreconditionFailed);
                 })))
             {
                 return new(EditOutcome.StoreFailed, Cause: _storeFault!);
@@ -227,6 +225,14 @@ internal sealed partial class ClientDirectory(
     private static string Words(ClientTokens? client) => client is { } c
         ? $"capacity {c.Limit.Capacity}, {c.Limit.RatePerSecond}/s, {Math.Floor(c.Tokens * 1000) / 1000} tokens"
         : "none";
+}
+
+/// <summary>What a caller wants to be so before an edit is made (RFC 9110 §13.1).</summary>
+internal readonly record struct Preconditions(string? IfMatch, string? IfNoneMatch)
+{
+    /// <param name="limit">Of the client as it is; null when there is none.</param>
+    public bool Hold(LimitConfig? limit) => (IfMatch is null || EntityTag.Matches(IfMatch, limit))
+        && (IfNoneMatch is null || !EntityTag.Matches(IfNoneMatch.Replace("W/", "", StringComparison.Ordinal), limit));
 }
 
 /// <summary>Names the state of a client's settings, not of its tokens, which move with every request. Made of the

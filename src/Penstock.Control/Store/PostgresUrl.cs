@@ -85,7 +85,7 @@ internal sealed class PostgresUrl
                 case "port" when ushort.TryParse(value, CultureInfo.InvariantCulture, out var port):
                     builder.Port = port;
                     break;
-                case "sslmode" when Enum.TryParse<SslMode>(value.Replace("-", ""), ignoreCase: true, out var mode):
+                case "sslmode" when ModeOf(value) is { } mode:
                     builder.SslMode = mode;
                     break;
                 case "sslrootcert":
@@ -97,4 +97,15 @@ internal sealed class PostgresUrl
         }
         return true;
     }
+
+    private static SslMode? ModeOf(string text) => text.ToLowerInvariant() switch
+    {
+        "disable" => SslMode.Disable,
+        "allow" => SslMode.Allow,
+        "prefer" => SslMode.Prefer,
+        "require" => SslMode.Require,
+        "verify-ca" => SslMode.VerifyCA,
+        "verify-full" => SslMode.VerifyFull,
+        _ => null,
+    };
 }

@@ -12,9 +12,9 @@ internal sealed class ClientAddress
         if (endPoint is IPEndPoint ip)
         {
             Port = ip.Port;
-            IPAddress address = ip.Address.IsIPv4MappedToIPv6 ? ip.Address.MapToIPv4() : ip.Address;
+            IPAddress address = AddressText.Plain(ip.Address);
             Ip = address;
-            Text = Format(address);
+            Text = AddressText.Format(address);
             ClientName = NameOf(address, ipv6Prefix);
         }
         else
@@ -39,21 +39,9 @@ internal sealed class ClientAddress
     {
         if (address.AddressFamily != AddressFamily.InterNetworkV6 || ipv6Prefix == 128)
         {
-            return Format(address);
+            return AddressText.Format(address);
         }
-        Span<byte> octets = stackalloc byte[16];
-        address.TryWriteBytes(octets, out _);
-        for (int bit = ipv6Prefix; bit < 128; bit++)
-        {
-            octets[bit / 8] &= (byte)~(0x80 >> (bit % 8));
-        }
-        return [.. Format(new IPAddress(octets)), .. System.Text.Encoding.ASCII.GetBytes($"/{ipv6Prefix}")];
-    }
-
-    private static byte[] Format(IPAddress address)
-    {
-        Span<byte> text = stackalloc byte[64];
-        address.TryFormat(text, out int written);
-        return text[..written].ToArray();
+        byte[] network = AddressText.Format(AddressText.Masked(address, ipv6Prefix));
+        return [.. network, .. System.Text.Encoding.ASCII.GetBytes($"/{ipv6Prefix}")];
     }
 }

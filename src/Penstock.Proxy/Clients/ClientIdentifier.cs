@@ -26,6 +26,12 @@ internal readonly ref struct ClientIdentity
     /// <summary>No limit holds it.</summary>
     public bool Exempt { get; init; }
 
+    /// <summary>It is not known, and the operator wants no strangers.</summary>
+    public bool Rejected { get; init; }
+
+    /// <summary>It names several clients: which one the backend sees, nobody can tell.</summary>
+    public bool Ambiguous { get; init; }
+
     public AdmissionRequest For(ClientAddress caller) => new()
     {
         Registered = Registered,
@@ -35,34 +41,55 @@ internal readonly ref struct ClientIdentity
     };
 }
 
-/// <summary>Tells the client of a request by the operator's ordered list: the first source that the request has counts.
-/// An identifier that nobody registered counts as the caller's address, unless configured otherwise, so nobody gets a
-/// fresh bucket by inventing a name. Immutable, thread-safe.</summary>
-internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
+/// <summary>Tells the client of a request by the operator's ordered list: the first source that names a known client
+/// counts, then the caller's address if that is registered. What nobody registered counts as the caller's address,
+/// unless configured otherwise, so nobody gets a fresh bucket by inventing a name. A request that names a known client
+/// together with another in one source is ambiguous. Immutable, thread-safe.</summary>
+internal sealed partial class ClientIdentifier
 {
-    /// <summary>Longer identifiers are not looked up.</summary>
-    public const int MaxIdBytes = 256;
+    public const int MaxIdBytes = ClientId.MaxBytes;
 
-    private readonly (IdentityKind Kind, byte[] Name)[] _sources =
-        [.. config.Identify.Select(static s => (s.Kind, Encoding.UTF8.GetBytes(s.Name)))];
+    /// <summary>Octets of room that identifying a request takes, for what comes percent-encoded: the identifier that is
+    /// not known, the first of the source that is read, and the one just read.</summary>
+    public const int RoomBytes = 3 * MaxIdBytes;
 
     private static readonly byte[] AddressOctets = "address"u8.ToArray();
 
-    private readonly string[] _sourceNames = [.. config.Identify.Select(static s => s.ToString())];
-    private readonly byte[][] _sourceOctets =
-        [.. config.Identify.Select(static s => Encoding.UTF8.GetBytes(s.ToString()))];
+    private readonly ClientsConfig _config;
+    private readonly Limiter _limiter;
+    private readonly (IdentityKind Kind, AlikeName Name)[] _sources;
+    private readonly AlikeName[] _fieldNames;
+    private readonly string[] _sourceNames;
+    private readonly byte[][] _sourceOctets;
+    private readonly IPNetwork[] _trusted;
+    private readonly IPNetwork[] _exemptNetworks;
+    private readonly HashSet<byte[]>.AlternateLookup<ReadOnlySpan<byte>> _exemptIds;
+    private readonly bool _exemptsHashes;
 
-    private readonly IPNetwork[] _trusted = [.. config.TrustedProxies];
-    private readonly IPNetwork[] _exemptNetworks = [.. config.ExemptNetworks];
-    private readonly HashSet<byte[]>.AlternateLookup<ReadOnlySpan<byte>> _exemptIds =
-        new HashSet<byte[]>(config.ExemptIds.Select(Encoding.UTF8.GetBytes), limiter.IdComparer)
+    /// <summary>Identifiers matter although no client is registered.</summary>
+    private readonly bool _alwaysReads;
+
+    public ClientIdentifier(ClientsConfig config, Limiter limiter)
+    {
+        (_config, _limiter) = (config, limiter);
+        _sources = [.. config.Identify.Select(static s => (s.Kind, new AlikeName(s.Name)))];
+        _fieldNames = [.. _sources.Where(static s => s.Kind == IdentityKind.Header).Select(static s => s.Name)];
+        _sourceNames = [.. config.Identify.Select(static s => s.ToString())];
+        _sourceOctets = [.. _sourceNames.Select(Encoding.UTF8.GetBytes)];
+        _trusted = [.. config.TrustedProxies];
+        _exemptNetworks = [.. config.ExemptNetworks];
+        _exemptIds = new HashSet<byte[]>(config.ExemptIds.Select(Encoding.UTF8.GetBytes), limiter.IdComparer)
             .GetAlternateLookup<ReadOnlySpan<byte>>();
+        _exemptsHashes = config.ExemptIds.Any(static id => HashedKey.IsHash(Encoding.UTF8.GetBytes(id)));
+        _alwaysReads = config.ExemptIds.Count > 0 || config.Unknown != UnknownClients.Address;
+        Challenge = ChallengeOf(config);
+    }
 
-    private readonly bool _exemptsHashes =
-        config.ExemptIds.Any(static id => HashedKey.IsHash(Encoding.UTF8.GetBytes(id)));
+    public int Ipv6Prefix => _config.Ipv6Prefix;
 
-
-    public int Ipv6Prefix => config.Ipv6Prefix;
+    /// <summary>The WWW-Authenticate field of who must say who he is (RFC 9110 §11.6.1). API keys have no registered
+    /// scheme.</summary>
+    public byte[] Challenge { get; }
 
     /// <summary>A source as the operator wrote it.</summary>
     public string SourceName(int source) => source < 0 ? "address" : _sourceNames[source];
@@ -70,6 +97,19 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
     public byte[] SourceOctets(int source) => source < 0 ? AddressOctets : _sourceOctets[source];
 
     public bool IsTrusted(IPAddress? peer) => Contains(_trusted, peer);
+
+    /// <summary>A field that some backend would take for one that carries an identifier, and we would not.</summary>
+    public bool IsLookalikeField(ReadOnlySpan<byte> name)
+    {
+        foreach (AlikeName field in _fieldNames)
+        {
+            if (field.IsLookalikeField(name))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
 
     private static bool Contains(IPNetwork[] networks, IPAddress? address)
     {
@@ -84,79 +124,54 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
     }
 
     /// <param name="caller">The address the request came from, behind trusted proxies the one they saw.</param>
-    /// <param name="decoded">Room of <see cref="MaxIdBytes"/> for an identifier that is percent-encoded.</param>
-    public ClientIdentity Identify(RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller,
-        Span<byte> decoded)
+    /// <param name="room">Of <see cref="RoomBytes"/>.</param>
+    public ClientIdentity Identify(RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller, Span<byte> room)
     {
         bool exempt = _exemptNetworks.Length > 0 && Contains(_exemptNetworks, caller.Ip);
-        for (int i = 0; i < _sources.Length; i++)
+        ReadOnlySpan<byte> unknown = default;
+        Stretch unknownField = default;
+        int unknownSource = -1;
+        int sources = _alwaysReads || _limiter.AnyRegistered ? _sources.Length : 0;
+        for (int i = 0; i < sources && _sources[i].Kind != IdentityKind.Address; i++)
         {
-            (IdentityKind kind, byte[] name) = _sources[i];
-            if (kind == IdentityKind.Address)
+            var said = new SourceReading(this, room);
+            said.Read(_sources[i].Kind, _sources[i].Name, request, head);
+            if (said.Ambiguous && !exempt)
             {
-                break;
+                return new ClientIdentity { Name = caller.ClientName, Source = -1, Ambiguous = true };
             }
-            Stretch field = default;
-            ReadOnlySpan<byte> id = kind == IdentityKind.Query ? QueryValue(request.Query.Of(head), name, decoded)
-                : request.TryGet(head, name, out field) ? field.Of(head) : default;
-            if (id.IsEmpty)
-            {
-                continue;
-            }
-            if (TryKnow(ref id, out RegisteredClient? client, out bool exemptId))
+            if (said.Known)
             {
                 return new ClientIdentity
                 {
-                    Registered = client, Name = id, Field = field, Source = i, Exempt = exempt || exemptId,
+                    Registered = said.Client, Name = said.Name, Field = said.Field, Source = i,
+                    Exempt = exempt || said.Exempt,
                 };
             }
-            if (config.UnknownGetsOwnBucket)
+            if (unknownSource < 0 && !said.First.IsEmpty)
             {
-                return new ClientIdentity
-                {
-                    Name = id, Domain = (ulong)i + 1, Field = field, Source = i, Exempt = exempt,
-                };
+                (unknownSource, unknownField) = (i, said.Field);
+                unknown = said.KeepFirst();
             }
-            break;
+        }
+        if (_limiter.AnyRegistered && _limiter.TryFind(caller.Ip, caller.ClientName, out RegisteredClient? address,
+            out byte[]? addressId))
+        {
+            return new ClientIdentity { Registered = address, Name = addressId, Source = -1, Exempt = exempt };
+        }
+        if (unknownSource >= 0 && _config.Unknown == UnknownClients.Own)
+        {
+            return new ClientIdentity
+            {
+                Name = unknown, Domain = (ulong)unknownSource + 1, Field = unknownField, Source = unknownSource,
+                Exempt = exempt,
+            };
         }
         return new ClientIdentity
         {
-            Registered = limiter.AnyRegistered && limiter.TryFind(caller.ClientName, out RegisteredClient? known)
-                ? known : null,
-            Name = caller.ClientName,
-            Source = -1,
-            Exempt = exempt,
+            Name = caller.ClientName, Source = -1, Exempt = exempt,
+            Rejected = !exempt && _config.Unknown == UnknownClients.Reject,
         };
-    }
-
-    /// <summary>Is it a client that somebody registered or exempted, by its id or by the hash of it?</summary>
-    /// <param name="id">Afterwards what the client is called: never a key whose hash is registered.</param>
-    private bool TryKnow(ref ReadOnlySpan<byte> id, out RegisteredClient? client, out bool exempt)
-    {
-        client = null;
-        exempt = false;
-        // An address is told by the connection, not by what somebody writes into a field; and who has seen the hash of
-        // a key does not have the key.
-        if (id.Length > MaxIdBytes || HashedKey.IsHash(id))
-        {
-            return false;
-        }
-        exempt = _exemptIds.Contains(id);
-        if (limiter.TryFind(id, out client) && !client.IsAddress)
-        {
-            return true;
-        }
-        client = null;
-        if (exempt || !(limiter.AnyHashed || _exemptsHashes))
-        {
-            return exempt;
-        }
-        Span<byte> hash = stackalloc byte[HashedKey.Length];
-        HashedKey.Write(id, hash);
-        exempt = _exemptIds.TryGetValue(hash, out byte[]? exempted);
-        bool registered = limiter.TryFind(hash, out client, out byte[]? known);
-        id = registered ? known : exempt ? exempted : id;
-        return registered || exempt;
     }
 
     /// <summary>The address that the nearest untrusted hop came from: X-Forwarded-For is read from its right end as
@@ -178,7 +193,7 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
             while (!rest.IsEmpty)
             {
                 int comma = rest.LastIndexOf((byte)',');
-                if (!TryParseHop(Grammar.TrimSpace(rest[(comma + 1)..]), out IPAddress? hop))
+                if (!AddressText.TryParseWithPort(Grammar.TrimSpace(rest[(comma + 1)..]), out IPAddress? hop))
                 {
                     return Result(caller);
                 }
@@ -196,57 +211,8 @@ internal sealed class ClientIdentifier(ClientsConfig config, Limiter limiter)
             address is null ? peer : new ClientAddress(new IPEndPoint(address, 0), Ipv6Prefix);
     }
 
-    private static bool TryParseHop(ReadOnlySpan<byte> text, out IPAddress? address)
-    {
-        // Some proxies write the port, too.
-        if (IPAddress.TryParse(text, out address))
-        {
-            return true;
-        }
-        bool parsed = IPEndPoint.TryParse(Encoding.ASCII.GetString(text), out IPEndPoint? endPoint);
-        address = endPoint?.Address;
-        return parsed;
-    }
-
-    private static ReadOnlySpan<byte> QueryValue(ReadOnlySpan<byte> query, ReadOnlySpan<byte> name,
-        Span<byte> decoded)
-    {
-        while (!query.IsEmpty)
-        {
-            int end = query.IndexOf((byte)'&');
-            ReadOnlySpan<byte> pair = end < 0 ? query : query[..end];
-            if (pair.Length > name.Length && pair[name.Length] == '=' && pair.StartsWith(name))
-            {
-                ReadOnlySpan<byte> value = pair[(name.Length + 1)..];
-                return value.IndexOfAny((byte)'%', (byte)'+') < 0 ? value : Decode(value, decoded);
-            }
-            query = end < 0 ? default : query[(end + 1)..];
-        }
-        return default;
-    }
-
-    private static ReadOnlySpan<byte> Decode(ReadOnlySpan<byte> value, Span<byte> decoded)
-    {
-        int written = 0;
-        for (int i = 0; i < value.Length; i++)
-        {
-            if (written == decoded.Length)
-            {
-                return value;
-            }
-            byte octet = value[i];
-            if (octet == '%' && i + 2 < value.Length && Grammar.IsHex(value[i + 1], out int high)
-                && Grammar.IsHex(value[i + 2], out int low))
-            {
-                octet = (byte)((high << 4) | low);
-                i += 2;
-            }
-            else if (octet == '+')
-            {
-                octet = (byte)' ';
-            }
-            decoded[written++] = octet;
-        }
-        return decoded[..written];
-    }
+    private static byte[] ChallengeOf(ClientsConfig config) =>
+        config.Identify.Any(static s => s.Kind == IdentityKind.Header
+            && s.Name.Equals("Authorization", StringComparison.OrdinalIgnoreCase))
+            ? "Bearer realm=\"penstock\""u8.ToArray() : "ApiKey realm=\"penstock\""u8.ToArray();
 }

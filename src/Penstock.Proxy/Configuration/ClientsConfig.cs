@@ -5,12 +5,17 @@ namespace Penstock.Proxy.Configuration;
 /// <summary>Who a request is counted for.</summary>
 public sealed record ClientsConfig
 {
-    /// <summary>Tried in order, the first that the request has is the client.</summary>
-    public IReadOnlyList<IdentitySource> Identify { get; init; } = [new(IdentityKind.Address, "")];
+    /// <summary>Tried in order, the first that names a known client counts. By default registered clients are
+    /// recognised in the usual places, which gives strangers nothing: unknown identifiers count as their
+    /// address.</summary>
+    public IReadOnlyList<IdentitySource> Identify { get; init; } =
+    [
+        new(IdentityKind.Header, "X-API-Key"), new(IdentityKind.Header, "X-Client-ID"),
+        new(IdentityKind.Query, "client_id"), new(IdentityKind.Address, ""),
+    ];
 
-    /// <summary>An identifier that is not registered gets a bucket of its own (true), or counts as its address
-    /// (false, the default: nobody gets a fresh bucket by inventing a name).</summary>
-    public bool UnknownGetsOwnBucket { get; init; }
+    /// <summary>What becomes of requests of clients that nobody registered.</summary>
+    public UnknownClients Unknown { get; init; }
 
     /// <summary>Peers whose X-Forwarded-* fields are believed.</summary>
     public IReadOnlyList<IPNetwork> TrustedProxies { get; init; } = [];
@@ -29,6 +34,19 @@ public sealed record ClientsConfig
 
     /// <summary>Those buckets outlive a restart, in a store that is this process' own.</summary>
     public bool SaveUnregistered { get; init; }
+}
+
+/// <summary>What becomes of clients that nobody registered or exempted.</summary>
+public enum UnknownClients
+{
+    /// <summary>They count as their address: nobody gets a fresh bucket by inventing a name.</summary>
+    Address,
+
+    /// <summary>Each identifier has a bucket of its own.</summary>
+    Own,
+
+    /// <summary>They are answered 401, with an identifier or without.</summary>
+    Reject,
 }
 
 public enum IdentityKind

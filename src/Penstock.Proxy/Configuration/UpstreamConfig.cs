@@ -144,7 +144,7 @@ public sealed record BackendConfig
     public bool Backup { get; init; }
 
     /// <summary>Its host is a DNS name; every address that it resolves to becomes a backend.</summary>
-    public bool IsName => Port != 0 && !System.Net.IPAddress.TryParse(Host, out _);
+    public bool IsName => Port != 0 && !AddressText.TryParseScoped(Host, out _);
 
     /// <summary><c>host:port</c> (IPv6 in brackets) or <c>unix:/path</c>: its name in API and log.</summary>
     public string Address => Port == 0 ? "unix:" + Host

@@ -9,16 +9,20 @@ namespace Penstock.Proxy.Exchanges;
 /// <summary>What in a request says which backend it belongs to. Pure.</summary>
 internal static class Affinity
 {
+    /// <summary>Longer values of a parameter are hashed as they were sent.</summary>
+    private const int MaxDecodedBytes = 1024;
+
     /// <summary>Hash of what the upstream spreads by; of the caller's address when the request has none of
     /// that.</summary>
     public static ulong KeyOf(HashSource source, ReadOnlySpan<byte> name, RequestHead request,
         ReadOnlySpan<byte> head, ClientAddress caller)
     {
+        Span<byte> room = stackalloc byte[source == HashSource.Query ? MaxDecodedBytes : 0];
         ReadOnlySpan<byte> key = source switch
         {
             HashSource.Header => request.TryGet(head, name, out Stretch value) ? value.Of(head) : default,
             HashSource.Cookie => Cookie(request, head, name),
-            HashSource.Query => QueryValue(request.Query.Of(head), name),
+            HashSource.Query => QueryValue(request.Query.Of(head), name, room),
             HashSource.Path => request.PathOf(head),
             _ => default,
         };
@@ -49,17 +53,17 @@ internal static class Affinity
         return default;
     }
 
-    private static ReadOnlySpan<byte> QueryValue(ReadOnlySpan<byte> query, ReadOnlySpan<byte> name)
+    /// <summary>The first of that name, decoded: however a client encodes it, it stays at one backend.</summary>
+    private static ReadOnlySpan<byte> QueryValue(ReadOnlySpan<byte> query, ReadOnlySpan<byte> name, Span<byte> room)
     {
-        while (!query.IsEmpty)
+        var parameters = new QueryParameters(query);
+        while (parameters.MoveNext())
         {
-            int end = query.IndexOf((byte)'&');
-            ReadOnlySpan<byte> pair = end < 0 ? query : query[..end];
-            if (pair.Length > name.Length && pair[name.Length] == '=' && pair.StartsWith(name))
+            if (FormText.EqualsDecoded(parameters.Name, name))
             {
-                return pair[(name.Length + 1)..];
+                ReadOnlySpan<byte> value = FormText.Decode(parameters.Value, room);
+                return value.IsEmpty ? parameters.Value : value;
             }
-            query = end < 0 ? default : query[(end + 1)..];
         }
         return default;
     }

@@ -22,7 +22,8 @@ internal sealed partial class ClientConnection
         TakeRequestId(request, head);
 
         exchange.Route = _snapshot.Routes.Match(request, head, _loop.Scratch, out exchange.Fault);
-        ClientIdentity client = _snapshot.Identifier.Identify(request, head, exchange.Caller, exchange.DecodedId);
+        ClientIdentity client = _snapshot.Identifier.Identify(request, head, exchange.Caller, exchange.IdentityRoom);
+        exchange.Identifier = _snapshot.Identifier;
         exchange.ClientName = client.Name;
         exchange.ClientKey = _snapshot.Identifier.SourceOctets(client.Source);
         if (client.Field.Length > 0)
@@ -32,6 +33,16 @@ internal sealed partial class ClientConnection
         if (exchange.Route is null)
         {
             return exchange.Fault == HttpFault.None ? Refuse(Reason.NoRoute, 404) : Refuse(Reason.BadRequest, 400);
+        }
+        if (client.Ambiguous)
+        {
+            exchange.Fault = HttpFault.ClientAmbiguous;
+            return Refuse(Reason.BadRequest, exchange.Fault.Status());
+        }
+        if (client.Rejected)
+        {
+            NoteUnknown(exchange, client);
+            return Refuse(Reason.UnknownClient, 401);
         }
         BoundsConfig bounds = _snapshot.Config.Bounds;
         if (bounds.BodyBytes > 0 && request.ContentLength > bounds.BodyBytes)
@@ -53,6 +64,9 @@ internal sealed partial class ClientConnection
         }
         return Refuse(exchange.Admission.RefusedForSlot ? Reason.ConcurrencyLimited : Reason.RateLimited, 429);
     }
+
+    /// <summary>What rejected a client that nobody registered, beside the names of limits.</summary>
+    private static readonly byte[] UnknownLimit = "unknown_client"u8.ToArray();
 
     /// <summary>How often a request may pass a Penstock: more than any sensible chain has.</summary>
     private const int MaxPasses = 8;
@@ -95,6 +109,20 @@ internal sealed partial class ClientConnection
             DryRun = dryRun,
         }, _loop.NowNs);
     }
+
+    private void NoteUnknown(Exchange exchange, ClientIdentity client) => _worker.Rejections.Add(new RejectionNote
+    {
+        Key = _snapshot.Limiter.HashOf(client.Name, client.Domain),
+        Client = client.Name,
+        ClientKey = _snapshot.Identifier.SourceName(client.Source),
+        Limit = UnknownLimit,
+        Route = exchange.Route!.NameOctets,
+        RequestId = exchange.RequestId,
+        Tokens = 0,
+        Cost = 0,
+        RetryAfterSeconds = 0,
+        DryRun = false,
+    }, _loop.NowNs);
 
     /// <summary>Has the request been here too often? Each Penstock on its way left its name in Via.</summary>
     private static bool IsLoop(RequestHead request, ReadOnlySpan<byte> head)

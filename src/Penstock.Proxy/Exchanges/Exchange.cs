@@ -17,8 +17,11 @@ internal sealed class Exchange(HeadBounds bounds)
     /// <summary>Backends that this request was tried on in vain.</summary>
     public List<Backend> Tried { get; } = [];
 
-    /// <summary>Room for an identifier that came percent-encoded.</summary>
-    public byte[] DecodedId { get; } = new byte[ClientIdentifier.MaxIdBytes];
+    /// <summary>Room for identifiers that came percent-encoded.</summary>
+    public byte[] IdentityRoom { get; } = new byte[ClientIdentifier.RoomBytes];
+
+    /// <summary>Knows the fields that say who the client is; null before it was asked.</summary>
+    public ClientIdentifier? Identifier;
 
     public const int MaxRequestIdBytes = 64;
     private readonly byte[] _clientName = new byte[ClientIdentifier.MaxIdBytes];
@@ -72,6 +75,7 @@ internal sealed class Exchange(HeadBounds bounds)
         Tried.Clear();
         Caller = null;
         ClientKey = null;
+        Identifier = null;
         IdentityValue = new Stretch(-1, 0);
         Route = null;
         Backend = Session = null;

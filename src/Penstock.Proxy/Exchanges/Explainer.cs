@@ -17,7 +17,7 @@ internal static class Explainer
     public static Explanation Explain(Worker worker, HypotheticalRequest asked)
     {
         Snapshot snapshot = worker.Snapshot;
-        byte[] head = Encoding.Latin1.GetBytes(HeadOf(asked));
+        byte[] head = Encoding.UTF8.GetBytes(HeadOf(asked));
         var request = new RequestHead(snapshot.HeadBounds);
         ParseStatus parsed = request.Parse(head);
         if (parsed != ParseStatus.Complete)
@@ -28,7 +28,7 @@ internal static class Explainer
 
         var peer = new ClientAddress(new IPEndPoint(asked.ClientAddress, 0), snapshot.Identifier.Ipv6Prefix);
         ClientAddress caller = snapshot.Identifier.Caller(request, head, peer);
-        Span<byte> decoded = stackalloc byte[ClientIdentifier.MaxIdBytes];
+        Span<byte> decoded = stackalloc byte[ClientIdentifier.RoomBytes];
         ClientIdentity client = snapshot.Identifier.Identify(request, head, caller, decoded);
         var explanation = new Explanation
         {
@@ -47,6 +47,18 @@ internal static class Explainer
                 : explanation with { Verdict = "bad_request", Detail = Encoding.ASCII.GetString(ambiguity.Sentence()) };
         }
         explanation = explanation with { Route = route.Name, Upstream = route.Upstream.Name };
+        if (client.Ambiguous || client.Rejected)
+        {
+            return client.Ambiguous ? explanation with
+            {
+                Verdict = "bad_request", Detail = Encoding.ASCII.GetString(HttpFault.ClientAmbiguous.Sentence()),
+            }
+            : explanation with
+            {
+                Verdict = "unknown_client",
+                Detail = "nobody registered this client, and clients.unknown is reject",
+            };
+        }
         if (!client.Exempt)
         {
             explanation = WithLimits(explanation, worker, client.For(caller), route.Limits);

@@ -8,6 +8,9 @@ internal enum Reason : byte
 
     /// <summary>The client has too many requests under way.</summary>
     ConcurrencyLimited,
+
+    /// <summary>Nobody registered the client, and the operator wants no strangers.</summary>
+    UnknownClient,
     NoRoute,
     NoBackend,
 
@@ -32,6 +35,7 @@ internal static class Reasons
         Reason.Ok => "ok"u8,
         Reason.RateLimited => "rate_limited"u8,
         Reason.ConcurrencyLimited => "concurrency_limited"u8,
+        Reason.UnknownClient => "unknown_client"u8,
         Reason.NoRoute => "no_route"u8,
         Reason.NoBackend => "no_backend"u8,
         Reason.QueueFull => "queue_full"u8,

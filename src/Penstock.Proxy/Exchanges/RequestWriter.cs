@@ -22,7 +22,7 @@ internal static class RequestWriter
             : request.Authority.Length > 0 ? request.Authority.Of(head) : "localhost"u8);
         foreach (ref readonly Field field in request.Fields)
         {
-            if (IsForwarded(field, exchange) && (field.Value == exchange.IdentityValue
+            if (IsForwarded(field, field.Name.Of(head), exchange) && (field.Value == exchange.IdentityValue
                 || !request.IsNominated(head, field)) && edits?.Drops(field.Name.Of(head)) != true)
             {
                 to.AddField(field.Name.Of(head), field.Value.Of(head));
@@ -70,9 +70,9 @@ internal static class RequestWriter
         to.Add(" HTTP/1.1\r\n"u8);
     }
 
-    private static bool IsForwarded(in Field field, Exchange exchange) => field.Known switch
+    private static bool IsForwarded(in Field field, ReadOnlySpan<byte> name, Exchange exchange) => field.Known switch
     {
-        FieldName.Other => true,
+        FieldName.Other => exchange.Identifier is not { } identifier || !identifier.IsLookalikeField(name),
         FieldName.Expect => exchange.Request.ExpectsContinue,
         FieldName.MaxForwards => exchange.Request.Method != Method.Options, // written anew
         FieldName.XRequestId or FieldName.XForwardedFor => false,

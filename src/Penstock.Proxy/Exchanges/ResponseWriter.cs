@@ -125,6 +125,10 @@ internal static class ResponseWriter
             to.Add(retryAfter);
             to.Add("\r\n"u8);
         }
+        if (exchange.Status == 401 && exchange.Identifier is { } identifier)
+        {
+            to.AddField("WWW-Authenticate"u8, identifier.Challenge);
+        }
         LimitFieldsWriter.Write(ref to, exchange);
         WriteConnection(ref to, exchange, keepAlive);
         if (exchange.Request.Method == Method.Head)
@@ -193,6 +197,7 @@ internal static class ResponseWriter
     private static Phrases Words(int status) => status switch
     {
         200 => new("OK"u8, default),
+        401 => new("Unauthorized"u8, "This client is not registered"u8),
         404 => new("Not Found"u8, "No route for this request"u8),
         408 => new("Request Timeout"u8, "Request timeout"u8),
         413 => new("Content Too Large"u8, "Request body too large"u8),

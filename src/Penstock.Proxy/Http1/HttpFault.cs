@@ -46,6 +46,9 @@ internal enum HttpFault : byte
     BadStatusLine,
     Truncated,
     PathAmbiguous,
+
+    /// <summary>It names several clients, one of which is known.</summary>
+    ClientAmbiguous,
 }
 
 internal static class HttpFaultInfo
@@ -107,6 +110,7 @@ internal static class HttpFaultInfo
         HttpFault.TrailerTooLarge => "The trailer section is too large"u8,
         HttpFault.BadStatusLine => "The status line is not valid"u8,
         HttpFault.PathAmbiguous => "The path can be read in several ways that lead to different places"u8,
+        HttpFault.ClientAmbiguous => "The request names several clients; send one identifier, once"u8,
         HttpFault.Truncated => "The message ended too early"u8,
         _ => "The message is not valid HTTP/1.1"u8,
     };

@@ -112,19 +112,9 @@ internal static class ProxyProtocol
         return true;
     }
 
-    /// <summary>Only the usual spelling: what else the parser takes (<c>127.1</c>, octal) two programs may read
-    /// differently.</summary>
-    private static bool TryAddress(ReadOnlySpan<byte> text, AddressFamily family, out IPAddress? address)
-    {
-        if (!IPAddress.TryParse(text, out address) || address.AddressFamily != family || text.Contains((byte)'%')
-            || text.Contains((byte)'['))
-        {
-            return false;
-        }
-        Span<byte> usual = stackalloc byte[64];
-        return family == AddressFamily.InterNetworkV6
-            || (address.TryFormat(usual, out int written) && usual[..written].SequenceEqual(text));
-    }
+    private static bool TryAddress(ReadOnlySpan<byte> text, AddressFamily family, out IPAddress? address) =>
+        AddressText.TryParse(text, out address)
+            && text.Contains((byte)':') == (family == AddressFamily.InterNetworkV6);
 
     private static bool TryPort(ReadOnlySpan<byte> text, out int port) =>
         Utf8Parser.TryParse(text, out port, out int used) && used == text.Length && port is >= 0 and <= 65535

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using System.Net;
 using System.Text;
 using Penstock.Proxy.Configuration;
 
@@ -25,6 +26,7 @@ public sealed class Limiter
 
     private readonly ConcurrentDictionary<byte[], RegisteredClient> _registered;
     private readonly ConcurrentDictionary<byte[], RegisteredClient>.AlternateLookup<ReadOnlySpan<byte>> _lookup;
+    private readonly RegisteredAddresses _addresses = new();
     private readonly Lock _editing = new();
     private readonly KeyHash _idHash = new();
     private readonly bool _keepsBuckets;
@@ -188,9 +190,7 @@ public sealed class Limiter
     {
         lock (_editing)
         {
-            bool removed = _registered.TryRemove(Encoding.UTF8.GetBytes(clientId), out _);
-            _anyRegistered = !_registered.IsEmpty;
-            return removed;
+            return Removed(Encoding.UTF8.GetBytes(clientId));
         }
     }
 
@@ -247,8 +247,7 @@ public sealed class Limiter
                 && leased.Version < version)
             {
                 leased.Close();
-                _registered.TryRemove(key, out _);
-                _anyRegistered = !_registered.IsEmpty;
+                Removed(key);
             }
         }
     }
@@ -299,6 +298,20 @@ public sealed class Limiter
     internal bool TryFind(ReadOnlySpan<byte> id, [NotNullWhen(true)] out RegisteredClient? client, out byte[]? known) =>
         _lookup.TryGetValue(id, out known, out client);
 
+    /// <summary>The client that the address is registered as, by itself or by the smallest network.</summary>
+    /// <param name="address">Null behind a Unix domain socket, whose callers are all one client.</param>
+    /// <param name="known">The id as it is kept.</param>
+    internal bool TryFind(IPAddress? address, ReadOnlySpan<byte> name, [NotNullWhen(true)] out RegisteredClient? client,
+        out byte[]? known)
+    {
+        if (address is null)
+        {
+            return TryFind(name, out client, out known);
+        }
+        client = null;
+        return _addresses.TryFind(address, out known) && _registered.TryGetValue(known, out client);
+    }
+
     internal ulong HashOf(ReadOnlySpan<byte> key, ulong domain) => _hash.Hash(key, domain);
 
     /// <summary>Number of the limit of that name for <see cref="TryTake"/>; -1 when there is none.</summary>
@@ -320,6 +333,15 @@ public sealed class Limiter
     {
         _anyRegistered = true;
         _anyHashed |= HashedKey.IsHash(key);
+        _addresses.Add(key);
+    }
+
+    private bool Removed(byte[] key)
+    {
+        bool removed = _registered.TryRemove(key, out _);
+        _addresses.Remove(key);
+        _anyRegistered = !_registered.IsEmpty;
+        return removed;
     }
 
     internal BucketTable Table => _table;

@@ -1,4 +1,3 @@
-using System.Net;
 using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
@@ -13,7 +12,7 @@ internal abstract class RegisteredClient(string id)
     public string Id { get; } = id;
 
     /// <summary>Its id is an address or a network: only the address itself makes a request its own.</summary>
-    public bool IsAddress { get; } = IPAddress.TryParse(id, out _) || IPNetwork.TryParse(id, out _);
+    public bool IsAddress { get; } = RegisteredAddresses.IsAddress(id);
 
     public abstract LimitConfig Config { get; }
 

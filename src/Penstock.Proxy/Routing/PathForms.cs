@@ -32,24 +32,11 @@ internal static class PathForms
     /// <summary>A zero octet, which ends the path for some and not for others.</summary>
     public static bool HasZero(ReadOnlySpan<byte> path) => path.IndexOf("%00"u8) >= 0;
 
-    /// <summary>The octet that a percent sign and two digits stand for.</summary>
-    public static bool TryDecode(ReadOnlySpan<byte> encoded, out byte octet)
-    {
-        octet = 0;
-        if (encoded.Length < 3 || encoded[0] != '%' || !Grammar.IsHex(encoded[1], out int high)
-            || !Grammar.IsHex(encoded[2], out int low))
-        {
-            return false;
-        }
-        octet = (byte)((high << 4) | low);
-        return true;
-    }
-
     /// <summary>The next octet of a path as form 0 has it.</summary>
     /// <param name="length">How many octets of the path it took.</param>
     public static byte Next(ReadOnlySpan<byte> path, out int length)
     {
-        if (path[0] == '%' && TryDecode(path, out byte octet) && !IsStructure(octet))
+        if (path[0] == '%' && FormText.TryDecode(path, out byte octet) && !IsStructure(octet))
         {
             length = 3;
             return octet;
@@ -73,7 +60,7 @@ internal static class PathForms
                 continue;
             }
             byte octet = Next(path[at..], out int taken);
-            if (everything && taken == 1 && TryDecode(path[at..], out byte decoded))
+            if (everything && taken == 1 && FormText.TryDecode(path[at..], out byte decoded))
             {
                 octet = decoded;
                 taken = 3;

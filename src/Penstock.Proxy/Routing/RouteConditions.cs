@@ -62,46 +62,16 @@ internal sealed class RouteConditions(RouteConfig config)
 
     private static bool HasParameter(ReadOnlySpan<byte> query, Condition wanted)
     {
-        while (!query.IsEmpty)
+        var parameters = new QueryParameters(query);
+        while (parameters.MoveNext())
         {
-            int end = query.IndexOf((byte)'&');
-            ReadOnlySpan<byte> pair = end < 0 ? query : query[..end];
-            query = end < 0 ? default : query[(end + 1)..];
-            int equals = pair.IndexOf((byte)'=');
-            ReadOnlySpan<byte> name = equals < 0 ? pair : pair[..equals];
-            ReadOnlySpan<byte> value = equals < 0 ? default : pair[(equals + 1)..];
-            if (!pair.IsEmpty && EqualsDecoded(name, wanted.Name)
-                && (wanted.Value is null || EqualsDecoded(value, wanted.Value)))
+            if (FormText.EqualsDecoded(parameters.Name, wanted.Name)
+                && (wanted.Value is null || FormText.EqualsDecoded(parameters.Value, wanted.Value)))
             {
                 return true;
             }
         }
         return false;
-    }
-
-    /// <summary>As backends read it: %61 is a, and a plus is a space.</summary>
-    private static bool EqualsDecoded(ReadOnlySpan<byte> encoded, ReadOnlySpan<byte> plain)
-    {
-        int at = 0;
-        foreach (byte wanted in plain)
-        {
-            if (at == encoded.Length)
-            {
-                return false;
-            }
-            byte octet = encoded[at] == '+' ? (byte)' ' : encoded[at];
-            if (octet == '%' && PathForms.TryDecode(encoded[at..], out byte decoded))
-            {
-                octet = decoded;
-                at += 2;
-            }
-            if (octet != wanted)
-            {
-                return false;
-            }
-            at++;
-        }
-        return at == encoded.Length;
     }
 
     private sealed class Condition(RouteCondition config)

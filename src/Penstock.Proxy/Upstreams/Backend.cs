@@ -73,7 +73,7 @@ internal sealed class Backend
         {
             EndPoint = new BackendAddress(new UnixDomainSocketEndPoint(config.Host));
         }
-        else if (IPAddress.TryParse(config.Host, out IPAddress? ip))
+        else if (AddressText.TryParseScoped(config.Host, out IPAddress? ip))
         {
             EndPoint = new BackendAddress(new IPEndPoint(ip, config.Port));
         }

@@ -155,7 +155,7 @@ public sealed class ClientsTests
     }
 
     [Theory]
-    [InlineData("", "must have 1 to 256 characters")]
+    [InlineData("", "must have 1 to 256 bytes of UTF-8")]
     [InlineData("\\u0007", "must hold printable characters only")]
     [InlineData("a\\nb", "must hold printable characters only")]
     [InlineData("a\\u2028b", "must hold printable characters only")]
@@ -170,14 +170,14 @@ public sealed class ClientsTests
     }
 
     [Fact]
-    public async Task Client_id_of_256_characters_is_the_longest()
+    public async Task Client_id_of_256_octets_is_the_longest()
     {
         await using var admin = await AdminFixture.StartAsync();
         const string Limit = """{"capacity":1,"rate_per_sec":1}""";
 
-        Assert.Equal(201, (await admin.SendAsync("PUT", "/clients/" + new string('я', 256), Limit)).Status);
-        (await admin.SendAsync("PUT", "/clients/" + new string('я', 257), Limit))
-            .HasFaults("client_id must have 1 to 256 characters");
+        Assert.Equal(201, (await admin.SendAsync("PUT", "/clients/" + new string('я', 128), Limit)).Status);
+        (await admin.SendAsync("PUT", "/clients/" + new string('я', 129), Limit))
+            .HasFaults("client_id must have 1 to 256 bytes of UTF-8");
     }
 
     [Fact]

@@ -89,7 +89,7 @@ public sealed class LimitingTests
         ProxyConfig config = Limited(backend, 4, 0.001);
         await using var proxy = new TestProxy(config with
         {
-            Clients = config.Clients with { UnknownGetsOwnBucket = true },
+            Clients = config.Clients with { Unknown = UnknownClients.Own },
         });
         using RawClient client = proxy.Connect();
         Assert.Equal(4, await AdmittedAsync(client, 6, "/", "X-Client-ID: one\r\n"));

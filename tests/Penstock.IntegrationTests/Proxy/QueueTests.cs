@@ -91,7 +91,7 @@ public sealed class QueueTests
             {
                 Identify = [new IdentitySource(IdentityKind.Header, "X-Client-ID"),
                     new IdentitySource(IdentityKind.Address, "")],
-                UnknownGetsOwnBucket = true,
+                Unknown = UnknownClients.Own,
             },
         };
         await using var proxy = new TestProxy(config);

@@ -28,7 +28,7 @@ public sealed class ReplayTests
             Clients = new ClientsConfig
             {
                 Identify = [new IdentitySource(IdentityKind.Header, "X-Client-ID")],
-                UnknownGetsOwnBucket = true,
+                Unknown = UnknownClients.Own,
             },
             Routes = [new RouteConfig { Host = "test", Upstream = "web" }],
             AccessLog = log,

@@ -94,7 +94,7 @@ public sealed class BucketFlusherTests : IAsyncDisposable
     public void Recovery_is_noticed_when_nothing_moves()
     {
         _file.Break();
-        Assert.Equal(EditOutcome.StoreFailed, _directory.Delete("a", null, "test").Outcome);
+        Assert.Equal(EditOutcome.StoreFailed, _directory.Delete("a", default, "test").Outcome);
         _flusher.Flush();
         Assert.NotNull(_directory.StoreFault);
 
@@ -114,8 +114,8 @@ public sealed class BucketFlusherTests : IAsyncDisposable
         _flusher.Flush();
         _file.Repair();
 
-        _directory.Patch("a", new(Tokens: 7), null, "test");
-        _directory.Delete("b", null, "test");
+        _directory.Patch("a", new(Tokens: 7), default, "test");
+        _directory.Delete("b", default, "test");
         _flusher.Flush();
 
         Assert.Equal(7, _file.Tokens("a"), 2);

@@ -88,7 +88,7 @@ public sealed class CsvRowsTests
     {
         Assert.Equal(
             [
-                "line 2: client_id must have 1 to 256 characters", "line 2: capacity must be a number, not 'x'",
+                "line 2: client_id must have 1 to 256 bytes of UTF-8", "line 2: capacity must be a number, not 'x'",
                 "line 2: rate_per_sec is required", "line 2: current_tokens must not be negative",
             ],
             RowReading.Csv(Header + new string('a', 257) + ",x,,-1"));

@@ -26,14 +26,22 @@ public sealed class ClientIdentifierTests
     [InlineData("GET /", "Other: alice", "192.0.2.1")]
     [InlineData("GET /", "X-Api-Key: ALICE", "192.0.2.1")]
     [InlineData("GET /", "X-Api-Key: stranger", "192.0.2.1")]
-    [InlineData("GET /?key=bob", "X-Api-Key: stranger", "192.0.2.1")]
-    [InlineData("GET /", "X-Api-Key: alice\r\nX-Api-Key: bob", "alice")]
-    public void Identify_takes_the_first_source_that_the_request_has(string start, string field, string name) =>
+    [InlineData("GET /?key=bob", "X-Api-Key: stranger", "bob")]
+    [InlineData("GET /?key=nobody", "X-Api-Key: stranger", "192.0.2.1")]
+    [InlineData("GET /", "X-Api-Key: alice\r\nX-Api-Key: alice", "alice")]
+    [InlineData("GET /", "X-Api-Key:\r\nX-Api-Key: alice", "alice")]
+    [InlineData("GET /", "X-Api-Key: one\r\nX-Api-Key: two", "192.0.2.1")]
+    [InlineData("GET /", "X_Api_Key: alice", "192.0.2.1")]
+    public void Identify_takes_the_first_source_that_names_a_known_client(string start, string field, string name) =>
         Assert.Equal(name, NameOf(Identifier([Key, Query], "alice", "bob"), start, field));
 
     [Theory]
     [InlineData("key=bob", "bob")]
-    [InlineData("a=1&key=bob&key=alice", "bob")]
+    [InlineData("a=1&key=bob&key=b%6Fb", "bob")]
+    [InlineData("k%65y=bob", "bob")]
+    [InlineData("key=+bob%20%00", "bob")]
+    [InlineData("a=1;key=bob", "bob")]
+    [InlineData("key=nobody&key=stranger", "192.0.2.1")]
     [InlineData("key=b%6Fb", "bob")]
     [InlineData("key=%62%6f%62", "bob")]
     [InlineData("key=mr+x", "mr x")]
@@ -46,10 +54,79 @@ public sealed class ClientIdentifierTests
     [InlineData("keys=bob", "192.0.2.1")]
     [InlineData("key", "192.0.2.1")]
     [InlineData("key=", "192.0.2.1")]
-    [InlineData("KEY=bob", "192.0.2.1")]
+    [InlineData("KEY=bob", "bob")]
     [InlineData("", "192.0.2.1")]
     public void Identify_reads_the_query_as_forms_write_it(string query, string name) => Assert.Equal(name,
         NameOf(Identifier([Query], "bob", "mr x", "a+b&c", "100%", "100%4", "\u00e9"), "GET /p?" + query, "X: 1"));
+
+    /// <summary>Servers differ on which of them they take, or on where a parameter ends.</summary>
+    [Theory]
+    [InlineData("/", "X-Api-Key: alice\r\nX-Api-Key: bob")]
+    [InlineData("/", "X-Api-Key: stranger\r\nX-Api-Key: bob")]
+    [InlineData("/", "X-Api-Key: bob\r\nX-Api-Key: stranger")]
+    [InlineData("/?key=stranger&key=bob", "X: 1")]
+    [InlineData("/?key=bob&key=stranger", "X: 1")]
+    [InlineData("/?key=stranger&k%65y=bob", "X: 1")]
+    [InlineData("/?key=stranger&KEY=bob", "X: 1")]
+    [InlineData("/?key=bob;x=1", "X: 1")]
+    [InlineData("/?key=stranger;key=bob", "X: 1")]
+    public void Identify_of_a_known_client_beside_another_name_is_ambiguous(string target, string field)
+    {
+        ClientIdentifier identifier = Identifier([Key, Query], "alice", "bob");
+        Assert.True(Identify(identifier, "GET " + target, field, static c => c.Ambiguous));
+        ClientIdentifier strangers = Identifier([Key, Query], "somebody");
+        Assert.False(Identify(strangers, "GET " + target, field, static c => c.Ambiguous));
+    }
+
+    [Theory]
+    [InlineData("X-API-Key", "X_API_Key", true)]
+    [InlineData("X-API-Key", "x_api-key", true)]
+    [InlineData("X-API-Key", "X.API.Key", true)]
+    [InlineData("X_API_Key", "X-API-Key", true)]
+    [InlineData("X-API-Key", "x-api-key", false)]
+    [InlineData("X-API-Key", "X-API-Keys", false)]
+    [InlineData("X-API-Key", "X-APIxKey", false)]
+    public void IsLookalikeField_is_true_of_what_some_backend_would_take_for_it(string name, string given, bool alike)
+    {
+        ClientIdentifier identifier = Identifier([new IdentitySource(IdentityKind.Header, name)], "alice");
+        Assert.Equal(alike, identifier.IsLookalikeField(Encoding.ASCII.GetBytes(given)));
+    }
+
+    [Fact]
+    public void Identify_with_more_values_than_are_looked_up_is_ambiguous()
+    {
+        ClientIdentifier identifier = Identifier([Query], "bob");
+        string many = string.Join('&', Enumerable.Range(0, 40).Select(static i => $"key=x{i}"));
+        Assert.True(Identify(identifier, $"GET /?{many}&key=bob", "X: 1", static c => c.Ambiguous));
+    }
+
+    [Theory]
+    [InlineData("X-Api-Key: alice", "192.0.2.1", false)]
+    [InlineData("X-Api-Key: free", "192.0.2.1", false)]
+    [InlineData("X-Api-Key: stranger", "192.0.2.1", true)]
+    [InlineData("X: 1", "192.0.2.1", true)]
+    [InlineData("X-Api-Key: stranger", "198.51.100.7", false)] // registered
+    [InlineData("X: 1", "203.0.113.1", false)] // exempt
+    public void Identify_rejects_strangers_where_they_are_not_wanted(string field, string peer, bool rejected)
+    {
+        ClientIdentifier identifier = Identifier(new ClientsConfig
+        {
+            Identify = [Key],
+            Unknown = UnknownClients.Reject,
+            ExemptIds = ["free"],
+            ExemptNetworks = [IPNetwork.Parse("203.0.113.0/24")],
+        }, "alice", "198.51.100.0/24");
+        Assert.Equal(rejected, Identify(identifier, "GET /", field, static c => c.Rejected, peer));
+    }
+
+    [Fact]
+    public void Identify_of_a_long_key_by_its_hash_gives_the_client()
+    {
+        string key = new('k', 4096);
+        string id = "sha256:" + Convert.ToHexStringLower(
+            System.Security.Cryptography.SHA256.HashData(Encoding.ASCII.GetBytes(key)));
+        Assert.Equal(id, NameOf(Identifier([Key], id), "GET /", "X-Api-Key: " + key));
+    }
 
     [Fact]
     public void Identify_by_address_first_does_not_look_further() =>
@@ -80,7 +157,7 @@ public sealed class ClientIdentifierTests
         ClientIdentifier identifier = Identifier(new ClientsConfig
         {
             Identify = [Key, Tenant, Query],
-            UnknownGetsOwnBucket = true,
+            Unknown = UnknownClients.Own,
         });
         string[] requests = ["X-Api-Key: 192.0.2.1", "X-Tenant: 192.0.2.1", "X: 1"];
 
@@ -124,6 +201,9 @@ public sealed class ClientIdentifierTests
     [InlineData("203.0.113.7, , 10.0.0.2", "10.0.0.2")]
     [InlineData("203.0.113.7,", "10.0.0.1")]
     [InlineData("203.0.113.7, <script>", "10.0.0.1")]
+    [InlineData("203.0.113.7, 42", "10.0.0.1")]
+    [InlineData("203.0.113.7, 010.0.0.2", "10.0.0.1")]
+    [InlineData("203.0.113.7, [::1]:99999999", "10.0.0.1")]
     public void Caller_behind_a_trusted_proxy_is_the_nearest_hop_not_trusted(string forwardedFor, string caller) =>
         Assert.Equal(caller, CallerOf("10.0.0.1", "X-Forwarded-For: " + forwardedFor));
 
@@ -171,7 +251,7 @@ public sealed class ClientIdentifierTests
         string peer = "192.0.2.1")
     {
         RequestHead request = Parse(start, field, out byte[] head);
-        return tell(identifier.Identify(request, head, Peer(peer), new byte[ClientIdentifier.MaxIdBytes]));
+        return tell(identifier.Identify(request, head, Peer(peer), new byte[ClientIdentifier.RoomBytes]));
     }
 
     private static ClientIdentifier Identifier(IdentitySource[] sources, params string[] registered) =>

@@ -145,6 +145,16 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("unknown: owm", "12+3 unknown: unknown value 'owm' | did you mean 'own'? | clients.unknown")]
     [InlineData("trusted_proxies: [10.0.0.0/8, x]",
         "33+1 trusted_proxies: 'x' is not a network | write 10.0.0.0/8 or one address | clients.trusted_proxies[1]")]
+    [InlineData("trusted_proxies: 010.0.0.1", "20+9 trusted_proxies: '010.0.0.1' is not a network | "
+        + "write 10.0.0.0/8 or one address | clients.trusted_proxies")]
+    [InlineData("trusted_proxies: 42", "20+2 trusted_proxies: '42' is not a network | "
+        + "write 10.0.0.0/8 or one address | clients.trusted_proxies")]
+    [InlineData("trusted_proxies: 10.0.0.1/8", "20+10 trusted_proxies: '10.0.0.1/8' has bits set beyond its prefix | "
+        + "write 10.0.0.0/8 | clients.trusted_proxies")]
+    [InlineData("exempt: \"2001:DB8::/40000\"", "11+18 exempt: '2001:DB8::/40000' is not a network | "
+        + "write 10.0.0.0/8 or one address | clients.exempt")]
+    [InlineData("exempt: \"a\\u200bb\"", "11+10 exempt: 'a\u200bb' must hold printable characters only | "
+        + "write an address, a network or a client id | clients.exempt")]
     [InlineData("ipv6_prefix: 129",
         "16+3 ipv6_prefix: '129' is not a whole number from 1 to 128 |  | clients.ipv6_prefix")]
     [InlineData("max_tracked: 0",

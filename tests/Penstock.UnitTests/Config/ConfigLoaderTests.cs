@@ -183,7 +183,7 @@ public sealed class ConfigLoaderTests
         var (clients, timeouts) = (config.Proxy.Clients, config.Proxy.Timeouts);
         Assert.Equal([new(IdentityKind.Query, "id")], clients.Identify);
         Assert.Equal([IPNetwork.Parse("::1/128")], clients.TrustedProxies);
-        Assert.Equal((true, 48, 10), (clients.UnknownGetsOwnBucket, clients.Ipv6Prefix, clients.MaxTracked));
+        Assert.Equal((UnknownClients.Own, 48, 10), (clients.Unknown, clients.Ipv6Prefix, clients.MaxTracked));
         Assert.Equal([1, 2, 3, 4, 5], new[]
         {
             timeouts.Connect, timeouts.Head, timeouts.Response, timeouts.Idle, timeouts.Shutdown,

@@ -80,6 +80,7 @@ public sealed class ConfigValueTests
     [InlineData("example.com:80", "'example.com' is not an address to listen on; write an IP address or localhost")]
     [InlineData("1:80", "'1' is not an address to listen on; write an IP address or localhost")]
     [InlineData("::1:80", "'::1:80' is ambiguous; write an IPv6 address as [::1]:8080")]
+    [InlineData("010.0.0.1:80", "'010.0.0.1' is not an address to listen on; write an IP address or localhost")]
     [InlineData("[1.2.3.4]:80", "'[1.2.3.4]:80' is ambiguous; write an IPv6 address as [::1]:8080")]
     [InlineData("0.0.0.0:65536", "'0.0.0.0:65536' has no port from 0 to 65535; write host:port")]
     [InlineData("0.0.0.0", "'0.0.0.0' has no port from 0 to 65535; write host:port")]
@@ -116,6 +117,12 @@ public sealed class ConfigValueTests
     [InlineData("http://u@a:1", "'http://u@a:1' has more than host and port; write http://host:port")]
     [InlineData("app", "'app' has no port from 0 to 65535; write host:port")]
     [InlineData("a:0", "'a:0' does not name a server; write http://host:port")]
+    [InlineData("http://010.0.0.1:80", "'010.0.0.1' is neither a name nor an address that all programs read alike; "
+        + "write four decimal numbers without leading zeros, such as 10.0.0.1")]
+    [InlineData("1.2:80", "'1.2' is neither a name nor an address that all programs read alike; "
+        + "write four decimal numbers without leading zeros, such as 10.0.0.1")]
+    [InlineData("0x7f000001:80", "'0x7f000001' is neither a name nor an address that all programs read alike; "
+        + "write four decimal numbers without leading zeros, such as 10.0.0.1")]
     [InlineData("a b:1", "'a b:1' does not name a server; write http://host:port")]
     [InlineData(":80", "':80' does not name a server; write http://host:port")]
     [InlineData("http://", "'http://' does not name a server; write http://host:port")]

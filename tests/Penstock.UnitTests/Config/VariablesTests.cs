@@ -27,8 +27,13 @@ public sealed class VariablesTests
 
     [Fact]
     public void Variable_cannot_change_the_structure() =>
-        Assert.Equal("x\nloops: 0", ConfigText.Load("backends: [a:1]\nadmin: { token: \"${T}\" }",
-            environment: new() { ["T"] = "x\nloops: 0" }).Admin.Token);
+        Assert.Equal("./x\nloops: 0", ConfigText.Load("backends: [a:1]\naccess_log: \"${T}\"",
+            environment: new() { ["T"] = "./x\nloops: 0" }).Proxy.AccessLog);
+
+    [Fact]
+    public void White_space_around_a_token_is_not_part_of_it() =>
+        Assert.Equal("s3cret", ConfigText.Load("backends: [a:1]\nadmin: { token: \"${T}\" }",
+            environment: new() { ["T"] = " s3cret\r\n" }).Admin.Token);
 
     [Fact]
     public void Number_may_come_from_a_variable_in_json() =>

@@ -135,7 +135,9 @@ internal static class HttpDuties
         new("all", "messages cut at any octet", "the same as uncut",
             "SplitTests.Request_cut_at_any_octet_reaches_the_backend_as_the_uncut_one"
             + " SplitTests.Response_cut_at_any_octet_reaches_the_client_as_the_uncut_one"),
-        new("3875", "names that differ by an underscore", "those like fields of ours are dropped",
+        new("3875", "names that differ by an underscore",
+            "those like fields of ours, or like one that [identifies clients](limits.md#one-request-one-client), are "
+            + "dropped",
             "IntermediaryTests.Fields_that_only_look_like_ours_do_not_reach_the_backend"),
     ];
 }

@@ -1,0 +1,61 @@
+using System.Text;
+using Penstock.Proxy.Http1;
+
+namespace Penstock.Proxy.Clients;
+
+/// <summary>The name of a field or parameter that carries an identifier, and the names that some servers cannot tell
+/// from it: CGI, WSGI and PHP make <c>X_API_KEY</c> of both <c>X-API-Key</c> and <c>X_API_Key</c>, PHP reads
+/// <c>client.id</c> as <c>client_id</c>, ASP.NET knows no case in a query. Immutable, thread-safe.</summary>
+internal sealed class AlikeName(string name)
+{
+    private readonly byte[] _folded = [.. Encoding.UTF8.GetBytes(name).Select(Fold)];
+
+    public byte[] Octets { get; } = Encoding.UTF8.GetBytes(name);
+
+    /// <summary>The name of this header field, in any case.</summary>
+    public bool IsField(ReadOnlySpan<byte> fieldName) =>
+        fieldName.Length == Octets.Length && Ascii.EqualsIgnoreCase(fieldName, Octets);
+
+    /// <summary>Another name that looks like this header field's.</summary>
+    public bool IsLookalikeField(ReadOnlySpan<byte> fieldName)
+    {
+        if (fieldName.Length != _folded.Length)
+        {
+            return false;
+        }
+        for (int i = 0; i < fieldName.Length; i++)
+        {
+            if (Fold(fieldName[i]) != _folded[i])
+            {
+                return false;
+            }
+        }
+        return !IsField(fieldName);
+    }
+
+    /// <summary>The name of this parameter, or one that looks like it.</summary>
+    /// <param name="encoded">As the query has it.</param>
+    public bool IsParameter(ReadOnlySpan<byte> encoded)
+    {
+        if (encoded.Length < _folded.Length)
+        {
+            return false;
+        }
+        foreach (byte wanted in _folded)
+        {
+            if (encoded.IsEmpty || Fold(FormText.Next(encoded, out int taken)) != wanted)
+            {
+                return false;
+            }
+            encoded = encoded[taken..];
+        }
+        return encoded.IsEmpty;
+    }
+
+    private static byte Fold(byte octet) => octet switch
+    {
+        >= (byte)'A' and <= (byte)'Z' => (byte)(octet | 0x20),
+        >= (byte)'a' and <= (byte)'z' or >= (byte)'0' and <= (byte)'9' or >= 0x80 => octet,
+        _ => (byte)'_',
+    };
+}

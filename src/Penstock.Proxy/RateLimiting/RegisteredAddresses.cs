@@ -1,0 +1,105 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Penstock.Proxy.RateLimiting;
+
+/// <summary>The registered clients that are addresses or networks, found by the address of a request: the one with the
+/// longest prefix counts. So whatever address is registered is met, however strangers' IPv6 addresses are grouped.
+/// Reading is thread-safe and allocates nothing; one writer at a time.</summary>
+internal sealed class RegisteredAddresses
+{
+    private readonly ConcurrentDictionary<Network, byte[]> _ids = new();
+    private readonly int[] _ipv4Counts = new int[33];
+    private readonly int[] _ipv6Counts = new int[129];
+
+    /// <summary>Lengths of the prefixes that there are, the longest first.</summary>
+    private volatile int[] _ipv4Lengths = [];
+    private volatile int[] _ipv6Lengths = [];
+
+    private readonly record struct Network(UInt128 Bits, int Length, AddressFamily Family);
+
+    /// <summary>Does a request count for this id by its address, and not by what it carries?</summary>
+    public static bool IsAddress(string id) => id is "unix"
+        || string.Equals(AddressText.Canonical(id), id, StringComparison.Ordinal);
+
+    /// <summary>Adds the client, unless its id is no address.</summary>
+    public void Add(byte[] id)
+    {
+        if (TryRead(id, out Network network) && _ids.TryAdd(network, id))
+        {
+            Count(network, 1);
+        }
+    }
+
+    public void Remove(byte[] id)
+    {
+        if (TryRead(id, out Network network) && _ids.TryRemove(network, out _))
+        {
+            Count(network, -1);
+        }
+    }
+
+    public bool TryFind(IPAddress address, [NotNullWhen(true)] out byte[]? id)
+    {
+        AddressFamily family = address.AddressFamily;
+        int[] lengths = family == AddressFamily.InterNetwork ? _ipv4Lengths : _ipv6Lengths;
+        id = null;
+        if (lengths.Length == 0)
+        {
+            return false;
+        }
+        UInt128 bits = BitsOf(address);
+        foreach (int length in lengths)
+        {
+            UInt128 mask = length == 0 ? UInt128.Zero : UInt128.MaxValue << (128 - length);
+            if (_ids.TryGetValue(new Network(bits & mask, length, family), out id))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static bool TryRead(byte[] id, out Network network)
+    {
+        string text = Encoding.UTF8.GetString(id);
+        bool read = AddressText.TryParseNetwork(text, out IPNetwork parsed)
+            && string.Equals(AddressText.Canonical(text), text, StringComparison.Ordinal);
+        network = read
+            ? new Network(BitsOf(parsed.BaseAddress), parsed.PrefixLength, parsed.BaseAddress.AddressFamily) : default;
+        return read;
+    }
+
+    /// <summary>From the highest bit on.</summary>
+    private static UInt128 BitsOf(IPAddress address)
+    {
+        Span<byte> octets = stackalloc byte[16];
+        octets.Clear();
+        address.TryWriteBytes(octets, out _);
+        return BinaryPrimitives.ReadUInt128BigEndian(octets);
+    }
+
+    private void Count(Network network, int more)
+    {
+        bool ipv4 = network.Family == AddressFamily.InterNetwork;
+        int[] counts = ipv4 ? _ipv4Counts : _ipv6Counts;
+        counts[network.Length] += more;
+        if (counts[network.Length] != Math.Max(0, more))
+        {
+            return; // neither the first of its length nor the last
+        }
+        int[] lengths = [.. Enumerable.Range(0, counts.Length).Where(l => counts[l] > 0).Reverse()];
+        if (ipv4)
+        {
+            _ipv4Lengths = lengths;
+        }
+        else
+        {
+            _ipv6Lengths = lengths;
+        }
+    }
+}
