@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Penstock.Proxy;
 
 namespace Penstock.Commands;
 
@@ -36,7 +37,7 @@ internal static class BackendsCommand
     private static bool TryAddress(string text, out IPAddress address, out string error)
     {
         error = $"'{text}' is not an IP address: write 127.0.0.1, 0.0.0.0 or ::1";
-        return IPAddress.TryParse(text, out address!);
+        return AddressText.TryParseScoped(text, out address!);
     }
 
     private static async Task<int> RunAsync(IPEndPoint[] addresses, Terminal terminal, CancellationToken stop)

@@ -106,6 +106,7 @@ internal sealed partial class ClientsCommand
             _terminal.Out.WriteLine(dryRun
                 ? $"{name} is fine: it would create {created}, update {updated}, leave {unchanged} as they are"
                 : $"{created} created, {updated} updated, {unchanged} unchanged");
+            Warn(answer);
             return ExitCode.Ok;
         }
         if (answer.Body?["errors"] is not JsonArray { Count: > 0 } faults)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -20,7 +21,11 @@ internal sealed partial class ClientsCommand
     };
 
     private readonly Terminal _terminal;
-    private readonly Argument<string> _id = new("ID") { Description = "The client, such as user1 or 123.5.6.7:890" };
+    private readonly Argument<string> _id = new("ID")
+    {
+        Description = "The client, such as user1 or 123.5.6.7:890",
+        Validators = { static result => RefuseBadId(result) },
+    };
     private readonly Option<Uri> _admin;
     private readonly Option<string> _token = new("--token")
     {
@@ -128,16 +133,36 @@ internal sealed partial class ClientsCommand
         if (answer.Fault is not null)
             return _terminal.Fail(answer.Fault);
         print(answer.Body, parse.GetValue(_format) == "json");
+        Warn(answer);
         return ExitCode.Ok;
     }
 
-    /// <returns>Null when $PENSTOCK_ADMIN is wrong, which is told.</returns>
+    private void Warn(AdminAnswer answer)
+    {
+        foreach (var warning in answer.Body is JsonObject body && body["warnings"] is JsonArray all ? all : [])
+            _terminal.Error.WriteLine($"warning: {warning}");
+    }
+
+    /// <summary>Whatever is no id would ask for something else: the empty one for all clients.</summary>
+    private static void RefuseBadId(ArgumentResult result)
+    {
+        if (result.Tokens.Count > 0 && result.Tokens[0].Value.Length == 0)
+            result.AddError("ID: must not be empty");
+    }
+
+    /// <returns>Null when $PENSTOCK_ADMIN or the token is wrong, which is told.</returns>
     private AdminClient? Connect(ParseResult parse, int timeoutSeconds = 10)
     {
-        var token = parse.GetValue(_token) ?? _terminal.Environment("PENSTOCK_TOKEN") ?? "";
+        if (!ConfigValue.TryToken(parse.GetValue(_token) ?? _terminal.Environment("PENSTOCK_TOKEN") ?? "",
+            out var token, out var tokenError))
+        {
+            _terminal.Fail($"{(parse.GetValue(_token) is null ? "$PENSTOCK_TOKEN" : "--token")}: {tokenError}",
+                ExitCode.Usage);
+            return null;
+        }
         if (parse.GetValue(_admin) is not { } url)
         {
-            var text = _terminal.Environment("PENSTOCK_ADMIN") is { Length: > 0 } set ? set : DefaultAdmin;
+            var text = _terminal.Environment("PENSTOCK_ADMIN")?.Trim() is { Length: > 0 } set ? set : DefaultAdmin;
             if (!TryUrl(text, out url, out var error))
             {
                 _terminal.Fail($"$PENSTOCK_ADMIN: {error}", ExitCode.Usage);

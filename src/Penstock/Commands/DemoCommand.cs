@@ -11,12 +11,17 @@ internal static class DemoCommand
     {
         var count = OptionSyntax.Number("--backends", "N", "Echo servers to start on free ports",
             1, BackendsCommand.MostServers).OrElse(3);
+        var noLimits = new Option<bool>("--no-limits")
+        {
+            Description = "No default limit, for load tests: without this, a client has 100 requests at once and 10/s",
+        };
         var server = new ServerOptions(terminal, "127.0.0.1:8080", "a file that goes when the demo ends");
         var command = new PenstockCommand("demo",
             "Try everything in one process: a balancer, its client store and some echo servers.",
             "penstock demo",
-            "penstock demo --listen :8080 --backends 5 --store sqlite:demo.db")
-        { count };
+            "penstock demo --listen :8080 --backends 5 --store sqlite:demo.db",
+            "penstock demo --no-limits & ab -k -c 32 -n 100000 http://127.0.0.1:8080/")
+        { count, noLimits };
         server.AddTo(command);
         command.SetAction(async (parse, stop) =>
         {
@@ -34,7 +39,8 @@ internal static class DemoCommand
                     HealthCheck = new() { Path = "/health" },
                 };
                 var store = "sqlite:" + Path.Combine(scratch.FullName, "penstock.db");
-                var config = server.Build(parse, upstream, new LimitConfig(100, 10), store);
+                var limit = parse.GetValue(noLimits) ? null : new LimitConfig(100, 10);
+                var config = server.Build(parse, upstream, limit, store);
                 return await Serving.RunAsync(config, [], terminal, stop);
             }
             finally

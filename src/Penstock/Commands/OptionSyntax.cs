@@ -46,7 +46,10 @@ internal static class OptionSyntax
         where T : INumber<T> =>
         Read(name, helpName, description, (string text, out T value, out string error) =>
         {
-            var good = T.TryParse(text, CultureInfo.InvariantCulture, out value!) && value >= min && value <= max;
+            // without thousands: 1,5 is not 15
+            const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint;
+            var good = T.TryParse(text, Style, CultureInfo.InvariantCulture, out value!) && value >= min
+                && value <= max;
             error = good ? "" : $"'{text}' does not fit: write a number from {min} to {max}";
             return good;
         });

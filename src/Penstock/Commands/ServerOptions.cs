@@ -59,21 +59,13 @@ internal sealed class ServerOptions
                 Upstreams = [upstream],
                 Routes = [new() { Upstream = upstream.Name }],
                 Limits = limit is null ? [] : new Dictionary<string, LimitConfig> { ["default"] = limit },
-                Clients = new()
-                {
-                    Identify =
-                    [
-                        new(IdentityKind.Header, "X-API-Key"), new(IdentityKind.Header, "X-Client-ID"),
-                        new(IdentityKind.Query, "client_id"), new(IdentityKind.Address, ""),
-                    ],
-                },
                 AccessLog = parse.GetValue(_accessLog) ?? (_terminal.Interactive ? "off" : "stdout"),
                 Loops = parse.GetValue(_loops),
             },
         };
     }
 
-    private string Token => _terminal.Environment("PENSTOCK_TOKEN") ?? "";
+    private string Token => _terminal.Environment("PENSTOCK_TOKEN")?.Trim() ?? "";
 
     private static bool TryListener(string text, out ListenerConfig listener, out string error)
     {

@@ -43,7 +43,13 @@ internal static class SimulateCommand
         { log, capacity, rate, key, logFormat, target, top, format };
         command.SetAction(parse =>
         {
-            var named = Enum.Parse<LogFormat>(parse.GetRequiredValue(logFormat), ignoreCase: true);
+            var named = parse.GetRequiredValue(logFormat) switch
+            {
+                "json" => LogFormat.Json,
+                "common" => LogFormat.Common,
+                "combined" => LogFormat.Combined,
+                _ => LogFormat.Auto,
+            };
             var keyName = parse.GetRequiredValue(key);
             if (named is LogFormat.Common or LogFormat.Combined && !LogLineParser.PlainKeys.Contains(keyName))
                 return terminal.Fail($"--key: the {named.ToString().ToLowerInvariant()} format has no '{keyName}': "

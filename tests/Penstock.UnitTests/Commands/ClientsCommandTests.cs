@@ -139,6 +139,68 @@ public sealed class ClientsCommandTests : IAsyncLifetime
         Assert.Contains("$PENSTOCK_ADMIN", run.Error);
     }
 
+    [Theory]
+    [InlineData("get")]
+    [InlineData("delete")]
+    [InlineData("reset")]
+    [InlineData("set", "--capacity", "1", "--rate", "1/s")]
+    public async Task Empty_id_is_wrong_usage_and_asks_nothing(string command, params string[] options)
+    {
+        var run = await RunAsync([command, "", .. options]);
+
+        Assert.Equal(2, run.Code);
+        Assert.Contains("must not be empty", run.Error);
+        Assert.Empty(_requests);
+    }
+
+    [Theory]
+    [InlineData("secret\n")]
+    [InlineData(" secret\r\n")]
+    public async Task Token_with_white_space_around_it_is_the_token(string token)
+    {
+        _answers.Enqueue((200, User1));
+
+        var run = await CommandRun.Of(name => name switch
+        {
+            "PENSTOCK_ADMIN" => _admin.Urls.Single(),
+            "PENSTOCK_TOKEN" => token,
+            _ => null,
+        }, "clients", "get", "user1");
+
+        Assert.Equal((0, ""), (run.Code, run.Error));
+    }
+
+    [Theory]
+    [InlineData("sec\nret")]
+    [InlineData("s\u00e9cret")]
+    public async Task Token_that_no_header_can_carry_is_wrong_usage_and_not_repeated(string token)
+    {
+        var run = await CommandRun.Of(name => name == "PENSTOCK_TOKEN" ? token : null, "clients", "list");
+
+        Assert.Equal(2, run.Code);
+        Assert.StartsWith("error: $PENSTOCK_TOKEN: ", run.Error);
+        Assert.DoesNotContain("ret", run.Error.Replace("secret", "", StringComparison.Ordinal).Split("header")[0]);
+    }
+
+    [Fact]
+    public async Task Warning_of_the_api_is_a_line_of_its_own()
+    {
+        _answers.Enqueue((201, User1.Replace("}", ",\"warnings\":[\"no request can carry this id\"]}")));
+
+        var run = await RunAsync("set", "user1", "--capacity", "1", "--rate", "5/s");
+
+        Assert.Equal((0, "warning: no request can carry this id\n"), (run.Code, run.Error));
+    }
+
+    [Fact]
+    public async Task Tokens_with_a_comma_are_not_ten_times_as_many()
+    {
+        var run = await RunAsync("set", "user1", "--capacity", "100", "--rate", "5/s", "--tokens", "1,5");
+
+        Assert.Equal(2, run.Code);
+        Assert.Empty(_requests);
+    }
+
     private Task<CommandRun> RunAsync(params string[] args) => CommandRun.Of(
         name => name switch
         {

@@ -29,6 +29,21 @@ public sealed partial class ServerCommandTests
     }
 
     [Fact]
+    public async Task Demo_without_limits_has_none_for_load_tests()
+    {
+        var run = await CommandRun.OfServer(
+            ["demo", "--no-limits", "--listen", "127.0.0.1:0", "--admin", "off", "--backends", "1"], async banner =>
+            {
+                using var http = new HttpClient();
+                var url = Url().Match(banner).Value;
+                for (var i = 0; i < 150; i++)
+                    Assert.True((await http.GetAsync(url)).IsSuccessStatusCode);
+            });
+
+        Assert.Equal(0, run.Code);
+    }
+
+    [Fact]
     public async Task Demo_leaves_no_file_behind()
     {
         var store = "";
