@@ -72,7 +72,7 @@ internal sealed class PenstockHost : IAsyncDisposable
             if (config.Admin.Listen is not null)
             {
                 host._admin = await AdminServer.StartAsync(
-                    config.Admin, proxy, directory, member, reloader, loggers);
+                    config.Admin, proxy, directory, member, reloader, loggers, time);
             }
             return host;
         }

@@ -39,7 +39,7 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
         if (given && failed.IsBusy(who)) return TooMany(context);
         if (HasToken(context.Request)) return null;
         failed.Note(who, given ? "wrong token" : "no token");
-        if (given && !await failed.WaitAsync(who, context.RequestAborted)) return TooMany(context);
+        if (given && !await failed.WaitAsync(who)) return TooMany(context);
         context.Response.Headers.WWWAuthenticate = "Bearer realm=\"penstock\"";
         return new(401, "this needs the admin token: Authorization: Bearer <token>");
     }

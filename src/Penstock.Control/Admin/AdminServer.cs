@@ -43,12 +43,12 @@ internal sealed class AdminServer : IAsyncDisposable
     /// <exception cref="StartException">The address cannot be bound.</exception>
     public static async Task<AdminServer> StartAsync(
         AdminConfig config, ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader,
-        ILoggerFactory loggers)
+        ILoggerFactory loggers, TimeProvider time)
     {
         var listen = config.Listen!;
         RemoveStaleSocket(listen);
         var app = Build(listen, proxy, loggers);
-        var failed = new FailedLogins(loggers.CreateLogger<FailedLogins>(), TimeProvider.System);
+        var failed = new FailedLogins(loggers.CreateLogger<FailedLogins>(), time);
         Pipe(app, new AdminGuard(config.Token, failed));
         app.MapClients(directory);
         app.MapStatus(proxy, directory, member);

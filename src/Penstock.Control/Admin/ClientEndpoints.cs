@@ -184,8 +184,8 @@ internal static class ClientEndpoints
     private static IResult Show(HttpContext http, ClientTokens client, ClientView view, int status)
     {
         http.Response.Headers.ETag = EntityTag.Of(client.Limit);
-        var clients = http.RequestServices.GetRequiredService<ProxyServer>().Config.Clients;
-        return Results.Json(view with { Warnings = ClientId.Warnings(client.ClientId, clients) }, statusCode: status);
+        var config = http.RequestServices.GetRequiredService<ProxyServer>().Config;
+        return Results.Json(view with { Warnings = ClientId.Warnings(client.ClientId, config) }, statusCode: status);
     }
 
     private static Preconditions When(HttpContext http, string? ifMatch) =>

@@ -124,7 +124,7 @@ internal static class ClientFileEndpoints
         var result = directory.Import(rows.Clients, mode == "create", dryRun == "true", ClientEndpoints.Who(http));
         if (result.Done)
         {
-            var config = http.RequestServices.GetRequiredService<ProxyServer>().Config.Clients;
+            var config = http.RequestServices.GetRequiredService<ProxyServer>().Config;
             var warnings = rows.Clients.SelectMany(client => ClientId.Warnings(client.ClientId, config) ?? [])
                 .CountBy(static warning => warning)
                 .Select(static w => $"{w.Value} of these clients: {w.Key}").ToArray();

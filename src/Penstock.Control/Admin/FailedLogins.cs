@@ -53,8 +53,10 @@ internal sealed class FailedLogins(ILogger log, TimeProvider time)
             others == 0 ? "" : $"; {others} more since the last line about this address");
     }
 
-    /// <summary>Returns when a wrong token may be answered; false when too many are waiting already.</summary>
-    public async Task<bool> WaitAsync(string address, CancellationToken aborted)
+    /// <summary>Returns when a wrong token may be answered; false when too many are waiting already. A caller who
+    /// closes the connection meanwhile is waited for as well: a right token is answered at once, so who guesses knows
+    /// soon that his is wrong.</summary>
+    public async Task<bool> WaitAsync(string address)
     {
         Entry entry;
         lock (_lock)
@@ -63,19 +65,9 @@ internal sealed class FailedLogins(ILogger log, TimeProvider time)
             if (entry.Waiting >= MaxWaiting) return false;
             entry.Waiting++;
         }
-        try
-        {
-            await Task.Delay(Delay, time, aborted);
-        }
-        catch (OperationCanceledException)
-        {
-            // it did not wait for the answer
-        }
-        finally
-        {
-            lock (_lock)
-                entry.Waiting--;
-        }
+        await Task.Delay(Delay, time);
+        lock (_lock)
+            entry.Waiting--;
         return true;
     }
 

@@ -52,14 +52,19 @@ public static class ClientId
 
     /// <summary>Why no request is ever held to the limit of this client, as things are configured; null: it can be.
     /// </summary>
-    public static IReadOnlyList<string>? Warnings(string id, ClientsConfig config)
+    public static IReadOnlyList<string>? Warnings(string id, ProxyConfig proxy)
     {
-        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(proxy);
+        ClientsConfig config = proxy.Clients;
         List<string> warnings = [];
         if (!IsAddress(id) && !CanBeCarried(config))
         {
             warnings.Add("no request can carry this id: clients.identify names no header or query parameter before "
                 + "'address'; add one, such as header:X-API-Key");
+        }
+        if (id is "unix" && proxy.Listeners.All(static l => l.Address is IPEndPoint))
+        {
+            warnings.Add("'unix' is who comes by a Unix socket, and no listener is one");
         }
         if (config.ExemptIds.Contains(id, StringComparer.Ordinal) || (AddressText.TryParse(id, out IPAddress? address)
             && config.ExemptNetworks.Any(n => n.Contains(address))))

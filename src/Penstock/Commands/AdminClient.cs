@@ -35,6 +35,9 @@ internal sealed class AdminClient : IDisposable
 
     public void Dispose() => _http.Dispose();
 
+    public static bool IsClient(JsonNode? body) =>
+        body is JsonObject client && client["client_id"]?.GetValueKind() == JsonValueKind.String;
+
     public static string PathOf(string clientId) => ClientEndpoints.PathOf(clientId);
 
     /// <summary>Every client, page by page.</summary>
@@ -48,7 +51,7 @@ internal sealed class AdminClient : IDisposable
             var (page, fault, _) = await SendAsync(HttpMethod.Get, $"/clients?limit={PageSize}{from}");
             if (fault is not null)
                 return new(null, fault);
-            if (page?["items"] is not JsonArray items)
+            if (page is not JsonObject || page["items"] is not JsonArray items || !items.All(IsClient))
                 return new(null, NotPenstock("no list of clients"));
             foreach (var client in items)
                 clients.Add(client?.DeepClone());
@@ -164,5 +167,5 @@ internal sealed class AdminClient : IDisposable
         return new(error, error?["message"]?.ToString() ?? $"the admin API answered HTTP {status}", status);
     }
 
-    private string NotPenstock(string what) => $"{Origin} does not answer like Penstock's admin API ({what})";
+    public string NotPenstock(string what) => $"{Origin} does not answer like Penstock's admin API ({what})";
 }

@@ -101,8 +101,8 @@ internal sealed partial class ClientsCommand
     {
         if (answer.Fault is null)
         {
-            var (created, updated, unchanged) =
-                (answer.Body?["created"], answer.Body?["updated"], answer.Body?["unchanged"]);
+            var body = answer.Body as JsonObject;
+            var (created, updated, unchanged) = (body?["created"], body?["updated"], body?["unchanged"]);
             _terminal.Out.WriteLine(dryRun
                 ? $"{name} is fine: it would create {created}, update {updated}, leave {unchanged} as they are"
                 : $"{created} created, {updated} updated, {unchanged} unchanged");

@@ -70,7 +70,7 @@ internal sealed partial class ClientsCommand
         var command = new PenstockCommand("get", "Show one client and the tokens it has now.",
             "penstock clients get user1") { _id, _format };
         command.SetAction(parse => AskAsync(parse, admin =>
-            admin.SendAsync(HttpMethod.Get, AdminClient.PathOf(parse.GetRequiredValue(_id))), Print));
+            admin.SendAsync(HttpMethod.Get, AdminClient.PathOf(parse.GetRequiredValue(_id)))));
         return command;
     }
 
@@ -97,7 +97,7 @@ internal sealed partial class ClientsCommand
             if (parse.GetResult(tokens) is not null)
                 client["current_tokens"] = parse.GetValue(tokens);
             return AskAsync(parse, admin =>
-                admin.SendAsync(HttpMethod.Put, AdminClient.PathOf(parse.GetRequiredValue(_id)), client), Print);
+                admin.SendAsync(HttpMethod.Put, AdminClient.PathOf(parse.GetRequiredValue(_id)), client));
         });
         return command;
     }
@@ -119,12 +119,13 @@ internal sealed partial class ClientsCommand
         var command = new PenstockCommand("reset", "Fill a client's bucket again.",
             "penstock clients reset user1") { _id, _format };
         command.SetAction(parse => AskAsync(parse, admin =>
-            admin.SendAsync(HttpMethod.Post, AdminClient.PathOf(parse.GetRequiredValue(_id)) + "/reset"), Print));
+            admin.SendAsync(HttpMethod.Post, AdminClient.PathOf(parse.GetRequiredValue(_id)) + "/reset")));
         return command;
     }
 
+    /// <param name="print">Null: the answer is a client.</param>
     private async Task<int> AskAsync(
-        ParseResult parse, Func<AdminClient, Task<AdminAnswer>> ask, Action<JsonNode?, bool> print)
+        ParseResult parse, Func<AdminClient, Task<AdminAnswer>> ask, Action<JsonNode?, bool>? print = null)
     {
         if (Connect(parse) is not { } connected)
             return ExitCode.Usage;
@@ -132,7 +133,9 @@ internal sealed partial class ClientsCommand
         var answer = await ask(admin);
         if (answer.Fault is not null)
             return _terminal.Fail(answer.Fault);
-        print(answer.Body, parse.GetValue(_format) == "json");
+        if (print is null && !AdminClient.IsClient(answer.Body))
+            return _terminal.Fail(admin.NotPenstock("no client"));
+        (print ?? Print)(answer.Body, parse.GetValue(_format) == "json");
         Warn(answer);
         return ExitCode.Ok;
     }

@@ -154,6 +154,22 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData("{}")]
+    [InlineData("[]")]
+    [InlineData("""{"items":[],"next_cursor":null}""")]
+    [InlineData("""{"client_id":7}""")]
+    [InlineData("null")]
+    public async Task Answer_that_is_no_client_is_no_success(string body)
+    {
+        _answers.Enqueue((200, body));
+
+        var run = await RunAsync("get", "user1");
+
+        Assert.Equal((1, ""), (run.Code, run.Out));
+        Assert.Contains("does not answer like Penstock", run.Error);
+    }
+
+    [Theory]
     [InlineData("secret\n")]
     [InlineData(" secret\r\n")]
     public async Task Token_with_white_space_around_it_is_the_token(string token)
