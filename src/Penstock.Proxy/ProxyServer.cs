@@ -134,6 +134,7 @@ public sealed class ProxyServer : IAsyncDisposable
         lock (_applying)
         {
             List<string> later = ReadAtStart(config);
+            ApplyModes(config.Listeners);
             var added = config.Listeners.Where(n => !_listeners.Exists(l => l.Config == n)).ToList();
             var removed = _listeners.Where(l => !config.Listeners.Contains(l.Config)).ToList();
             List<(ListenerConfig Config, Socket[] Sockets)> bound = Bind(added);
@@ -155,6 +156,31 @@ public sealed class ProxyServer : IAsyncDisposable
             Listen(bound);
             _health.Apply(_topology.Upstreams);
             return later;
+        }
+    }
+
+    /// <summary>The mode of a socket's file changes in place: the socket could not be opened a second time.</summary>
+    private void ApplyModes(IReadOnlyList<ListenerConfig> wanted)
+    {
+        for (int i = 0; i < _listeners.Count; i++)
+        {
+            (ListenerConfig now, EndPoint endPoint) = _listeners[i];
+            if (wanted.FirstOrDefault(n => n != now && n == now with { Mode = n.Mode }) is not { } next)
+            {
+                continue;
+            }
+            try
+            {
+                if (next.Mode is { } mode)
+                {
+                    File.SetUnixFileMode(next.Address.ToString()!, mode);
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new ProxyStartException($"cannot change the mode of {next.Text}: {e.Message}", e);
+            }
+            _listeners[i] = (next, endPoint);
         }
     }
 
@@ -263,9 +289,9 @@ public sealed class ProxyServer : IAsyncDisposable
         {
             try
             {
-                bound.Add((listener, Listener.BindEach(listener.Address, _loops)));
+                bound.Add((listener, Listener.BindEach(listener.Address, _loops, listener.Mode)));
             }
-            catch (SocketException e)
+            catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException)
             {
                 bound.SelectMany(static b => b.Sockets).ToList().ForEach(static s => s.Dispose());
                 throw new ProxyStartException($"cannot listen on {listener.Text}: {e.Message}", e);

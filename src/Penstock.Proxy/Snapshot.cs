@@ -1,5 +1,6 @@
 using Penstock.Proxy.Clients;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Exchanges;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Routing;
@@ -28,9 +29,11 @@ internal sealed class Snapshot
             return new Route(r, r.Name, upstream, config.LimitFields, RulesOf(config, r, upstream.Config, rules));
         }));
 
+        Answers = new AnswerPages(config.Answers);
         HeadBounds = new HeadBounds(config.Bounds.RequestLineBytes, config.Bounds.HeadBytes, config.Bounds.HeadFields);
         HeadTimeoutMs = (long)config.Timeouts.Head.TotalMilliseconds;
         IdleTimeoutMs = (long)config.Timeouts.Idle.TotalMilliseconds;
+        BackendIdleMs = (long)config.Timeouts.BackendIdle.TotalMilliseconds;
         ConnectTimeoutMs = (long)config.Timeouts.Connect.TotalMilliseconds;
         ResponseTimeoutMs = (long)config.Timeouts.Response.TotalMilliseconds;
         TunnelTimeoutMs = (long)config.Timeouts.Tunnel.TotalMilliseconds;
@@ -50,8 +53,12 @@ internal sealed class Snapshot
     public IReadOnlyList<Upstream> Upstreams { get; }
     public RouteTable Routes { get; }
     public HeadBounds HeadBounds { get; }
+
+    /// <summary>How our own answers look.</summary>
+    public AnswerPages Answers { get; }
     public long HeadTimeoutMs { get; }
     public long IdleTimeoutMs { get; }
+    public long BackendIdleMs { get; }
     public long ConnectTimeoutMs { get; }
     public long ResponseTimeoutMs { get; }
     public long TunnelTimeoutMs { get; }

@@ -32,6 +32,7 @@ public sealed class TestProxy : IAsyncDisposable
             Head = TimeSpan.FromSeconds(5),
             Response = TimeSpan.FromSeconds(5),
             Idle = TimeSpan.FromSeconds(30),
+            BackendIdle = TimeSpan.FromSeconds(30), // longer than any test leaves one
             Shutdown = TimeSpan.FromSeconds(5),
         },
     };

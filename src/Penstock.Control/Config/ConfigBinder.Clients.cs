@@ -68,6 +68,7 @@ internal static partial class ConfigBinder
     private static ClientsConfig Clients(Section clients)
     {
         var identify = Identify(clients);
+        var trusted = clients.Items("trusted_proxies");
         var items = clients.Items("exempt").Select(item => (At: item, Exempt: item.Parse<Exempt>(TryExempt))).ToList();
         var exempt = items.Select(static item => item.Exempt).OfType<Exempt>().ToList();
         var sources = identify.Count > 0 ? identify : ClientsDefault.Identify;
@@ -79,10 +80,13 @@ internal static partial class ConfigBinder
             Identify = sources,
             Unknown = clients.Value("unknown", OneOf(("address", UnknownClients.Address), ("own", UnknownClients.Own),
                 ("reject", UnknownClients.Reject)), UnknownClients.Address),
-            TrustedProxies = [.. clients.Items("trusted_proxies").Select(item => item.Parse<IPNetwork>(TryNetwork))],
+            TrustedProxies = [.. trusted.Where(static item => !item.Is("unix"))
+                .Select(static item => item.Parse<IPNetwork>(TryNetwork))],
+            TrustUnixSockets = trusted.Any(static item => item.Is("unix")),
             Ipv6Prefix = clients.Value("ipv6_prefix", Whole(1, 128), ClientsDefault.Ipv6Prefix),
             ExemptNetworks = [.. exempt.Where(e => e.Network is not null).Select(e => e.Network!.Value)],
             ExemptIds = [.. exempt.Where(e => e.Network is null).Select(e => e.Id)],
+            ExemptPreflights = clients.Value("preflight", OneOf(("counted", false), ("free", true)), false),
             MaxTracked = clients.Value("max_tracked", Whole(1, 100_000_000), ClientsDefault.MaxTracked),
             SaveUnregistered = clients.Value("save_unregistered", TrySwitch, ClientsDefault.SaveUnregistered),
         };

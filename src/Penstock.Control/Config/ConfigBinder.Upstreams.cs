@@ -11,7 +11,10 @@ internal static partial class ConfigBinder
     {
         if (!upstream.Has("backends"))
             field.Error("missing 'backends'");
-        return Upstream(field.Name, upstream, LimitNames(upstream, limits) ?? []);
+        return Upstream(field.Name, upstream, LimitNames(upstream, limits) ?? []) with
+        {
+            BackendIdle = upstream["backend_idle"]?.Parse<TimeSpan>(TryDurationOrOff),
+        };
     });
 
     private static UpstreamConfig Upstream(string name, Section upstream, ValueList<string> limits)

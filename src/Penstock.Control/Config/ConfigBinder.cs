@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Penstock.Control.Store;
 using Penstock.Proxy.Configuration;
 using static Penstock.Control.Config.ConfigValue;
@@ -42,10 +43,15 @@ internal static partial class ConfigBinder
         var everyLimit = LimitNames(file, limits) ?? [];
         var (upstreams, routes) = Topology(file, limits, everyLimit);
         var clients = file.Group("clients", Clients, ClientsDefault);
-        if (clients.TrustedProxies.Count == 0 && listeners.Any(static l => l.ProxyProtocol))
+        if (clients.TrustedProxies.Count == 0
+            && listeners.Any(static l => l is { ProxyProtocol: true, Address: not UnixDomainSocketEndPoint }))
             file["listen"]!.Error(
                 "proxy_protocol without clients.trusted_proxies: whoever connects could say it is anybody",
                 "list the addresses of the proxies in front in clients.trusted_proxies");
+        if (limits.Count > 0 && !clients.TrustUnixSockets
+            && listeners.Any(static l => l is { ProxyProtocol: false, Address: UnixDomainSocketEndPoint }))
+            file["listen"]!.Warning("whoever comes over a Unix socket has the same address, 'unix', and one bucket",
+                "if a proxy is in front, write clients.trusted_proxies: [unix], so that its X-Forwarded-For counts");
         var config = new PenstockConfig
         {
             Proxy = new()
@@ -59,6 +65,7 @@ internal static partial class ConfigBinder
                 LimitFields = file.Value("limit_fields", OneOf(("standard", LimitFields.Standard),
                     ("legacy", LimitFields.Legacy), ("both", LimitFields.Both), ("off", LimitFields.Off)),
                     LimitFields.Standard),
+                Answers = Answers(file["errors"]),
                 Timeouts = file.Group("timeouts", Timeouts, TimeoutsDefault),
                 Bounds = file.Group("bounds", Bounds, BoundsDefault),
                 Loops = file.Value("loops", TryLoops, 0),
@@ -94,7 +101,10 @@ internal static partial class ConfigBinder
         {
             var address = listener.Required<ListenerConfig>("address", TryListener);
             var proxyProtocol = listener.Value("proxy_protocol", TrySwitch, false);
-            return address is null ? null : address with { ProxyProtocol = proxyProtocol };
+            UnixFileMode? mode = listener["mode"]?.Parse<UnixFileMode>(TryFileMode);
+            if (mode is not null && address is { Address: not UnixDomainSocketEndPoint })
+                listener["mode"]!.Error("'mode' is for Unix sockets: this address has no file", "remove it");
+            return address is null ? null : address with { ProxyProtocol = proxyProtocol, Mode = mode };
         });
 
     private static bool TryListener(string text, out ListenerConfig listener, out string error)
@@ -131,6 +141,7 @@ internal static partial class ConfigBinder
         Head = timeouts.Value("head", TryDuration, TimeoutsDefault.Head),
         Response = timeouts.Value("response", TryDuration, TimeoutsDefault.Response),
         Idle = timeouts.Value("idle", TryDuration, TimeoutsDefault.Idle),
+        BackendIdle = timeouts.Value("backend_idle", TryDurationOrOff, TimeoutsDefault.BackendIdle),
         Tunnel = timeouts.Value("tunnel", TryDuration, TimeoutsDefault.Tunnel),
         Shutdown = timeouts.Value("shutdown", TryDuration, TimeoutsDefault.Shutdown),
     };

@@ -23,4 +23,5 @@ internal sealed record EmptyNode(Place Place) : ConfigNode(Place, "nothing");
 /// <summary>A fault in it has been reported already; whoever reads it stays silent.</summary>
 internal sealed record FaultyNode(Place Place) : ConfigNode(Place, "a fault");
 
-internal sealed record ConfigEntry(string Key, Place Place, ConfigNode Value);
+/// <param name="Merged">It came from another mapping by a merge key, and gives way to what was written here.</param>
+internal sealed record ConfigEntry(string Key, Place Place, ConfigNode Value, bool Merged = false);

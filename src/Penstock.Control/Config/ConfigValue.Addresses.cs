@@ -95,6 +95,17 @@ internal static partial class ConfigValue
             || (last.StartsWith("0x", StringComparison.OrdinalIgnoreCase) && last[2..].All(char.IsAsciiHexDigit));
     }
 
+    /// <summary>The mode of a file in octal: <c>0660</c> or <c>660</c>.</summary>
+    public static bool TryFileMode(string text, out UnixFileMode mode, out string error)
+    {
+        mode = default;
+        var digits = text.Length == 4 && text[0] == '0' ? text[1..] : text;
+        if (digits.Length != 3 || digits.Any(static c => c is < '0' or > '7'))
+            return Fail($"{Quote(text)} is not the mode of a file; write three octal digits, such as 0660", out error);
+        mode = (UnixFileMode)digits.Aggregate(0, static (value, digit) => (value << 3) | (digit - '0'));
+        return Succeed(out error);
+    }
+
     /// <summary><c>address</c>, <c>header:NAME</c>, <c>query:NAME</c>.</summary>
     public static bool TryIdentity(string text, out IdentitySource source, out string error)
     {

@@ -93,7 +93,7 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
             var field = Child(entry, entry.Key);
             if (!name(entry.Key, out _, out var fault))
                 (field with { Place = entry.Place, Path = Path }).Refuse(fault);
-            if (!fields.TryAdd(entry.Key, field))
+            if (!fields.TryAdd(entry.Key, field) && !entry.Merged)
                 ReportRepeated(entry, fields[entry.Key]);
         }
         return [.. fields.Values];

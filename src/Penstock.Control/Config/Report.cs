@@ -11,6 +11,9 @@ internal sealed class Report(string file, string text)
     private readonly List<Diagnostic> _diagnostics = [];
     private readonly HashSet<(Place, string)> _said = [];
 
+    /// <summary>The name of the file.</summary>
+    public string File => file;
+
     public int Errors { get; private set; }
 
     /// <summary>Errors before warnings, each in the order of the file.</summary>

@@ -15,7 +15,7 @@ internal sealed class Section
         At = at;
         _errorsBefore = at.Report.Errors;
         foreach (var entry in entries)
-            if (!_entries.TryAdd(Suggestion.Fold(entry.Key), entry))
+            if (!_entries.TryAdd(Suggestion.Fold(entry.Key), entry) && !entry.Merged)
                 at.ReportRepeated(entry, at.Child(_entries[Suggestion.Fold(entry.Key)], entry.Key));
     }
 
@@ -55,11 +55,16 @@ internal sealed class Section
 
     public IReadOnlyList<Field> Named(string key) => this[key]?.Named() ?? [];
 
+    /// <summary>Keys at the top that begin with <c>x-</c> are not read: a place for anchors, as in Compose files.
+    /// </summary>
+    private bool IsForAnchors(string key) =>
+        At.Path.Length == 0 && key.StartsWith("x-", StringComparison.OrdinalIgnoreCase);
+
     public void ReportUnknown()
     {
         var known = _known.ToDictionary(Suggestion.Fold);
         foreach (var (folded, entry) in _entries)
-            if (!known.ContainsKey(folded))
+            if (!known.ContainsKey(folded) && !IsForAnchors(entry.Key))
                 At.Report.Error(entry.Place, At.Path, $"unknown key {ConfigValue.Quote(entry.Key)}",
                     Suggestion.OrList(entry.Key, _known, "known keys"));
     }

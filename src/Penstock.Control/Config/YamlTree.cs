@@ -8,12 +8,17 @@ namespace Penstock.Control.Config;
 internal sealed class YamlTree
 {
     private const int MaxDepth = 32;
+    private const string MergeKey = "<<";
+
+    /// <summary>Entries that merge keys may add in one file: mappings that merge each other would multiply.</summary>
+    private const int MaxMerged = 100_000;
 
     private readonly Scanner _scanner;
     private readonly Parser _parser;
     private readonly Report _report;
     private readonly Variables _variables;
     private readonly Dictionary<string, ConfigNode> _anchors = [];
+    private int _merged;
     private Place? _open; // the innermost bracket that is still open
 
     private YamlTree(string text, Report report, Variables variables)
@@ -141,14 +146,50 @@ internal sealed class YamlTree
     {
         _parser.MoveNext();
         var entries = new List<ConfigEntry>();
+        ConfigEntry? merge = null;
+        Place? first = null;
         while (!_parser.Accept<MappingEnd>(out _))
         {
             if (!_parser.TryConsume<Scalar>(out var key))
                 throw Fault(_parser.Current!, "a key must be a plain word");
-            entries.Add(new(key.Value, PlaceOf(key.Start, key.End), Node(depth + 1)));
+            var entry = new ConfigEntry(key.Value, PlaceOf(key.Start, key.End), Node(depth + 1));
+            first ??= entry.Place;
+            if (key is not { Value: MergeKey, Style: ScalarStyle.Plain })
+                entries.Add(entry);
+            else if (merge is null)
+                merge = entry;
+            else
+                _report.Error(entry.Place, "", $"duplicate key '{MergeKey}'",
+                    $"the first is on line {merge.Place.Line}; write {MergeKey}: [*one, *other]");
         }
-        var block = start.Style == MappingStyle.Block && entries.Count > 0;
-        return new(block ? entries[0].Place : PlaceOf(start.Start, start.End), entries);
+        if (merge is not null)
+            Merge(merge, entries);
+        return new(start.Style == MappingStyle.Block && first is { } place ? place
+            : PlaceOf(start.Start, start.End), entries);
+    }
+
+    /// <summary>The merge key of YAML 1.1: adds the entries of one mapping, or of several of which the earlier come
+    /// first, that the mapping itself does not have. They keep their places, so a fault is shown where it was
+    /// written.</summary>
+    private void Merge(ConfigEntry merge, List<ConfigEntry> entries)
+    {
+        var taken = entries.Select(static e => e.Key).ToHashSet();
+        foreach (var source in merge.Value is SequenceNode list ? list.Items : [merge.Value])
+        {
+            if (source is not MappingNode mapping)
+            {
+                if (source is not FaultyNode)
+                    _report.Error(merge.Place, "", $"'{MergeKey}' takes the entries of mappings, and this is "
+                        + source.Kind, $"write {MergeKey}: *anchor, of an anchor that stands before a mapping");
+                continue;
+            }
+            foreach (var entry in mapping.Entries.Where(e => taken.Add(e.Key)))
+            {
+                entries.Add(entry with { Merged = true });
+                if (++_merged > MaxMerged)
+                    throw Fault(_parser.Current!, $"more than {MaxMerged} entries are merged");
+            }
+        }
     }
 
     private static YamlException Fault(ParsingEvent at, string message) => new(at.Start, at.End, message);

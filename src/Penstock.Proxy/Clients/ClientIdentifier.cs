@@ -96,7 +96,8 @@ internal sealed partial class ClientIdentifier
 
     public byte[] SourceOctets(int source) => source < 0 ? AddressOctets : _sourceOctets[source];
 
-    public bool IsTrusted(IPAddress? peer) => Contains(_trusted, peer);
+    /// <param name="peer">Null behind a Unix domain socket.</param>
+    public bool IsTrusted(IPAddress? peer) => peer is null ? _config.TrustUnixSockets : Contains(_trusted, peer);
 
     /// <summary>A field that some backend would take for one that carries an identifier, and we would not.</summary>
     public bool IsLookalikeField(ReadOnlySpan<byte> name)
@@ -127,7 +128,8 @@ internal sealed partial class ClientIdentifier
     /// <param name="room">Of <see cref="RoomBytes"/>.</param>
     public ClientIdentity Identify(RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller, Span<byte> room)
     {
-        bool exempt = _exemptNetworks.Length > 0 && Contains(_exemptNetworks, caller.Ip);
+        bool exempt = (_exemptNetworks.Length > 0 && Contains(_exemptNetworks, caller.Ip))
+            || (_config.ExemptPreflights && IsPreflight(request, head));
         ReadOnlySpan<byte> unknown = default;
         Stretch unknownField = default;
         int unknownSource = -1;
@@ -174,11 +176,15 @@ internal sealed partial class ClientIdentifier
         };
     }
 
+    /// <summary>https://fetch.spec.whatwg.org/#cors-preflight-request</summary>
+    private static bool IsPreflight(RequestHead request, ReadOnlySpan<byte> head) => request.Method == Method.Options
+        && request.TryGet(head, "origin"u8, out _) && request.TryGet(head, "access-control-request-method"u8, out _);
+
     /// <summary>The address that the nearest untrusted hop came from: X-Forwarded-For is read from its right end as
     /// long as the hop that wrote it is trusted.</summary>
     public ClientAddress Caller(RequestHead request, ReadOnlySpan<byte> head, ClientAddress peer)
     {
-        if (_trusted.Length == 0 || !IsTrusted(peer.Ip))
+        if (!IsTrusted(peer.Ip))
         {
             return peer;
         }

@@ -20,6 +20,10 @@ public sealed record ClientsConfig
     /// <summary>Peers whose X-Forwarded-* fields are believed.</summary>
     public IReadOnlyList<IPNetwork> TrustedProxies { get; init; } = [];
 
+    /// <summary>Whoever connects to a Unix domain socket is believed, too: the proxy in front, on this machine.
+    /// </summary>
+    public bool TrustUnixSockets { get; init; }
+
     /// <summary>IPv6 clients are told apart by this many leading bits, 1–128 (64: one customer's network).</summary>
     public int Ipv6Prefix { get; init; } = 64;
 
@@ -28,6 +32,10 @@ public sealed record ClientsConfig
 
     /// <summary>Identifiers whom no limit holds; they count as known.</summary>
     public IReadOnlyList<string> ExemptIds { get; init; } = [];
+
+    /// <summary>No limit holds CORS preflights: OPTIONS with Origin and Access-Control-Request-Method, which browsers
+    /// send of themselves, without the client's key.</summary>
+    public bool ExemptPreflights { get; init; }
 
     /// <summary>Most buckets tracked for clients without a setting of their own.</summary>
     public int MaxTracked { get; init; } = 1_000_000;

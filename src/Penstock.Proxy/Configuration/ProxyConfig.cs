@@ -22,6 +22,9 @@ public sealed record ProxyConfig
     public ValueList<string> EveryLimit { get; init; } = [];
 
     public LimitFields LimitFields { get; init; }
+
+    /// <summary>Fields and bodies of our own answers; statuses without an entry have a JSON body.</summary>
+    public IReadOnlyList<AnswerConfig> Answers { get; init; } = [];
     public TimeoutsConfig Timeouts { get; init; } = new();
     public BoundsConfig Bounds { get; init; } = new();
 
@@ -37,7 +40,9 @@ public sealed record ProxyConfig
 /// <param name="Text">As the operator wrote it, for messages and metrics.</param>
 /// <param name="ProxyProtocol">Every connection starts with a PROXY protocol header that says who the client is; only
 /// peers of <see cref="ClientsConfig.TrustedProxies"/> may connect.</param>
-public sealed record ListenerConfig(EndPoint Address, string Text, bool ProxyProtocol = false);
+/// <param name="Mode">Who may connect to a Unix domain socket: the mode of its file; null: as the umask says.</param>
+public sealed record ListenerConfig(
+    EndPoint Address, string Text, bool ProxyProtocol = false, UnixFileMode? Mode = null);
 
 /// <summary>How long to wait for what.</summary>
 public sealed record TimeoutsConfig
@@ -51,8 +56,13 @@ public sealed record TimeoutsConfig
     /// <summary>Between two bytes of progress while a request or response is under way.</summary>
     public TimeSpan Response { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>For the next request on a kept-alive client connection; idle backend connections too.</summary>
+    /// <summary>For the next request on a kept-alive client connection.</summary>
     public TimeSpan Idle { get; init; } = TimeSpan.FromSeconds(90);
+
+    /// <summary>How long a connection to a backend is kept for its next request; zero: it is closed after each. Below
+    /// what common servers wait (5 s: Node.js, Apache, uvicorn), so that it is us who close it: a request on a
+    /// connection that its backend is just closing may not be repeated when it is a POST.</summary>
+    public TimeSpan BackendIdle { get; init; } = TimeSpan.FromSeconds(4);
 
     /// <summary>For the next octet, either way, after an upgrade such as WebSocket (HAProxy's usual
     /// <c>timeout tunnel</c>).</summary>

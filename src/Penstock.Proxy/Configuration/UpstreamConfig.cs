@@ -11,6 +11,9 @@ public sealed record UpstreamConfig
     /// request; 0 does not. Such a connection serves one exchange only.</summary>
     public int ProxyProtocol { get; init; }
 
+    /// <summary>Instead of <see cref="TimeoutsConfig.BackendIdle"/> for its backends; null: as there.</summary>
+    public TimeSpan? BackendIdle { get; init; }
+
     /// <summary>What <see cref="BalanceAlgorithm.Hash"/> goes by.</summary>
     public HashConfig Hash { get; init; } = new();
 

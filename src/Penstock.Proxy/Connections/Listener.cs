@@ -45,11 +45,12 @@ internal sealed class Listener : EventSource
     /// <summary>Listening sockets on one address, one for each loop; one only for a Unix domain socket, which cannot be
     /// shared.</summary>
     /// <exception cref="SocketException">The address is taken, not ours, or not allowed.</exception>
-    public static Socket[] BindEach(EndPoint address, int loops)
+    /// <param name="mode">Of the file of a Unix domain socket; null: as the umask says.</param>
+    public static Socket[] BindEach(EndPoint address, int loops, UnixFileMode? mode = null)
     {
         if (address is UnixDomainSocketEndPoint unix)
         {
-            return [BindUnix(unix)];
+            return [BindUnix(unix, mode)];
         }
         if (((IPEndPoint)address).Port != 0)
         {
@@ -98,7 +99,7 @@ internal sealed class Listener : EventSource
         }
     }
 
-    private static Socket BindUnix(UnixDomainSocketEndPoint address)
+    private static Socket BindUnix(UnixDomainSocketEndPoint address, UnixFileMode? mode)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
         try
@@ -110,6 +111,10 @@ internal sealed class Listener : EventSource
                 File.Delete(path);
             }
             socket.Bind(address);
+            if (mode is { } wanted)
+            {
+                File.SetUnixFileMode(path, wanted); // nobody can connect before the socket listens
+            }
             socket.Listen(Backlog);
             return socket;
         }

@@ -31,6 +31,8 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
     private byte[]? _buffer;
     private bool _fills;
     private long _waitedMs;
+    private long _waitBeganMs;
+    private bool _rateApplies = minBytesPerSecond > 0;
 
     /// <summary>What was read behind the end of the body; valid inside <c>onExcess</c> only.</summary>
     public delegate void Excess(ReadOnlySpan<byte> octets);
@@ -39,6 +41,38 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
     public long PayloadBytes { get; private set; }
     public HttpFault Fault => _body.Fault;
     public bool BodyDone => _body.Done;
+
+    /// <summary>The source waits for leave to send (<c>Expect: 100-continue</c>): until it has that, or sends all the
+    /// same, none of its silence counts.</summary>
+    public bool AwaitsLeave { get; set; }
+
+    /// <summary>The source may send now.</summary>
+    public void GiveLeave()
+    {
+        if (AwaitsLeave)
+        {
+            AwaitsLeave = false;
+            RestartWait();
+        }
+    }
+
+    /// <summary>From now on the source may be as slow as it likes, if only something moves in either direction: the
+    /// answer has begun, and what the source says next may depend on it.</summary>
+    public void StopRating()
+    {
+        AwaitsLeave = false;
+        _rateApplies = false;
+        RestartWait();
+    }
+
+    private void RestartWait()
+    {
+        _waitBeganMs = loop.NowMs;
+        if (source.AwaitsData)
+        {
+            SetSourceDeadline();
+        }
+    }
 
     /// <param name="body">Where the body stands.</param>
     /// <param name="chunked">Frame it as chunks on the way out.</param>
@@ -50,10 +84,11 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
         {
             while (!_body.Done)
             {
-                source.SetDeadline(NextWaitMs());
-                long before = loop.NowMs;
+                SetSourceDeadline();
+                _waitBeganMs = loop.NowMs;
                 WaitResult wait = await source.WaitForDataAsync();
-                _waitedMs += loop.NowMs - before;
+                _waitedMs += AwaitsLeave ? 0 : loop.NowMs - _waitBeganMs;
+                AwaitsLeave = false;
                 if (wait != WaitResult.Ready)
                 {
                     return wait == WaitResult.TimedOut ? RelayEnd.SourceTimedOut : RelayEnd.Canceled;
@@ -142,8 +177,20 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
 
     /// <summary>Until the source has been silent for too long, or too slow on the whole. Only time spent waiting for it
     /// counts: it cannot help a slow target.</summary>
-    private long NextWaitMs() => minBytesPerSecond == 0 ? timeoutMs
+    private long NextWaitMs() => !_rateApplies ? timeoutMs
         : Math.Clamp(GraceMs + (PayloadBytes * 1000 / minBytesPerSecond) - _waitedMs, 1, timeoutMs);
+
+    private void SetSourceDeadline()
+    {
+        if (AwaitsLeave)
+        {
+            source.ClearDeadline(); // whoever is to give it has a deadline
+        }
+        else
+        {
+            source.SetDeadline(NextWaitMs());
+        }
+    }
 
     private void ReturnBuffer()
     {

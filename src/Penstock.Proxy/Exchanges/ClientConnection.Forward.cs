@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
 using Penstock.Proxy.Http1;
@@ -15,6 +16,7 @@ internal sealed partial class ClientConnection
 
     private BodyReader _requestBody;
     private Task? _upload;
+    private BodyRelay? _uploadRelay;
     private RelayEnd _uploadFailure;
 
     /// <summary>The request is at the backend, whole.</summary>
@@ -23,6 +25,9 @@ internal sealed partial class ClientConnection
     /// <summary>We count as in flight at the exchange's backend.</summary>
     private bool _entered;
     private int _sends;
+
+    /// <summary>Octets behind the request were more than we can keep.</summary>
+    private bool _excessLost;
 
     private async ValueTask<Step> DialAsync()
     {
@@ -133,7 +138,11 @@ internal sealed partial class ClientConnection
         Exchange exchange = _exchange!;
         Connection backend = _backend!.Io;
         var relay = new BodyRelay(_loop, _io, backend, ResponseTimeoutMs,
-            _snapshot.Config.Bounds.BodyMinBytesPerSecond);
+            _snapshot.Config.Bounds.BodyMinBytesPerSecond)
+        {
+            AwaitsLeave = exchange.Request.ExpectsContinue && _bodyTaken == 0,
+        };
+        _uploadRelay = relay;
         RelayEnd end = await relay.RunAsync(_requestBody, _requestBody.Framing == BodyFraming.Chunked, KeepExcess);
         if (_exchange != exchange)
         {
@@ -144,6 +153,10 @@ internal sealed partial class ClientConnection
         if (_requestSent && ClientHasLeft)
         {
             GiveUp(); // its end came behind the body
+        }
+        else if (end == RelayEnd.TargetClosed)
+        {
+            Swallow();
         }
         else if (end is RelayEnd.SourceClosed or RelayEnd.SourceTimedOut or RelayEnd.BodyInvalid)
         {
@@ -162,7 +175,10 @@ internal sealed partial class ClientConnection
         int headEnd = _start + _exchange!.Request.Length;
         if (headEnd + octets.Length > BufferPool.Large)
         {
-            _keepAlive = false; // more than fits: it is sent again on another connection
+            // More than fits: a further request is sent again on another connection; what is behind a request for an
+            // upgrade may be the new protocol's, which then cannot begin.
+            _keepAlive = false;
+            _excessLost = true;
             return;
         }
         if (headEnd + octets.Length > _buffer!.Length)
@@ -185,10 +201,15 @@ internal sealed partial class ClientConnection
             // body would be taken for the next request.
             _keepAlive = false;
             _lingers = true;
-            _io.InterruptWaits();
+            if (_swallowing is null)
+            {
+                _io.InterruptWaits();
+            }
             _backend?.Io.Close();
+            Swallow();
         }
         _upload = null;
+        _uploadRelay = null;
     }
 
     /// <summary>Gives the backend connection back, or closes it, and counts the exchange out.</summary>
@@ -196,9 +217,11 @@ internal sealed partial class ClientConnection
     {
         if (_backend is not null)
         {
-            if (reusable && _exchange!.Route!.Upstream.Config.ProxyProtocol == 0)
+            UpstreamConfig upstream = _exchange!.Route!.Upstream.Config;
+            if (reusable && upstream.ProxyProtocol == 0)
             {
-                _backend.Pool.Return(_backend, _snapshot.IdleTimeoutMs);
+                _backend.Pool.Return(_backend,
+                    upstream.BackendIdle is { } idle ? (long)idle.TotalMilliseconds : _snapshot.BackendIdleMs);
             }
             else
             {

@@ -8,10 +8,9 @@ namespace Penstock.Proxy.Exchanges;
 /// <summary>The way back: a backend's response, or an answer of our own.</summary>
 internal sealed partial class ClientConnection
 {
-    /// <summary>How long, and over how many octets, a client may go on sending after an early answer, so that it can
-    /// read the answer before the connection is reset.</summary>
-    private const long LingerMs = 1000;
-    private const int LingerBytes = 1024 * 1024;
+    /// <summary>Interim responses to one request. Each is progress, so without a bound a backend could keep a request
+    /// for ever; one every few seconds tells of hours of work.</summary>
+    private const int MaxInterims = 1000;
 
     // Octets from the backend: [_responseStart, _responseEnd) of _response.
     private byte[]? _response;
@@ -19,6 +18,7 @@ internal sealed partial class ClientConnection
     private int _responseEnd;
     private BodyReader _responseBody;
     private bool _chunkedOut;
+    private int _interims;
 
     /// <summary>The response was cut off: end the connection by a reset, so that nobody takes it for whole.</summary>
     private bool _cut;
@@ -26,7 +26,8 @@ internal sealed partial class ClientConnection
 
     private Step OnResponseOctets(WaitResult result)
     {
-        if (result == WaitResult.TimedOut && _upload is { IsCompleted: false } && _io.AwaitsData)
+        if (result == WaitResult.TimedOut && _upload is { IsCompleted: false } && _io.AwaitsData
+            && _uploadRelay is { AwaitsLeave: false })
         {
             // The backend waits for a client that is late itself: the upload's own deadline tells.
             _backend!.Io.ClearDeadline();
@@ -112,6 +113,14 @@ internal sealed partial class ClientConnection
     private Step ForwardInterim()
     {
         ResponseHead response = _exchange!.Response;
+        if (++_interims > MaxInterims)
+        {
+            return UpstreamFailed(Reason.UpstreamInvalid, 502);
+        }
+        if (response.Status == 100)
+        {
+            _uploadRelay?.GiveLeave();
+        }
         int length = 0;
         int sent = 0;
         if (_exchange.Request.MinorVersion > 0)
@@ -174,6 +183,10 @@ internal sealed partial class ClientConnection
             ReleaseResponse();
             StopUpload();
             ReleaseBackend(reusable: !excess && response.KeepAlive && _requestSent);
+        }
+        else
+        {
+            _uploadRelay?.StopRating();
         }
 
         int sent = _io.TrySend(_loop.Scratch.AsSpan(0, length));
@@ -246,6 +259,8 @@ internal sealed partial class ClientConnection
             RelayEnd.SourceTimedOut => Reason.UpstreamTimeout,
             RelayEnd.BodyInvalid => Reason.UpstreamInvalid,
             RelayEnd.TargetTimedOut => Reason.ClientTimeout,
+            RelayEnd.Canceled when _uploadFailure == RelayEnd.SourceTimedOut => Reason.ClientTimeout,
+            RelayEnd.Canceled when _uploadFailure == RelayEnd.BodyInvalid => Reason.BadRequest,
             _ => Reason.ClientAbort,
         };
         _cut = true;
@@ -300,7 +315,9 @@ internal sealed partial class ClientConnection
             exchange.Admission.CountStatus(exchange.Status, _loop.NowNs);
         }
         var head = new HeadWriter(_loop.Scratch);
-        exchange.BytesOut = ResponseWriter.WriteAnswer(ref head, exchange, _loop.DateField, _keepAlive);
+        exchange.BytesOut = ResponseWriter.WriteAnswer(ref head, exchange, _loop.DateField, _keepAlive,
+            _snapshot.Answers.For(exchange.Status),
+            _buffer.AsSpan(_start, _end - _start));
         int sent = _io.TrySend(_loop.Scratch.AsSpan(0, head.Length));
         if (sent == head.Length)
         {
@@ -314,24 +331,6 @@ internal sealed partial class ClientConnection
         Stash(_loop.Scratch.AsSpan(0, head.Length), Math.Max(0, sent));
         _responseBody = new BodyReader(BodyFraming.None, 0);
         return Step.Relay;
-    }
-
-    /// <summary>Lets the client read our last words: ends our stream and swallows what still comes.</summary>
-    private async ValueTask LingerAsync()
-    {
-        ReleaseBuffer();
-        _io.ShutdownSend();
-        _io.SetDeadline(LingerMs);
-        int swallowed = 0;
-        while (swallowed < LingerBytes && await _io.WaitForDataAsync() == WaitResult.Ready)
-        {
-            int count = _io.TryReceive(_loop.Scratch);
-            if (count is 0 or Connection.Broken)
-            {
-                break;
-            }
-            swallowed += Math.Max(0, count);
-        }
     }
 
     private void ReleaseResponse()

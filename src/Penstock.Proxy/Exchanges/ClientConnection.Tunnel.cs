@@ -11,10 +11,15 @@ internal sealed partial class ClientConnection
 
     private Step SwitchProtocols()
     {
-        _tunnels = true;
         Exchange exchange = _exchange!;
         ResponseHead response = exchange.Response;
+        if (_excessLost)
+        {
+            return UpstreamFailed(Reason.UpstreamInvalid, 502);
+        }
+        _tunnels = true;
         _keepAlive = false;
+        _uploadRelay?.StopRating();
         exchange.Status = response.Status;
         exchange.Reason = Reason.Ok;
         exchange.ResponseNs = _loop.NowNs;
@@ -39,20 +44,10 @@ internal sealed partial class ClientConnection
         Connection backend = _backend!.Io;
         _io.SetDeadline(ResponseTimeoutMs);
         RelayEnd end = await FlushAsync(_io);
-        int early = _end - _start - exchange.Request.Length;
-        if (end == RelayEnd.Done && early > 0)
-        {
-            // The client did not wait for the 101: what it sent behind its request is the new protocol's.
-            Stash(_buffer.AsSpan(_end - early, early), 0);
-            exchange.BytesIn = early;
-            _bodyTaken = early;
-            backend.SetDeadline(ResponseTimeoutMs);
-            end = await FlushAsync(backend);
-        }
         if (end == RelayEnd.Done)
         {
             _worker.Counters.OpenTunnels++;
-            Task<RelayEnd> up = CarryAsync(_io, backend, upwards: true);
+            Task<RelayEnd> up = CarryUpAsync(backend);
             Task<RelayEnd> down = CarryAsync(backend, _io, upwards: false);
             RelayEnd upEnd = await up;
             RelayEnd downEnd = await down;
@@ -66,6 +61,36 @@ internal sealed partial class ClientConnection
             _ => Reason.ClientAbort,
         };
         return end == RelayEnd.Done ? Step.Finish : Step.Close;
+    }
+
+    /// <summary>The client's direction. The new protocol begins behind the request: a body that is still under way
+    /// comes first (RFC 9110 §7.8), then what the client sent without waiting for the 101.</summary>
+    private async Task<RelayEnd> CarryUpAsync(Connection backend)
+    {
+        Exchange exchange = _exchange!;
+        RelayEnd end = RelayEnd.Done;
+        if (_upload is { } upload)
+        {
+            await upload;
+            end = _requestSent && !_excessLost ? RelayEnd.Done
+                : _uploadFailure == RelayEnd.Done ? RelayEnd.TargetClosed : _uploadFailure;
+        }
+        int early = _end - _start - exchange.Request.Length - _bodyTaken;
+        if (end == RelayEnd.Done && early > 0)
+        {
+            Stash(_buffer.AsSpan(_end - early, early), 0);
+            exchange.BytesIn += early;
+            _bodyTaken += early;
+            backend.SetDeadline(ResponseTimeoutMs);
+            end = await FlushAsync(backend);
+        }
+        if (end == RelayEnd.Done)
+        {
+            return await CarryAsync(_io, backend, upwards: true);
+        }
+        _io.Cancel();
+        backend.Cancel();
+        return end;
     }
 
     private async Task<RelayEnd> CarryAsync(Connection source, Connection target, bool upwards)

@@ -137,7 +137,11 @@ internal sealed partial class ClientConnection : IConnectionOwner
     public void Drain()
     {
         _keepAlive = false;
-        if (_exchange is null && !_io.PollData())
+        if (_lingerUntilMs > 0)
+        {
+            HastenLinger();
+        }
+        else if (_exchange is null && !_io.PollData())
         {
             _io.Cancel();
         }
@@ -187,7 +191,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
 
     private Step StartReading()
     {
-        _snapshot = _worker.Snapshot;
+        TakeSnapshot();
         if (_start < _end)
         {
             _io.SetDeadline(_snapshot.HeadTimeoutMs);
@@ -200,6 +204,17 @@ internal sealed partial class ClientConnection : IConnectionOwner
         ReleaseBuffer();
         _io.SetDeadline(_snapshot.IdleTimeoutMs);
         return Step.AwaitRequest;
+    }
+
+    /// <summary>Works from now on by the configuration in force, also as to who is trusted.</summary>
+    private void TakeSnapshot()
+    {
+        if (_snapshot != _worker.Snapshot)
+        {
+            _snapshot = _worker.Snapshot;
+            _peer = new ClientAddress(_peer.EndPoint, _snapshot.Identifier.Ipv6Prefix);
+            _peerTrusted = _snapshot.Identifier.IsTrusted(_peer.Ip);
+        }
     }
 
     private Step OnRequestOctets(WaitResult result)
@@ -261,6 +276,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         }
         if (_exchange is null)
         {
+            TakeSnapshot(); // it may be another one than when the connection began to wait
             _exchange = _worker.RentExchange();
             _exchange.StartNs = _loop.NowNs;
         }
@@ -331,8 +347,8 @@ internal sealed partial class ClientConnection : IConnectionOwner
         _lingers |= !_keepAlive && (_end > 0 || _io.HasData); // closing on unread octets would cost it the answer
         _worker.ReturnExchange(_exchange);
         _exchange = null;
-        _bodyTaken = _sends = _attempts = 0;
-        _freshOnly = _requestSent = _hedged = false;
+        _bodyTaken = _sends = _attempts = _interims = 0;
+        _freshOnly = _requestSent = _hedged = _excessLost = false;
         _staleBackend = null;
         _uploadFailure = RelayEnd.Done;
         return _keepAlive ? Step.AwaitRequest : Step.Close;

@@ -1,26 +1,61 @@
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Routing;
 
 namespace Penstock.Proxy.Exchanges;
 
 /// <summary>The fields that tell a client how it stands with its limits.</summary>
 internal static class LimitFieldsWriter
 {
-    public static void Write(ref HeadWriter to, Exchange exchange)
+    /// <summary>Which fields we write. A client is told one truth: where we write fields that the backend wrote too,
+    /// ours replace them; but a backend that refuses a request itself (429) knows better why, and its fields stay.
+    /// </summary>
+    /// <param name="response">The backend's; null for an answer of our own.</param>
+    public static LimitFields Choose(Exchange exchange, ResponseHead? response)
     {
-        if (exchange.Admission.Charges.IsEmpty)
+        bool buckets = false;
+        bool shown = false;
+        foreach (ref readonly Charge charge in exchange.Admission.Charges)
         {
-            return;
+            shown |= IsShown(charge);
+            buckets |= IsShown(charge) && charge.Limit is not null;
         }
-        LimitFields which = exchange.Route?.LimitFields ?? LimitFields.Standard;
+        LimitFields which = shown ? exchange.Route?.LimitFields ?? LimitFields.Standard : LimitFields.Off;
+        bool backendRefuses = response?.Status == 429;
+        bool standard = which is LimitFields.Standard or LimitFields.Both
+            && !(backendRefuses && response!.SawRateLimit);
+        bool legacy = buckets && which is LimitFields.Legacy or LimitFields.Both
+            && !(backendRefuses && response!.SawXRateLimit);
+        return (standard, legacy) switch
+        {
+            (true, true) => LimitFields.Both,
+            (true, false) => LimitFields.Standard,
+            (false, true) => LimitFields.Legacy,
+            _ => LimitFields.Off,
+        };
+    }
+
+    /// <summary>Is a backend's field left out because we write it?</summary>
+    public static bool Replaces(LimitFields ours, FieldName field) => field switch
+    {
+        FieldName.RateLimit or FieldName.RateLimitPolicy => ours is LimitFields.Standard or LimitFields.Both,
+        FieldName.XRateLimitLimit or FieldName.XRateLimitRemaining or FieldName.XRateLimitReset =>
+            ours is LimitFields.Legacy or LimitFields.Both,
+        _ => false,
+    };
+
+    /// <param name="which">As <see cref="Choose"/> says.</param>
+    /// <param name="edits">What the operator sets or removes is not ours to write.</param>
+    public static void Write(ref HeadWriter to, Exchange exchange, LimitFields which, HeaderEdits? edits)
+    {
         if (which is LimitFields.Standard or LimitFields.Both)
         {
             WriteStandard(ref to, exchange.Admission);
         }
         if (which is LimitFields.Legacy or LimitFields.Both)
         {
-            WriteLegacy(ref to, exchange.Admission);
+            WriteLegacy(ref to, exchange.Admission, edits);
         }
     }
 
@@ -61,7 +96,7 @@ internal static class LimitFieldsWriter
         to.Add("\r\n"u8);
     }
 
-    private static void WriteLegacy(ref HeadWriter to, Admission admission)
+    private static void WriteLegacy(ref HeadWriter to, Admission admission, HeaderEdits? edits)
     {
         Charge nearest = default; // of the smallest share left
         double least = double.MaxValue;
@@ -78,9 +113,9 @@ internal static class LimitFieldsWriter
         {
             return;
         }
-        Field(ref to, "X-RateLimit-Limit: "u8, nearest.Limit.Config.Capacity);
-        Field(ref to, "X-RateLimit-Remaining: "u8, nearest.WholeTokens);
-        Field(ref to, "X-RateLimit-Reset: "u8, nearest.SecondsToFull);
+        Field(ref to, edits, "X-RateLimit-Limit"u8, nearest.Limit.Config.Capacity);
+        Field(ref to, edits, "X-RateLimit-Remaining"u8, nearest.WholeTokens);
+        Field(ref to, edits, "X-RateLimit-Reset"u8, nearest.SecondsToFull);
     }
 
     /// <summary>Limits in dry run are nobody's business yet, and one that bounds requests at the same time tells its
@@ -88,9 +123,14 @@ internal static class LimitFieldsWriter
     private static bool IsShown(in Charge charge) =>
         (charge.Full || charge.Limit is not null) && charge.Rule.Config is { Hidden: false, DryRun: false };
 
-    private static void Field(ref HeadWriter to, ReadOnlySpan<byte> name, long value)
+    private static void Field(ref HeadWriter to, HeaderEdits? edits, ReadOnlySpan<byte> name, long value)
     {
+        if (edits?.Drops(name) == true)
+        {
+            return;
+        }
         to.Add(name);
+        to.Add(": "u8);
         to.Add(value);
         to.Add("\r\n"u8);
     }

@@ -79,6 +79,9 @@ internal static class RequestWriter
 
         // Told by a stranger these are lies until proven otherwise.
         FieldName.XForwardedProto or FieldName.XForwardedHost or FieldName.Forwarded => exchange.PeerTrusted,
+
+        // So are these, unless the operator tells clients by that very field.
+        FieldName.Hearsay => exchange.PeerTrusted || field.Value == exchange.IdentityValue,
         _ => !FieldNames.IsRewritten(field.Known),
     };
 
@@ -96,14 +99,14 @@ internal static class RequestWriter
         }
     }
 
-    /// <summary>X-Forwarded-For: what trusted hops wrote, then our peer; -Proto and -Host as the first trusted hop saw
-    /// them.</summary>
+    /// <summary>X-Forwarded-For: what trusted hops wrote, then our peer if it has an address, which none behind a Unix
+    /// domain socket has; -Proto and -Host as the first trusted hop saw them.</summary>
     private static void WriteForwarded(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head,
         ClientAddress peer)
     {
         bool sawProto = false;
         bool sawHost = false;
-        to.Add("X-Forwarded-For: "u8);
+        bool sawFor = false;
         if (exchange.PeerTrusted)
         {
             foreach (ref readonly Field field in exchange.Request.Fields)
@@ -112,13 +115,22 @@ internal static class RequestWriter
                 sawHost |= field.Known == FieldName.XForwardedHost;
                 if (field.Known == FieldName.XForwardedFor && field.Value.Length > 0)
                 {
+                    to.Add(sawFor ? ", "u8 : "X-Forwarded-For: "u8);
                     to.Add(field.Value.Of(head));
-                    to.Add(", "u8);
+                    sawFor = true;
                 }
             }
         }
-        to.Add(peer.Text);
-        to.Add("\r\n"u8);
+        if (peer.Ip is not null)
+        {
+            to.Add(sawFor ? ", "u8 : "X-Forwarded-For: "u8);
+            to.Add(peer.Text);
+            sawFor = true;
+        }
+        if (sawFor)
+        {
+            to.Add("\r\n"u8);
+        }
         if (!sawProto)
         {
             to.Add("X-Forwarded-Proto: http\r\n"u8);

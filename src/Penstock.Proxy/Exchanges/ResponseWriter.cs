@@ -1,3 +1,5 @@
+using System.Buffers;
+using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.Observability;
 using Penstock.Proxy.RateLimiting;
@@ -15,11 +17,12 @@ internal static class ResponseWriter
         HeaderEdits? edits = exchange.Route?.ResponseEdits;
         bool sawDate = false;
         bool sawRequestId = false;
+        LimitFields limitFields = LimitFieldsWriter.Choose(exchange, response);
         WriteStart(ref to, response, head);
         foreach (ref readonly Field field in response.Fields)
         {
             if (!FieldNames.IsRewritten(field.Known) && !response.IsNominated(head, field)
-                && edits?.Drops(field.Name.Of(head)) != true)
+                && !LimitFieldsWriter.Replaces(limitFields, field.Known) && edits?.Drops(field.Name.Of(head)) != true)
             {
                 sawDate |= field.Known == FieldName.Date;
                 sawRequestId |= field.Known == FieldName.XRequestId;
@@ -44,7 +47,7 @@ internal static class ResponseWriter
         {
             to.AddField("X-Request-Id"u8, exchange.RequestId);
         }
-        LimitFieldsWriter.Write(ref to, exchange);
+        LimitFieldsWriter.Write(ref to, exchange, limitFields, edits);
         if (exchange.Backend != exchange.Session)
         {
             to.Add(exchange.Route!.Upstream.SetCookie(exchange.Backend!));
@@ -59,7 +62,14 @@ internal static class ResponseWriter
             to.Add("Connection: Upgrade\r\n\r\n"u8);
             return;
         }
-        WriteConnection(ref to, exchange, keepAlive);
+
+        // A server says in a 426 what to upgrade to, and must (RFC 9110 §15.5.22).
+        bool tellsUpgrade = response.Status == 426 && response.Upgrade.Length > 0 && exchange.Request.MinorVersion > 0;
+        if (tellsUpgrade)
+        {
+            to.AddField("Upgrade"u8, response.Upgrade.Of(head));
+        }
+        WriteConnection(ref to, exchange, keepAlive, tellsUpgrade);
     }
 
     /// <summary>A 1xx response: no framing, no fields of ours (RFC 9110 §15.2); those that the route removes are
@@ -80,63 +90,102 @@ internal static class ResponseWriter
         to.Add("\r\n"u8);
     }
 
-    /// <summary>An error that Penstock itself tells, with its JSON body.</summary>
+    /// <summary>An error that Penstock itself tells: with a JSON body, or as the operator wants it.</summary>
+    /// <param name="page">Null: as ever.</param>
+    /// <param name="request">The request's head, or what there is of it.</param>
     /// <returns>Octets of body, 0 for HEAD.</returns>
-    public static int WriteAnswer(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> date, bool keepAlive)
+    public static int WriteAnswer(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> date, bool keepAlive,
+        AnswerPage? page = null, ReadOnlySpan<byte> request = default)
     {
         (ReadOnlySpan<byte> phrase, ReadOnlySpan<byte> message) = Words(exchange.Status);
         if (exchange.Reason == Reason.ConcurrencyLimited)
         {
             message = "Too many requests at the same time"u8;
         }
-        long retryAfter = exchange.Status switch
+        var values = new AnswerValues
         {
-            429 => exchange.Admission.RetryAfterSeconds,
-            503 => 1,
-            _ => 0,
+            Exchange = exchange,
+            Phrase = phrase,
+            Message = message,
+            Origin = page is not null && !request.IsEmpty
+                && exchange.Request.TryGet(request, "origin"u8, out Stretch origin) ? origin.Of(request) : default,
+            RetryAfter = exchange.Status switch
+            {
+                429 => exchange.Admission.RetryAfterSeconds,
+                503 => 1,
+                _ => 0,
+            },
         };
 
-        Span<byte> body = stackalloc byte[4096];
-        var json = new HeadWriter(body);
+        byte[]? rented = page?.Body is { } template ? ArrayPool<byte>.Shared.Rent(template.MaxBytes) : null;
+        Span<byte> room = rented is null ? stackalloc byte[4096] : rented;
+        var body = new HeadWriter(room);
+        if (page?.Body is { } text)
+        {
+            text.Write(ref body, values);
+        }
+        else if (exchange.Status != 200)
+        {
+            WriteJson(ref body, exchange, message, values.RetryAfter);
+        }
+        WriteAnswerHead(ref to, values, body.Length, date, page);
+        WriteConnection(ref to, exchange, keepAlive);
+        int sent = exchange.Request.Method == Method.Head ? 0 : body.Length;
+        to.Add(room[..sent]);
+        if (rented is not null)
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+        return sent;
+    }
+
+    private static void WriteAnswerHead(ref HeadWriter to, scoped in AnswerValues values, int bodyBytes,
+        ReadOnlySpan<byte> date, AnswerPage? page)
+    {
+        Exchange exchange = values.Exchange;
         to.Add("HTTP/1.1 "u8);
         to.Add(exchange.Status);
         to.Add(" "u8);
-        to.Add(phrase);
+        to.Add(values.Phrase);
+        to.Add("\r\n"u8);
         if (exchange.Status == 200)
         {
-            to.Add("\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"u8); // to OPTIONS with Max-Forwards: 0
+            to.Add("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"u8); // to OPTIONS with Max-Forwards: 0
         }
         else
         {
-            WriteJson(ref json, exchange, message, retryAfter);
-            to.Add("\r\nContent-Type: application/json"u8);
+            to.AddField("Content-Type"u8, page?.Body is null ? "application/json"u8 : page.ContentType);
         }
-        to.Add("\r\nContent-Length: "u8);
-        to.Add(json.Length);
+        to.Add("Content-Length: "u8);
+        to.Add(bodyBytes);
         to.Add("\r\n"u8);
         to.AddField("Date"u8, date);
         if (!exchange.RequestId.IsEmpty)
         {
             to.AddField("X-Request-Id"u8, exchange.RequestId);
         }
-        if (retryAfter > 0)
+        if (values.RetryAfter > 0 && page?.Sets("retry-after"u8) != true)
         {
             to.Add("Retry-After: "u8);
-            to.Add(retryAfter);
+            to.Add(values.RetryAfter);
             to.Add("\r\n"u8);
         }
-        if (exchange.Status == 401 && exchange.Identifier is { } identifier)
+        if (exchange.Status == 401 && exchange.Identifier is { } identifier
+            && page?.Sets("www-authenticate"u8) != true)
         {
             to.AddField("WWW-Authenticate"u8, identifier.Challenge);
         }
-        LimitFieldsWriter.Write(ref to, exchange);
-        WriteConnection(ref to, exchange, keepAlive);
-        if (exchange.Request.Method == Method.Head)
+        LimitFieldsWriter.Write(ref to, exchange, LimitFieldsWriter.Choose(exchange, response: null), edits: null);
+        foreach ((byte[] name, AnswerTemplate value) in page?.Fields ?? [])
         {
-            return 0;
+            if (!value.IsEmpty(values))
+            {
+                to.Add(name);
+                to.Add(": "u8);
+                value.Write(ref to, values);
+                to.Add("\r\n"u8);
+            }
         }
-        to.Add(body[..json.Length]);
-        return json.Length;
     }
 
     private static void WriteJson(ref HeadWriter json, Exchange exchange, ReadOnlySpan<byte> message, long retryAfter)
@@ -188,9 +237,11 @@ internal static class ResponseWriter
         to.Add("\r\n"u8);
     }
 
-    private static void WriteConnection(ref HeadWriter to, Exchange exchange, bool keepAlive)
+    private static void WriteConnection(ref HeadWriter to, Exchange exchange, bool keepAlive,
+        bool tellsUpgrade = false)
     {
-        to.Add(!keepAlive ? "Connection: close\r\n\r\n"u8
+        to.Add(tellsUpgrade ? keepAlive ? "Connection: Upgrade\r\n\r\n"u8 : "Connection: Upgrade, close\r\n\r\n"u8
+            : !keepAlive ? "Connection: close\r\n\r\n"u8
             : exchange.Request.MinorVersion == 0 ? "Connection: keep-alive\r\n\r\n"u8 : "\r\n"u8);
     }
 

@@ -30,26 +30,58 @@ internal enum FieldName : byte
     XRequestId,
     RateLimit,
     RateLimitPolicy,
+    XRateLimitLimit,
+    XRateLimitRemaining,
+    XRateLimitReset,
+
+    /// <summary>Any other field by which proxies tell backends who asked, and how and for what:
+    /// <c>X-Forwarded-Prefix</c>, <c>X-Real-IP</c> and the like.</summary>
+    Hearsay,
 }
 
 internal static class FieldNames
 {
-    private const int MaxKnownBytes = 17;
+    /// <summary>No name is told by more than so many octets.</summary>
+    private const int MaxKnownBytes = 24;
 
     public static FieldName Of(ReadOnlySpan<byte> name)
     {
         FieldName field = OfExact(name);
-        if (field != FieldName.Other || name.Length > MaxKnownBytes || !name.Contains((byte)'_'))
+        if (field != FieldName.Other || !name.Contains((byte)'_'))
         {
             return field;
         }
-        Span<byte> hyphens = stackalloc byte[MaxKnownBytes];
+        name = name[..Math.Min(name.Length, MaxKnownBytes + 1)];
+        Span<byte> hyphens = stackalloc byte[MaxKnownBytes + 1];
         name.Replace(hyphens, (byte)'_', (byte)'-');
         return OfExact(hyphens[..name.Length]) == FieldName.Other ? FieldName.Other : FieldName.Lookalike;
     }
 
+    private static FieldName OfExact(ReadOnlySpan<byte> name) =>
+        OfLength(name) is not FieldName.Other and var known ? known
+        : name.Length >= 8 && (name[0] | 0x20) is 'x' or 't' or 'f' && IsHearsay(name) ? FieldName.Hearsay
+        : FieldName.Other;
+
+    /// <summary>Fields of one vendor, such as CF-Connecting-IP, are not among them: who sits behind that vendor has
+    /// told so in <c>trusted_proxies</c>, and for all others they are fields like any other.</summary>
+    private static bool IsHearsay(ReadOnlySpan<byte> name) => (name.Length > 12 && name[1] == '-'
+        && Ascii.EqualsIgnoreCase(name[..12], "x-forwarded-"u8)) || name.Length switch
+        {
+            8 => Ascii.EqualsIgnoreCase(name, "x-scheme"u8),
+            9 => Ascii.EqualsIgnoreCase(name, "x-real-ip"u8),
+            11 => Ascii.EqualsIgnoreCase(name, "x-client-ip"u8) || Ascii.EqualsIgnoreCase(name, "x-forwarded"u8),
+            12 => Ascii.EqualsIgnoreCase(name, "x-url-scheme"u8),
+            13 => Ascii.EqualsIgnoreCase(name, "forwarded-for"u8) || Ascii.EqualsIgnoreCase(name, "x-rewrite-url"u8),
+            14 => Ascii.EqualsIgnoreCase(name, "true-client-ip"u8) || Ascii.EqualsIgnoreCase(name, "x-original-url"u8),
+            15 => Ascii.EqualsIgnoreCase(name, "front-end-https"u8)
+                || Ascii.EqualsIgnoreCase(name, "x-original-host"u8),
+            19 => Ascii.EqualsIgnoreCase(name, "x-cluster-client-ip"u8),
+            24 => Ascii.EqualsIgnoreCase(name, "x-original-forwarded-for"u8),
+            _ => false,
+        };
+
     /// <summary>Told apart by length first, so that an unknown field costs one comparison at most.</summary>
-    private static FieldName OfExact(ReadOnlySpan<byte> name) => name.Length switch
+    private static FieldName OfLength(ReadOnlySpan<byte> name) => name.Length switch
     {
         2 => Is(name, "te"u8, FieldName.Te),
         3 => Is(name, "via"u8, FieldName.Via),
@@ -72,7 +104,10 @@ internal static class FieldNames
             _ => Is(name, "ratelimit-policy"u8, FieldName.RateLimitPolicy),
         },
         17 => (name[0] | 0x20) == 't' ? Is(name, "transfer-encoding"u8, FieldName.TransferEncoding)
-            : Is(name, "x-forwarded-proto"u8, FieldName.XForwardedProto),
+            : (name[2] | 0x20) == 'f' ? Is(name, "x-forwarded-proto"u8, FieldName.XForwardedProto)
+            : (name[12] | 0x20) == 'l' ? Is(name, "x-ratelimit-limit"u8, FieldName.XRateLimitLimit)
+            : Is(name, "x-ratelimit-reset"u8, FieldName.XRateLimitReset),
+        21 => Is(name, "x-ratelimit-remaining"u8, FieldName.XRateLimitRemaining),
         _ => FieldName.Other,
     };
 
@@ -85,7 +120,12 @@ internal static class FieldNames
     /// limits or framing ("hop-by-hop abuse").</summary>
     public static bool IsProtected(FieldName name) => name is FieldName.Host or FieldName.ContentLength
         or FieldName.TransferEncoding or FieldName.XForwardedFor or FieldName.XForwardedProto
-        or FieldName.XForwardedHost or FieldName.XRequestId or FieldName.Via or FieldName.Forwarded;
+        or FieldName.XForwardedHost or FieldName.XRequestId or FieldName.Via or FieldName.Forwarded
+        or FieldName.Hearsay;
+
+    /// <summary>Fields that an operator may set, add and remove, although we know them.</summary>
+    public static bool IsEditable(FieldName name) => name is FieldName.Other or FieldName.Hearsay
+        or FieldName.XRateLimitLimit or FieldName.XRateLimitRemaining or FieldName.XRateLimitReset;
 
     private static FieldName Is(ReadOnlySpan<byte> name, ReadOnlySpan<byte> lower, FieldName field) =>
         Ascii.EqualsIgnoreCase(name, lower) ? field : FieldName.Other;

@@ -60,10 +60,9 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
     /// <summary>The target has no path, so a slash is sent: <c>http://a</c> or <c>http://a?q</c>.</summary>
     public bool NeedsSlash { get; private set; }
 
-    /// <summary>The client would like to speak another protocol on this connection (RFC 9110 §7.8). Not with a body:
-    /// its octets and those of the new protocol could be told apart in two ways.</summary>
-    public bool WantsUpgrade => ConnectionUpgrade && Upgrade.Length > 0 && MinorVersion > 0
-        && Framing == BodyFraming.None;
+    /// <summary>The client would like to speak another protocol on this connection (RFC 9110 §7.8), behind the body if
+    /// there is one: Docker's exec sends a POST with <c>Upgrade: tcp</c>.</summary>
+    public bool WantsUpgrade => ConnectionUpgrade && Upgrade.Length > 0 && MinorVersion > 0;
 
     /// <summary>May the client send a further request on this connection (RFC 9112 §9.3)?</summary>
     public bool KeepAlive => !ConnectionClose && (MinorVersion > 0 || ConnectionKeepAlive);

@@ -13,6 +13,11 @@ internal sealed class ResponseHead(HeadBounds bounds) : MessageHead(bounds)
     public Stretch Reason { get; private set; }
     public bool IsInterim => Status is >= 100 and < 200;
 
+    /// <summary>The backend tells how its client stands with limits, in RateLimit fields or in X-RateLimit ones.
+    /// </summary>
+    public bool SawRateLimit { get; private set; }
+    public bool SawXRateLimit { get; private set; }
+
     /// <summary>The request was HEAD: no body follows whatever the fields say (RFC 9112 §6.3 rule 1). Set it before
     /// parsing.</summary>
     public bool ToHead { get; set; }
@@ -26,6 +31,15 @@ internal sealed class ResponseHead(HeadBounds bounds) : MessageHead(bounds)
         base.Reset();
         Status = 0;
         Reason = default;
+        SawRateLimit = SawXRateLimit = false;
+    }
+
+    protected override bool OnField(FieldName known, ReadOnlySpan<byte> value, Stretch at)
+    {
+        SawRateLimit |= known is FieldName.RateLimit or FieldName.RateLimitPolicy;
+        SawXRateLimit |= known is FieldName.XRateLimitLimit or FieldName.XRateLimitRemaining
+            or FieldName.XRateLimitReset;
+        return true;
     }
 
     protected override bool ParseStartLine(ReadOnlySpan<byte> line, int at)

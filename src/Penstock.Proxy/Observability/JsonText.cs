@@ -16,10 +16,17 @@ internal static class JsonText
     /// harmless line. Octets that are not UTF-8 become U+FFFD.</summary>
     public static void AddString(ref HeadWriter line, ReadOnlySpan<byte> text)
     {
+        line.Add("\""u8);
+        AddEscaped(ref line, text);
+        line.Add("\""u8);
+    }
+
+    /// <summary>The same without the quotes.</summary>
+    public static void AddEscaped(ref HeadWriter line, ReadOnlySpan<byte> text)
+    {
         Span<char> units = stackalloc char[2];
         Span<byte> escaped = stackalloc byte[6];
         "\\u"u8.CopyTo(escaped);
-        line.Add("\""u8);
         while (!text.IsEmpty)
         {
             byte octet = text[0];
@@ -40,6 +47,5 @@ internal static class JsonText
                 line.Add(escaped);
             }
         }
-        line.Add("\""u8);
     }
 }

@@ -44,7 +44,7 @@ public static class RouteRules
         {
             return isSet ? null : "a request has exactly one Host; use 'set'";
         }
-        return known != FieldName.Other || name.StartsWith("Proxy-", StringComparison.OrdinalIgnoreCase)
+        return !FieldNames.IsEditable(known) || name.StartsWith("Proxy-", StringComparison.OrdinalIgnoreCase)
             ? "Penstock writes this field itself, or drops it; framing and forwarding stand on it"
             : null;
     }

@@ -78,9 +78,11 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
     }
 
     /// <summary>Takes a connection back whose last exchange ended cleanly.</summary>
+    /// <param name="idleTimeoutMs">How long it may wait for its next request; 0: it is closed.</param>
     public void Return(BackendConnection connection, long idleTimeoutMs)
     {
-        if (connection.Io.HasData || _idle.Count >= MaxIdle || connection.Io.IsClosed || backend.IsRetired)
+        if (idleTimeoutMs == 0 || connection.Io.HasData
+            || _idle.Count >= MaxIdle || connection.Io.IsClosed || backend.IsRetired)
         {
             // Data before the next request would be taken for its response.
             connection.Io.Close();

@@ -61,7 +61,10 @@ internal sealed class ConfigTarget(string name, string fileName) : FuzzTarget
     public override IReadOnlyList<byte[]> Seeds => [.. (_json
         ? new[] { Json, "\ra", "", "{}", "[]", "null", "\"a\"", """{"backends":["127.0.0.1:9001"],"balance":"p2c"}""" }
         : [Yaml, "", "backends: [127.0.0.1:9001]", "backends: 127.0.0.1:9001\nbalance: p2c\nlisten: :80", "- a",
-            "a: &x {b: *x}", "limits:\n  d: &a {capacity: 5, rate: 30/m}\n  e: *a\nbackends: [a:1]", "? a\n: b",
+            "a: &x {b: *x}",
+            "x-a: &a { rate: 1/s }\nlimits: { d: { <<: *a, capacity: 1 } }\nbackends: a:1",
+            "errors: { 4xx: { headers: { X: \"{{origin}}\" }, body: \"{{status}}\" } }\nbackends: a:1",
+            "limits:\n  d: &a {capacity: 5, rate: 30/m}\n  e: *a\nbackends: [a:1]", "? a\n: b",
             "a: |\n  b\n  c\n", "--- a\n--- b", "%YAML 1.2\n---\na: 'b'", "!!str a", "\uFEFFbackends: a:1",
             "a: b\ne: !!]", "routes:\n- ${", "...\n>\n", "\f: ]"]) // the last were findings once
         .Select(Encoding.UTF8.GetBytes)];
@@ -80,6 +83,8 @@ internal sealed class ConfigTarget(string name, string fileName) : FuzzTarget
             "unknown", "trusted_proxies", "ipv6_prefix", "limits", "default", "capacity", "rate", "store", "upstreams",
             "balance", "backends", "url", "weight", "backup", "max_connections", "health_check", "path", "interval",
             "timeout", "rise", "fall", "routes", "host", "upstream", "limit", "methods", "timeouts", "connect", "head",
+            "errors", "headers", "body", "content_type", "any", "4xx", "{{status}}", "{{", "x-a", "mode", "0660",
+            "unix", "backend_idle",
             "response", "idle", "shutdown", "loops", "access_log", "proxy_protocol", "bounds", "p2c", "least_requests",
         }.Select(Encoding.UTF8.GetBytes),
     ];

@@ -16,7 +16,17 @@ internal sealed record MessageText(string StartLine, IReadOnlyList<(string Name,
     private static readonly HashSet<string> Known = new(Rewritten, StringComparer.OrdinalIgnoreCase)
     {
         "expect", "max-forwards", "date", "via", "forwarded", "x-forwarded-for", "x-forwarded-proto",
-        "x-forwarded-host", "x-request-id", "ratelimit", "ratelimit-policy",
+        "x-forwarded-host", "x-request-id", "ratelimit", "ratelimit-policy", "x-ratelimit-limit",
+        "x-ratelimit-remaining", "x-ratelimit-reset",
+    };
+
+    /// <summary>Other fields that tell a backend who asked and how; and all that begin with <c>x-forwarded-</c>.
+    /// </summary>
+    private static readonly HashSet<string> Hearsay = new(StringComparer.OrdinalIgnoreCase)
+    {
+        "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "forwarded-for", "x-forwarded",
+        "x-original-forwarded-for", "x-original-host", "x-original-url", "x-rewrite-url", "x-scheme", "x-url-scheme",
+        "front-end-https",
     };
 
     private static readonly HashSet<string> Protected = new(StringComparer.OrdinalIgnoreCase)
@@ -57,11 +67,15 @@ internal sealed record MessageText(string StartLine, IReadOnlyList<(string Name,
             .SelectMany(static f => f.Value.Split(',')).Select(static n => n.Trim(' ', '\t')),
             StringComparer.OrdinalIgnoreCase);
         return Fields.Where(f => !Rewritten.Contains(f.Name) && !IsLookalike(f.Name)
-            && (Protected.Contains(f.Name) || !nominated.Contains(f.Name)));
+            && (Protected.Contains(f.Name) || IsHearsay(f.Name) || !nominated.Contains(f.Name)));
     }
 
     public static bool Same(string name, string other) => name.Equals(other, StringComparison.OrdinalIgnoreCase);
 
+    public static bool IsHearsay(string name) => Hearsay.Contains(name)
+        || (name.StartsWith("x-forwarded-", StringComparison.OrdinalIgnoreCase) && name.Length > "x-forwarded-".Length
+            && !Known.Contains(name));
+
     private static bool IsLookalike(string name) => name.Contains('_', StringComparison.Ordinal)
-        && Known.Contains(name.Replace('_', '-'));
+        && !IsHearsay(name) && (Known.Contains(name.Replace('_', '-')) || IsHearsay(name.Replace('_', '-')));
 }

@@ -175,7 +175,7 @@ internal sealed class RequestHeadTarget : FuzzTarget
                 "max-forwards" => !options,
                 "x-request-id" or "x-forwarded-for" => false,
                 "x-forwarded-proto" or "x-forwarded-host" or "forwarded" => exchange.PeerTrusted,
-                _ => true,
+                _ => exchange.PeerTrusted || !MessageText.IsHearsay(name),
             };
             if (kept)
             {

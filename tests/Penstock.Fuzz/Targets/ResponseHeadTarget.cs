@@ -201,6 +201,11 @@ internal sealed class ResponseHeadTarget : FuzzTarget
             yield return ("Upgrade", came.Fields.Last(static f => MessageText.Same(f.Name, "upgrade")).Value);
             yield return ("Connection", "Upgrade");
         }
+        else if (response.Status == 426 && response.Upgrade.Length > 0 && exchange.Request.MinorVersion > 0)
+        {
+            yield return ("Upgrade", came.Fields.Last(static f => MessageText.Same(f.Name, "upgrade")).Value);
+            yield return ("Connection", "Upgrade");
+        }
         else if (exchange.Request.MinorVersion == 0)
         {
             bool unframed = response.Framing is BodyFraming.Chunked or BodyFraming.UntilClose;

@@ -11,6 +11,48 @@ namespace Penstock.IntegrationTests.Proxy;
 /// <summary>What clients see, and do not see, when backends misbehave.</summary>
 public sealed class FailureTests
 {
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Kept_connection_is_closed_after_its_own_idle_timeout(bool ofUpstream)
+    {
+        var closed = new TaskCompletionSource();
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            await peer.ReadRequestAsync();
+            await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            Assert.Null(await peer.ReadRequestAsync());
+            closed.SetResult();
+        });
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        var soon = TimeSpan.FromMilliseconds(100);
+        await using var proxy = new TestProxy(config with
+        {
+            Upstreams = [config.Upstreams[0] with { BackendIdle = ofUpstream ? soon : null }],
+            Timeouts = config.Timeouts with { BackendIdle = ofUpstream ? TimeSpan.FromHours(1) : soon },
+        });
+        using RawClient client = proxy.Connect();
+        Assert.Equal("ok", (await client.GetAsync()).Text);
+        await closed.Task.WaitAsync(TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task Connections_are_not_kept_where_backend_idle_is_off()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Timeouts = config.Timeouts with { BackendIdle = TimeSpan.Zero },
+        });
+        using RawClient client = proxy.Connect();
+        for (int i = 1; i <= 3; i++)
+        {
+            Assert.Equal("ok", (await client.GetAsync()).Text);
+            Assert.Equal(i, backend.Connections);
+        }
+    }
+
     [Fact]
     public async Task Refused_connection_goes_to_another_backend_unseen()
     {
@@ -288,7 +330,10 @@ public sealed class FailureTests
         ProxyConfig config = TestProxy.Config(backend.Port);
         await using var proxy = new TestProxy(config with
         {
-            Timeouts = config.Timeouts with { Idle = TimeSpan.FromMilliseconds(200) },
+            Timeouts = config.Timeouts with
+            {
+                Idle = TimeSpan.FromMilliseconds(200), BackendIdle = TimeSpan.FromMilliseconds(200),
+            },
         });
         using RawClient client = proxy.Connect();
         Assert.Equal(200, (await client.GetAsync()).Status);

@@ -171,6 +171,30 @@ public sealed class ReviewTests
     }
 
     [Fact]
+    public async Task Interim_responses_without_end_are_a_502()
+    {
+        const int Most = 1000;
+        await using var backend = new ScriptedBackend(static async peer =>
+        {
+            await peer.ReadRequestAsync();
+            for (int i = 0; i <= Most; i++)
+            {
+                await peer.SendAsync("HTTP/1.1 102 Processing\r\n\r\n");
+            }
+            await peer.SendAsync(Ok);
+        });
+        await using TestProxy proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        for (int i = 0; i < Most; i++)
+        {
+            Assert.Equal(102, (await client.ReadAsync())!.Status);
+        }
+        Assert.Equal(502, (await client.ReadAsync())!.Status);
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
     public async Task Client_that_neither_reads_nor_sends_leaves_no_buffer_behind()
     {
         string hint = $"HTTP/1.1 103 Early Hints\r\nLink: {new string('l', 8000)}\r\n\r\n";

@@ -44,6 +44,66 @@ public sealed class TunnelTests
         await proxy.AssertQuietAsync();
     }
 
+    /// <summary>Docker's exec and attach: a POST with a body and <c>Upgrade: tcp</c>, answered 101 behind the body, or
+    /// before all of it has come.</summary>
+    [Theory]
+    [InlineData("Content-Length: 5\r\n\r\nhello", "", false)]
+    [InlineData("Content-Length: 5\r\n\r\nhel", "lo", false)]
+    [InlineData("Content-Length: 5\r\n\r\nhel", "lo", true)]
+    [InlineData("Content-Length: 5\r\n\r\n", "hello", false)]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "", false)]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\n5\r\nhe", "llo\r\n0\r\n\r\n", true)]
+    public async Task Upgrade_behind_a_body_becomes_a_tunnel(string first, string rest, bool early)
+    {
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            string head = (await peer.ReadHeadAsync())!;
+            Assert.Equal("tcp", Wire.Field(head, "Upgrade"));
+            const string Switch = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+            await peer.SendAsync(early ? Switch + "> " : "");
+            byte[] body = Wire.Field(head, "Content-Length") is null
+                ? await peer.Reader.ReadBodyAsync(head, isResponse: false) : await peer.Reader.ReadExactlyAsync(5);
+            await peer.SendAsync((early ? "" : Switch + "> ") + Encoding.ASCII.GetString(body) + " ");
+            while (await peer.Reader.ReadSomeAsync() is { Length: > 0 } piece)
+            {
+                await peer.SendAsync(Encoding.ASCII.GetString(piece).ToUpperInvariant());
+            }
+        });
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync("POST /exec/1/start HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+            + first);
+        if (early)
+        {
+            Assert.Equal(101, (await client.ReadAsync())!.Status);
+            Assert.Equal("> ", Encoding.ASCII.GetString(await client.Reader.ReadExactlyAsync(2)));
+        }
+        await client.SendAsync(rest + "ls ");
+        if (!early)
+        {
+            Assert.Equal(101, (await client.ReadAsync())!.Status);
+            Assert.Equal("> ", Encoding.ASCII.GetString(await client.Reader.ReadExactlyAsync(2)));
+        }
+        await client.SendAsync("exit");
+        client.ShutdownSend();
+        Assert.Equal("hello LS EXIT", Encoding.ASCII.GetString(await client.Reader.ReadToEndAsync()));
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Refused_upgrade_with_a_body_leaves_the_connection_to_http()
+    {
+        await using var backend = ScriptedBackend.Answer(static request =>
+            $"HTTP/1.1 200 OK\r\nContent-Length: {request.Body.Length}\r\n\r\n{new string('x', request.Body.Length)}");
+        await using var proxy = TestProxy.To(backend);
+        using RawClient client = proxy.Connect();
+        await client.SendAsync("POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+            + "Content-Length: 3\r\n\r\nabcGET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+        Assert.Equal("xxx", (await client.ReadAsync())!.Text);
+        Assert.Equal("", (await client.ReadAsync())!.Text);
+        Assert.Equal(2, backend.Heads.Count);
+    }
+
     [Fact]
     public async Task Client_that_ends_while_the_backend_is_slow_has_all_its_octets_delivered()
     {

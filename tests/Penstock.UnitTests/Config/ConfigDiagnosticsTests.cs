@@ -34,7 +34,7 @@ public sealed class ConfigDiagnosticsTests
     [Theory]
     [InlineData("weigth: 3", "5:1+6 unknown key 'weigth' | known keys: listen, limits, limit, upstreams, routes, "
         + "backends, balance, hash, sticky, slow_start, retries, queue, hedge, health_check, passive_health, "
-        + "send_proxy, clients, limit_fields, timeouts, bounds, loops, access_log, admin, store, $schema | ")]
+        + "send_proxy, clients, limit_fields, errors, timeouts, bounds, loops, access_log, admin, store, $schema | ")]
     [InlineData("lisen: 1", "5:1+5 unknown key 'lisen' | did you mean 'listen'? | ")]
     [InlineData("listen: 1\nlisten: 2", "6:1+6 duplicate key 'listen' | the first is on line 5 | ")]
     [InlineData("access_log: off\naccess-log: off", "6:1+10 duplicate key 'access-log' | the first is on line 5 | ")]
@@ -266,6 +266,53 @@ public sealed class ConfigDiagnosticsTests
             limits: { api: { capacity: 1, rate: 1/s } }
             routes: [{ upstream: a, limit: api }]
             """));
+
+    [Theory]
+    [InlineData("backends: a:1\n<<: 5", "2:1+2 '<<' takes the entries of mappings, and this is a value"
+        + " | write <<: *anchor, of an anchor that stands before a mapping | ")]
+    [InlineData("backends: &b [a:1]\ntimeouts: { <<: *b }", "2:13+2 '<<' takes the entries of mappings, and this is a "
+        + "value | write <<: *anchor, of an anchor that stands before a mapping | ")]
+    [InlineData("backends: a:1\ntimeouts:\n  <<:\n", "3:3+2 '<<' takes the entries of mappings, and this is nothing"
+        + " | write <<: *anchor, of an anchor that stands before a mapping | ")]
+    [InlineData("backends: a:1\ntimeouts:\n  <<: { idle: 1s }\n  <<: { head: 1s }", "4:3+2 duplicate key '<<'"
+        + " | the first is on line 3; write <<: [*one, *other] | ")]
+    [InlineData("backends: a:1\ntimeouts: { <<: *t }", "2:17+2 not valid YAML: no anchor '&t' stands before this alias"
+        + " | is the bracket closed that opens at 2:11? | ")]
+    [InlineData("x-t: &t\n  idel: 5s\nbackends: a:1\ntimeouts: { <<: *t }", "2:3+4 unknown key 'idel'"
+        + " | did you mean 'idle'? | timeouts")]
+    [InlineData("x-t: &t\n  head: 5\n  idle: 5s\nbackends: a:1\ntimeouts: { <<: *t, idle: 6s }",
+        "2:9+1 head: '5' has no unit | write 5s or 5000ms | timeouts.head")]
+    [InlineData("backends: a:1\ntimeouts: { idle: 6s, idle: 7s, <<: { idle: 5s } }",
+        "2:23+4 duplicate key 'idle' | the first is on line 2 | timeouts")]
+    public void Fault_of_a_merge_key_is_shown_where_it_was_written(string text, string expected) =>
+        Only("error " + expected, text);
+
+    [Theory]
+    [InlineData("listen: [{ address: \"unix:/a\", mode: 0888 }]\nbackends: a:1", "error 1:38+4 mode: '0888' is not the "
+        + "mode of a file | write three octal digits, such as 0660 | listen[0].mode")]
+    [InlineData("listen: [{ address: \"unix:/a\", mode: rw }]\nbackends: a:1", "error 1:38+2 mode: 'rw' is not the "
+        + "mode of a file | write three octal digits, such as 0660 | listen[0].mode")]
+    [InlineData("listen: [{ address: \"0.0.0.0:1\", mode: 0660 }]\nbackends: a:1", "error 1:40+4 'mode' is for Unix "
+        + "sockets: this address has no file | remove it | listen[0].mode")]
+    [InlineData("listen: unix:/a\nbackends: a:1\nlimits: { default: { capacity: 1, rate: 1/s } }",
+        "warning 1:9+7 whoever comes over a Unix socket has the same address, 'unix', and one bucket"
+        + " | if a proxy is in front, write clients.trusted_proxies: [unix], so that its X-Forwarded-For counts"
+        + " | listen")]
+    public void Fault_of_a_unix_socket_is_told(string text, string expected) => Only(expected, text);
+
+    [Fact]
+    public void Mappings_that_merge_each_other_do_not_multiply()
+    {
+        var text = new System.Text.StringBuilder("x-0: &a0 {");
+        for (var i = 0; i < 1000; i++)
+            text.Append($"k{i}: 1, ");
+        text.Append("}\n");
+        for (var i = 1; i < 200; i++)
+            text.Append($"x-{i}: &a{i} {{ <<: [*a{i - 1}, *a{i - 1}] }}\n");
+
+        Assert.Contains(ConfigText.Faults(text + "backends: a:1"),
+            line => line.Contains("more than 100000 entries are merged", StringComparison.Ordinal));
+    }
 
     [Fact]
     public void Alias_of_a_faulty_value_is_reported_once() =>

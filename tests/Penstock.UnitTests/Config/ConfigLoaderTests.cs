@@ -259,6 +259,68 @@ public sealed class ConfigLoaderTests
                 """).Proxy.Routes);
 
     [Fact]
+    public void Yaml_merge_keys_take_what_is_not_written_itself()
+    {
+        var config = ConfigText.Load("""
+            x-common: &common
+              balance: random
+              slow_start: 10s
+              health_check: { path: /health }
+            x-patient: &patient { slow_start: 20s, backend_idle: 1m }
+            upstreams:
+              a: { <<: *common, backends: [a:1] }
+              b:
+                backends: [b:1]
+                slow-start: 30s
+                <<: [*patient, *common]
+              c: { backends: [c:1], <<: { balance: hash } }
+              d: &d { backends: [d:1], <<: *patient }
+              e: { <<: *d, balance: p2c }
+            """ + "\nroutes: [{ upstream: a }, { path: /b, upstream: b }, { path: /c, upstream: c }, "
+            + "{ path: /d, upstream: d }, { path: /e, upstream: e }]");
+        var (a, b, c) = (config.Proxy.Upstreams[0], config.Proxy.Upstreams[1], config.Proxy.Upstreams[2]);
+        var (d, e) = (config.Proxy.Upstreams[3], config.Proxy.Upstreams[4]);
+
+        Assert.Equal((BalanceAlgorithm.Random, 10, "/health"),
+            (a.Balance, a.SlowStart.TotalSeconds, a.HealthCheck!.Path));
+        Assert.Equal((BalanceAlgorithm.Random, 30, 60, "/health"),
+            (b.Balance, b.SlowStart.TotalSeconds, b.BackendIdle!.Value.TotalSeconds, b.HealthCheck!.Path));
+        Assert.Equal(BalanceAlgorithm.Hash, c.Balance);
+        Assert.Equal((20, "d:1"), (d.SlowStart.TotalSeconds, d.Backends[0].Address));
+        Assert.Equal((20, "d:1", BalanceAlgorithm.PowerOfTwo),
+            (e.SlowStart.TotalSeconds, e.Backends[0].Address, e.Balance));
+    }
+
+    [Fact]
+    public void Yaml_merge_keys_give_names_too()
+    {
+        var config = ConfigText.Load("""
+            limits: &limits { default: { capacity: 1, rate: 1/s } }
+            upstreams: { <<: { web: { backends: [a:1] } } }
+            """);
+        Assert.Equal("web", Assert.Single(config.Proxy.Upstreams).Name);
+        Assert.Equal(["default"], config.Proxy.Limits.Keys);
+    }
+
+    [Fact]
+    public void Unix_sockets_have_a_mode_and_may_be_trusted()
+    {
+        var config = ConfigText.Load("""
+            listen:
+              - { address: "unix:/run/a.sock", mode: 0660 }
+              - { address: "unix:/run/b.sock", mode: "600" }
+              - unix:/run/c.sock
+            clients: { trusted_proxies: [unix, 10.0.0.0/8] }
+            backends: a:1
+            """);
+        Assert.Equal([UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite,
+            UnixFileMode.UserRead | UnixFileMode.UserWrite, null], config.Proxy.Listeners.Select(static l => l.Mode));
+        Assert.True(config.Proxy.Clients.TrustUnixSockets);
+        Assert.Equal("10.0.0.0/8", Assert.Single(config.Proxy.Clients.TrustedProxies).ToString());
+        Assert.False(ConfigText.Load("backends: a:1").Proxy.Clients.TrustUnixSockets);
+    }
+
+    [Fact]
     public void Yaml_anchors_repeat_a_value()
     {
         var upstreams = ConfigText.Load("""

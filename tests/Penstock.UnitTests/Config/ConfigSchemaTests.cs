@@ -40,6 +40,7 @@ public sealed partial class ConfigSchemaTests
             response_headers: { zzzzzzzz: 1 }
         timeouts: { zzzzzzzz: 1 }
         bounds: { zzzzzzzz: 1 }
+        errors: { 429: { zzzzzzzz: 1 } }
         """;
 
     [Fact]
@@ -61,6 +62,7 @@ public sealed partial class ConfigSchemaTests
             null => "",
             "listen[0]" => "listener",
             "limits.x" => "limit",
+            "errors.429" => "error",
             "upstreams.x" => "upstream",
             "upstreams.x.backends[0]" => "backend",
             "upstreams.x.health_check.expect" => "health_check_expect",

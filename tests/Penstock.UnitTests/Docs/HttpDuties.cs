@@ -57,6 +57,8 @@ internal static class HttpDuties
             "ForwardingTests.Backend_sees_the_request_with_who_asked_and_without_hop_by_hop_fields"),
         new("9.3", "answering before the body is read", "the connection closes, after the client could read the answer",
             "ForwardingTests.Early_response_reaches_a_client_that_still_uploads"
+            + " EarlyAnswerTests.Client_that_writes_first_reads_why_it_was_rejected"
+            + " EarlyAnswerTests.Client_that_writes_first_reads_an_early_answer_of_the_backend"
             + " BoundsTests.Body_beyond_its_bound_is_a_413_and_is_never_whole_at_the_backend"),
         new("9.3", "persistence of HTTP/1.0 connections", "only when the client asks and the response is framed",
             "ForwardingTests.Http10_client_gets_no_chunks_and_is_closed_unless_it_asks"),
@@ -83,8 +85,9 @@ internal static class HttpDuties
         new("3986 5.2.4, 6.2.2", "paths that are read in several ways", "routed when all lead to one route; else 400",
             "RouteTableTests.Match_of_a_path_that_servers_read_differently_holds_for_all_of_them_or_is_refused"
             + " RouteTests.Limited_path_in_another_spelling_is_limited_or_refused"),
-        new("9110 7.8", "Upgrade", "passed on; a tunnel only after a 101 that was asked for",
-            "TunnelTests.Octets_go_both_ways_and_an_end_is_passed_on"
+        new("9110 7.8", "Upgrade", "passed on, also with a body; a tunnel only after a 101 that was asked for, and "
+            + "behind the body", "TunnelTests.Octets_go_both_ways_and_an_end_is_passed_on"
+            + " TunnelTests.Upgrade_behind_a_body_becomes_a_tunnel"
             + " TunnelTests.Refused_upgrade_leaves_the_connection_to_http"
             + " TunnelTests.Dotnet_websocket_client_and_server_talk_through_Penstock " + BadResponse),
         new("9110 9.2.2", "repeating requests", "when nothing was sent; else GET, HEAD, PUT, DELETE, OPTIONS, once",
@@ -92,12 +95,19 @@ internal static class HttpDuties
             + " FailureTests.Get_whose_connection_dies_without_an_answer_is_sent_once_more_at_most"
             + " FailureTests.Kept_connection_that_died_is_replaced_unseen"),
         new("9110 9.3.6, 9.3.8", "CONNECT, TRACE", "501", "IntermediaryTests.Trace_and_connect_are_not_for_a_balancer"),
-        new("9110 10.1.1", "Expect: 100-continue", "passed on, and so is the 100",
-            "ForwardingTests.Interim_responses_are_passed_on_and_100_continue_works"),
+        new("9110 10.1.1", "Expect: 100-continue", "passed on, and so is the 100; who waits for it is not slow",
+            "ForwardingTests.Interim_responses_are_passed_on_and_100_continue_works"
+            + " SilentClientTests.Client_may_be_silent_while_it_waits_for_leave_and_while_it_reads"),
         new("9110 13", "conditional and range requests", "passed on, not evaluated",
             "NginxTests.Nginx_serves_small_large_chunked_and_conditional_responses_through_Penstock"),
-        new("9110 15.2", "1xx", "passed on, not to HTTP/1.0",
-            "ForwardingTests.Interim_responses_are_passed_on_and_100_continue_works"),
+        new("9110 15.2", "1xx", "passed on, not to HTTP/1.0; after a thousand to one request, 502",
+            "ForwardingTests.Interim_responses_are_passed_on_and_100_continue_works"
+            + " ReviewTests.Interim_responses_without_end_are_a_502"),
+        new("9110 15.5.22", "426", "with the backend's Upgrade",
+            "ResponseWriterTests.Write_of_426_says_what_to_upgrade_to"),
+        new("7239", "who asked, and how, as proxies tell it", "believed of trusted proxies; else written anew",
+            "RequestWriterTests.Write_of_what_a_stranger_says_about_itself_drops_it"
+            + " RequestWriterTests.Write_of_a_strangers_forwarded_fields_drops_them"),
         new("9110 8.6, 15", "HEAD, 204, 304", "no body, Content-Length kept where it may be",
             "ForwardingTests.Head_204_and_304_have_no_body_and_keep_the_connection_in_step"),
         new("6585 4, 5", "429, 431", "with Retry-After, JSON and the RateLimit fields; with JSON",

@@ -61,6 +61,55 @@ public sealed class RequestWriterTests
             + "X-Forwarded-Host: a\r\n" + Via, written);
     }
 
+    [Theory]
+    [InlineData("X-Forwarded-Prefix")]
+    [InlineData("X-Forwarded-Port")]
+    [InlineData("x-forwarded-ssl")]
+    [InlineData("X-Forwarded-Server")]
+    [InlineData("X-Forwarded-Anything-Else-That-Comes-Up")]
+    [InlineData("X_Forwarded_Prefix")]
+    [InlineData("X-Forwarded_Anything-Else-That-Comes-Up")]
+    [InlineData("X-Real-IP")]
+    [InlineData("X_Real_IP")]
+    [InlineData("X-Client-IP")]
+    [InlineData("X-Cluster-Client-IP")]
+    [InlineData("True-Client-IP")]
+    [InlineData("Forwarded-For")]
+    [InlineData("X-Forwarded")]
+    [InlineData("X-Original-Forwarded-For")]
+    [InlineData("X-Original-URL")]
+    [InlineData("X-Original-Host")]
+    [InlineData("X-Rewrite-URL")]
+    [InlineData("X-Scheme")]
+    [InlineData("X-Url-Scheme")]
+    [InlineData("Front-End-Https")]
+    public void Write_of_what_a_stranger_says_about_itself_drops_it(string name)
+    {
+        string request = $"GET / HTTP/1.1\r\nHost: a\r\n{name}: 6.6.6.6\r\n\r\n";
+        Assert.DoesNotContain(name, NamesOf(Write(request)));
+        Assert.Equal(!name.Contains('_', StringComparison.Ordinal),
+            NamesOf(Write(request, trusted: true)).Contains(name));
+    }
+
+    [Theory]
+    [InlineData("X-Forward")]
+    [InlineData("X-Forwards-For")]
+    [InlineData("CF-Connecting-IP")]
+    [InlineData("X-Realm")]
+    [InlineData("X-Scheme-2")]
+    [InlineData("X-RateLimit-Limit")]
+    public void Write_of_a_strangers_other_fields_keeps_them(string name) =>
+        Assert.Contains(name, NamesOf(Write($"GET / HTTP/1.1\r\nHost: a\r\n{name}: 1\r\n\r\n")));
+
+    [Fact]
+    public void Write_of_an_upgrade_with_a_body_keeps_both()
+    {
+        string written = Write("POST /exec/1/start HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\n"
+            + "Upgrade: tcp\r\nContent-Length: 30\r\n\r\n");
+        Assert.Contains("\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n", written, StringComparison.Ordinal);
+        Assert.Contains("\r\nContent-Length: 30\r\n", written, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Write_of_a_trusted_peers_forwarded_fields_appends_to_them()
     {
@@ -69,6 +118,18 @@ public sealed class RequestWriterTests
         Assert.Equal("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2, 3.3.3.3, 192.0.2.9\r\n"
             + "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n" + Via, written);
     }
+
+    [Theory]
+    [InlineData("", false, "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n")]
+    [InlineData("X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n", false,
+        "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n")]
+    [InlineData("", true, "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a\r\n")]
+    [InlineData("X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\nX-Forwarded-Proto: https\r\n", true,
+        "X-Forwarded-Proto: https\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Forwarded-Host: a\r\n")]
+    public void Write_of_a_peer_behind_a_unix_socket_names_addresses_only(
+        string fields, bool trusted, string written) =>
+        Assert.Equal("GET / HTTP/1.1\r\nHost: a\r\n" + written + Via, Write(
+            $"GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n", trusted, new ClientAddress(null, 64)));
 
     [Theory]
     [InlineData("GET http://a:1/p?q HTTP/1.1", "GET /p?q HTTP/1.1", "a:1")]
@@ -100,14 +161,14 @@ public sealed class RequestWriterTests
         Assert.StartsWith("POST / HTTP/1.1\r\nHost: a\r\n" + written + "X-Forwarded-For: ",
             Write("POST / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n"), StringComparison.Ordinal);
 
-    private static string Write(string text, bool trusted = false)
+    private static string Write(string text, bool trusted = false, ClientAddress? peer = null)
     {
         byte[] head = Octets.Of(text);
         var exchange = new Exchange(HeadBounds.Default) { PeerTrusted = trusted, RequestId = "the-id"u8 };
         Assert.Equal(ParseStatus.Complete, exchange.Request.Parse(head));
         byte[] room = new byte[4096];
         var to = new HeadWriter(room);
-        RequestWriter.Write(ref to, exchange, head, Peer);
+        RequestWriter.Write(ref to, exchange, head, peer ?? Peer);
         return Octets.Text(room.AsSpan(0, to.Length));
     }
 

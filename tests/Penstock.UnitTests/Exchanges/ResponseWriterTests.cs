@@ -5,6 +5,7 @@ using Penstock.Proxy.Exchanges;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
 using Penstock.UnitTests.Http1;
+using Penstock.UnitTests.Routing;
 using Xunit;
 
 namespace Penstock.UnitTests.Exchanges;
@@ -84,6 +85,40 @@ public sealed class ResponseWriterTests
         ResponseWriter.WriteInterim(ref to, exchange, head);
 
         Assert.Equal("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", Octets.Text(room.AsSpan(0, to.Length)));
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1", true, "Upgrade: TLS/1.2, HTTP/1.1\r\nConnection: Upgrade\r\n\r\n")]
+    [InlineData("HTTP/1.1", false, "Upgrade: TLS/1.2, HTTP/1.1\r\nConnection: Upgrade, close\r\n\r\n")]
+    [InlineData("HTTP/1.0", false, "X-Request-Id: the-id\r\nConnection: close\r\n\r\n")]
+    public void Write_of_426_says_what_to_upgrade_to(string version, bool keepAlive, string end) => Assert.EndsWith(end,
+        Write("HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n"
+            + "Content-Length: 0\r\n\r\n", version: version, keepAlive: keepAlive), StringComparison.Ordinal);
+
+    private const string OfBackend = "RateLimit-Policy: \"b\";q=9\r\nRateLimit: \"b\";r=8\r\nX-RateLimit-Limit: 9\r\n"
+        + "x-ratelimit-remaining: 8\r\nX-RateLimit-Reset: 7\r\nX-RateLimit-Resource: core\r\n";
+
+    [Theory]
+    [InlineData("200 OK", LimitFields.Standard, "ratelimit-policy ratelimit x-ratelimit-limit x-ratelimit-remaining"
+        + " x-ratelimit-reset x-ratelimit-resource", "\"default\"")]
+    [InlineData("200 OK", LimitFields.Legacy, "ratelimit-policy ratelimit x-ratelimit-limit x-ratelimit-remaining"
+        + " x-ratelimit-reset x-ratelimit-resource", ": 97")]
+    [InlineData("200 OK", LimitFields.Both, "ratelimit-policy ratelimit x-ratelimit-limit x-ratelimit-remaining"
+        + " x-ratelimit-reset x-ratelimit-resource", ": 97")]
+    [InlineData("429 No", LimitFields.Both, "ratelimit-policy ratelimit x-ratelimit-limit x-ratelimit-remaining"
+        + " x-ratelimit-reset x-ratelimit-resource", ": 8")] // the backend refused: it knows better
+    [InlineData("200 OK", LimitFields.Off, "ratelimit-policy ratelimit x-ratelimit-limit x-ratelimit-remaining"
+        + " x-ratelimit-reset x-ratelimit-resource", ": 8")]
+    public void Write_of_limit_fields_that_the_backend_wrote_too_has_each_once(
+        string status, LimitFields fields, string names, string value)
+    {
+        Exchange exchange = Limited("default", new LimitConfig(100, 10), requests: 3);
+        exchange.Route = RouteProbe.With(fields);
+        string written = Write($"HTTP/1.1 {status}\r\nContent-Length: 3\r\n{OfBackend}\r\n", exchange);
+        Assert.Equal(names.Split(' ').Order(StringComparer.Ordinal), written.Split("\r\n")
+            .Where(static l => l.Contains("RateLimit", StringComparison.OrdinalIgnoreCase))
+            .Select(static l => l.Split(':')[0].ToLowerInvariant()).Order(StringComparer.Ordinal));
+        Assert.Contains(value, written, StringComparison.Ordinal);
     }
 
     // ---- answers of our own

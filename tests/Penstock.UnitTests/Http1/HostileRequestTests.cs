@@ -72,11 +72,12 @@ public sealed class HostileRequestTests
             + "X-Forwarded-Host: example.com\r\nX-Request-Id: id\r\nVia: 1.1 penstock\r\n\r\nhello"],
 
         // What follows is another protocol's only after a 101; until then it is kept, and after any other response it
-        // is the next request. An upgrade with a body is not passed on.
+        // is the next request. That holds behind a body, too.
         114 => ["GET /test HTTP/1.1\r\nHost: a\r\n" + OursFields + "X-Forwarded-Host: a\r\nConnection: Upgrade\r\n"
             + "Upgrade: websocket\r\nX-Request-Id: id\r\nVia: 1.1 penstock\r\n\r\n"],
         115 => ["PUT /url HTTP/1.1\r\nHost: example.com\r\nContent-Length: 4\r\n" + OursFields
-            + "X-Forwarded-Host: example.com\r\nX-Request-Id: id\r\nVia: 1.1 penstock\r\n\r\nabcd"],
+            + "X-Forwarded-Host: example.com\r\nConnection: Upgrade\r\nUpgrade: ws\r\nX-Request-Id: id\r\n"
+            + "Via: 1.1 penstock\r\n\r\nabcd"],
         _ => [],
     };
 

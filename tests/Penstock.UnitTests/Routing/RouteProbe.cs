@@ -18,13 +18,18 @@ internal sealed class RouteProbe
     private readonly RouteTable _table;
     private readonly byte[] _scratch = new byte[16 * 1024];
 
-    public RouteProbe(IEnumerable<RouteConfig> routes)
+    public RouteProbe(IEnumerable<RouteConfig> routes) =>
+        _table = new RouteTable(routes.Select(static r => Route(r, LimitFields.Standard)));
+
+    /// <summary>A route that changes nothing and writes such fields.</summary>
+    public static Route With(LimitFields fields) => Route(new RouteConfig { Upstream = "u" }, fields);
+
+    private static Route Route(RouteConfig route, LimitFields fields)
     {
-        var backend = new Backend("u", new BackendConfig { Host = "127.0.0.1", Port = 1 });
-        var upstream = new Upstream(new UpstreamConfig { Name = "u", Backends = [backend.Config] },
+        var backend = new BackendConfig { Host = "127.0.0.1", Port = 1 };
+        var upstream = new Upstream(new UpstreamConfig { Name = "u", Backends = [backend] },
             new MonotonicClock(TimeProvider.System));
-        _table = new RouteTable(routes.Select(r =>
-            new Route(r, r.Name, upstream, LimitFields.Standard, LimitRules.None)));
+        return new Route(route, route.Name, upstream, fields, LimitRules.None);
     }
 
     /// <summary>The name of the route; null: none.</summary>

@@ -1,0 +1,42 @@
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Exchanges;
+using Penstock.Proxy.Routing;
+
+namespace Penstock.Proxy;
+
+/// <summary>What <see cref="AnswerConfig"/> may say: checks for whoever reads a configuration. A fault is one line, in
+/// the form "what is wrong; what to write instead"; null: none.</summary>
+public static class AnswerRules
+{
+    /// <summary>Characters of a body before placeholders are filled in.</summary>
+    public const int MaxBodyCharacters = 32 * 1024;
+
+    /// <summary>Octets of a body, or of one field, afterwards: it must fit into a loop's scratch memory.</summary>
+    public const int MaxBodyBytes = 64 * 1024;
+    public const int MaxFieldsBytes = 16 * 1024;
+
+    /// <summary>Names of the placeholders, which are written <c>{{name}}</c>.</summary>
+    public static IReadOnlyList<string> Placeholders => AnswerTemplate.Names;
+
+    public static string? BodyFault(string body, string contentType) => body.Length > MaxBodyCharacters
+        ? $"it has more than {MaxBodyCharacters} characters"
+        : Fault(body, AnswerTemplate.EscapeFor(contentType), MaxBodyBytes);
+
+    public static string? FieldFault(string name, string value)
+    {
+        bool isContent = name.StartsWith("content-", StringComparison.OrdinalIgnoreCase);
+        bool isLimit = name.StartsWith("x-ratelimit-", StringComparison.OrdinalIgnoreCase);
+        return isContent ? "Penstock writes this field itself; write content_type beside body or file"
+            : isLimit ? "Penstock writes this field itself; limit_fields says whether"
+            : RouteRules.HeaderNameFault(name, ofResponse: true, isSet: true)
+                ?? RouteRules.HeaderValueFault(name, value)
+                ?? Fault(value, AnswerEscape.Field, MaxFieldsBytes);
+    }
+
+    private static string? Fault(string text, AnswerEscape escape, int maxBytes)
+    {
+        string? fault = AnswerTemplate.Parse(text, escape, out AnswerTemplate template);
+        return fault ?? (template.MaxBytes > maxBytes
+            ? $"with its placeholders filled in it could have {template.MaxBytes} bytes, more than {maxBytes}" : null);
+    }
+}

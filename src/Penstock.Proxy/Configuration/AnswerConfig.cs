@@ -1,0 +1,18 @@
+namespace Penstock.Proxy.Configuration;
+
+/// <summary>What Penstock's own answers with some statuses look like. Of several entries that hold for a status the one
+/// for fewer statuses wins: its body, and field by field.</summary>
+/// <param name="FirstStatus">From 400.</param>
+/// <param name="LastStatus">To 599.</param>
+public sealed record AnswerConfig(int FirstStatus, int LastStatus)
+{
+    /// <summary>Fields besides, or instead of, those that such an answer has; values may have placeholders, see
+    /// <see cref="AnswerRules"/>. One whose placeholders leave nothing is not sent.</summary>
+    public IReadOnlyList<HeaderField> Fields { get; init; } = [];
+
+    /// <summary>The body, with placeholders; null: as for more statuses, or else JSON of our own.</summary>
+    public string? Body { get; init; }
+
+    /// <summary>Of <see cref="Body"/>; it also says how what a client sent is escaped in there.</summary>
+    public string ContentType { get; init; } = "text/plain; charset=utf-8";
+}
