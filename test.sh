@@ -100,7 +100,7 @@ trap 'rm -rf "$results"' EXIT
 code=0
 for project in "${projects[@]}"; do # one after the other, so that they share no cores
     echo "running $project"
-    "artifacts/bin/$project/release/$project" -noLogo -reporter quiet -xml "$results/$project.xml" || code=1
+    "artifacts/bin/$project/release/$project" -noLogo -reporter quiet -result-xml "$results/$project.xml" || code=1
     [ -s "$results/$project.xml" ] || { echo "$project ended without results"; code=1; }
 done
 

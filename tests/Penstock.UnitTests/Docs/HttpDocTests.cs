@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.RegularExpressions;
 using Penstock.Proxy.Http1;
@@ -11,14 +10,14 @@ public sealed partial class HttpDocTests
 {
     private const string Begin = "<!-- generated: duties -->\n";
     private const string End = "<!-- end of generated -->\n";
-    private static readonly string Root = FindRoot();
 
     [Fact]
     public void Every_test_that_is_named_exists()
     {
         HashSet<string> known = KnownTests();
         Assert.All(HttpDuties.All.SelectMany(static d => d.Tests.Split(' ')), t => Assert.Contains(t, known));
-        MatchCollection named = TestName().Matches(File.ReadAllText(Path.Combine(Root, "docs", "faults.md")));
+        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "faults.md"));
+        MatchCollection named = TestName().Matches(page);
         Assert.True(named.Count > 20);
         Assert.All(named, t => Assert.Contains(t.Groups["name"].Value, known));
     }
@@ -26,7 +25,7 @@ public sealed partial class HttpDocTests
     [Fact]
     public void Tables_of_the_document_are_those_of_the_tests()
     {
-        string file = Path.Combine(Root, "docs", "http.md");
+        string file = Path.Combine(Repository.Root, "docs", "http.md");
         string text = File.ReadAllText(file);
         string before = text[..(text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length)];
         string after = text[text.IndexOf(End, StringComparison.Ordinal)..];
@@ -62,13 +61,10 @@ public sealed partial class HttpDocTests
     }
 
     private static HashSet<string> KnownTests() =>
-        Directory.GetFiles(Path.Combine(Root, "tests"), "*.cs", SearchOption.AllDirectories)
+        Directory.GetFiles(Path.Combine(Repository.Root, "tests"), "*.cs", SearchOption.AllDirectories)
             .SelectMany(static f => Method().Matches(File.ReadAllText(f))
                 .Select(m => Path.GetFileNameWithoutExtension(f) + "." + m.Groups["name"].Value))
             .ToHashSet(StringComparer.Ordinal);
-
-    private static string FindRoot([CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
 
     [GeneratedRegex(@"`(?<name>\w+(Tests|Scenarios)\.\w+)`", RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 5000)]

@@ -1,5 +1,4 @@
 using System.Reflection;
-using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Xunit;
 
@@ -19,8 +18,6 @@ public sealed partial class TidyTests
 
     /// <summary>Files past 400 lines, each with a reason to be one thing. This list only shrinks.</summary>
     private static readonly string[] LongFiles = [];
-
-    private static readonly string Root = FindRoot();
 
     /// <summary>Inside the data plane: which folder may use which. Http1 sees nothing, nothing sees Exchanges but the
     /// root.</summary>
@@ -54,7 +51,7 @@ public sealed partial class TidyTests
     [Fact]
     public void Data_plane_folders_use_only_what_they_may()
     {
-        string proxy = Path.Combine(Root, "src", "Penstock.Proxy");
+        string proxy = Path.Combine(Repository.Root, "src", "Penstock.Proxy");
         var faults = new List<string>();
         foreach (string folder in Directory.GetDirectories(proxy).Select(static d => Path.GetFileName(d)!))
         {
@@ -68,7 +65,7 @@ public sealed partial class TidyTests
                 faults.AddRange(UsingProxy().Matches(File.ReadAllText(file))
                     .Select(static m => m.Groups["used"].Value)
                     .Where(used => used != folder && !allowed.Contains(used))
-                    .Select(used => $"{Path.GetRelativePath(Root, file)} uses {used}"));
+                    .Select(used => $"{Path.GetRelativePath(Repository.Root, file)} uses {used}"));
             }
         }
         Assert.Empty(faults);
@@ -80,7 +77,7 @@ public sealed partial class TidyTests
         var faults = new List<string>();
         foreach (string file in AllSources())
         {
-            string name = Path.GetRelativePath(Root, file);
+            string name = Path.GetRelativePath(Repository.Root, file);
             string[] lines = File.ReadAllLines(file);
             if (lines.Length > MaxFileLines || (lines.Length > 400 && !LongFiles.Contains(name)))
             {
@@ -135,14 +132,11 @@ public sealed partial class TidyTests
         Assembly.Load(assembly).GetReferencedAssemblies().Select(static a => a.Name!);
 
     private static IEnumerable<string> AllSources() => new[] { "src", "tests", "bench" }
-        .SelectMany(static top => Sources(Path.Combine(Root, top)));
+        .SelectMany(static top => Sources(Path.Combine(Repository.Root, top)));
 
     private static IEnumerable<string> Sources(string folder) =>
         Directory.GetFiles(folder, "*.cs", SearchOption.AllDirectories)
             .Where(static f => !f.Contains("/obj/", StringComparison.Ordinal));
-
-    private static string FindRoot([CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
 
     [GeneratedRegex(@"^using Penstock\.Proxy\.(?<used>\w+)", Options, MatchTimeoutMs)]
     private static partial Regex UsingProxy();
