@@ -12,6 +12,23 @@ namespace Penstock.IntegrationTests.Proxy;
 public sealed class ReloadTests
 {
     [Fact]
+    public async Task Kept_connection_goes_by_the_configuration_in_force_when_its_next_request_comes()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        ClientsConfig trusting = config.Clients with { TrustedProxies = [IPNetwork.Parse("127.0.0.0/8")] };
+        await using var proxy = new TestProxy(config);
+        using RawClient client = proxy.Connect();
+        Assert.Equal("ok", (await client.GetAsync("/", "X-Forwarded-For: 192.0.2.1\r\n")).Text);
+        proxy.Server.Apply(config with { Clients = trusting });
+        Assert.Equal("ok", (await client.GetAsync("/", "X-Forwarded-For: 192.0.2.1\r\n")).Text);
+        Assert.Equal(["127.0.0.1", "192.0.2.1, 127.0.0.1"],
+            backend.Heads.Select(static h => Wire.Field(h, "X-Forwarded-For")));
+        proxy.Server.Apply(config with { Routes = [] });
+        Assert.Equal(404, (await client.GetAsync()).Status);
+    }
+
+    [Fact]
     public async Task Thousand_reloads_under_load_fail_no_request_and_leave_nothing_behind()
     {
         await using var first = ScriptedBackend.Always("first");
