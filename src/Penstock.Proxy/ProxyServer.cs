@@ -143,6 +143,7 @@ public sealed class ProxyServer : IAsyncDisposable
             {
                 later.Add("limits");
             }
+            Limiter.WaitsForTokens = config.Timeouts.Tokens > TimeSpan.Zero;
             _topology.Apply(config.Upstreams);
             _topology.Resolve();
             _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);

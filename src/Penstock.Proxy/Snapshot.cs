@@ -37,6 +37,7 @@ internal sealed class Snapshot
         ConnectTimeoutMs = (long)config.Timeouts.Connect.TotalMilliseconds;
         ResponseTimeoutMs = (long)config.Timeouts.Response.TotalMilliseconds;
         TunnelTimeoutMs = (long)config.Timeouts.Tunnel.TotalMilliseconds;
+        TokenWaitMs = (long)config.Timeouts.Tokens.TotalMilliseconds;
     }
 
     private static LimitRules RulesOf(ProxyConfig config, RouteConfig route, UpstreamConfig upstream,
@@ -62,4 +63,5 @@ internal sealed class Snapshot
     public long ConnectTimeoutMs { get; }
     public long ResponseTimeoutMs { get; }
     public long TunnelTimeoutMs { get; }
+    public long TokenWaitMs { get; }
 }

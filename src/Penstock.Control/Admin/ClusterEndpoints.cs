@@ -24,7 +24,8 @@ internal static class ClusterEndpoints
         return new(
             state.NodeId,
             new(state.Fault is null ? "connected" : "alone", state.ChangedAt, state.Fault, member.ClientsVersion,
-                state.LeaseStatements, state.LeasedTokens),
+                state.LeaseStatements, state.LeasedTokens,
+                member.Leases.Waited, member.Leases.WaitedInVain, member.Leases.Waiting),
             [.. state.Nodes.Select(node =>
                 new NodeView(node.NodeId, node.Version, node.StartedAt, node.LastSeen, node.Alive))]);
     }

@@ -87,7 +87,10 @@ internal sealed record ClusterLink(
     string? Cause,
     [property: Description("Edits up to this version are in force at this node.")] long ClientsVersion,
     [property: Description("Statements that asked for tokens since the start.")] long LeaseStatements,
-    [property: Description("Tokens that they brought.")] long LeasedTokens);
+    [property: Description("Tokens that they brought.")] long LeasedTokens,
+    [property: Description("Requests that waited for such a statement since the start.")] long LeaseWaits,
+    [property: Description("Those that waited for `timeouts.tokens` in vain.")] long LeaseWaitTimeouts,
+    [property: Description("Requests that wait now.")] int LeaseWaiting);
 
 [Description("The nodes that share this one's store, as it last saw them.")]
 internal sealed record ClusterReport(

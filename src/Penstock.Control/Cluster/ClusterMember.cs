@@ -11,7 +11,10 @@ internal sealed class ClusterMember : IAsyncDisposable
     private readonly LeaseLink _link;
     private readonly EditFeed _feed;
 
-    private ClusterMember(LeaseLink link, EditFeed feed) => (_link, _feed) = (link, feed);
+    private ClusterMember(LeaseLink link, EditFeed feed, Leases leases) =>
+        (_link, _feed, Leases) = (link, feed, leases);
+
+    public Leases Leases { get; }
 
     public ClusterState State => _link.State;
 
@@ -41,7 +44,7 @@ internal sealed class ClusterMember : IAsyncDisposable
         }
         link.Start();
         feed.Start();
-        return new(link, feed);
+        return new(link, feed, leases);
     }
 
     /// <summary>Gives back unused tokens and leaves.</summary>

@@ -17,7 +17,4 @@ internal sealed record ClusterState(
 {
     /// <summary>Nodes that are there, this one included even if nobody sees it.</summary>
     public int Alive => Math.Max(1, Nodes.Count(node => node.Alive));
-
-    /// <summary>This node's place among them, the eldest first, from 1.</summary>
-    public int Rank => 1 + Nodes.Where(node => node.Alive).TakeWhile(node => node.NodeId != NodeId).Count();
 }

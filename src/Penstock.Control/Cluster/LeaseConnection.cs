@@ -25,12 +25,12 @@ internal sealed class LeaseConnection : IDisposable
         ), timed AS (
             SELECT *, clock_timestamp() AS at FROM locked
         ), held AS (
-            SELECT t.*, greatest(-capacity, least(penstock_room(capacity, n),
+            SELECT t.*, greatest(-capacity, least(capacity,
                 penstock_refilled(tokens, rate_per_sec, tokens_at, at) + back)) AS have, n
             FROM timed t, (SELECT penstock_nodes_alive() AS n) nodes
         ), granted AS (
             SELECT *, greatest(0, least(want, floor(have)::bigint,
-                greatest(need, floor(have / (2 * n))::bigint))) AS grant
+                greatest(need, floor(have / CASE n WHEN 1 THEN 2 ELSE 8 * n END)::bigint))) AS grant
             FROM held
         )
         UPDATE penstock_clients c

@@ -20,8 +20,10 @@ internal sealed class LeaseLink : IAsyncDisposable
     private const int TickMs = 50;
     private const int TickJitterMs = 20;
 
-    /// <summary>Between two statements at least: what bounds them however many requests come.</summary>
+    /// <summary>Between two statements on average at least, however many requests come. Some may follow each other at
+    /// once: a request that waits need not wait for more than the answer, and a burst soon has tokens ahead.</summary>
     private const int MinTickMs = 20;
+    private const int MaxAtOnce = 10;
     private const int HeartbeatMs = 1000;
     private const int MaxRetryMs = 1000;
 
@@ -45,6 +47,7 @@ internal sealed class LeaseLink : IAsyncDisposable
     private readonly Thread _thread;
     private readonly List<LeaseAsk> _asks = [];
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Pace _pace = new(MinTickMs, MaxAtOnce, Stopwatch.Frequency);
     private volatile ClusterState _state;
     private LeaseConnection? _connection;
     private Task<Answer>? _turn;
@@ -74,8 +77,7 @@ internal sealed class LeaseLink : IAsyncDisposable
     /// <summary>Told the version of the last edit of any client, every second.</summary>
     public Action<long> SawVersion { get; set; } = static _ => { };
 
-    /// <summary>Makes this node known, before any client is: full buckets leave room for its credit from now on.
-    /// </summary>
+    /// <summary>Makes this node known, before any client is.</summary>
     /// <exception cref="StoreException">The database cannot be reached.</exception>
     public static LeaseLink Join(
         PostgresUrl url, Leases leases, string version, TimeProvider time, ILogger<LeaseLink> log)
@@ -118,7 +120,7 @@ internal sealed class LeaseLink : IAsyncDisposable
 
     private void Run()
     {
-        while (!_stop.Wait(MinTickMs))
+        while (!_stop.IsSet)
         {
             try
             {
@@ -130,19 +132,27 @@ internal sealed class LeaseLink : IAsyncDisposable
             catch (Exception e) when (PostgresStore.IsFault(e))
             {
                 Lose(e);
-                continue;
             }
             catch (Exception e)
             {
                 _log.LogError(LeaseBug, e, "leasing tokens met an error of our own");
                 Lose(e);
             }
-            var wait = _leases.ActiveClients > 0 || _connection is null
-                ? TickMs - MinTickMs + Random.Shared.Next(-TickJitterMs / 2, TickJitterMs / 2)
-                : HeartbeatMs / 2;
-            _leases.WaitForNeed(TimeSpan.FromMilliseconds(wait));
+            Rest();
         }
         _ended.SetResult();
+    }
+
+    /// <summary>Waits for the next tick's time, or for a request that is in need, and then as long as it must be
+    /// between two statements.</summary>
+    private void Rest()
+    {
+        var wait = _leases.ActiveClients > 0 || _connection is null
+            ? TickMs + Random.Shared.Next(-TickJitterMs / 2, TickJitterMs / 2)
+            : HeartbeatMs / 2;
+        _leases.WaitForNeed(TimeSpan.FromMilliseconds(wait));
+        var pauseMs = _state.Fault is null ? _pace.WaitMs(Stopwatch.GetTimestamp()) : MinTickMs;
+        if (pauseMs > 0) _stop.Wait(pauseMs);
     }
 
     private void Tick(LeaseConnection connection)
@@ -151,8 +161,8 @@ internal sealed class LeaseLink : IAsyncDisposable
         if (_turn is null) return;
         if (!IsAnswered(_turn))
         {
-            Alone($"no answer for {(int)Stopwatch.GetElapsedTime(_turnAt).TotalSeconds} s");
             _leases.GrantShare(_state.Alive);
+            Alone($"no answer for {(int)Stopwatch.GetElapsedTime(_turnAt).TotalSeconds} s");
             return;
         }
         var turn = _turn;
@@ -165,8 +175,9 @@ internal sealed class LeaseLink : IAsyncDisposable
     private void Begin(LeaseConnection connection)
     {
         var settling = IsSettling();
-        var due = Stopwatch.GetElapsedTime(_heartbeatAt).TotalMilliseconds
-            >= (settling ? SettlingHeartbeatMs : HeartbeatMs);
+        var dueMs = settling ? SettlingHeartbeatMs : HeartbeatMs;
+        if (_leases.Waiting > 0) dueMs *= 2; // who waits need not wait for that, too
+        var due = Stopwatch.GetElapsedTime(_heartbeatAt).TotalMilliseconds >= dueMs;
         _asks.Clear();
         if (settling)
         {
@@ -179,6 +190,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         }
         if (!due && _asks.Count == 0) return;
         _turnAt = Stopwatch.GetTimestamp();
+        _pace.Take(_turnAt);
         _turn = AskAsync(connection, due, _asks);
     }
 
@@ -214,7 +226,6 @@ internal sealed class LeaseLink : IAsyncDisposable
         {
             _heartbeatAt = Stopwatch.GetTimestamp();
             _state = _state with { Nodes = nodes };
-            _leases.Rank = _state.Rank;
             SawVersion(lastVersion);
         }
         _leases.Grant(answer.Grants);
@@ -259,6 +270,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         _leases.NoAnswer();
         _connection?.Dispose();
         _connection = null;
+        _leases.GrantShare(_state.Alive); // at once: requests may wait
         Alone(PostgresStore.Explain(e));
     }
 

@@ -143,6 +143,7 @@ internal static partial class ConfigBinder
         Idle = timeouts.Value("idle", TryDuration, TimeoutsDefault.Idle),
         BackendIdle = timeouts.Value("backend_idle", TryDurationOrOff, TimeoutsDefault.BackendIdle),
         Tunnel = timeouts.Value("tunnel", TryDuration, TimeoutsDefault.Tunnel),
+        Tokens = timeouts.Value("tokens", TryDurationOrOff, TimeoutsDefault.Tokens),
         Shutdown = timeouts.Value("shutdown", TryDuration, TimeoutsDefault.Shutdown),
     };
 

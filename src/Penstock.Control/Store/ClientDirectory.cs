@@ -70,9 +70,7 @@ internal sealed partial class ClientDirectory(
     }
 
     private static double SharedTokens(StoredClient client, Leases leases) => Math.Min(client.Limit.Capacity,
-        client.Shared.Full
-            ? client.Limit.Capacity
-            : Math.Max(0, client.Tokens) + leases.BalanceOf(client.ClientId));
+        Math.Max(0, client.Tokens) + leases.BalanceOf(client.ClientId));
 
     /// <returns>False when the store failed.</returns>
     public bool TryPage(string after, string contains, int limit, out List<string> ids)

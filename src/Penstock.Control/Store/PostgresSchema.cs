@@ -21,7 +21,7 @@ internal static class PostgresSchema
     private const int MigrationTimeoutSeconds = 60;
 
     /// <summary>Applied in order; the table penstock_schema has those that are done. Only ever append.</summary>
-    private static readonly string[] Migrations = [First];
+    private static readonly string[] Migrations = [First, NoCredit];
 
     // Tokens change with every lease and are in no index: such updates stay on their page (fillfactor). Text is
     // compared by octets, as in SQLite.
@@ -132,6 +132,32 @@ internal static class PostgresSchema
             ON penstock_clients FOR EACH STATEMENT EXECUTE FUNCTION penstock_end_edit();
         CREATE TRIGGER refuse BEFORE TRUNCATE
             ON penstock_clients FOR EACH STATEMENT EXECUTE FUNCTION penstock_refuse();
+        """;
+
+    // Nodes no longer hold a standing credit of each bucket: a request waits for a lease instead. The room stays as a
+    // function, which nodes of the version before ask for until they are gone.
+    private const string NoCredit = """
+        CREATE OR REPLACE FUNCTION penstock_room(capacity bigint, nodes bigint) RETURNS double precision
+        LANGUAGE sql IMMUTABLE AS $$
+            SELECT capacity::double precision
+        $$;
+        DROP FUNCTION penstock_credit(bigint);
+
+        CREATE OR REPLACE FUNCTION penstock_edit() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE
+            at timestamptz := clock_timestamp();
+        BEGIN
+            NEW.version := nextval('penstock_version');
+            IF TG_OP = 'INSERT' OR NEW.epoch <> OLD.epoch THEN -- the tokens are set
+                NEW.tokens := least(NEW.capacity, coalesce(NEW.tokens, NEW.capacity));
+                NEW.epoch := NEW.version;
+            ELSE -- they stay, and what came back so far came back at the rate of before
+                NEW.tokens := least(NEW.capacity, OLD.capacity,
+                    penstock_refilled(OLD.tokens, OLD.rate_per_sec, OLD.tokens_at, at));
+            END IF;
+            NEW.tokens_at := at;
+            RETURN NEW;
+        END $$;
         """;
 
     public static int Newest => Migrations.Length;

@@ -17,12 +17,9 @@ internal sealed partial class PostgresStore : IClientStore
 
     private const double RetryAfterSeconds = 1;
 
-    // A full bucket is one that has all that the nodes' standing credits leave it: then each node may use its own.
     private const string Columns = """
         client_id, capacity, rate_per_sec,
         least(capacity, penstock_refilled(tokens, rate_per_sec, tokens_at, clock_timestamp())) AS tokens,
-        penstock_refilled(tokens, rate_per_sec, tokens_at, clock_timestamp())
-            >= penstock_room(capacity, (SELECT penstock_nodes_alive())) AS is_full,
         version, epoch
         """;
 
@@ -188,7 +185,7 @@ internal sealed partial class PostgresStore : IClientStore
             SELECT * FROM (
                 (SELECT {Columns} FROM penstock_clients c WHERE c.version > $1 ORDER BY c.version LIMIT $2)
                 UNION ALL
-                (SELECT client_id, NULL, NULL, NULL, NULL, version, NULL
+                (SELECT client_id, NULL, NULL, NULL, version, NULL
                  FROM penstock_deleted WHERE version > $1 ORDER BY version LIMIT $2)
             ) edits ORDER BY version LIMIT $2
             """,
@@ -205,7 +202,7 @@ internal sealed partial class PostgresStore : IClientStore
         while (rows.Read())
         {
             edits.Add(rows.IsDBNull(1)
-                ? new(rows.GetString(0), null!, 0, new("", null!, 0, false, rows.GetInt64(5), 0))
+                ? new(rows.GetString(0), null!, 0, new("", null!, 0, rows.GetInt64(4), 0))
                 : Row(rows));
         }
         return edits;
@@ -215,7 +212,7 @@ internal sealed partial class PostgresStore : IClientStore
     {
         var (id, limit) = (row.GetString(0), new LimitConfig(row.GetInt64(1), row.GetDouble(2)));
         var tokens = row.GetDouble(3);
-        return new(id, limit, tokens, new(id, limit, tokens, row.GetBoolean(4), row.GetInt64(5), row.GetInt64(6)));
+        return new(id, limit, tokens, new(id, limit, tokens, row.GetInt64(4), row.GetInt64(5)));
     }
 
     private T Use<T>(Func<T> work)

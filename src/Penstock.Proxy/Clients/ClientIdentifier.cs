@@ -32,8 +32,10 @@ internal readonly ref struct ClientIdentity
     /// <summary>It names several clients: which one the backend sees, nobody can tell.</summary>
     public bool Ambiguous { get; init; }
 
-    public AdmissionRequest For(ClientAddress caller) => new()
+    public AdmissionRequest For(ClientAddress caller, bool mayWait = false, LeasedClient? prepaid = null) => new()
     {
+        MayWait = mayWait,
+        Prepaid = prepaid,
         Registered = Registered,
         Client = Name,
         Domain = Domain,

@@ -68,6 +68,10 @@ public sealed record TimeoutsConfig
     /// <c>timeout tunnel</c>).</summary>
     public TimeSpan Tunnel { get; init; } = TimeSpan.FromHours(1);
 
+    /// <summary>For tokens of a client that several nodes share, while nobody here knows that there are none; zero: not
+    /// at all.</summary>
+    public TimeSpan Tokens { get; init; } = TimeSpan.FromMilliseconds(100);
+
     /// <summary>For exchanges in flight at a graceful stop.</summary>
     public TimeSpan Shutdown { get; init; } = TimeSpan.FromSeconds(30);
 }

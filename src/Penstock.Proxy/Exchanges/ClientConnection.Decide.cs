@@ -20,9 +20,17 @@ internal sealed partial class ClientConnection
         exchange.PeerTrusted = _peerTrusted;
         exchange.Caller = _peerTrusted ? _snapshot.Identifier.Caller(request, head, _peer) : _peer;
         TakeRequestId(request, head);
+        return Judge(mayWait: _snapshot.TokenWaitMs > 0);
+    }
 
+    /// <summary>May be done again, after a wait for tokens.</summary>
+    private Step Judge(bool mayWait, LeasedClient? prepaid = null)
+    {
+        Exchange exchange = _exchange!;
+        RequestHead request = exchange.Request;
+        ReadOnlySpan<byte> head = Head;
         exchange.Route = _snapshot.Routes.Match(request, head, _loop.Scratch, out exchange.Fault);
-        ClientIdentity client = _snapshot.Identifier.Identify(request, head, exchange.Caller, exchange.IdentityRoom);
+        ClientIdentity client = _snapshot.Identifier.Identify(request, head, exchange.Caller!, exchange.IdentityRoom);
         exchange.Identifier = _snapshot.Identifier;
         exchange.ClientName = client.Name;
         exchange.ClientKey = _snapshot.Identifier.SourceOctets(client.Source);
@@ -58,11 +66,12 @@ internal sealed partial class ClientConnection
         {
             return Refuse(Reason.Loop, 508);
         }
-        if (Admit(client))
+        if (Admit(client, mayWait, prepaid))
         {
             return Step.Pick;
         }
-        return Refuse(exchange.Admission.RefusedForSlot ? Reason.ConcurrencyLimited : Reason.RateLimited, 429);
+        return exchange.Admission.Awaited is { } awaited ? AwaitTokens(awaited)
+            : Refuse(exchange.Admission.RefusedForSlot ? Reason.ConcurrencyLimited : Reason.RateLimited, 429);
     }
 
     /// <summary>What rejected a client that nobody registered, beside the names of limits.</summary>
@@ -79,13 +88,13 @@ internal sealed partial class ClientConnection
 
     private ReadOnlySpan<byte> Head => _buffer.AsSpan(_start, _exchange!.Request.Length);
 
-    private bool Admit(ClientIdentity client)
+    private bool Admit(ClientIdentity client, bool mayWait, LeasedClient? prepaid)
     {
         Exchange exchange = _exchange!;
         Admission admission = exchange.Admission;
         bool admitted = client.Exempt || admission.TryAdmit(_snapshot.Limiter, exchange.Route!.Limits,
-            client.For(exchange.Caller!), _loop.NowNs);
-        if (!admitted || admission.DryRefusal is not null)
+            client.For(exchange.Caller!, mayWait, prepaid), _loop.NowNs);
+        if ((!admitted && admission.Awaited is null) || (admitted && admission.DryRefusal is not null))
         {
             NoteRejection(exchange, client, dryRun: admitted);
         }

@@ -75,6 +75,10 @@ internal sealed partial class ClientConnection : IConnectionOwner
                 {
                     step = Decide();
                 }
+                while (step == Step.AwaitTokens)
+                {
+                    step = OnTokens(await _tokens!.WaitAsync());
+                }
                 while (step is Step.Pick or Step.Wait)
                 {
                     step = step == Step.Pick ? Pick() : await WaitToPickAsync();
@@ -177,6 +181,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
     /// kind of wait belongs in here. What needs no backend any more, a last flush, goes on.</summary>
     private void GiveUp()
     {
+        _tokens?.Cancel();
         _slot?.Cancel();
         _pause?.Cancel();
         if (_backend is { } backend)
@@ -361,6 +366,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         ReleaseBackend(reusable: false);
         ReleaseResponse();
         ReleasePending();
+        ReleaseTokens();
         _exchange!.Admission.Leave();
     }
 

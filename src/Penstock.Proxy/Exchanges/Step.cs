@@ -9,6 +9,9 @@ internal enum Step : byte
     /// <summary>The head is in: who is it, where to, may it?</summary>
     Decide,
 
+    /// <summary>Wait for tokens of a client that nodes share; then decide anew.</summary>
+    AwaitTokens,
+
     /// <summary>Choose a backend, the first or another one.</summary>
     Pick,
 

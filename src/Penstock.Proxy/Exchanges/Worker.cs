@@ -24,6 +24,7 @@ internal sealed class Worker
     private const long LogDelayMs = 50;
 
     private readonly Stack<Exchange> _spareExchanges = new();
+    private readonly Stack<TokenWait> _spareTokenWaits = new();
     private readonly HashSet<ClientConnection> _clients = [];
     private readonly List<(string Text, Listener Listener)> _listeners = [];
     private readonly MonotonicClock _clock;
@@ -126,6 +127,16 @@ internal sealed class Worker
         if (_spareExchanges.Count < MaxSpareExchanges && exchange.Bounds == Snapshot.HeadBounds)
         {
             _spareExchanges.Push(exchange);
+        }
+    }
+
+    public TokenWait RentTokenWait() => _spareTokenWaits.TryPop(out TokenWait? wait) ? wait : new TokenWait(Loop);
+
+    public void ReturnTokenWait(TokenWait wait)
+    {
+        if (_spareTokenWaits.Count < MaxSpareExchanges)
+        {
+            _spareTokenWaits.Push(wait);
         }
     }
 

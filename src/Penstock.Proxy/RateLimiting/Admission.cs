@@ -14,6 +14,12 @@ internal readonly ref struct AdmissionRequest
 
     /// <summary>The caller's address as a client's name.</summary>
     public ReadOnlySpan<byte> Address { get; init; }
+
+    /// <summary>It may wait for tokens that are not here, see <see cref="Admission.Awaited"/>.</summary>
+    public bool MayWait { get; init; }
+
+    /// <summary>Whose tokens were taken for it while it waited: those it uses, or gives back.</summary>
+    public LeasedClient? Prepaid { get; init; }
 }
 
 /// <summary>One limit that a request is under, and what it took of it.</summary>
@@ -65,6 +71,11 @@ internal sealed class Admission
     private int _count;
     private int _refusedBy = -1;
     private int _dryRefusedBy = -1;
+    private LeasedClient? _prepaid;
+
+    /// <summary>Refused for now, and by nothing but the want of this client's tokens, which may be in the bucket that
+    /// nodes share: once they are here, or known not to be, the request is to be decided anew.</summary>
+    public LeasedClient? Awaited { get; private set; }
 
     public ReadOnlySpan<Charge> Charges => _charges.AsSpan(0, _count);
 
@@ -108,6 +119,7 @@ internal sealed class Admission
     {
         _count = 0;
         _refusedBy = _dryRefusedBy = -1;
+        Awaited = null;
     }
 
     /// <summary>Admits the request under all these limits, or takes from none.</summary>
@@ -115,6 +127,7 @@ internal sealed class Admission
     {
         _limiter = limiter;
         _cost = rules.Cost;
+        _prepaid = request.Prepaid;
         Line(rules, request);
         for (int i = 0; i < _count; i++)
         {
@@ -129,14 +142,51 @@ internal sealed class Admission
                 Leave(ref charge);
                 continue;
             }
-            for (int j = 0; j <= i; j++)
+            Refuse(i, request.MayWait, nowNs);
+            break;
+        }
+        if (_prepaid is not null)
+        {
+            ReturnPrepaid(nowNs);
+        }
+        return !Refused;
+    }
+
+    private void Refuse(int by, bool mayWait, long nowNs)
+    {
+        for (int j = 0; j <= by; j++)
+        {
+            GiveBack(ref _charges[j], nowNs);
+        }
+        _refusedBy = by;
+        if (mayWait && !_charges[by].Full && _charges[by].Bucket is LeasedClient leased && leased.MayCome(nowNs, _cost)
+            && OthersAdmit(by + 1, nowNs))
+        {
+            Awaited = leased;
+        }
+    }
+
+    /// <summary>There is no point in waiting for tokens where a later limit refuses anyway: then that is the one that
+    /// does.</summary>
+    private bool OthersAdmit(int from, long nowNs)
+    {
+        for (int i = from; i < _count; i++)
+        {
+            ref Charge charge = ref _charges[i];
+            if (!charge.Rule.Config.DryRun && !Admits(ref charge, nowNs))
             {
-                GiveBack(ref _charges[j], nowNs);
+                _refusedBy = i;
+                return false;
             }
-            _refusedBy = i;
-            return false;
         }
         return true;
+    }
+
+    /// <summary>The limit that they were taken for was not asked, or is another one by now.</summary>
+    private void ReturnPrepaid(long nowNs)
+    {
+        _prepaid!.Charge(nowNs, -_cost);
+        _prepaid = null;
     }
 
     /// <summary>What the limits would say, taking nothing.</summary>
@@ -148,9 +198,7 @@ internal sealed class Admission
         for (int i = 0; i < _count; i++)
         {
             ref Charge charge = ref _charges[i];
-            int most = charge.Rule.Config.Concurrent;
-            charge.Full = most > 0 && limiter.Slots.Peek(charge.SlotKey) >= most;
-            bool admits = Peek(ref charge, nowNs) && !charge.Full;
+            bool admits = Admits(ref charge, nowNs);
             if (!admits && charge.Rule.Config.DryRun)
             {
                 _dryRefusedBy = _dryRefusedBy < 0 ? i : _dryRefusedBy;
@@ -221,6 +269,14 @@ internal sealed class Admission
         return !charge.Full;
     }
 
+    /// <summary>Would it admit the request? Takes nothing.</summary>
+    private bool Admits(ref Charge charge, long nowNs)
+    {
+        int most = charge.Rule.Config.Concurrent;
+        charge.Full = most > 0 && _limiter!.Slots.Peek(charge.SlotKey) >= most;
+        return Peek(ref charge, nowNs) && !charge.Full;
+    }
+
     private bool TryTake(ref Charge charge, long nowNs)
     {
         if (!charge.Rule.CountedStatuses.IsEmpty)
@@ -229,7 +285,8 @@ internal sealed class Admission
         }
         if (charge.Bucket is { } bucket)
         {
-            charge.Taken = bucket.TryTake(nowNs, _cost, out charge.Limit, out charge.Word);
+            charge.Taken = bucket == _prepaid ? UsePrepaid(bucket, ref charge, nowNs)
+                : bucket.TryTake(nowNs, _cost, out charge.Limit, out charge.Word);
         }
         else if (charge.Rule.HasBucket)
         {
@@ -240,8 +297,15 @@ internal sealed class Admission
         {
             return true;
         }
-        charge.Clock = charge.Limit.Clock(nowNs);
+        charge.Clock = charge.Limit!.Clock(nowNs);
         return charge.Taken;
+    }
+
+    private bool UsePrepaid(RegisteredClient bucket, ref Charge charge, long nowNs)
+    {
+        _prepaid = null;
+        charge.Limit = bucket.Look(nowNs, out charge.Word);
+        return true;
     }
 
     private bool Peek(ref Charge charge, long nowNs)

@@ -3,32 +3,35 @@ using Penstock.Proxy.Configuration;
 namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>A client whose bucket several nodes share: this node's part of it is a number of whole tokens that were
-/// deducted from the shared bucket when they came. A request takes one by a compare-and-swap or is rejected; it never
-/// waits. <see cref="Leases"/> sees to it that there are enough. Thread-safe; <see cref="Demand"/> is the lease
-/// thread's.</summary>
-internal sealed class LeasedClient : RegisteredClient
+/// deducted from the shared bucket when they came. A request takes one by a compare-and-swap. When there is none it
+/// waits for a lease, or is rejected if this node knows that the shared bucket has none either.
+/// <see cref="Leases"/> sees to it that there are enough. Thread-safe; <see cref="Demand"/> is of whoever holds the
+/// <see cref="Gate"/>.</summary>
+internal sealed partial class LeasedClient : RegisteredClient
 {
     private readonly Leases _leases;
-    private readonly Lock _editing = new();
     private View _view;
     private long _balance;
     private long _missed;
     private int _listed;
 
-    /// <summary>No sooner than then is there a point in waking the lease thread.</summary>
+    /// <summary>No sooner than then can the shared bucket have a token.</summary>
     private long _dryUntilNs;
     private long _lowWater;
     private volatile bool _closed;
 
-    public LeasedClient(Leases leases, in SharedClient state, long credit, long nowNs)
+    public LeasedClient(Leases leases, in SharedClient state, long nowNs)
         : base(state.ClientId)
     {
         _leases = leases;
         (Version, Epoch) = (state.Version, state.Epoch);
-        _balance = credit;
         _view = new View(state, nowNs);
-        Demand = new LeaseDemand { Accounted = credit, Left = state.Tokens, PlannedNs = nowNs };
+        _toldNs = nowNs;
+        Demand = new LeaseDemand { Left = state.Tokens, PlannedNs = nowNs };
     }
+
+    /// <summary>Held by who edits, plans or grants; never on the way of a request that finds its tokens here.</summary>
+    public Lock Gate { get; } = new();
 
     /// <summary>The limit, and what the shared bucket held when it last told, as a word on that limit's clock.
     /// </summary>
@@ -67,27 +70,50 @@ internal sealed class LeasedClient : RegisteredClient
         while (true)
         {
             long before = Volatile.Read(ref _balance);
-            if (before < cost)
+            if (before < cost || Volatile.Read(ref _waitingCost) != 0) // nobody overtakes who waits
             {
-                Interlocked.Add(ref _missed, cost);
-                // the shared bucket may have tokens: then they will be here at once
-                word = limit.WholeTokens(shared, clock) >= cost ? limit.Almost(clock, cost) : shared;
-                Touch(wake: nowNs >= Volatile.Read(ref _dryUntilNs));
-                return false;
+                return !_leases.Answers && _leases.GiveShare(this, cost, nowNs) && TryTakeHere(cost)
+                    ? Taken(limit, nowNs, out word) : Miss(limit, nowNs, cost, out word);
             }
             if (Interlocked.CompareExchange(ref _balance, before - cost, before) == before)
             {
                 word = limit.Plus(shared, clock, before - cost);
-                Touch(wake: before - cost == Volatile.Read(ref _lowWater));
+                long low = Volatile.Read(ref _lowWater);
+                Touch(wake: low > 0 && before > low && before - cost <= low);
                 return true;
             }
         }
+    }
+
+    private bool Taken(Limit limit, long nowNs, out long word)
+    {
+        word = limit.Plus(Volatile.Read(ref _view.SharedWord), limit.Clock(nowNs), Balance);
+        Touch(wake: false);
+        return true;
+    }
+
+    private bool Miss(Limit limit, long nowNs, int cost, out long word)
+    {
+        bool mayCome = MayCome(nowNs, cost);
+        if (!mayCome)
+        {
+            Interlocked.Add(ref _missed, cost);
+        }
+        long clock = limit.Clock(nowNs);
+        word = mayCome ? limit.Almost(clock, cost) // then they will be here at once
+            : limit.Plus(Volatile.Read(ref _view.SharedWord), clock, Math.Max(0, Balance));
+        Touch(wake: mayCome);
+        return false;
     }
 
     public override long Charge(long nowNs, int cost)
     {
         View view = Volatile.Read(ref _view);
         long balance = Interlocked.Add(ref _balance, -cost);
+        if (cost < 0)
+        {
+            Serve(nowNs);
+        }
         return view.Limit.Plus(Volatile.Read(ref view.SharedWord), view.Limit.Clock(nowNs), balance);
     }
 
@@ -98,12 +124,12 @@ internal sealed class LeasedClient : RegisteredClient
         return view.Limit;
     }
 
-    /// <summary>Takes over an edit unless a newer one is known. Tokens at hand stay, as far as the capacity has room,
-    /// unless the edit set the tokens.</summary>
-    /// <param name="credit">What this node may count on after the tokens were set.</param>
-    public void Change(in SharedClient state, long credit, long nowNs)
+    /// <summary>Takes over an edit unless a newer one is known. Tokens at hand stay, unless the edit set the tokens:
+    /// then they are void. When the capacity has become less they go back first: what all nodes hold and the shared
+    /// bucket might be more than it.</summary>
+    public void Change(in SharedClient state, long nowNs)
     {
-        lock (_editing)
+        lock (Gate)
         {
             if (state.Version <= Version)
             {
@@ -113,22 +139,32 @@ internal sealed class LeasedClient : RegisteredClient
             if (state.Epoch != Epoch)
             {
                 Epoch = state.Epoch;
-                Interlocked.Exchange(ref _balance, credit);
+                Interlocked.Exchange(ref _balance, 0);
+                Demand.Returned = 0;
             }
-            else
+            else if (state.Limit.Capacity < Config.Capacity)
             {
-                Cut(state.Limit.Capacity);
+                long balance = Interlocked.Exchange(ref _balance, 0);
+                Demand.Returned += Math.Max(0, balance);
+                Demand.Accounted -= balance;
             }
             Demand.Left = state.Tokens;
             Volatile.Write(ref _dryUntilNs, 0);
+            Volatile.Write(ref _toldNs, nowNs);
             Volatile.Write(ref _view, new View(state, nowNs));
+            Serve(nowNs);
+            if (Demand.Returned == 0)
+            {
+                return;
+            }
         }
+        Touch(wake: true);
     }
 
     /// <summary>Gives granted tokens, unless somebody set the tokens meanwhile: then they are void.</summary>
     public bool Add(long granted, long epoch)
     {
-        lock (_editing)
+        lock (Gate)
         {
             if (epoch != Epoch)
             {
@@ -165,6 +201,7 @@ internal sealed class LeasedClient : RegisteredClient
         View view = Volatile.Read(ref _view);
         Volatile.Write(ref view.SharedWord, view.Limit.Word(left, view.Limit.Clock(nowNs)));
         Volatile.Write(ref _dryUntilNs, dryUntilNs);
+        Volatile.Write(ref _toldNs, nowNs);
         Volatile.Write(ref _lowWater, lowWater);
     }
 
@@ -182,13 +219,21 @@ internal sealed class LeasedClient : RegisteredClient
     public bool Unlist()
     {
         Interlocked.Exchange(ref _listed, 0);
-        return (Balance == Demand.Accounted && Volatile.Read(ref _missed) == 0)
+        return (Balance == Demand.Accounted && Volatile.Read(ref _missed) == 0 && WaitingCost == 0)
             || Interlocked.Exchange(ref _listed, 1) == 1; // then a request has put it on the stack itself
     }
 
     public void DistrustVersion() => Version = -1;
 
-    public void Close() => _closed = true;
+    /// <summary>It is deleted: who waits is to be decided anew.</summary>
+    public void Close(long nowNs)
+    {
+        lock (Gate)
+        {
+            _closed = true;
+            Serve(nowNs);
+        }
+    }
 
     /// <summary>Sees to it that the lease thread knows of this client.</summary>
     public void Touch(bool wake)
@@ -200,14 +245,6 @@ internal sealed class LeasedClient : RegisteredClient
         if (wake)
         {
             _leases.Wake();
-        }
-    }
-
-    private void Cut(long capacity)
-    {
-        for (long before = Balance; before > capacity; before = Balance)
-        {
-            Interlocked.CompareExchange(ref _balance, capacity, before);
         }
     }
 }
@@ -223,9 +260,13 @@ internal sealed class LeaseDemand
     public long PlannedNs;
     public long UsedNs;
 
+    /// <summary>Tokens used since it was idle.</summary>
+    public long UsedInARow;
+
     /// <summary>Not to be asked for before.</summary>
     public long NextAskNs;
-    public int VainAsks;
+    /// <summary>Tokens to be given back, besides those that are not used.</summary>
+    public long Returned;
 
     /// <summary>What the last statement asked for, and the debt that it paid.</summary>
     public long AskedNeed;
@@ -247,5 +288,6 @@ internal sealed class LeaseDemand
     /// <summary>While the shared bucket cannot be asked: the tokens of this node's share, and what was given out of
     /// them and is owed.</summary>
     public double ShareTokens;
+    public long SharedNs;
     public long Owed;
 }

@@ -1,17 +1,18 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>This node's part of the buckets that several nodes share. Every tick one thread, the lease thread, asks
-/// (<see cref="Plan"/>) for tokens for the clients that were used, and hands out the answer (<see cref="Grant"/>). What
-/// it gets is deducted from the shared bucket at that moment, so that all nodes together never admit more than the
-/// capacity and what came back since; a node that dies takes its unused tokens with it.
+/// <summary>This node's part of the buckets that several nodes share. The lease thread asks (<see cref="Plan"/>) for
+/// tokens for the clients that were used, and hands out the answer (<see cref="Grant"/>). What it gets is deducted from
+/// the shared bucket at that moment, so that all nodes together never admit more than the capacity and what came back
+/// since; a node that dies takes its unused tokens with it.
 ///
-/// How many: as many as this node's traffic needs for some ticks, and, while the bucket is rich, for up to a second,
-/// so that a steady client costs one row a second. The nearer the bucket is to empty, the smaller the chunks (guided
-/// self-scheduling, Polychronopoulos and Kuck 1987): the last tokens go where they are used.
+/// How many: those that requests wait for; and, while the bucket is rich, as many as this node's traffic needs for up
+/// to a second, so that a steady client costs one row a second. The nearer the bucket is to empty, the smaller the
+/// chunks (guided self-scheduling, Polychronopoulos and Kuck 1987): the last tokens go where they are used.
 ///
-/// A first request cannot wait for a lease. So each node has a standing credit of a 32nd of each bucket, which the
-/// shared bucket leaves room for: a full bucket and all nodes' credits together make the capacity.</summary>
-public sealed class Leases
+/// A node holds nothing of a client that is not used. So the first request waits for a lease, some milliseconds, as
+/// does any request that finds no token here while nobody here knows that the shared bucket has none. A node that
+/// knows, and one that cannot ask, decide at once.</summary>
+public sealed partial class Leases
 {
     /// <summary>Clients in one statement; the others' turn is the next tick.</summary>
     public const int MaxAsks = 2000;
@@ -19,14 +20,8 @@ public sealed class Leases
     private const double NeedSeconds = 0.15;
     private const double WantSeconds = 1;
     private const double SmoothSeconds = 0.5;
-    private const double ShareSeconds = 5;
-
-    /// <summary>The nodes find their shares at different moments: together they must not be more than all. What is held
-    /// back stays in the shared bucket for afterwards.</summary>
-    private const double ShareCaution = 0.85;
     private const long IdleNs = 1_000_000_000;
     private const double MaxDrySeconds = 1;
-    private const int MaxVainAsks = 3;
 
     private readonly Limiter _limiter;
     private readonly MonotonicClock _clock;
@@ -36,7 +31,6 @@ public sealed class Leases
     private LeasedClient? _touched;
     private int _woken;
     private int _cursor;
-    private volatile int _rank = 1;
 
     internal Leases(Limiter limiter, MonotonicClock clock)
     {
@@ -47,25 +41,9 @@ public sealed class Leases
     /// <summary>Clients that the lease thread looks after now.</summary>
     public int ActiveClients => _active.Count;
 
-    /// <summary>This node's place among those that are there, the eldest first, from 1: small buckets have credit for
-    /// the first ones only. Thread-safe.</summary>
-    public int Rank
-    {
-        get => _rank;
-        set => _rank = value;
-    }
-
-    /// <summary>A node's standing credit of a bucket: the same in <c>penstock_credit</c> of the database.</summary>
-    public static long StandingCredit(long capacity, int rank)
-    {
-        long credit = Math.Clamp(capacity / 32, 1, 64);
-        return rank * credit <= capacity / 2 ? credit : 0;
-    }
-
     /// <summary>Registers a client, or takes over an edit of one; an older state than the known one changes nothing.
     /// Thread-safe.</summary>
-    public void Apply(SharedClient client) =>
-        _limiter.Apply(client, client.Full ? StandingCredit(client.Limit.Capacity, _rank) : 0);
+    public void Apply(SharedClient client) => _limiter.Apply(client);
 
     /// <summary>Forgets a client that was deleted in that version. Thread-safe.</summary>
     public void Remove(string clientId, long version) => _limiter.Remove(clientId, version);
@@ -122,19 +100,24 @@ public sealed class Leases
     {
         ArgumentNullException.ThrowIfNull(asks);
         _asked.Clear();
+        _sharing = _overdue = false; // nothing that was asked is without an answer
         long now = _clock.NowNs;
         foreach (LeasedClient client in Round())
         {
-            bool busy = !client.Closed && Ask(client, now, asks);
-            if (busy || !(client.Closed || now - client.Demand.UsedNs > IdleNs) || !Forget(client))
+            lock (client.Gate)
             {
-                _cursor++;
+                bool busy = !client.Closed && Ask(client, now, asks);
+                if (busy || !(client.Closed || now - client.Demand.UsedNs > IdleNs) || !Forget(client))
+                {
+                    _cursor++;
+                }
             }
             if (asks.Count == MaxAsks)
             {
                 break;
             }
         }
+        Interlocked.Exchange(ref _askedNs, asks.Count > 0 ? now : long.MaxValue);
     }
 
     /// <summary>Adds what this node gave out while it was alone, to be taken from the shared buckets, and asks for
@@ -145,12 +128,15 @@ public sealed class Leases
         _asked.Clear();
         foreach (LeasedClient client in Round())
         {
-            LeaseDemand demand = client.Demand;
-            if (demand.Owed > 0)
+            lock (client.Gate)
             {
-                (demand.AskedNeed, demand.AskedOwed) = (0, demand.Owed);
-                _asked[client.Id] = client;
-                asks.Add(new LeaseAsk(client.Id, client.Epoch, 0, 0, -demand.Owed));
+                LeaseDemand demand = client.Demand;
+                if (demand.Owed > 0)
+                {
+                    (demand.AskedNeed, demand.AskedOwed) = (0, demand.Owed);
+                    _asked[client.Id] = client;
+                    asks.Add(new LeaseAsk(client.Id, client.Epoch, 0, 0, -demand.Owed));
+                }
             }
             _cursor++;
             if (asks.Count == MaxAsks)
@@ -160,26 +146,32 @@ public sealed class Leases
         }
     }
 
+    /// <returns>Is there something to ask?</returns>
     private bool Ask(LeasedClient client, long now, List<LeaseAsk> asks)
     {
         LeaseDemand demand = client.Demand;
-        (long need, long want, bool idle) = Foresee(client, now);
+        (long low, long want, bool idle) = Foresee(client, now);
         (demand.Share, demand.ShareTokens) = (-1, 0); // it is not alone, or no more
-        double back = -demand.Owed;
+        double back = demand.Returned - demand.Owed;
+        demand.Returned = 0;
         if (idle)
         {
-            back += client.TakeAbove(need);
+            back += client.TakeAbove(0);
         }
         long balance = demand.Accounted;
-        bool asking = balance < need && now >= demand.NextAskNs && !(idle && demand.VainAsks >= MaxVainAsks);
+        long waiting = client.WaitingCost;
+        bool asking = balance < waiting || (balance < low && now >= demand.NextAskNs);
         if (!asking && back == 0)
         {
-            return idle && balance < need && demand.VainAsks < MaxVainAsks; // asks again soon
+            return false;
         }
-        demand.AskedNeed = asking ? need - balance : 0;
+        // Who waits, and a token for who comes next: more only as far as others would not miss it.
+        long need = Waits ? Math.Max(waiting, 1) : low;
+        demand.AskedNeed = asking ? Math.Max(0, need - balance) : 0;
         demand.AskedOwed = demand.Owed;
         _asked[client.Id] = client;
-        asks.Add(new LeaseAsk(client.Id, client.Epoch, demand.AskedNeed, asking ? want - balance : 0, back));
+        asks.Add(new LeaseAsk(client.Id, client.Epoch, demand.AskedNeed,
+            asking ? Math.Max(want, need) - balance : 0, back));
         return true;
     }
 
@@ -188,34 +180,43 @@ public sealed class Leases
     public void Grant(IReadOnlyList<LeaseGrant> grants)
     {
         ArgumentNullException.ThrowIfNull(grants);
+        _overdue = false;
+        Interlocked.Exchange(ref _askedNs, long.MaxValue);
         long now = _clock.NowNs;
         foreach (LeaseGrant grant in grants)
         {
-            if (!_asked.Remove(grant.ClientId, out LeasedClient? client))
+            if (_asked.Remove(grant.ClientId, out LeasedClient? client))
             {
-                continue;
+                lock (client.Gate)
+                {
+                    HandOut(client, grant, now);
+                }
             }
-            LeaseDemand demand = client.Demand;
-            long sinceAsked = demand.Owed - demand.AskedOwed;
-            long paid = Math.Min(grant.Granted, sinceAsked);
-            if (!client.Add(grant.Granted - paid, grant.Epoch))
-            {
-                continue;
-            }
-            demand.Owed = sinceAsked - paid;
-            demand.Left = grant.Left;
-            NoteShare(demand, grant, now);
-            long dryUntil = 0;
-            if (grant.Granted < demand.AskedNeed)
-            {
-                demand.VainAsks = grant.Granted == 0 ? demand.VainAsks + 1 : 0;
-                double toNext = (Math.Floor(grant.Left) + 1 - grant.Left) / client.Config.RatePerSecond;
-                dryUntil = now + (long)(Math.Min(MaxDrySeconds, toNext) * 1e9);
-            }
-            demand.NextAskNs = dryUntil;
-            client.Inform(grant.Left, dryUntil, LowWater(demand), now);
         }
         NoAnswer();
+    }
+
+    private static void HandOut(LeasedClient client, in LeaseGrant grant, long now)
+    {
+        LeaseDemand demand = client.Demand;
+        long sinceAsked = demand.Owed - demand.AskedOwed;
+        long paid = Math.Min(grant.Granted, sinceAsked);
+        if (!client.Add(grant.Granted - paid, grant.Epoch))
+        {
+            return;
+        }
+        demand.Owed = sinceAsked - paid;
+        demand.Left = grant.Left;
+        NoteShare(demand, grant, now);
+        long dryUntil = 0;
+        if (grant.Left < 1)
+        {
+            double toNext = (grant.Left < 0 ? 1 : Math.Floor(grant.Left) + 1) - grant.Left;
+            dryUntil = now + (long)(Math.Min(MaxDrySeconds, toNext / client.Config.RatePerSecond) * 1e9);
+        }
+        demand.NextAskNs = dryUntil;
+        client.Inform(grant.Left, dryUntil, LowWater(demand), now);
+        client.Serve(now);
     }
 
     /// <summary>The last asks were not answered, or not all: whatever was granted is lost, never given twice. Debts
@@ -224,46 +225,15 @@ public sealed class Leases
     {
         foreach (LeasedClient client in _asked.Values)
         {
-            if (client.Demand.AskedNeed > 0)
+            lock (client.Gate)
             {
-                client.Demand.NextAskNs = _clock.NowNs + (long)(NeedSeconds * 1e9); // deleted, or just edited
+                if (client.Demand.AskedNeed > 0)
+                {
+                    client.Demand.NextAskNs = _clock.NowNs + (long)(NeedSeconds * 1e9); // deleted, or just edited
+                }
             }
         }
         _asked.Clear();
-    }
-
-    /// <summary>While the shared buckets are out of reach: gives each active client tokens at this node's share of its
-    /// rate, and notes them as a debt. The share is that of the tokens leased lately; where none were, an equal
-    /// one.</summary>
-    /// <param name="nodes">How many nodes there were, this one included.</param>
-    public void GrantShare(int nodes)
-    {
-        long now = _clock.NowNs;
-        foreach (LeasedClient client in Round())
-        {
-            LeaseDemand demand = client.Demand;
-            double seconds = (now - demand.PlannedNs) / 1e9;
-            (_, long want, _) = Foresee(client, now);
-            // first its share of what was left, then that of what comes back from now on
-            bool first = demand.Share < 0;
-            double share = ShareOf(demand, nodes, now);
-            demand.ShareTokens += share * (first ? Math.Max(0, demand.Left) : seconds * client.Config.RatePerSecond);
-            demand.ShareTokens = Math.Min(demand.ShareTokens, Math.Max(1, client.Config.Capacity * share));
-            if (demand.Accounted < want && demand.ShareTokens >= 1)
-            {
-                long granted = Math.Min(want - demand.Accounted, (long)demand.ShareTokens);
-                if (client.Add(granted, client.Epoch))
-                {
-                    demand.ShareTokens -= granted;
-                    demand.Owed += granted;
-                }
-            }
-            client.Inform(demand.ShareTokens, now, 0, now);
-            if (!client.Closed || !Forget(client))
-            {
-                _cursor++;
-            }
-        }
     }
 
     /// <summary>Takes the unused tokens of all active clients, to be given back because this node stops.</summary>
@@ -272,10 +242,13 @@ public sealed class Leases
         ArgumentNullException.ThrowIfNull(asks);
         foreach (LeasedClient client in Round())
         {
-            double back = client.TakeAbove(0) - client.Demand.Owed;
-            if (back != 0)
+            lock (client.Gate)
             {
-                asks.Add(new LeaseAsk(client.Id, client.Epoch, 0, 0, back));
+                double back = client.TakeAbove(0) + client.Demand.Returned - client.Demand.Owed;
+                if (back != 0)
+                {
+                    asks.Add(new LeaseAsk(client.Id, client.Epoch, 0, 0, back));
+                }
             }
             _cursor++;
         }
@@ -302,9 +275,9 @@ public sealed class Leases
         }
     }
 
-    /// <summary>Measures how much the client was used since the last look, and what that makes it need: never less
-    /// than the standing credit, for which a request need not wait.</summary>
-    private (long Need, long Want, bool Idle) Foresee(LeasedClient client, long now)
+    /// <summary>Measures how much the client was used since the last look, and what that makes it need: below the
+    /// low mark more is asked for, up to what it wants.</summary>
+    private static (long Low, long Want, bool Idle) Foresee(LeasedClient client, long now)
     {
         LeaseDemand demand = client.Demand;
         (long used, long missed) = client.TakeUsage();
@@ -312,22 +285,24 @@ public sealed class Leases
         demand.PlannedNs = now;
         double perSecond = (used + missed) / seconds;
         demand.PerSecond += (perSecond - demand.PerSecond) * (1 - Math.Exp(-seconds / SmoothSeconds));
-        if (used + missed > 0)
+        long waiting = client.WaitingCost;
+        demand.UsedInARow += used;
+        if (used + missed + waiting > 0)
         {
             demand.UsedNs = now;
-            demand.VainAsks = 0;
         }
-        long capacity = client.Config.Capacity;
-        long standing = Math.Max(1, StandingCredit(capacity, _rank));
         if (now - demand.UsedNs > IdleNs)
         {
-            return (standing, standing, true);
+            demand.UsedInARow = 0;
+            return (0, 0, true);
         }
+        long capacity = client.Config.Capacity;
         // a burst that has just begun counts for more than the smoothed past
-        double soon = (demand.PerSecond * NeedSeconds) + used + missed;
-        long need = (long)Math.Clamp(Math.Ceiling(soon), standing, capacity);
-        long want = (long)Math.Clamp(Math.Ceiling(demand.PerSecond * WantSeconds), need, capacity);
-        return (need, want, false);
+        double soon = (demand.PerSecond * NeedSeconds) + used + missed + waiting;
+        // and a request that came alone for none: a second one may never come
+        long low = demand.UsedInARow < 2 && missed == 0 ? waiting : (long)Math.Clamp(Math.Ceiling(soon), 1, capacity);
+        long want = (long)Math.Clamp(Math.Ceiling(demand.PerSecond * WantSeconds), low, capacity);
+        return (low, want, false);
     }
 
     private static long LowWater(LeaseDemand demand) => (long)(demand.PerSecond * NeedSeconds / 2);
@@ -341,30 +316,5 @@ public sealed class Leases
         _active[_cursor] = _active[^1];
         _active.RemoveAt(_active.Count - 1);
         return true;
-    }
-
-    private static void NoteShare(LeaseDemand demand, in LeaseGrant grant, long now)
-    {
-        double fade = Math.Exp(-(now - demand.NotedNs) / 1e9 / ShareSeconds);
-        if (demand.LeasedByAll >= 0) // the first grant says nothing of the others
-        {
-            demand.OwnRecent = (demand.OwnRecent * fade) + grant.Granted;
-            demand.AllRecent = (demand.AllRecent * fade)
-                + Math.Max(grant.Granted, grant.LeasedByAll - demand.LeasedByAll);
-        }
-        demand.LeasedByAll = grant.LeasedByAll;
-        demand.NotedNs = now;
-    }
-
-    /// <summary>Fixed when the shared buckets go out of reach.</summary>
-    private static double ShareOf(LeaseDemand demand, int nodes, long now)
-    {
-        if (demand.Share < 0)
-        {
-            bool lately = demand.AllRecent >= 1 && now - demand.NotedNs < ShareSeconds * 2e9;
-            demand.Share = ShareCaution
-                * (lately ? Math.Min(1, demand.OwnRecent / demand.AllRecent) : 1.0 / Math.Max(1, nodes));
-        }
-        return demand.Share;
     }
 }

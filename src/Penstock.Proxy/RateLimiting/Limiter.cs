@@ -16,10 +16,6 @@ public sealed class Limiter
     /// <summary>An empty bucket must fill within this time, so that its arithmetic stays exact.</summary>
     private const double MaxSecondsToFull = 100 * 365.25 * 24 * 3600;
 
-    /// <summary>Up to so many clients, those without standing credit get a token leased before their first request.
-    /// </summary>
-    private const int MaxForetaken = 100_000;
-
     /// <summary>Apart from those of clients' names.</summary>
     private const ulong SlotDomain = ulong.MaxValue;
     private const double MinRatePerSecond = 1.0 / (100 * 24 * 3600);
@@ -54,7 +50,14 @@ public sealed class Limiter
         _limits = [];
         _table = NewTable([]);
         Apply(config.Limits);
+        WaitsForTokens = config.Timeouts.Tokens > TimeSpan.Zero;
     }
+
+    /// <summary>Requests wait for shared tokens.</summary>
+    internal bool WaitsForTokens { get; set; }
+
+    /// <summary>A request has waited for shared tokens for as long as it may.</summary>
+    internal void NoteWaitedInVain() => _leases?.NoteWaitedInVain(_clock.NowNs);
 
     /// <summary>Takes over changed limits. A limit with another capacity or rate is a new one, whose buckets begin with
     /// the tokens that the old one's have. One caller at a time.</summary>
@@ -216,23 +219,19 @@ public sealed class Limiter
     public Leases ShareTokens() => _leases ??= new Leases(this, _clock);
 
     /// <summary>Registers a client of shared tokens, or changes it when the state is newer than the known.</summary>
-    internal void Apply(in SharedClient state, long credit)
+    internal void Apply(in SharedClient state)
     {
         byte[] key = Encoding.UTF8.GetBytes(state.ClientId);
         lock (_editing)
         {
             if (_registered.TryGetValue(key, out RegisteredClient? known))
             {
-                ((LeasedClient)known).Change(state, credit, _clock.NowNs);
+                ((LeasedClient)known).Change(state, _clock.NowNs);
             }
             else
             {
-                _registered[key] = known = new LeasedClient(_leases!, state, credit, _clock.NowNs);
+                _registered[key] = new LeasedClient(_leases!, state, _clock.NowNs);
                 Added(key);
-            }
-            if (credit == 0 && _registered.Count <= MaxForetaken)
-            {
-                ((LeasedClient)known).Touch(wake: true); // a token to begin with, before the first request
             }
         }
     }
@@ -246,8 +245,8 @@ public sealed class Limiter
             if (_registered.TryGetValue(key, out RegisteredClient? known) && known is LeasedClient leased
                 && leased.Version < version)
             {
-                leased.Close();
                 Removed(key);
+                leased.Close(_clock.NowNs);
             }
         }
     }

@@ -21,6 +21,10 @@ internal abstract class RegisteredClient(string id)
     /// <param name="word">The bucket's word afterwards, on that limit's clock.</param>
     public abstract bool TryTake(long nowNs, int cost, out Limit limit, out long word);
 
+    /// <summary>After <see cref="TryTake"/> refused: tokens that are not here may be in a bucket that others share, and
+    /// will be here in a moment.</summary>
+    public virtual bool MayCome(long nowNs, int cost) => false;
+
     /// <summary>Takes tokens whether they are there or not; a negative cost gives back what was taken.</summary>
     /// <returns>The bucket's word afterwards.</returns>
     public abstract long Charge(long nowNs, int cost);

@@ -4,16 +4,14 @@ namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>A client as the bucket that all nodes share has it.</summary>
 /// <param name="Tokens">In the shared bucket now, less than nothing while debts are paid back.</param>
-/// <param name="Full">Nobody has used the client for so long that its bucket is full: then each node may count on its
-/// standing credit, which the shared bucket leaves room for.</param>
 /// <param name="Version">Grows with every edit of any client.</param>
 /// <param name="Epoch">The version at which somebody last set the tokens: leases of an earlier one are void.</param>
 public readonly record struct SharedClient(
-    string ClientId, LimitConfig Limit, double Tokens, bool Full, long Version, long Epoch);
+    string ClientId, LimitConfig Limit, double Tokens, long Version, long Epoch);
 
 /// <summary>What a node asks of a client's shared bucket. One statement carries those of all its active clients.
 /// </summary>
-/// <param name="Need">Tokens without which requests would soon be rejected.</param>
+/// <param name="Need">Tokens that requests wait for.</param>
 /// <param name="Want">Tokens that save asking again soon, if the bucket is rich; not below the need.</param>
 /// <param name="Back">Tokens that come back unused; negative: tokens that were given out while the bucket could not be
 /// asked, and are to be taken from it now.</param>

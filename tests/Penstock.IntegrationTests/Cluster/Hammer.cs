@@ -67,18 +67,18 @@ internal sealed class Hammer : IDisposable
         Assert.True(admitted <= most, $"{admitted} admitted so far, allowed {most:0.0}");
     }
 
-    /// <summary>Never more than the capacity and what came back since the first request; not much less (see
-    /// <see cref="ClusterRun.AtLeast"/>).</summary>
+    /// <summary>Never more than the capacity and what came back since the first request. How near to that depends on
+    /// how much of the processor the machine has left: it is told, not asserted. (<see cref="SimulationTests"/> does, in
+    /// virtual time.)</summary>
     /// <param name="beyond">Tokens that it may be more.</param>
-    public void AssertExact(long capacity, double rate, double? atLeast = null, double beyond = 0)
+    public void AssertNeverMore(long capacity, double rate, double beyond = 0)
     {
         var most = capacity + beyond + (rate * _lastAnswerTicks / Stopwatch.Frequency);
-        var least = capacity + (rate * (_lastSentTicks - _firstAnswerTicks) / Stopwatch.Frequency);
-        var told = $"{Admitted} admitted, allowed {most:0.0}, due {least:0.0} ({Admitted / least:p1}); "
+        var due = capacity + (rate * (_lastSentTicks - _firstAnswerTicks) / Stopwatch.Frequency);
+        var told = $"{Admitted} admitted, allowed {most:0.0}, due {due:0.0} ({Admitted / due:p1}); "
             + string.Join(", ", _statuses.Select(s => $"{s.Key}: {s.Value}"));
-        TestContext.Current.SendDiagnosticMessage(told);
-        Assert.True(Admitted <= most + 1e-6, told);
-        Assert.True(Admitted >= (least * (atLeast ?? ClusterRun.AtLeast)) - 1, told); // a token is whole or not there
+        TestContext.Current.TestOutputHelper?.WriteLine(told);
+        Assert.True(Admitted > 0 && Admitted <= most + 1e-6, told);
     }
 
     /// <summary>Ends the load, of a test that failed too.</summary>

@@ -25,13 +25,18 @@ internal sealed class Node : IAsyncDisposable
     public RecordedLog Log { get; }
     public System.Net.EndPoint EndPoint => Host.Proxy.EndPoints[0];
 
-    public static async Task<Node> StartAsync(string store, ScriptedBackend backend, TimeProvider? time = null)
+    /// <param name="patience">How long requests wait for tokens.</param>
+    public static async Task<Node> StartAsync(
+        string store, ScriptedBackend backend, TimeProvider? time = null, TimeSpan? patience = null)
     {
         var log = new RecordedLog();
+        var proxy = TestProxy.Config(backend.Port);
         var config = AdminFixture.Config(store) with
         {
-            Proxy = TestProxy.Config(backend.Port) with
+            Proxy = proxy with
             {
+                // long: on a machine that is busy elsewhere an answer may take its time, and no test is about that
+                Timeouts = proxy.Timeouts with { Tokens = patience ?? TimeSpan.FromSeconds(20) },
                 Clients = new() { Identify = [new(IdentityKind.Header, "X-Client-ID"), new(IdentityKind.Address, "")] },
             },
         };

@@ -28,13 +28,6 @@ internal sealed class SimulatedBuckets
     /// <summary>Tokens in the shared bucket when it last changed.</summary>
     public double TokensOf(string id) => _buckets[id].Tokens;
 
-    /// <summary>What a shared bucket holds at most: <c>penstock_room</c> of the database.</summary>
-    public static double Room(long capacity, int nodes)
-    {
-        var credit = Math.Min(64, Math.Max(1, capacity / 32));
-        return capacity - (credit * Math.Min(nodes, capacity / 2 / credit));
-    }
-
     /// <summary>One statement of a node.</summary>
     /// <param name="nodes">How many there are.</param>
     public void Lease(List<LeaseAsk> asks, List<LeaseGrant> grants, int nodes, long nowNs)
@@ -46,8 +39,8 @@ internal sealed class SimulatedBuckets
             var bucket = _buckets[ask.ClientId];
             var (capacity, rate) = (bucket.Limit.Capacity, bucket.Limit.RatePerSecond);
             var refilled = bucket.Tokens + (rate * Math.Max(0, nowNs - bucket.AtNs) / 1e9);
-            var have = Math.Max(-capacity, Math.Min(Room(capacity, nodes), refilled + ask.Back));
-            var chunk = Math.Max(ask.Need, (long)Math.Floor(have / (2 * nodes)));
+            var have = Math.Max(-capacity, Math.Min(capacity, refilled + ask.Back));
+            var chunk = Math.Max(ask.Need, (long)Math.Floor(have / (nodes == 1 ? 2 : 8 * nodes)));
             var grant = Math.Max(0, Math.Min(Math.Min(ask.Want, (long)Math.Floor(have)), chunk));
             (bucket.Tokens, bucket.AtNs, bucket.Leased) = (have - grant, nowNs, bucket.Leased + grant);
             grants.Add(new(ask.ClientId, ask.Epoch, grant, bucket.Tokens, bucket.Leased));

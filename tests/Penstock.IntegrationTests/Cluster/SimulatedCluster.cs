@@ -1,4 +1,5 @@
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.IntegrationTests.Cluster;
 
@@ -14,6 +15,9 @@ internal sealed class SimulatedCluster
     private readonly IReadOnlyList<LimitConfig> _limits;
     private readonly long[] _admitted;
     private readonly double[] _excess;
+    private readonly VirtualLimit[] _ideal;
+    private readonly long[] _idealWords;
+    private readonly long[] _idealAdmitted;
 
     public SimulatedCluster(int nodes, IReadOnlyList<LimitConfig> limits, int seed)
     {
@@ -22,10 +26,13 @@ internal sealed class SimulatedCluster
         _admitted = new long[limits.Count];
         _excess = new double[limits.Count];
         Array.Fill(_excess, double.MinValue);
+        _ideal = [.. limits.Select(static limit => new VirtualLimit(limit))];
+        _idealWords = new long[limits.Count];
+        _idealAdmitted = new long[limits.Count];
         for (var i = 0; i < limits.Count; i++)
-            Buckets.Add(SimulatedNode.IdOf(i), limits[i], SimulatedBuckets.Room(limits[i].Capacity, nodes));
-        _nodes = [.. Enumerable.Range(1, nodes).Select(rank =>
-            new SimulatedNode(_time, Buckets, limits, rank, nodes, _random))];
+            Buckets.Add(SimulatedNode.IdOf(i), limits[i], limits[i].Capacity);
+        _nodes = [.. Enumerable.Range(1, nodes).Select(_ =>
+            new SimulatedNode(_time, Buckets, limits, nodes, _random, Admitted))];
     }
 
     public SimulatedBuckets Buckets { get; } = new();
@@ -37,6 +44,9 @@ internal sealed class SimulatedCluster
     /// <summary>The most that a client was ever admitted beyond its capacity and what came back since the start; less
     /// than nothing when it never was.</summary>
     public double ExcessOf(int client) => _excess[client];
+
+    /// <summary>What one bucket, at one node, would have admitted of the same requests.</summary>
+    public long IdealOf(int client) => _idealAdmitted[client];
 
     /// <summary>Tokens of a client at the nodes.</summary>
     public long HeldOf(int client) => _nodes.Sum(node => node.BalanceOf(client));
@@ -65,7 +75,12 @@ internal sealed class SimulatedCluster
 
     private void Request(int client, SimulatedNode node)
     {
-        if (!node.TryTake(client)) return;
+        if (_ideal[client].TryTake(ref _idealWords[client], _time.NowNs)) _idealAdmitted[client]++;
+        node.Request(client);
+    }
+
+    private void Admitted(int client)
+    {
         var excess = ++_admitted[client] - AllowedOf(client);
         if (excess > _excess[client]) _excess[client] = excess;
     }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Penstock.Control.Cluster;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
@@ -21,36 +22,41 @@ internal sealed class SimulatedNode
 {
     private const long MsNs = 1_000_000;
     private const int MinTickMs = 20;
-    private const int WaitMs = 30;
+    private const int AtOnce = 10;
+    private const int WaitMs = 50;
     private const int WaitJitterMs = 10;
     private const int IdleWaitMs = 500;
+    private const int PatienceMs = 100;
 
     private readonly SimulatedTime _time;
     private readonly SimulatedBuckets _buckets;
     private readonly Random _random;
+    private readonly Action<int> _admitted;
     private readonly Leases _leases;
     private readonly List<LeaseAsk> _asks = [];
     private readonly List<LeaseGrant> _grants = [];
     private readonly LeasedClient[] _clients;
+    private readonly Queue<Waiter> _waiting = [];
+    private readonly Pace _pace = new(MinTickMs, AtOnce, 1_000_000_000);
     private readonly int _nodes;
     private Phase _phase = Phase.Pausing;
     private long _phaseEndNs;
 
-    public SimulatedNode(SimulatedTime time, SimulatedBuckets buckets, IReadOnlyList<LimitConfig> limits, int rank,
-        int nodes, Random random)
+    /// <param name="admitted">Told of each request that is admitted, by its client.</param>
+    public SimulatedNode(SimulatedTime time, SimulatedBuckets buckets, IReadOnlyList<LimitConfig> limits, int nodes,
+        Random random, Action<int> admitted)
     {
-        (_time, _buckets, _nodes, _random) = (time, buckets, nodes, random);
+        (_time, _buckets, _nodes, _random, _admitted) = (time, buckets, nodes, random, admitted);
         var limiter = new Limiter(new() { Listeners = [], Upstreams = [], Routes = [] }, new MonotonicClock(time));
         _leases = limiter.ShareTokens();
-        _leases.Rank = rank;
         _clients = new LeasedClient[limits.Count];
         for (var i = 0; i < limits.Count; i++)
         {
             var id = IdOf(i);
-            _leases.Apply(new(id, limits[i], limits[i].Capacity, Full: true, Version: 1, Epoch: 1));
+            _leases.Apply(new(id, limits[i], limits[i].Capacity, Version: 1, Epoch: 1));
             _clients[i] = limiter.FindLeased(id)!;
         }
-        _phaseEndNs = random.Next(MinTickMs + WaitMs) * MsNs; // nodes are not in step
+        _phaseEndNs = random.Next(WaitMs) * MsNs; // nodes are not in step
     }
 
     private enum Phase
@@ -63,9 +69,33 @@ internal sealed class SimulatedNode
     /// <summary>From the ask to the answer.</summary>
     public long StatementNs { get; init; } = 2 * MsNs;
 
+    /// <summary>Requests that waited, and those of them that were not answered in time.</summary>
+    public int Waited { get; private set; }
+
+    public int WaitedInVain { get; private set; }
+
     public static string IdOf(int client) => "client-" + client.ToString("d7");
 
-    public bool TryTake(int client) => _clients[client].TryTake(_time.NowNs, 1, out _, out _);
+    /// <summary>A request comes, and is admitted, refused, or waits.</summary>
+    public void Request(int client)
+    {
+        var now = _time.NowNs;
+        var bucket = _clients[client];
+        if (bucket.TryTake(now, 1, out _, out _))
+        {
+            _admitted(client);
+            return;
+        }
+        if (!bucket.MayCome(now, 1)) return;
+        var waiter = new Waiter(this, client);
+        if (bucket.Enter(waiter, 1, now) is { } taken)
+        {
+            if (taken) _admitted(client);
+            return;
+        }
+        Waited++;
+        _waiting.Enqueue(waiter);
+    }
 
     /// <summary>Tokens of that client at this node.</summary>
     public long BalanceOf(int client) => _clients[client].Balance;
@@ -74,13 +104,14 @@ internal sealed class SimulatedNode
     public void Step()
     {
         var now = _time.NowNs;
+        EndWaits(now);
         if (_phase == Phase.Waiting && Woken(_leases) != 0) _phaseEndNs = now;
         if (now < _phaseEndNs) return;
         switch (_phase)
         {
             case Phase.Waiting:
                 Woken(_leases) = 0;
-                Enter(Phase.Pausing, MinTickMs * MsNs);
+                Enter(Phase.Pausing, _pace.WaitMs(now) * MsNs);
                 break;
             case Phase.Pausing:
                 _asks.Clear();
@@ -91,6 +122,7 @@ internal sealed class SimulatedNode
                     Wait();
                     break;
                 }
+                _pace.Take(now);
                 _buckets.Lease(_asks, _grants, _nodes, now);
                 Enter(Phase.Asking, StatementNs);
                 break;
@@ -101,6 +133,17 @@ internal sealed class SimulatedNode
         }
     }
 
+    private void EndWaits(long now)
+    {
+        while (_waiting.TryPeek(out var first) && first.SinceNs + (PatienceMs * MsNs) <= now)
+        {
+            _waiting.Dequeue();
+            if (!_clients[first.Client].Leave(first)) continue; // it has its answer
+            WaitedInVain++;
+            _leases.NoteWaitedInVain(now);
+        }
+    }
+
     private void Wait() => Enter(Phase.Waiting,
         (_leases.ActiveClients > 0 ? WaitMs + _random.Next(-WaitJitterMs, WaitJitterMs) : IdleWaitMs) * MsNs);
 
@@ -108,4 +151,16 @@ internal sealed class SimulatedNode
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_woken")]
     private static extern ref int Woken(Leases leases);
+
+    private sealed class Waiter(SimulatedNode node, int client) : TokenWaiter
+    {
+        public int Client => client;
+
+        public long SinceNs { get; } = node._time.NowNs;
+
+        public override void Answer(bool granted)
+        {
+            if (granted) node._admitted(client);
+        }
+    }
 }
