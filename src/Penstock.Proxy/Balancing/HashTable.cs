@@ -51,13 +51,15 @@ internal sealed class HashTable : Balancer
             last = backend;
         }
 
-        // Most are down, or all have their share: the one with most room.
-        return LeastLoaded(request);
+        return Best(request, most);
     }
 
     private bool Takes(Backend backend, ulong walk, double mostPerWeight) =>
         (backend.Ramp >= 1 || (walk >> 40) / (double)(1 << 24) < backend.Ramp)
-        && (mostPerWeight <= 0 || backend.InFlight < Math.Ceiling(mostPerWeight * backend.FullWeight));
+        && IsBelow(backend, mostPerWeight);
+
+    private static bool IsBelow(Backend backend, double mostPerWeight) =>
+        mostPerWeight <= 0 || backend.InFlight < Math.Ceiling(mostPerWeight * backend.FullWeight);
 
     /// <summary>How much of what is in flight, with this request, one unit of weight may have.</summary>
     private double MostPerWeight()
@@ -75,14 +77,27 @@ internal sealed class HashTable : Balancer
         return _bound * inFlight / Math.Max(1, weight);
     }
 
-    private Backend? LeastLoaded(in PickRequest request)
+    /// <summary>The walk met nobody, because most are down or start slowly, or all have their share. Among those that
+    /// can take the request each key has an order of its own (rendezvous hashing: Thaler and Ravishankar, 1998), so it
+    /// stays where it is, and the keys spread; those with their share come last, the least busy first.</summary>
+    private Backend? Best(in PickRequest request, double mostPerWeight)
     {
         Backend? best = null;
+        bool bestHasRoom = false;
+        ulong bestRank = 0;
         foreach (Backend backend in Backends)
         {
-            if (request.MayTake(backend) && (best is null || CompareLoad(backend, best) < 0))
+            if (!request.MayTake(backend))
             {
-                best = backend;
+                continue;
+            }
+            bool hasRoom = IsBelow(backend, mostPerWeight);
+            ulong rank = StableHash.Mix(StableHash.Of(backend.AddressOctets, 3) ^ request.Key);
+            int load = best is null || hasRoom ? 0 : CompareLoad(backend, best);
+            if (best is null || (hasRoom && !bestHasRoom)
+                || (hasRoom == bestHasRoom && (load < 0 || (load == 0 && rank > bestRank))))
+            {
+                (best, bestHasRoom, bestRank) = (backend, hasRoom, rank);
             }
         }
         return best;

@@ -3,16 +3,30 @@ using Penstock.Proxy.Upstreams;
 namespace Penstock.Proxy.Balancing;
 
 /// <summary>The backend where a request should wait least: its latency of late (<see cref="LatencyAverage"/>) times
-/// the exchanges in flight with this one, per weight. A backend without a sample gets one request, and no second one
-/// before its latency is known. Equals are drawn by weight. (Finagle's and Envoy's peak EWMA; nginx Plus'
-/// least_time.)</summary>
+/// one and what is in flight there, which counts more where the weight is less. Backends whose latencies differ by
+/// little from that one's are its equals: of them the one with the fewest exchanges in flight per weight, else one drawn by
+/// weight, so that equal backends share the work also of a single client.
+///
+/// What nothing was heard of for a while gets a request to find out: one at a time, at most one of
+/// <see cref="PicksPerTrial"/> picks; a new backend gets its first requests at once. (nginx Plus' least_time; Finagle's
+/// and Envoy's peak EWMA.)</summary>
 internal sealed class LeastTime(Backend[] backends) : Balancer(backends)
 {
+    public const int PicksPerTrial = 16;
+
+    /// <summary>Latencies within a quarter, or a tenth of a millisecond, are equal: the averages are no more exact.
+    /// </summary>
+    private const double EqualFactor = 1.25;
+    private const double EqualNs = 100_000;
+
+    /// <summary>Beyond any latency: a backend that has never answered.</summary>
+    private const double UnknownNs = 1e15;
+
     public override Backend? Pick(in PickRequest request)
     {
-        Backend? best = null;
-        double least = 0;
-        int equals = 0;
+        int mostWeight = 0;
+        Backend? trial = null;
+        int trialWeight = 0;
         foreach (Backend backend in Backends)
         {
             if (!request.MayTake(backend))
@@ -20,22 +34,58 @@ internal sealed class LeastTime(Backend[] backends) : Balancer(backends)
                 continue;
             }
             int weight = backend.Weight;
-            double cost = CostOf(backend, request.NowNs) / weight;
-            bool better = best is null || cost < least;
-            bool equal = !better && cost <= least;
-            equals = better ? weight : equal ? equals + weight : equals;
-            if (better || (equal && request.Random.Next(equals) < weight))
+            mostWeight = Math.Max(mostWeight, weight);
+            if (backend.InFlight == 0 && backend.Latency.IsDue(request.NowNs))
             {
-                (best, least) = (backend, cost);
+                trialWeight += weight;
+                trial = trialWeight == weight || request.Random.Next(trialWeight) < weight ? backend : trial;
             }
         }
-        return best;
+        if (trial is not null && (trial.Latency.IsNew || request.Random.Next(PicksPerTrial) == 0)
+            && (request.Peek || trial.Latency.TryClaim(request.NowNs)))
+        {
+            return trial;
+        }
+        return mostWeight == 0 ? null : LeastWait(request, mostWeight);
     }
 
-    private static double CostOf(Backend backend, long nowNs)
+    private Backend? LeastWait(in PickRequest request, int mostWeight)
     {
-        int inFlight = backend.InFlight;
-        return backend.Latency.IsKnown ? backend.Latency.At(nowNs) * (inFlight + 1)
-            : inFlight == 0 ? 0 : 1e15 * inFlight;
+        double leastWaitNs = double.MaxValue;
+        double latencyNs = 0;
+        foreach (Backend backend in Backends)
+        {
+            if (!request.MayTake(backend))
+            {
+                continue;
+            }
+            double ofThisNs = LatencyNs(backend, request.NowNs);
+            double waitNs = ofThisNs * (1 + (backend.InFlight * ((double)mostWeight / backend.Weight)));
+            if (waitNs < leastWaitNs)
+            {
+                (leastWaitNs, latencyNs) = (waitNs, ofThisNs);
+            }
+        }
+        double mostNs = (latencyNs * EqualFactor) + EqualNs;
+        Backend? best = null;
+        int equals = 0;
+        foreach (Backend backend in Backends)
+        {
+            if (!request.MayTake(backend) || LatencyNs(backend, request.NowNs) > mostNs)
+            {
+                continue;
+            }
+            int weight = backend.Weight;
+            int order = best is null ? -1 : CompareLoad(backend, best);
+            equals = order < 0 ? weight : order == 0 ? equals + weight : equals;
+            if (order < 0 || (order == 0 && request.Random.Next(equals) < weight))
+            {
+                best = backend;
+            }
+        }
+        return best ?? Draw(request); // others took what was best meanwhile
     }
+
+    private static double LatencyNs(Backend backend, long nowNs) =>
+        backend.Latency.IsKnown ? backend.Latency.At(nowNs) : UnknownNs;
 }

@@ -24,6 +24,9 @@ internal sealed class Loop : IDisposable
     /// <summary>Room for the largest head we write plus a buffer of body.</summary>
     private const int ScratchBytes = 128 * 1024;
 
+    /// <summary>A round of a hundred events takes less.</summary>
+    private const long LongRoundNs = 1_000_000;
+
     private readonly Epoll _epoll = new();
     private readonly ConcurrentQueue<Action> _posted = new();
     private readonly Queue<EventSource> _deferred = new();
@@ -53,6 +56,10 @@ internal sealed class Loop : IDisposable
     /// <summary>When this round of events came in, on the monotonic clock.</summary>
     public long NowNs { get; private set; }
     public long NowMs { get; private set; }
+
+    /// <summary>Time since start that went by in long rounds: code was being compiled, memory collected, or the process
+    /// stood still. Nothing that came in meanwhile was seen, so it must not be laid to a backend.</summary>
+    public long StalledNs { get; private set; }
     public BufferPool Buffers { get; } = new();
     public Deadlines Deadlines { get; }
 
@@ -165,6 +172,16 @@ internal sealed class Loop : IDisposable
             RunDeferred();
             RunPosted();
             AdvanceDeadlines();
+            NoteStall();
+        }
+    }
+
+    private void NoteStall()
+    {
+        long roundNs = _clock.NowNs - NowNs;
+        if (roundNs > LongRoundNs)
+        {
+            StalledNs += roundNs;
         }
     }
 

@@ -118,7 +118,11 @@ internal sealed partial class ClientConnection
         long hedgeMs = HedgeAfterMs();
         _backend!.Io.SetDeadline(hedgeMs > 0 ? Math.Min(hedgeMs, TryTimeoutMs()) : TryTimeoutMs());
         _requestSent = _requestBody.Done;
-        if (!_requestSent)
+        if (_requestSent)
+        {
+            BeginLatency();
+        }
+        else
         {
             _upload = UploadAsync();
         }
@@ -150,6 +154,10 @@ internal sealed partial class ClientConnection
         }
         exchange.BytesIn += relay.PayloadBytes;
         _requestSent = end == RelayEnd.Done;
+        if (_requestSent && exchange.ResponseNs == 0)
+        {
+            BeginLatency();
+        }
         if (_requestSent && ClientHasLeft)
         {
             GiveUp(); // its end came behind the body
@@ -232,6 +240,7 @@ internal sealed partial class ClientConnection
         if (_entered)
         {
             _entered = false;
+            CountLatency(_exchange!.Backend!, isGood: false); // unless it is counted already
             _exchange!.Route!.Upstream.Release(_exchange.Backend!);
         }
     }

@@ -13,6 +13,7 @@ internal sealed partial class ClientConnection
     private BackendConnection? _second;
     private bool _hedged;
     private long _secondSentNs;
+    private long _secondStalledNs;
 
     /// <summary>How long the first backend has the request to itself; 0 when it is not to be asked twice.</summary>
     private long HedgeAfterMs() =>
@@ -37,6 +38,7 @@ internal sealed partial class ClientConnection
         }
 
         exchange.Retries++;
+        _secondSentNs = 0;
         var race = new Race(_loop.Buffers);
         _ = race.RunAsync(0, () => ReceiveAsync(first));
         _ = race.RunAsync(1, () => AskAsync(secondBackend));
@@ -49,13 +51,19 @@ internal sealed partial class ClientConnection
             upstream.Release(firstBackend);
             // It took at least so long; without this, the slowest would be the one that nothing is known of.
             firstBackend.Traffic.Responded(_loop.Index, _loop.NowNs - exchange.SentNs);
-            exchange.SentNs = _secondSentNs;
+            CountLatency(firstBackend, isGood: false);
+            exchange.SentNs = exchange.AskedNs = _secondSentNs;
+            exchange.AskedStalledNs = _secondStalledNs;
             (_backend, exchange.Backend) = (second, secondBackend);
         }
         else
         {
             second?.Io.Close();
             upstream.Release(secondBackend);
+            if (_secondSentNs > 0)
+            {
+                secondBackend.Latency.AddFailure(_loop.NowNs - _secondSentNs, _loop.NowNs);
+            }
         }
         if (octets is null)
         {
@@ -102,7 +110,7 @@ internal sealed partial class ClientConnection
         }
         _second = connection;
         int length = WriteRequestHead();
-        _secondSentNs = _loop.NowNs;
+        (_secondSentNs, _secondStalledNs) = (_loop.NowNs, _loop.StalledNs);
         pool.CountRequest();
         if (connection.Io.TrySend(_loop.Scratch.AsSpan(0, length)) != length)
         {

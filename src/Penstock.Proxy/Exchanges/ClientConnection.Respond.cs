@@ -87,7 +87,7 @@ internal sealed partial class ClientConnection
                     if (IsUnwanted(response.Status))
                     {
                         _attempts++;
-                        CountAnswer(response.Status, whole: true);
+                        CountAnswer(response.Status, whole: true, wanted: false);
                         return TryAnother(Reason.UpstreamInvalid, wait: true);
                     }
                     return Respond();
@@ -173,7 +173,6 @@ internal sealed partial class ClientConnection
         exchange.Status = response.Status;
         exchange.Reason = Reason.Ok;
         exchange.ResponseNs = _loop.NowNs;
-        exchange.Backend!.Latency.Add(exchange.ResponseNs - exchange.SentNs, exchange.ResponseNs);
         exchange.BytesOut = payload;
         CountAnswer(response.Status, _responseBody.Done);
         if (_responseBody.Done)
@@ -204,20 +203,49 @@ internal sealed partial class ClientConnection
     }
 
     /// <summary>Tells the backend's record how it answered. A body on its way may still fail.</summary>
-    private void CountAnswer(int status, bool whole)
+    /// <param name="wanted">False: the client gets another backend's answer.</param>
+    private void CountAnswer(int status, bool whole, bool wanted = true)
     {
-        BackendTraffic traffic = _exchange!.Backend!.Traffic;
-        if (BackendTraffic.IsError(status))
+        Backend backend = _exchange!.Backend!;
+        bool isError = BackendTraffic.IsError(status);
+        CountLatency(backend, isGood: wanted && !isError);
+        if (isError)
         {
-            traffic.Failed(_loop.Index, BackendError.Status, status);
-            return;
+            backend.Traffic.Failed(_loop.Index, BackendError.Status, status);
         }
-        traffic.Responded(_loop.Index, _loop.NowNs - _exchange.SentNs);
-        if (whole)
+        else if (whole)
         {
-            traffic.Succeeded(_loop.Index);
+            backend.Traffic.Succeeded(_loop.Index);
         }
     }
+
+    /// <summary>Notes, once for each request that a backend had, how long it took. What the client took to send its
+    /// body is no part of that, nor is time in which we did not listen; and an error, or a request that was given up,
+    /// says only that a good answer takes no less.</summary>
+    private void CountLatency(Backend backend, bool isGood)
+    {
+        Exchange exchange = _exchange!;
+        if (exchange.AskedNs == 0)
+        {
+            return;
+        }
+        long latencyNs = Math.Max(0,
+            _loop.NowNs - exchange.AskedNs - (_loop.StalledNs - exchange.AskedStalledNs));
+        exchange.AskedNs = 0;
+        if (isGood)
+        {
+            backend.Traffic.Responded(_loop.Index, latencyNs);
+            backend.Latency.Add(latencyNs, _loop.NowNs);
+        }
+        else
+        {
+            backend.Latency.AddFailure(latencyNs, _loop.NowNs);
+        }
+    }
+
+    /// <summary>The backend has the whole request from now on.</summary>
+    private void BeginLatency() =>
+        (_exchange!.AskedNs, _exchange.AskedStalledNs) = (_loop.NowNs, _loop.StalledNs);
 
     /// <summary>The part of a response that did not fit into one buffer or into the client's socket.</summary>
     private async ValueTask<Step> RelayResponseAsync()

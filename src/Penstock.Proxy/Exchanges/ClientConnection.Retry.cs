@@ -25,6 +25,7 @@ internal sealed partial class ClientConnection
         if (!IsOurs(error))
         {
             CountError(BackendError.Connect);
+            _exchange!.Backend!.Latency.AddUnreachable(_loop.NowNs);
         }
         return error == SocketError.TimedOut && ++_attempts > Retries.Attempts
             ? UpstreamFailed(Reason.ConnectFailed, 503) : TryAnother(Reason.ConnectFailed, wait: false);

@@ -60,6 +60,12 @@ internal sealed class Exchange(HeadBounds bounds)
     public long StartNs;
     public long SentNs;
 
+    /// <summary>Since when the backend has had the whole request; 0: it has not, or its answer is counted.</summary>
+    public long AskedNs;
+
+    /// <summary>What <see cref="EventLoop.Loop.StalledNs"/> was then.</summary>
+    public long AskedStalledNs;
+
     /// <summary>How long it waited for a place at a backend.</summary>
     public long QueuedNs;
     public long ResponseNs;
@@ -84,7 +90,7 @@ internal sealed class Exchange(HeadBounds bounds)
         _clientNameLength = _requestIdLength = Retries = Status = 0;
         Reason = Reason.Ok;
         Fault = HttpFault.None;
-        StartNs = SentNs = QueuedNs = ResponseNs = BytesIn = BytesOut = 0;
+        StartNs = SentNs = AskedNs = QueuedNs = ResponseNs = BytesIn = BytesOut = 0;
         PeerTrusted = false;
     }
 
