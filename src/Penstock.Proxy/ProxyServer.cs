@@ -55,6 +55,8 @@ public sealed class ProxyServer : IAsyncDisposable
 
     public ProxyConfig Config => _snapshot.Config;
 
+    internal Topology Topology => _topology;
+
     /// <summary>Every client's bucket; may be filled before the start.</summary>
     public Limiter Limiter { get; }
 

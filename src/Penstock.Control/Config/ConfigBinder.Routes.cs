@@ -41,6 +41,8 @@ internal static partial class ConfigBinder
             (file["upstreams"] ?? file.At).Error("no upstreams",
                 "write 'upstreams: { web: { backends: [127.0.0.1:9001] } }'");
 
+        WarnOfSharedCookies(named, upstreams);
+
         var errorsBefore = file.At.Report.Errors;
         var items = file.Items("routes");
         var routes = items
@@ -64,6 +66,18 @@ internal static partial class ConfigBinder
             WarnUnlimited(file, limits, routes.Any(r => r.Value.Limits is null));
         }
         return ([.. upstreams.OfType<UpstreamConfig>()], [.. routes.Select(r => r.Value)]);
+    }
+
+    private static void WarnOfSharedCookies(IReadOnlyList<Field> named, List<UpstreamConfig?> upstreams)
+    {
+        var owners = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (var i = 0; i < named.Count; i++)
+        {
+            if (upstreams[i]?.Sticky?.CookieOf(named[i].Name) is { } cookie && !owners.TryAdd(cookie, named[i].Name))
+                named[i].Warning($"upstreams '{owners[cookie]}' and '{named[i].Name}' both name their session cookie "
+                    + $"'{cookie}': on one host each replaces the other's",
+                    "leave 'cookie' out, then each has a name of its own");
+        }
     }
 
     private static RouteConfig Route(Section route, IReadOnlyCollection<string> upstreams,

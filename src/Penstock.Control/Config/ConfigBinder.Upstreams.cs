@@ -75,7 +75,7 @@ internal static partial class ConfigBinder
         return new()
         {
             Secret = secret,
-            Cookie = sticky.Value("cookie", TryCookieName, StickyDefault.Cookie),
+            Cookie = sticky.Value<string>("cookie", TryCookieName),
             MaxAge = sticky.Value("max_age", TryDurationOrOff, StickyDefault.MaxAge),
             Secure = sticky.Value("secure", TrySwitch, StickyDefault.Secure),
             Idle = sticky.Value("idle", TryDuration, StickyDefault.Idle),

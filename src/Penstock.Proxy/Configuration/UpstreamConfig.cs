@@ -79,7 +79,9 @@ public sealed record HashConfig
 /// <summary>Sessions by a cookie of ours: a client stays with its backend as long as that can take it.</summary>
 public sealed record StickyConfig
 {
-    public string Cookie { get; init; } = "penstock";
+    /// <summary>The cookie's name; null: <c>penstock-</c> and the upstream's name, because two upstreams of one host
+    /// must not share one.</summary>
+    public string? Cookie { get; init; }
 
     /// <summary>Signs the cookie; all nodes and restarts must share it, or sessions move.</summary>
     public required string Secret { get; init; }
@@ -92,6 +94,8 @@ public sealed record StickyConfig
 
     /// <summary>A draining backend is done when no session has come for so long.</summary>
     public TimeSpan Idle { get; init; } = TimeSpan.FromMinutes(30);
+
+    public string CookieOf(string upstream) => Cookie ?? $"penstock-{upstream}";
 }
 
 /// <summary>When a request is sent again, to another backend.</summary>
@@ -104,8 +108,9 @@ public sealed record RetryConfig
     /// <summary>Retries per request, over all requests of the upstream (Envoy's default, 20 %).</summary>
     public double Share { get; init; } = 0.2;
 
-    /// <summary>Retries that a quiet upstream may always make (Envoy's default, 3).</summary>
-    public int Least { get; init; } = 3;
+    /// <summary>Retries a second that may be made whatever the share, also those of the last ten seconds that were
+    /// not (Finagle's and linkerd's default, 10).</summary>
+    public int Least { get; init; } = 10;
 
     /// <summary>For the response's head, each try; zero: <see cref="TimeoutsConfig.Response"/> for all.</summary>
     public TimeSpan PerTryTimeout { get; init; }

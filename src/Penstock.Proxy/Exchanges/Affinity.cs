@@ -3,6 +3,7 @@ using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Clients;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
+using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
@@ -11,6 +12,9 @@ internal static class Affinity
 {
     /// <summary>Longer values of a parameter are hashed as they were sent.</summary>
     private const int MaxDecodedBytes = 1024;
+
+    /// <summary>So many of one name are looked at.</summary>
+    private const int MaxCookies = 16;
 
     /// <summary>Hash of what the upstream spreads by; of the caller's address when the request has none of
     /// that.</summary>
@@ -21,7 +25,7 @@ internal static class Affinity
         ReadOnlySpan<byte> key = source switch
         {
             HashSource.Header => request.TryGet(head, name, out Stretch value) ? value.Of(head) : default,
-            HashSource.Cookie => Cookie(request, head, name),
+            HashSource.Cookie => TryCookie(request, head, name, 0, out ReadOnlySpan<byte> cookie) ? cookie : default,
             HashSource.Query => QueryValue(request.Query.Of(head), name, room),
             HashSource.Path => request.PathOf(head),
             _ => default,
@@ -29,8 +33,28 @@ internal static class Affinity
         return StableHash.Of(key.IsEmpty ? caller.ClientName : key);
     }
 
-    /// <summary>The value of the first cookie of that name (RFC 6265 §5.4); empty when there is none.</summary>
-    public static ReadOnlySpan<byte> Cookie(RequestHead request, ReadOnlySpan<byte> head, ReadOnlySpan<byte> name)
+    /// <summary>The backend that a session cookie of the request names. A browser may have several of that name, of
+    /// other paths or domains: the first that is ours counts.</summary>
+    public static Backend? Session(RequestHead request, ReadOnlySpan<byte> head, Upstream upstream)
+    {
+        ReadOnlySpan<byte> name = upstream.CookieName;
+        for (int nth = 0; nth < MaxCookies; nth++)
+        {
+            if (!TryCookie(request, head, name, nth, out ReadOnlySpan<byte> value))
+            {
+                break;
+            }
+            if (upstream.SessionOf(value) is { } session)
+            {
+                return session;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>The value of the nth cookie of that name, from 0 (RFC 6265 §5.4).</summary>
+    private static bool TryCookie(RequestHead request, ReadOnlySpan<byte> head, ReadOnlySpan<byte> name, int nth,
+        out ReadOnlySpan<byte> value)
     {
         foreach (ref readonly Field field in request.Fields)
         {
@@ -43,14 +67,16 @@ internal static class Affinity
             {
                 int end = rest.IndexOf((byte)';');
                 ReadOnlySpan<byte> pair = Grammar.TrimSpace(end < 0 ? rest : rest[..end]);
-                if (pair.Length > name.Length && pair[name.Length] == '=' && pair.StartsWith(name))
+                if (pair.Length > name.Length && pair[name.Length] == '=' && pair.StartsWith(name) && nth-- == 0)
                 {
-                    return pair[(name.Length + 1)..];
+                    value = pair[(name.Length + 1)..];
+                    return true;
                 }
                 rest = end < 0 ? default : rest[(end + 1)..];
             }
         }
-        return default;
+        value = default;
+        return false;
     }
 
     /// <summary>The first of that name, decoded: however a client encodes it, it stays at one backend.</summary>

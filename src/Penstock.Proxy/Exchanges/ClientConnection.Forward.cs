@@ -32,7 +32,29 @@ internal sealed partial class ClientConnection
     private async ValueTask<Step> DialAsync()
     {
         ConnectionPool pool = _worker.PoolOf(_exchange!.Backend!);
-        _backend = pool.Dial(out SocketError error);
+        (BackendAddress? first, BackendAddress? second) = pool.Backend.AddressesToTry();
+        long timeoutMs = second is null ? ConnectTimeoutMs : Math.Max(1, ConnectTimeoutMs / 2);
+        SocketError error = await ConnectAsync(pool, first, timeoutMs);
+        if (second is not null
+            && error is not (SocketError.Success or SocketError.OperationAborted or SocketError.TooManyOpenSockets))
+        {
+            // The server listens on its name's other address only: localhost may be 127.0.0.1, ::1, or both.
+            _backend?.Io.Close();
+            SocketError other = await ConnectAsync(pool, second, timeoutMs);
+            if (other == SocketError.Success)
+            {
+                pool.Backend.Connected(second);
+            }
+            error = other is SocketError.Success or SocketError.OperationAborted ? other : error;
+        }
+        return error == SocketError.Success ? Step.Send
+            : error == SocketError.OperationAborted ? ClientGone() : NotConnected(error);
+    }
+
+    /// <returns>OperationAborted when the client went away meanwhile.</returns>
+    private async ValueTask<SocketError> ConnectAsync(ConnectionPool pool, BackendAddress? address, long timeoutMs)
+    {
+        _backend = pool.Dial(address, out SocketError error);
         for (long waitedMs = 0; error == SocketError.TooManyOpenSockets && waitedMs < ConnectTimeoutMs;
             waitedMs += DescriptorWaitMs)
         {
@@ -41,21 +63,18 @@ internal sealed partial class ClientConnection
             await PauseAsync(DescriptorWaitMs);
             if (ClientHasLeft)
             {
-                return ClientGone();
+                return SocketError.OperationAborted;
             }
-            _backend = pool.Dial(out error);
+            _backend = pool.Dial(address, out error);
         }
-        if (_backend is not null)
+        if (_backend is null)
         {
-            _backend.Io.SetDeadline(ConnectTimeoutMs);
-            WaitResult result = await _backend.Io.WaitForSpaceAsync();
-            if (result == WaitResult.Canceled)
-            {
-                return ClientGone();
-            }
-            error = result == WaitResult.Ready ? _backend.Io.ConnectError() : SocketError.TimedOut;
+            return error;
         }
-        return error == SocketError.Success ? Step.Send : NotConnected(error);
+        _backend.Io.SetDeadline(timeoutMs);
+        WaitResult result = await _backend.Io.WaitForSpaceAsync();
+        return result == WaitResult.Canceled ? SocketError.OperationAborted
+            : result == WaitResult.Ready ? _backend.Io.ConnectError() : SocketError.TimedOut;
     }
 
     private Step SendRequest()

@@ -95,7 +95,7 @@ internal sealed partial class ClientConnection
         BackendConnection? connection = fresh ? null : TakeIdle(pool, mayRepeat: false);
         if (connection is null)
         {
-            connection = pool.Dial(out _);
+            connection = pool.Dial(backend.AddressesToTry().First, out _);
             if (connection is null)
             {
                 return default;

@@ -83,7 +83,7 @@ internal sealed partial class ClientConnection
         }
         if (config.Sticky is not null)
         {
-            exchange.Session = upstream.SessionOf(Affinity.Cookie(exchange.Request, Head, upstream.CookieName));
+            exchange.Session = Affinity.Session(exchange.Request, Head, upstream);
         }
     }
 

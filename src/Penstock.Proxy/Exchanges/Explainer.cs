@@ -118,7 +118,7 @@ internal static class Explainer
     {
         UpstreamConfig config = upstream.Config;
         Backend? session = config.Sticky is null ? null
-            : upstream.SessionOf(Affinity.Cookie(request, head, upstream.CookieName));
+            : Affinity.Session(request, head, upstream);
         Backend? pick = upstream.Peek(new PickRequest
         {
             Tried = [],

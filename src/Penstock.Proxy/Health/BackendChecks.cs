@@ -67,24 +67,14 @@ internal sealed class BackendChecks : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        using var probe = new HealthProbe(_backend, Config, _tools.Time, _tools.SelfDelay);
         try
         {
+            var probe = new HealthProbe(_backend, Config, _tools.Time, _tools.SelfDelay);
             while (true)
             {
-                long startedAt;
-                CheckResult result;
-                await _tools.Slots.WaitAsync(_stop.Token);
-                try
-                {
-                    startedAt = _tools.Time.GetTimestamp();
-                    result = await probe.RunAsync(_stop.Token);
-                }
-                finally
-                {
-                    _tools.Slots.Release();
-                }
-                Take(result);
+                long startedAt = _tools.Time.GetTimestamp();
+                probe.ProxyProtocolVersion = _upstream.Config.ProxyProtocol;
+                Take(await probe.RunAsync(_stop.Token));
                 TimeSpan interval = _streak.IsUrgent(_backend.Health.Health) ? _fastInterval : Config.Interval;
                 double factor = 1 + (Jitter * ((2 * Random.Shared.NextDouble()) - 1));
                 TimeSpan wait = (interval * factor) - _tools.Time.GetElapsedTime(startedAt);

@@ -7,16 +7,14 @@ namespace Penstock.Proxy.Health;
 
 /// <summary>Active health checks: asks every backend of an upstream at its interval and keeps
 /// <see cref="Backend.Health"/>. Runs on the thread pool, never on a loop. What is checked may change at any time. A
-/// change of health is logged once, with its cause. Thread-safe.</summary>
+/// change of health is logged once, with its cause. Each backend has one check under way at most, and waits for no
+/// other one's: a bound on all of them would let those that hang delay the others. So checks never hold more
+/// descriptors than there are backends, and hardly any while those answer. Thread-safe.</summary>
 internal sealed class HealthChecker : IAsyncDisposable
 {
-    /// <summary>Checks under way at once, so that a thousand backends do not mean a thousand sockets.</summary>
-    private const int MaxParallel = 32;
-
     private readonly Lock _lock = new();
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly SemaphoreSlim _slots = new(MaxParallel);
     private readonly Dictionary<Backend, BackendChecks> _running = [];
     private readonly List<Task> _ending = [];
     private SelfDelay? _selfDelay;
@@ -71,7 +69,6 @@ internal sealed class HealthChecker : IAsyncDisposable
         }
         await Task.WhenAll(_ending);
         _selfDelay?.Dispose();
-        _slots.Dispose();
     }
 
     private void Apply(Upstream upstream, Backend backend, BackendChecks? checks)
@@ -95,7 +92,7 @@ internal sealed class HealthChecker : IAsyncDisposable
             }
             _selfDelay ??= new SelfDelay(_time);
             _running[backend] = BackendChecks.Start(upstream, backend, config,
-                new CheckTools(_time, _logger, _slots, _selfDelay, Checked));
+                new CheckTools(_time, _logger, _selfDelay, Checked));
         }
         else if (checks is not null && backend.Health.Health != BackendHealth.Unknown)
         {
@@ -120,5 +117,5 @@ internal sealed class HealthChecker : IAsyncDisposable
 }
 
 /// <summary>What the checks of all backends share.</summary>
-internal sealed record CheckTools(TimeProvider Time, ILogger Logger, SemaphoreSlim Slots, SelfDelay SelfDelay,
+internal sealed record CheckTools(TimeProvider Time, ILogger Logger, SelfDelay SelfDelay,
     Action<Backend, bool, int>? Checked);

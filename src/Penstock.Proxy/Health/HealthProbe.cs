@@ -3,13 +3,15 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Http1;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
 
 /// <summary>Asks one backend once whether it is well, on a connection of its own: an HTTP request, or a plain TCP
-/// connect.</summary>
-internal sealed class HealthProbe : IDisposable
+/// connect. It connects as requests do (to either address, with a PROXY protocol header where the upstream has one),
+/// and reads the answer by the same strict parser, so that what passes here can serve requests.</summary>
+internal sealed class HealthProbe
 {
     /// <summary>Of a response's body so much is looked at.</summary>
     private const int MaxBodyBytes = 64 * 1024;
@@ -18,8 +20,7 @@ internal sealed class HealthProbe : IDisposable
     private readonly HealthCheckConfig _check;
     private readonly TimeProvider _time;
     private readonly SelfDelay _selfDelay;
-    private readonly HttpMessageInvoker? _http;
-    private readonly Uri? _url;
+    private readonly byte[]? _request;
     private readonly byte[]? _expectBody;
 
     public HealthProbe(Backend backend, HealthCheckConfig check, TimeProvider time, SelfDelay selfDelay)
@@ -28,24 +29,15 @@ internal sealed class HealthProbe : IDisposable
         _check = check;
         _time = time;
         _selfDelay = selfDelay;
-        if (check.Path is null)
+        if (check.Path is not null)
         {
-            return;
+            _request = Encoding.UTF8.GetBytes(RequestOf(backend, check));
+            _expectBody = check.ExpectBody is null ? null : Encoding.UTF8.GetBytes(check.ExpectBody);
         }
-        _http = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseProxy = false,
-            UseCookies = false,
-            PooledConnectionLifetime = TimeSpan.Zero, // a kept connection would hide that new ones are refused
-            ActivityHeadersPropagator = null,
-            MaxResponseHeadersLength = 32,
-            ConnectCallback = async (_, cancel) => new NetworkStream(await ConnectAsync(cancel), ownsSocket: true),
-        });
-        string host = backend.Config.Port == 0 ? "localhost" : backend.Address;
-        _url = new Uri($"http://{host}{check.Path}");
-        _expectBody = check.ExpectBody is null ? null : Encoding.UTF8.GetBytes(check.ExpectBody);
     }
+
+    /// <summary>See <see cref="UpstreamConfig.ProxyProtocol"/>.</summary>
+    public int ProxyProtocolVersion { get; set; }
 
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was asked for.</exception>
     public async Task<CheckResult> RunAsync(CancellationToken stop)
@@ -76,8 +68,6 @@ internal sealed class HealthProbe : IDisposable
         }
     }
 
-    public void Dispose() => _http?.Dispose();
-
     /// <summary>What an error of the socket says of the backend, in the words that operators know. That we have no
     /// descriptors, ports or memory left says nothing.</summary>
     internal static CheckResult Judge(SocketException error) => error.SocketErrorCode switch
@@ -91,6 +81,43 @@ internal sealed class HealthProbe : IDisposable
         SocketError.HostUnreachable or SocketError.NetworkUnreachable => CheckResult.Failed("host unreachable"),
         _ => CheckResult.Failed(error.Message),
     };
+
+    /// <summary>The path goes out as it was written, and Host is what a client would send that was given the backend's
+    /// address as it is written: a name stays a name.</summary>
+    private static string RequestOf(Backend backend, HealthCheckConfig check)
+    {
+        var head = new StringBuilder($"{check.Method} {check.Path} HTTP/1.1\r\n");
+        var fields = new List<CheckField>(check.Fields);
+        AddMissing("Host", HostOf(backend));
+        AddMissing("User-Agent", "penstock-health-check");
+        AddMissing("Connection", "close");
+        if (check.Method is not ("GET" or "HEAD" or "OPTIONS" or "DELETE" or "TRACE"))
+        {
+            AddMissing("Content-Length", "0");
+        }
+        foreach (CheckField field in fields)
+        {
+            head.Append(field.Name).Append(": ").Append(field.Value).Append("\r\n");
+        }
+        return head.Append("\r\n").ToString();
+
+        void AddMissing(string name, string value)
+        {
+            if (!check.Fields.Any(f => f.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))
+            {
+                fields.Add(new CheckField(name, value));
+            }
+        }
+    }
+
+    private static string HostOf(Backend backend)
+    {
+        const string DefaultPort = ":80";
+        string host = backend.Config.Port == 0 ? "localhost" : backend.Name ?? backend.Address;
+        int zone = host.IndexOf('%', StringComparison.Ordinal);
+        host = zone < 0 ? host : host.Remove(zone, host.IndexOf(']', StringComparison.Ordinal) - zone);
+        return host.EndsWith(DefaultPort, StringComparison.Ordinal) ? host[..^DefaultPort.Length] : host;
+    }
 
     private async Task<bool> IsInTimeAsync(Task answer, TimeSpan left, CancellationToken stop)
     {
@@ -109,61 +136,79 @@ internal sealed class HealthProbe : IDisposable
     {
         try
         {
-            if (_http is not null)
+            using Socket socket = await ConnectAsync(cancel);
+            await SendAsync(socket, OriginOf(socket), cancel);
+            if (_request is null)
             {
-                return await AskHttpAsync(cancel);
+                return CheckResult.Passed;
             }
-            (await ConnectAsync(cancel)).Dispose();
-            return CheckResult.Passed;
+            await SendAsync(socket, _request, cancel);
+            return await ReadAnswerAsync(socket, cancel);
         }
-        catch (HttpRequestException e)
+        catch (SocketException e)
         {
-            return Fault(e, "invalid response");
-        }
-        catch (Exception e) when (e is SocketException or IOException)
-        {
-            return Fault(e, "connection closed");
+            return Judge(e);
         }
     }
 
-    private async Task<CheckResult> AskHttpAsync(CancellationToken cancel)
+    private static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> octets, CancellationToken cancel)
     {
-        using var request = new HttpRequestMessage(new HttpMethod(_check.Method), _url);
-        request.Headers.TryAddWithoutValidation("User-Agent", "penstock-health-check");
-        foreach (CheckField field in _check.Fields)
+        while (!octets.IsEmpty)
         {
-            request.Headers.Remove(field.Name);
-            request.Headers.TryAddWithoutValidation(field.Name, field.Value);
+            octets = octets[await socket.SendAsync(octets, SocketFlags.None, cancel)..];
         }
-        using HttpResponseMessage response = await _http!.SendAsync(request, cancel);
-        int status = (int)response.StatusCode;
-        return !_check.ExpectStatus.Any(range => range.Contains(status)) ? CheckResult.Failed($"status {status}")
-            : _expectBody is null || await HasTextAsync(response, _expectBody, cancel) ? CheckResult.Passed
-            : CheckResult.Failed($"the body does not contain '{_check.ExpectBody}'");
     }
 
-    private static async Task<bool> HasTextAsync(HttpResponseMessage response, byte[] text, CancellationToken cancel)
+    /// <summary>The PROXY protocol header of a connection that nobody else asked for: LOCAL in version 2, which is
+    /// made for that. Version 1 has only UNKNOWN for it, which some servers refuse (gunicorn), so there it is our own
+    /// address, which is true and which all understand.</summary>
+    private byte[] OriginOf(Socket socket)
     {
-        await using Stream body = await response.Content.ReadAsStreamAsync(cancel);
+        if (ProxyProtocolVersion == 0)
+        {
+            return [];
+        }
+        byte[] header = new byte[ProxyProtocol.MaxWriteBytes];
+        bool local = ProxyProtocolVersion == 2;
+        int length = ProxyProtocol.Write(header, ProxyProtocolVersion,
+            local ? null : socket.LocalEndPoint as IPEndPoint, local ? null : socket.RemoteEndPoint as IPEndPoint);
+        return header[..length];
+    }
+
+    private async Task<CheckResult> ReadAnswerAsync(Socket socket, CancellationToken cancel)
+    {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(MaxBodyBytes);
         try
         {
-            int length = 0;
-            while (length < MaxBodyBytes)
+            var head = new ResponseHead { ToHead = _check.Method is "HEAD" };
+            int start = 0;
+            int end = 0;
+            while (true)
             {
-                int count = await body.ReadAsync(buffer.AsMemory(length, MaxBodyBytes - length), cancel);
-                int from = Math.Max(0, length - text.Length);
-                length += count;
-                if (buffer.AsSpan(from, length - from).IndexOf(text) >= 0)
-                {
-                    return true;
-                }
+                int count = await socket.ReceiveAsync(buffer.AsMemory(end), SocketFlags.None, cancel);
                 if (count == 0)
+                {
+                    return CheckResult.Failed("connection closed");
+                }
+                end += count;
+                ParseStatus parsed = ParseHead(head, buffer.AsSpan(0, end), ref start);
+                if (parsed == ParseStatus.Invalid)
+                {
+                    return CheckResult.Failed("invalid response");
+                }
+                if (parsed == ParseStatus.Complete)
                 {
                     break;
                 }
+                buffer.AsSpan(start, end - start).CopyTo(buffer); // a head is shorter than the buffer: there is room
+                (start, end) = (0, end - start);
             }
-            return false;
+            start += head.Length;
+            return !_check.ExpectStatus.Any(range => range.Contains(head.Status))
+                ? CheckResult.Failed($"status {head.Status}")
+                : _expectBody is null ? CheckResult.Passed
+                : await FindTextAsync(socket, new BodyReader(head.Framing, head.ContentLength),
+                    buffer.AsMemory(0, end), start, cancel);
         }
         finally
         {
@@ -171,24 +216,87 @@ internal sealed class HealthProbe : IDisposable
         }
     }
 
-    private static CheckResult Fault(Exception error, string otherwise)
+    /// <summary>Interim responses are skipped.</summary>
+    private static ParseStatus ParseHead(ResponseHead head, ReadOnlySpan<byte> octets, ref int start)
     {
-        for (Exception? e = error; e is not null; e = e.InnerException)
+        while (true)
         {
-            if (e is SocketException socket)
+            ParseStatus parsed = head.Parse(octets[start..]);
+            if (parsed != ParseStatus.Complete || !head.IsInterim || head.Status == 101)
             {
-                return Judge(socket);
+                return parsed;
             }
+            start += head.Length;
+            head.Reset();
         }
-        return CheckResult.Failed(otherwise);
     }
 
+    private async Task<CheckResult> FindTextAsync(Socket socket, BodyReader body, ReadOnlyMemory<byte> received,
+        int start, CancellationToken cancel)
+    {
+        byte[] piece = new byte[16 * 1024];
+        byte[] text = new byte[MaxBodyBytes + received.Length + piece.Length]; // the last piece may reach beyond
+        int length = 0;
+        received = received[start..];
+        while (true)
+        {
+            length += body.Read(received.Span, text.AsSpan(length), out _);
+            if (body.Fault != HttpFault.None)
+            {
+                return CheckResult.Failed("invalid response");
+            }
+            if (text.AsSpan(0, Math.Min(length, MaxBodyBytes)).IndexOf(_expectBody) >= 0)
+            {
+                return CheckResult.Passed;
+            }
+            if (body.Done || length >= MaxBodyBytes)
+            {
+                break;
+            }
+            int count = await socket.ReceiveAsync(piece, SocketFlags.None, cancel);
+            if (count == 0)
+            {
+                if (body.Framing != BodyFraming.UntilClose)
+                {
+                    return CheckResult.Failed("connection closed");
+                }
+                break;
+            }
+            received = piece.AsMemory(0, count);
+        }
+        return CheckResult.Failed($"the body does not contain '{_check.ExpectBody}'");
+    }
+
+    /// <summary>To the address that works; where that refuses, to the other one of its name.</summary>
     private async Task<Socket> ConnectAsync(CancellationToken cancel)
     {
-        if (_backend.EndPoint is not { } address)
+        (BackendAddress? first, BackendAddress? second) = _backend.AddressesToTry();
+        if (first is null)
         {
             throw new SocketException((int)SocketError.HostNotFound);
         }
+        try
+        {
+            return await ConnectAsync(first, cancel);
+        }
+        catch (SocketException) when (second is not null)
+        {
+            try
+            {
+                Socket socket = await ConnectAsync(second, cancel);
+                _backend.Connected(second);
+                return socket;
+            }
+            catch (SocketException) when (!cancel.IsCancellationRequested)
+            {
+                // What the first said counts: IPv6 may not even be there.
+            }
+            throw;
+        }
+    }
+
+    private static async Task<Socket> ConnectAsync(BackendAddress address, CancellationToken cancel)
+    {
         EndPoint endPoint = address.EndPoint;
         var socket = new Socket(endPoint.AddressFamily, SocketType.Stream,
             endPoint is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp);

@@ -49,6 +49,8 @@ internal sealed class Backend
     private volatile BackendState _state;
     private volatile bool _isUsable;
     private volatile bool _isRetired;
+    private volatile bool _prefersAlternate;
+    private volatile BackendAddress? _alternate;
     private volatile int _chosenWeight;
     private volatile int _weight;
     private double _ramp = 1;
@@ -90,6 +92,15 @@ internal sealed class Backend
 
     /// <summary>Where to connect; null for a name that does not resolve.</summary>
     public BackendAddress? EndPoint { get; }
+
+    /// <summary>Where its name leads by the other address family: a server may listen on one of the two only. Null when
+    /// there is none.</summary>
+    public BackendAddress? Alternate
+    {
+        get => _alternate;
+        set => _alternate = value?.Octets.SequenceEqual(_alternate is { } now ? now.Octets : default) == true
+            ? _alternate : value;
+    }
 
     /// <summary>How long a backend that comes back takes to its full weight.</summary>
     public TimeSpan SlowStart { get; set; }
@@ -247,6 +258,16 @@ internal sealed class Backend
     }
 
     public void Retire() => _isRetired = true;
+
+    /// <summary>Where to connect, and where else if that fails.</summary>
+    public (BackendAddress? First, BackendAddress? Second) AddressesToTry() =>
+        _alternate is { } alternate && _prefersAlternate ? (alternate, EndPoint) : (EndPoint, _alternate);
+
+    /// <summary>The second of <see cref="AddressesToTry"/> took the connection: it goes first from now on.</summary>
+    public void Connected(BackendAddress second) => _prefersAlternate = second != EndPoint;
+
+    /// <summary>Its own address is tried first again.</summary>
+    public void ForgetPreference() => _prefersAlternate = false;
 
     /// <summary>Starts over with a tenth of its weight, if the upstream says so: it has joined, or come back, among
     /// others that are at work.</summary>

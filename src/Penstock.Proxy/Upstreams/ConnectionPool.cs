@@ -43,9 +43,9 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
 
     /// <summary>Starts a new connection; wait for space on it, then ask for its outcome.</summary>
     /// <returns>Null when it failed at once; see <paramref name="error"/>.</returns>
-    public BackendConnection? Dial(out SocketError error)
+    public BackendConnection? Dial(BackendAddress? address, out SocketError error)
     {
-        if (backend.EndPoint is not { } address)
+        if (address is null)
         {
             error = SocketError.HostNotFound;
             return null;

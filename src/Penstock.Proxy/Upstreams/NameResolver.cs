@@ -8,7 +8,8 @@ namespace Penstock.Proxy.Upstreams;
 
 /// <summary>Looks the DNS names of backends up, again and again; each address of a name is a backend. A name that does
 /// not resolve is a backend that cannot be connected to, never a failed start or reload; once known, the last good
-/// addresses are kept through an outage of DNS. Of a name with both, the IPv4 addresses count.</summary>
+/// addresses are kept through an outage of DNS. Each name is looked up by itself, so one whose server hangs delays no
+/// other.</summary>
 internal sealed class NameResolver : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
@@ -17,11 +18,8 @@ internal sealed class NameResolver : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Func<string, CancellationToken, Task<IPAddress[]>> _lookUp;
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Dictionary<(Upstream Upstream, string Host), string> _said = [];
-    private readonly Lock _saying = new();
-    private volatile IReadOnlyList<Upstream> _upstreams = [];
-    private Task _running = Task.CompletedTask;
+    private readonly Dictionary<(Upstream Upstream, string Host), Watch> _watches = [];
+    private readonly List<Task> _ending = [];
     private bool _started;
 
     /// <param name="lookUp">Addresses of a name; the system's resolver by default.</param>
@@ -30,86 +28,164 @@ internal sealed class NameResolver : IAsyncDisposable
     {
         _time = time;
         _logger = logger;
-        _lookUp = lookUp ?? Dns.GetHostAddressesAsync;
+        _lookUp = lookUp ?? LookUpAsync;
     }
 
-    /// <summary>Looks after these upstreams from now on. Returns when the first round is through, or has taken too long
-    /// to wait for.</summary>
+    /// <summary>Looks after these upstreams from now on, and looks all their names up at once. Returns when those that
+    /// are new have been looked up, or have taken too long to wait for. One caller at a time.</summary>
     public void Apply(IReadOnlyList<Upstream> upstreams)
     {
-        _upstreams = upstreams;
-        Task first = ResolveAllAsync(joins: _started);
-        first.Wait(FirstWait);
-        if (!_started)
+        HashSet<(Upstream Upstream, string Host)> names = [.. upstreams.SelectMany(static u => u.Config.Backends
+            .Where(static b => b.IsName).Select(b => (u, b.Host.ToLowerInvariant())))];
+        foreach ((Upstream, string) gone in _watches.Keys.Except(names).ToArray())
         {
-            _started = true;
-            _running = RunAsync(first);
+            _watches.Remove(gone, out Watch? watch);
+            _ending.RemoveAll(static t => t.IsCompleted);
+            _ending.Add(watch!.DisposeAsync().AsTask());
         }
+        var first = new List<Task>();
+        foreach ((Upstream Upstream, string Host) name in names)
+        {
+            if (_watches.TryGetValue(name, out Watch? known))
+            {
+                known.LookAgain();
+                continue;
+            }
+            var watch = new Watch(this, name.Upstream, name.Host, _started);
+            _watches.Add(name, watch);
+            first.Add(watch.First);
+        }
+        _started = true;
+        Task.WaitAll([.. first], FirstWait);
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
-        await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _stop.Dispose();
-    }
-
-    private async Task RunAsync(Task first)
-    {
-        await first;
-        using var timer = new PeriodicTimer(Interval, _time);
-        while (await timer.WaitForNextTickAsync(_stop.Token))
+        foreach (Watch watch in _watches.Values)
         {
-            await ResolveAllAsync(joins: true);
+            await watch.DisposeAsync();
         }
+        await Task.WhenAll(_ending);
     }
 
-    private Task ResolveAllAsync(bool joins) => Task.WhenAll(_upstreams.SelectMany(u => u.Config.Backends
-        .Where(static b => b.IsName).Select(static b => b.Host).Distinct(StringComparer.OrdinalIgnoreCase)
-        .Select(host => ResolveAsync(u, host, joins))));
+    /// <summary>On a thread of its own: the system's resolver blocks, for half a minute where no server answers, and
+    /// would hold up whatever else runs on the thread pool.</summary>
+    private static Task<IPAddress[]> LookUpAsync(string host, CancellationToken stop) => Task.Factory.StartNew(
+        () => Dns.GetHostAddresses(host), stop, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(stop);
 
-    private async Task ResolveAsync(Upstream upstream, string host, bool joins)
+    /// <summary>One name of one upstream.</summary>
+    private sealed class Watch : IAsyncDisposable
     {
-        string outcome;
-        bool resolved = false;
-        try
+        private readonly NameResolver _resolver;
+        private readonly Upstream _upstream;
+        private readonly string _host;
+        private readonly CancellationTokenSource _stop = new();
+        private readonly SemaphoreSlim _again = new(0, 1);
+        private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly Task _running;
+        private string? _said;
+
+        /// <param name="joins">Its backends join others that are at work.</param>
+        public Watch(NameResolver resolver, Upstream upstream, string host, bool joins)
         {
-            IPAddress[] all = await _lookUp(host, _stop.Token);
-            IPAddress[] old = [.. all.Where(static a => a.AddressFamily == AddressFamily.InterNetwork)];
-            IPAddress[] addresses = [.. (old.Length > 0 ? old : all).Distinct()
-                .OrderBy(static a => a.ToString(), StringComparer.Ordinal)];
-            resolved = addresses.Length > 0;
-            outcome = resolved ? string.Join(", ", addresses.AsEnumerable()) : "no address";
-            if (resolved && IsNew(upstream, host, outcome))
+            (_resolver, _upstream, _host) = (resolver, upstream, host);
+            _running = Task.Run(() => RunAsync(joins));
+        }
+
+        /// <summary>It has been looked up.</summary>
+        public Task First => _first.Task;
+
+        /// <summary>Does not wait for the next turn.</summary>
+        public void LookAgain()
+        {
+            if (_again.CurrentCount == 0)
             {
-                bool first = !upstream.Backends.Any(b => b.Name is not null);
-                upstream.Resolve(host, addresses, joins && !first);
-                _logger.LogInformation(Events.BackendResolved, "{Host} of upstream {Upstream} resolves to {Addresses}",
-                    host, upstream.Name, outcome);
-                return;
+                _again.Release();
             }
         }
-        catch (Exception e) when (e is SocketException or ArgumentException)
-        {
-            outcome = e.Message;
-        }
-        if (!resolved && !upstream.IsResolved(host) && IsNew(upstream, host, outcome))
-        {
-            upstream.NotResolved(host);
-            _logger.LogWarning(Events.BackendUnresolved,
-                "{Host} of upstream {Upstream} cannot be used: its name does not resolve ({Cause})",
-                host, upstream.Name, outcome);
-        }
-    }
 
-    /// <summary>Is that another outcome than last time? Said once.</summary>
-    private bool IsNew(Upstream upstream, string host, string outcome)
-    {
-        lock (_saying)
+        public async ValueTask DisposeAsync()
         {
-            bool said = _said.TryGetValue((upstream, host), out string? last)
-                && string.Equals(last, outcome, StringComparison.Ordinal);
-            _said[(upstream, host)] = outcome;
+            await _stop.CancelAsync();
+            await _running;
+            _stop.Dispose();
+            _again.Dispose();
+        }
+
+        private async Task RunAsync(bool joins)
+        {
+            try
+            {
+                Task asked = _again.WaitAsync(_stop.Token);
+                while (true)
+                {
+                    await ResolveAsync(joins);
+                    _first.TrySetResult();
+                    joins = true;
+                    await Task.WhenAny(asked, Task.Delay(Interval, _resolver._time, _stop.Token));
+                    _stop.Token.ThrowIfCancellationRequested();
+                    asked = asked.IsCompleted ? _again.WaitAsync(_stop.Token) : asked;
+                }
+            }
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                // Stopping.
+            }
+            catch (Exception bug)
+            {
+                _resolver._logger.LogError(Events.Bug, bug, "looking up {Host} ended by an error of our own", _host);
+            }
+            finally
+            {
+                _first.TrySetResult();
+            }
+        }
+
+        private async Task ResolveAsync(bool joins)
+        {
+            string outcome = "no address";
+            try
+            {
+                IPAddress[] addresses = [.. (await _resolver._lookUp(_host, _stop.Token)).Distinct()
+                    .OrderBy(static a => a.ToString(), StringComparer.Ordinal)];
+                if (addresses.Length > 0)
+                {
+                    Resolved(addresses, joins);
+                    return;
+                }
+            }
+            catch (Exception e) when (e is SocketException or ArgumentException or TaskSchedulerException)
+            {
+                outcome = e.Message;
+            }
+            if (!_upstream.IsResolved(_host) && IsNew(outcome))
+            {
+                _upstream.NotResolved(_host);
+                _resolver._logger.LogWarning(Events.BackendUnresolved,
+                    "{Host} of upstream {Upstream} cannot be used: its name does not resolve ({Cause})",
+                    _host, _upstream.Name, outcome);
+            }
+        }
+
+        private void Resolved(IPAddress[] addresses, bool joins)
+        {
+            string outcome = string.Join(", ", addresses.AsEnumerable());
+            if (!IsNew(outcome))
+            {
+                _upstream.ForgetPreferences(_host);
+                return;
+            }
+            bool first = !_upstream.Backends.Any(b => b.Name is not null);
+            _upstream.Resolve(_host, addresses, joins && !first);
+            _resolver._logger.LogInformation(Events.BackendResolved,
+                "{Host} of upstream {Upstream} resolves to {Addresses}", _host, _upstream.Name, outcome);
+        }
+
+        /// <summary>Is that another outcome than last time? Said once.</summary>
+        private bool IsNew(string outcome)
+        {
+            bool said = string.Equals(_said, outcome, StringComparison.Ordinal);
+            _said = outcome;
             return !said;
         }
     }

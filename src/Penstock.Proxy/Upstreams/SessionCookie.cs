@@ -16,15 +16,16 @@ internal sealed class SessionCookie
     public SessionCookie(StickyConfig config, Backend backend)
     {
         byte[] mac = HMACSHA256.HashData(Encoding.UTF8.GetBytes(config.Secret),
-            Encoding.UTF8.GetBytes($"{backend.Upstream}\n{backend.Address}"));
+            Encoding.UTF8.GetBytes(backend.Address)); // not the upstream's name: sessions outlive another one
         string value = Base64Url.EncodeToString(mac.AsSpan(0, Bytes));
         string maxAge = config.MaxAge > TimeSpan.Zero
             ? string.Create(CultureInfo.InvariantCulture, $"; Max-Age={(long)config.MaxAge.TotalSeconds}") : "";
+        string name = config.CookieOf(backend.Upstream);
         string secure = config.Secure ? "; Secure" : "";
         Backend = backend;
         Value = Encoding.ASCII.GetBytes(value);
         Field = Encoding.ASCII.GetBytes(
-            $"Set-Cookie: {config.Cookie}={value}; Path=/; HttpOnly; SameSite=Lax{maxAge}{secure}\r\n");
+            $"Set-Cookie: {name}={value}; Path=/; HttpOnly; SameSite=Lax{maxAge}{secure}\r\n");
     }
 
     public Backend Backend { get; }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Configuration;
@@ -32,7 +33,6 @@ internal sealed class Upstream
         Name = config.Name;
         NameOctets = Encoding.UTF8.GetBytes(config.Name);
         Queue = new SlotQueue(TakeForQueue);
-        Budget = new RetryBudget(config.Retries.Least);
         _members = new Members(config, []);
         Rebuild(config, joins: false);
     }
@@ -42,7 +42,7 @@ internal sealed class Upstream
     public UpstreamConfig Config => _members.Config;
     public IReadOnlyList<Backend> Backends => _members.All;
     public SlotQueue Queue { get; }
-    public RetryBudget Budget { get; }
+    public RetryBudget Budget { get; } = new(MaxSaved);
 
     /// <summary>Requests sent again since start, at the budget's expense.</summary>
     public long Retried => Volatile.Read(ref _retried);
@@ -111,7 +111,7 @@ internal sealed class Upstream
     /// <summary>May one more request be sent again, at the budget's expense?</summary>
     public bool TryRetry()
     {
-        bool may = Budget.TryWithdraw();
+        bool may = Budget.TryWithdraw(Config.Retries.Least, _clock.NowNs);
         Interlocked.Increment(ref may ? ref _retried : ref _retriesRefused);
         return may;
     }
@@ -183,6 +183,18 @@ internal sealed class Upstream
             _resolved[host] = addresses;
         }
         Change(_members.Config, joins);
+    }
+
+    /// <summary>A name was looked up again: what its backends listen on may have changed, too.</summary>
+    public void ForgetPreferences(string host)
+    {
+        foreach (Backend backend in _members.All)
+        {
+            if (backend.Name is { } name && name.StartsWith(host, StringComparison.OrdinalIgnoreCase))
+            {
+                backend.ForgetPreference();
+            }
+        }
     }
 
     public bool IsResolved(string host)
@@ -257,7 +269,7 @@ internal sealed class Upstream
     {
         Dictionary<string, Backend> known = _members.All.ToDictionary(static b => b.Address, StringComparer.Ordinal);
         var all = new List<Backend>();
-        foreach ((BackendConfig expanded, string? name) in config.Backends.SelectMany(Expand))
+        foreach ((BackendConfig expanded, string? name, IPAddress? other) in config.Backends.SelectMany(Expand))
         {
             if (all.Exists(b => string.Equals(b.Address, expanded.Address, StringComparison.Ordinal)))
             {
@@ -267,6 +279,7 @@ internal sealed class Upstream
             backend ??= new Backend(Name, expanded, _loops, name);
             backend.SlowStart = config.SlowStart;
             backend.Apply(expanded);
+            backend.Alternate = other is null ? null : new BackendAddress(new IPEndPoint(other, expanded.Port));
             if (!stays && joins)
             {
                 backend.BeginRamp();
@@ -276,13 +289,18 @@ internal sealed class Upstream
         _members = new Members(config, [.. all], _members);
     }
 
-    private IEnumerable<(BackendConfig Config, string? Name)> Expand(BackendConfig backend)
+    /// <summary>Each address of a name is a backend. Of a name with both families the IPv4 addresses are, or one server
+    /// would count twice; the IPv6 addresses, in order, are where else they can be reached.</summary>
+    private IEnumerable<(BackendConfig Config, string? Name, IPAddress? Other)> Expand(BackendConfig backend)
     {
-        if (backend.IsName && _resolved.TryGetValue(backend.Host, out IPAddress[]? addresses))
+        if (!backend.IsName || !_resolved.TryGetValue(backend.Host, out IPAddress[]? addresses))
         {
-            return addresses.Select(a => (backend with { Host = a.ToString() }, (string?)backend.Address));
+            return [(backend, null, null)];
         }
-        return [(backend, null)];
+        IPAddress[] old = [.. addresses.Where(static a => a.AddressFamily == AddressFamily.InterNetwork)];
+        IPAddress[] other = old.Length == 0 ? [] : [.. addresses.Except(old)];
+        return (old.Length == 0 ? addresses : old).Select((a, i) => (backend with { Host = a.ToString() },
+            (string?)backend.Address, other.Length == 0 ? null : other[i % other.Length]));
     }
 
     /// <summary>The backends at one time, and what is made of them. Immutable.</summary>
@@ -296,7 +314,7 @@ internal sealed class Upstream
             Backups = backups.Length == 0 ? null : Balancer.Create(config, backups, before?.Backups);
             Cookies = config.Sticky is { } sticky ? [.. all.Select(b => new SessionCookie(sticky, b))] : [];
             HashName = Encoding.UTF8.GetBytes(config.Hash.Name);
-            CookieName = Encoding.UTF8.GetBytes(config.Sticky?.Cookie ?? "");
+            CookieName = Encoding.UTF8.GetBytes(config.Sticky?.CookieOf(config.Name) ?? "");
         }
 
         public UpstreamConfig Config { get; }

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Health;
@@ -142,6 +144,28 @@ public sealed class HealthCheckerTests : IAsyncDisposable
         _well = true;
         await ChecksAsync(5, step: LongerThanAMinute, most: LongerThanAMinute * 2);
         await HealthAsync(BackendHealth.Up);
+    }
+
+    /// <summary>The hung ones never answer, and time stands still: who waited for them would wait for ever.</summary>
+    [Fact]
+    public async Task Backends_that_hang_delay_no_other_ones_check()
+    {
+        using var hung = new TcpListener(IPAddress.Any, 0);
+        hung.Start(512);
+        int port = ((IPEndPoint)hung.LocalEndpoint).Port;
+        var many = new Upstream(new UpstreamConfig
+        {
+            Name = "many",
+            Backends = [.. Enumerable.Range(1, 200).Select(n => TestProxy.Backend(port) with { Host = $"127.0.1.{n}" }),
+                TestProxy.Backend(_server.Port)],
+            HealthCheck = Slow,
+        }, new MonotonicClock(_time));
+        _upstream.Apply(Config(Slow, _server.Port));
+        _checker.Apply([many, _upstream]);
+        await HealthAsync(BackendHealth.Up);
+        await Eventually.TrueAsync(() => many.Backends[^1].Health.Health == BackendHealth.Up,
+            "so is the one that answers among them");
+        Assert.All(many.Backends.SkipLast(1), static b => Assert.Equal(BackendHealth.Unknown, b.Health.Health));
     }
 
     private static UpstreamConfig Config(HealthCheckConfig? check, params int[] ports) => new()

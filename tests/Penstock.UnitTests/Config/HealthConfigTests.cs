@@ -29,6 +29,21 @@ public sealed class HealthConfigTests
                   interval: 4s, fast_interval: 3s, timeout: 2s, rise: 5, fall: 6, initial: down }
                 """));
 
+    [Fact]
+    public void Session_cookies_have_a_name_for_each_upstream_and_a_shared_one_is_warned_of()
+    {
+        const string Text = "upstreams:\n  web: { backends: a:1, sticky: { secret: 0123456789abcdef@ } }\n"
+            + "  api: { backends: a:2, sticky: { secret: 0123456789abcdef } }\n"
+            + "routes: [{ path: /api/*, upstream: api }, { upstream: web }]\n";
+        var config = ConfigText.Load(Text.Replace("@", "", StringComparison.Ordinal));
+        Assert.Equal(["penstock-web", "penstock-api"],
+            config.Proxy.Upstreams.Select(static u => u.Sticky!.CookieOf(u.Name)));
+        Assert.Contains(ConfigText.Faults(Text.Replace("@", ", cookie: penstock-api", StringComparison.Ordinal)),
+            static f => f.StartsWith("warning", StringComparison.Ordinal)
+                && f.Contains("upstreams 'web' and 'api' both name their session cookie 'penstock-api'",
+                    StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("204", 204, 204)]
     [InlineData("2xx", 200, 299)]

@@ -31,7 +31,7 @@ public sealed partial class TidyTests
         ["Clients"] = ["Configuration", "Http1", "RateLimiting"],
         ["Upstreams"] = ["Configuration", "EventLoop", "Connections", "Balancing", "Observability"],
         ["Balancing"] = ["Configuration", "Upstreams"],
-        ["Health"] = ["Configuration", "Observability", "Upstreams"],
+        ["Health"] = ["Configuration", "Http1", "Observability", "Upstreams"],
         ["Routing"] = ["Configuration", "Http1", "RateLimiting", "Upstreams"],
         ["Observability"] = ["Http1"],
         ["Exchanges"] = ["Balancing", "Clients", "Configuration", "Connections", "EventLoop", "Http1", "Observability",
