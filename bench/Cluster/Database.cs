@@ -20,8 +20,6 @@ internal sealed class Database : IAsyncDisposable
     /// <summary>The <c>store</c> of a configuration.</summary>
     public string Url { get; }
 
-    public string ConnectionString => Parsed(Url).ConnectionString;
-
     /// <summary>With Penstock's tables in it. As on a machine of its own: commits are forced to the disk.</summary>
     public static async Task<Database> StartAsync(string settings = "")
     {

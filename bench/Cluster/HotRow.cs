@@ -59,7 +59,7 @@ internal static class HotRow
                 var start = Stopwatch.GetTimestamp();
                 try
                 {
-                    connection ??= LeaseConnection.Open(database.ConnectionString);
+                    connection ??= LeaseConnection.Open(Database.Parsed(database.Url));
                     connection.LeaseAsync(asks).GetAwaiter().GetResult();
                     took.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
                 }

@@ -24,7 +24,7 @@ internal static class Rows
     private static async Task MeasureAsync(Database database, int size, int clients)
     {
         var epochs = await EpochsAsync(database, clients);
-        using var connection = LeaseConnection.Open(database.ConnectionString);
+        using var connection = LeaseConnection.Open(Database.Parsed(database.Url));
         await database.DoAsync("CHECKPOINT");
         // pages go to the log whole
         var after = await LeaseAsync(database, connection, size, clients, epochs, seconds: 1);

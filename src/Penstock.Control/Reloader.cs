@@ -24,6 +24,7 @@ internal sealed class Reloader(PenstockConfig started, ProxyServer proxy, Func<C
     {
         lock (_lock)
         {
+            proxy.ReopenAccessLog(); // log rotation sends HUP, too
             var result = Apply();
             foreach (var diagnostic in result.Diagnostics)
                 log.Log(diagnostic.Severity == Severity.Error ? LogLevel.Error : LogLevel.Warning,

@@ -187,6 +187,9 @@ public sealed class ProxyServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Goes on with the access log's file that has its name by now: somebody moved the old one away.</summary>
+    public void ReopenAccessLog() => _accessLog?.Reopen();
+
     /// <summary>A picture of every upstream, taken now.</summary>
     public IReadOnlyList<UpstreamStatus> Upstreams() =>
         [.. _topology.Upstreams.Select(u => UpstreamStatus.Of(u, _clock))];
@@ -297,7 +300,8 @@ public sealed class ProxyServer : IAsyncDisposable
             catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException)
             {
                 bound.SelectMany(static b => b.Sockets).ToList().ForEach(static s => s.Dispose());
-                throw new ProxyStartException($"cannot listen on {listener.Text}: {e.Message}", e);
+                throw new ProxyStartException(
+                    $"cannot listen on {listener.Text}: {ListenFault.Explain(e, listener.Address)}", e);
             }
         }
         return bound;
@@ -372,7 +376,8 @@ public sealed class ProxyServer : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ProxyStartException($"cannot write the access log {Config.AccessLog}: {e.Message}", e);
+            throw new ProxyStartException($"cannot write the access log {Config.AccessLog}: {e.Message}; let this user "
+                + "write there, or choose another access_log", e);
         }
     }
 }

@@ -34,6 +34,7 @@ internal static class Serving
         await using (host)
         {
             signals.HangUp = () => Reload(host, terminal);
+            signals.Reopen = host.Proxy.ReopenAccessLog;
             Announce(host, terminal, log);
             await signals.Asked;
             SystemdNotification.Send("STOPPING=1", terminal.Environment);

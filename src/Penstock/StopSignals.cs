@@ -4,9 +4,23 @@ using Microsoft.Extensions.Logging;
 namespace Penstock;
 
 /// <summary>The first TERM, INT or QUIT asks for a graceful stop, the next one for a stop at once; HUP for a
-/// reload.</summary>
+/// reload, USR1 for the access log's file to be opened anew. Other signals whose default would end the process do
+/// nothing: people send to a proxy what another one understood, and none of them means "now, and lose requests".
+/// </summary>
 internal sealed class StopSignals : IDisposable
 {
+    private const int Usr1 = 10;
+
+    // Numbers of Linux: there are no names for them. The real-time signals are for whoever finds a use, a container's
+    // STOPSIGNAL=SIGRTMIN+3 for instance; the first ones are the C library's and the runtime's own.
+    private const int FirstFreeRealTime = 35;
+    private const int LastRealTime = 64;
+    private static readonly Dictionary<int, string> Ignored = new()
+    {
+        [12] = "SIGUSR2", [14] = "SIGALRM", [16] = "SIGSTKFLT", [24] = "SIGXCPU", [25] = "SIGXFSZ",
+        [26] = "SIGVTALRM", [27] = "SIGPROF", [29] = "SIGIO", [30] = "SIGPWR",
+    };
+
     private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _atOnce = new();
     private readonly List<IDisposable> _registrations = [];
@@ -21,10 +35,17 @@ internal sealed class StopSignals : IDisposable
         foreach (var signal in (PosixSignal[])[PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGQUIT])
             _registrations.Add(PosixSignalRegistration.Create(signal, OnStop));
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangUp));
+        _registrations.Add(PosixSignalRegistration.Create((PosixSignal)Usr1, OnReopen));
+        foreach (var signal in Ignored.Keys.Concat(
+            Enumerable.Range(FirstFreeRealTime, LastRealTime - FirstFreeRealTime + 1)))
+            _registrations.Add(PosixSignalRegistration.Create((PosixSignal)signal, OnOther));
     }
 
     /// <summary>What HUP does; called on a thread of its own.</summary>
     public Action HangUp { get; set; } = static () => { };
+
+    /// <summary>What USR1 does; called on a thread of its own.</summary>
+    public Action Reopen { get; set; } = static () => { };
 
     public Task Asked => _asked.Task;
     public CancellationToken AtOnce => _atOnce.Token;
@@ -52,5 +73,21 @@ internal sealed class StopSignals : IDisposable
         context.Cancel = true;
         _log.LogInformation(new EventId(0, "signal"), "{Signal}: reloading the configuration", context.Signal);
         HangUp();
+    }
+
+    private void OnReopen(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        _log.LogInformation(new EventId(0, "signal"), "SIGUSR1: opening the access log anew");
+        Reopen();
+    }
+
+    private void OnOther(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        var number = (int)context.Signal;
+        _log.LogWarning(new EventId(0, "signal"), "{Signal}: ignored; TERM stops gracefully, HUP reloads, USR1 opens "
+            + "the "
+            + "access log anew", Ignored.GetValueOrDefault(number, $"signal {number}"));
     }
 }

@@ -55,11 +55,15 @@ public sealed class PostgresServer : IAsyncDisposable
     public string UrlOf(string database) => $"postgres://{User}:{Password}@127.0.0.1:{Port}/{database}";
 
     /// <summary>Runs SQL behind everybody's back and returns what psql prints.</summary>
-    public Task<string> SqlAsync(string store, string sql)
+    public Task<string> SqlAsync(string store, params string[] sql) => SqlAtAsync(Port, store, sql);
+
+    /// <summary>The same by way of what listens on a port.</summary>
+    public static Task<string> SqlAtAsync(int port, string store, params string[] sql)
     {
         string database = DatabaseOf(store);
-        return RunAsync(Path.Combine(Programs!, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
-            Port.ToString(CultureInfo.InvariantCulture), "-U", User, "-d", database, "-c", sql);
+        return RunAsync(Path.Combine(Programs!, "psql"), ["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
+            port.ToString(CultureInfo.InvariantCulture), "-U", User, "-d", database,
+            .. sql.SelectMany(static one => new[] { "-c", one })]);
     }
 
     /// <param name="kill">As a crash does: everybody's connection is cut, nothing is said.</param>

@@ -15,6 +15,7 @@ using Penstock.Control.Cluster;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
 using Penstock.Proxy;
+using Penstock.Proxy.Connections;
 
 namespace Penstock.Control.Admin;
 
@@ -47,7 +48,8 @@ internal sealed class AdminServer : IAsyncDisposable
     {
         var listen = config.Listen!;
         RemoveStaleSocket(listen);
-        var app = Build(listen, proxy, loggers);
+        var started = new StartedLog(loggers);
+        var app = Build(listen, proxy, started);
         var failed = new FailedLogins(loggers.CreateLogger<FailedLogins>(), time);
         Pipe(app, new AdminGuard(config.Token, failed));
         app.MapClients(directory);
@@ -59,11 +61,15 @@ internal sealed class AdminServer : IAsyncDisposable
         try
         {
             await app.StartAsync();
+            started.Opens();
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
             await app.DisposeAsync();
-            throw new StartException($"admin listener {listen}: {(e.InnerException ?? e).Message}", e);
+            var cause = e as SocketException ?? e.InnerException as SocketException
+                ?? e.InnerException?.InnerException as SocketException;
+            throw new StartException($"admin cannot listen on {listen}: "
+                + (cause is null ? (e.InnerException ?? e).Message : ListenFault.Explain(cause, listen)), e);
         }
         var bound = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>();
         return new(app, listen is UnixDomainSocketEndPoint ? new($"unix:{listen}") : new(bound.Addresses.First()));
@@ -176,5 +182,36 @@ internal sealed class AdminServer : IAsyncDisposable
     {
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
         public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+
+    /// <summary>Silent until the server has started: why it did not is told by what it throws, in a sentence, and the
+    /// framework would tell it as well, with two stack traces.</summary>
+    private sealed class StartedLog(ILoggerFactory inner) : ILoggerFactory
+    {
+        private volatile bool _open;
+
+        public void Opens() => _open = true;
+
+        public ILogger CreateLogger(string categoryName) => new Log(this, inner.CreateLogger(categoryName));
+
+        public void AddProvider(ILoggerProvider provider) => inner.AddProvider(provider);
+
+        public void Dispose()
+        {
+            // the inner one is its maker's
+        }
+
+        private sealed class Log(StartedLog factory, ILogger inner) : ILogger
+        {
+            IDisposable? ILogger.BeginScope<TState>(TState state) => inner.BeginScope(state);
+
+            public bool IsEnabled(LogLevel logLevel) => factory._open && inner.IsEnabled(logLevel);
+
+            void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+                Func<TState, Exception?, string> formatter)
+            {
+                if (factory._open) inner.Log(logLevel, eventId, state, exception, formatter);
+            }
+        }
     }
 }

@@ -26,6 +26,13 @@ internal static class ClientFileEndpoints
 
     private const int ReadBytes = 64 * 1024;
 
+    /// <summary>Imports that wait for the one under way; what they send waits with them, unread.</summary>
+    private const int MaxWaiting = 8;
+
+    // One at a time: each may take hundreds of MiB.
+    private static readonly SemaphoreSlim Turn = new(1);
+    private static int _waiting;
+
     /// <summary>Clients read from the store, and sent, at a time.</summary>
     private const int PageSize = 1000;
 
@@ -118,6 +125,32 @@ internal static class ClientFileEndpoints
             return new ApiError(415,
                 $"send the clients as Content-Type: {JsonLines} or {Csv}, in UTF-8").ToResult();
         }
+        if (Interlocked.Increment(ref _waiting) > MaxWaiting)
+        {
+            Interlocked.Decrement(ref _waiting);
+            return new ApiError(503, "other imports are under way: try again later").ToResult();
+        }
+        try
+        {
+            await Turn.WaitAsync(http.RequestAborted);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _waiting);
+        }
+        try
+        {
+            return await ImportAsync(http, directory, rows, mode, dryRun);
+        }
+        finally
+        {
+            Turn.Release();
+        }
+    }
+
+    private static async Task<IResult> ImportAsync(
+        HttpContext http, ClientDirectory directory, ClientRows rows, string mode, string dryRun)
+    {
         if (await ReadAsync(http, rows) is { } error) return error.ToResult();
         if (rows.FaultCount > 0) return Refused(400, rows).ToResult();
 

@@ -7,18 +7,21 @@ using Penstock.Proxy.RateLimiting;
 namespace Penstock.Control.Cluster;
 
 /// <summary>Brings other nodes' edits of clients to this node: the database notifies, and the feed reads what has a
-/// higher version than it knows. The version, not the notification, is what counts: after a lost connection, or where
-/// notifications do not come through (a pooler between), nothing is missed.</summary>
+/// higher version than it knows. The version, not the notification, is what counts: nothing is missed after a lost
+/// connection. Through a pooler notifications do not come at all, so then the feed asks every
+/// <see cref="PollMs"/>.</summary>
 internal sealed class EditFeed(
     PostgresUrl url, IClientStore store, ClientDirectory directory, Limiter limiter, Leases leases,
     ILogger<EditFeed> log) : IAsyncDisposable
 {
     private static readonly EventId FeedBug = new(1, "edit_feed_bug");
     private static readonly EventId Reloaded = new(2, "clients_reloaded");
+    private static readonly EventId Pooled = new(3, "database_pooled");
 
     private const int PageSize = 5000;
     private const int MinRetryMs = 100;
     private const int MaxRetryMs = 1000;
+    private const int PollMs = 250;
 
     /// <summary>The database remembers for a day which clients were deleted.</summary>
     private static readonly TimeSpan ReloadAfter = TimeSpan.FromHours(12);
@@ -29,6 +32,7 @@ internal sealed class EditFeed(
     private long _version;
     private long _newest;
     private long _readAt;
+    private bool _toldOfPooler;
 
     /// <summary>Every edit up to this version is in force here. Thread-safe.</summary>
     public long Version => Interlocked.Read(ref _version);
@@ -68,7 +72,7 @@ internal sealed class EditFeed(
         {
             try
             {
-                await using var connection = PostgresStore.Connect(url.ConnectionString);
+                using var connection = PostgresConnection.Open(url);
                 await ListenAsync(connection, () => retryMs = MinRetryMs);
             }
             catch (Exception e) when (PostgresStore.IsFault(e) || e is StoreException or OperationCanceledException)
@@ -84,22 +88,46 @@ internal sealed class EditFeed(
         }
     }
 
-    private async Task ListenAsync(NpgsqlConnection connection, Action caughtUp)
+    private async Task ListenAsync(PostgresConnection connection, Action caughtUp)
     {
-        using (var listen = new NpgsqlCommand("LISTEN " + PostgresSchema.Channel, connection))
+        if (connection.IsPooled)
+        {
+            TellOfPooler();
+        }
+        else
+        {
+            using var listen = new NpgsqlCommand("LISTEN " + PostgresSchema.Channel, connection.Raw);
             listen.ExecuteNonQuery();
+        }
         if (Newest(connection) < Version || Stopwatch.GetElapsedTime(_readAt) > ReloadAfter) Reload();
         CatchUp(connection);
         caughtUp();
         while (!_stop.IsCancellationRequested)
         {
-            if (await connection.WaitAsync(Wait, _stop.Token) || Interlocked.Read(ref _newest) > Version)
+            if (connection.IsPooled)
+            {
+                await Task.Delay(PollMs, _stop.Token);
                 CatchUp(connection);
+            }
+            else if (await connection.Raw.WaitAsync(Wait, _stop.Token) || Interlocked.Read(ref _newest) > Version)
+            {
+                CatchUp(connection);
+            }
             _readAt = Stopwatch.GetTimestamp();
         }
     }
 
-    private void CatchUp(NpgsqlConnection connection)
+    private void TellOfPooler()
+    {
+        if (_toldOfPooler) return;
+        _toldOfPooler = true;
+        log.LogInformation(Pooled, "a connection pooler stands between this node and the database: edits of other "
+            + "nodes are asked for every {PollMs} ms, and no statement is prepared. An address of the database itself "
+            + "is faster",
+            PollMs);
+    }
+
+    private void CatchUp(PostgresConnection connection)
     {
         List<StoredClient> edits;
         do
@@ -129,9 +157,11 @@ internal sealed class EditFeed(
         log.LogWarning(Reloaded, "all clients were read anew: this node had lost track of the edits");
     }
 
-    private static long Newest(NpgsqlConnection connection)
+    private static long Newest(PostgresConnection connection)
     {
-        using var command = new NpgsqlCommand(PostgresSchema.LastVersionSql, connection);
-        return (long)command.ExecuteScalar()!;
+        using var command = connection.Batch(PostgresStore.StatementTimeoutMs, PostgresSchema.LastVersionSql);
+        using var row = PostgresConnection.Read(command);
+        row.Read();
+        return row.GetInt64(0);
     }
 }

@@ -10,7 +10,7 @@ namespace Penstock.Control.Cluster;
 internal sealed class LeaseConnection : IDisposable
 {
     /// <summary>After so long without an answer the connection is given up, and with it what was granted.</summary>
-    private const int TimeoutSeconds = 10;
+    private const int TimeoutMs = 10_000;
 
     // The rows are locked in the order of their ids, so that nodes never wait for each other in a circle; what a
     // bucket holds is computed from the row as it is under the lock; and all in the database's time, which no node's
@@ -58,7 +58,7 @@ internal sealed class LeaseConnection : IDisposable
     private const string FlushSql =
         "SELECT set_config('synchronous_commit', 'on', true), pg_logical_emit_message(true, 'penstock', '')";
 
-    private readonly NpgsqlConnection _connection;
+    private readonly PostgresConnection _connection;
     private readonly NpgsqlBatch _lease;
     private readonly NpgsqlParameter<string[]> _ids = new();
     private readonly NpgsqlParameter<long[]> _epochs = new();
@@ -66,30 +66,35 @@ internal sealed class LeaseConnection : IDisposable
     private readonly NpgsqlParameter<long[]> _wants = new();
     private readonly NpgsqlParameter<double[]> _backs = new();
 
-    private LeaseConnection(NpgsqlConnection connection)
+    private LeaseConnection(PostgresConnection connection)
     {
         _connection = connection;
-        _lease = new NpgsqlBatch(connection)
+        _lease = new NpgsqlBatch(connection.Raw)
         {
-            Timeout = TimeoutSeconds,
-            EnableErrorBarriers = true, // each command is a transaction
+            Timeout = TimeoutMs / 1000,
             BatchCommands =
             {
-                new(LeaseSql) { Parameters = { _ids, _epochs, _needs, _wants, _backs } },
+                PostgresConnection.Limits(TimeoutMs, waitsForDisk: false),
+                new(LeaseSql)
+                {
+                    Parameters = { _ids, _epochs, _needs, _wants, _backs },
+                    AppendErrorBarrier = true, // the first transaction ends here
+                },
                 new(FlushSql),
             },
         };
     }
 
-    public static LeaseConnection Open(string connectionString)
+    /// <summary>Somebody stands between who gives each transaction another session.</summary>
+    public bool IsPooled => _connection.IsPooled;
+
+    public static LeaseConnection Open(PostgresUrl url)
     {
-        var opened = new LeaseConnection(PostgresStore.Connect(connectionString, TimeoutSeconds * 1000));
+        var opened = new LeaseConnection(PostgresConnection.Open(url));
         try
         {
-            using (var command = new NpgsqlCommand("SET synchronous_commit = off", opened._connection))
-                command.ExecuteNonQuery();
             opened.SetAsks([]);
-            opened._lease.Prepare();
+            if (!opened.IsPooled) opened._lease.Prepare(); // planning costs as much as the statement does
             return opened;
         }
         catch
@@ -105,6 +110,7 @@ internal sealed class LeaseConnection : IDisposable
     {
         SetAsks(asks);
         await using var rows = await _lease.ExecuteReaderAsync();
+        await rows.NextResultAsync(); // behind what the limits answered
         var grants = new List<LeaseGrant>(asks.Count);
         while (await rows.ReadAsync())
         {
@@ -120,24 +126,19 @@ internal sealed class LeaseConnection : IDisposable
     /// <summary>Says that this node is here, and asks who else is and which edit was the last.</summary>
     public async Task<(List<ClusterNode> Nodes, long LastVersion)> HeartbeatAsync(string nodeId, string version)
     {
-        await using var batch = new NpgsqlBatch(_connection)
-        {
-            Timeout = TimeoutSeconds,
-            BatchCommands =
+        await using var batch = _connection.Batch(TimeoutMs,
+            new NpgsqlBatchCommand(HeartbeatSql)
             {
-                new(HeartbeatSql)
+                Parameters =
                 {
-                    Parameters =
-                    {
-                        new NpgsqlParameter<string> { TypedValue = nodeId },
-                        new NpgsqlParameter<string> { TypedValue = version },
-                    },
+                    new NpgsqlParameter<string> { TypedValue = nodeId },
+                    new NpgsqlParameter<string> { TypedValue = version },
                 },
-                new(NodesSql),
-                new(PostgresSchema.LastVersionSql),
             },
-        };
+            new NpgsqlBatchCommand(NodesSql),
+            new NpgsqlBatchCommand(PostgresSchema.LastVersionSql));
         await using var rows = await batch.ExecuteReaderAsync();
+        await rows.NextResultAsync(); // behind what the limits answered
         var nodes = new List<ClusterNode>();
         while (await rows.ReadAsync())
         {
@@ -152,13 +153,9 @@ internal sealed class LeaseConnection : IDisposable
     /// <summary>Says that this node is gone, and clears away those that are gone for long.</summary>
     public async Task LeaveAsync(string nodeId)
     {
-        await using var command = new NpgsqlCommand(
+        await using var command = _connection.Batch(TimeoutMs,
             "DELETE FROM penstock_nodes WHERE node_id = $1 OR last_seen < clock_timestamp() - interval '1 day'",
-            _connection)
-        {
-            CommandTimeout = TimeoutSeconds,
-            Parameters = { new NpgsqlParameter<string> { TypedValue = nodeId } },
-        };
+            new NpgsqlParameter<string> { TypedValue = nodeId });
         await command.ExecuteNonQueryAsync();
     }
 

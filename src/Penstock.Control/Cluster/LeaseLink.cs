@@ -38,7 +38,7 @@ internal sealed class LeaseLink : IAsyncDisposable
     private const int MaxSettleMs = 10_000;
     private const int SettlingHeartbeatMs = 200;
 
-    private readonly string _connectionString;
+    private readonly PostgresUrl _url;
     private readonly string _version;
     private readonly Leases _leases;
     private readonly TimeProvider _time;
@@ -66,7 +66,7 @@ internal sealed class LeaseLink : IAsyncDisposable
     private LeaseLink(
         PostgresUrl url, Leases leases, string version, TimeProvider time, ILogger<LeaseLink> log)
     {
-        (_connectionString, _leases, _version, _time, _log) = (url.ConnectionString, leases, version, time, log);
+        (_url, _leases, _version, _time, _log) = (url, leases, version, time, log);
         _thread = new Thread(Run) { Name = "penstock-leases", IsBackground = true };
         var id = $"{Environment.MachineName}-{Environment.ProcessId}-{Random.Shared.Next(0x10000):x4}";
         _state = new(id, null, time.GetUtcNow(), []);
@@ -85,7 +85,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         var link = new LeaseLink(url, leases, version, time, log);
         try
         {
-            link._connection = LeaseConnection.Open(url.ConnectionString);
+            link._connection = LeaseConnection.Open(url);
             link.TakeOver(link.AskAsync(link._connection, heartbeat: true, []).GetAwaiter().GetResult());
             return link;
         }
@@ -245,7 +245,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         {
             if (Stopwatch.GetElapsedTime(_retryAt).TotalMilliseconds < _retryMs) return;
             _connecting = Task.Factory.StartNew(
-                () => LeaseConnection.Open(_connectionString), CancellationToken.None,
+                () => LeaseConnection.Open(_url), CancellationToken.None,
                 TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }
         if (!_connecting.IsCompleted) return;

@@ -124,7 +124,7 @@ internal static partial class ConfigBinder
     private static AdminConfig Admin(Section admin, IEnumerable<ListenerConfig> listeners)
     {
         var listen = admin.Value("listen", TryListen, AdminDefault.Listen)!;
-        var token = admin.Value("token", TryToken, "");
+        var token = admin.Secret("token", TryToken, "");
         var at = admin["listen"] ?? admin.At;
         if (listen is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address) && admin["token"]?.Node is not FaultyNode
             && token.Length == 0)

@@ -132,9 +132,7 @@ internal static partial class ConfigValue
         store = text;
         if (ClientStores.IsKnown(text))
             return Succeed(out error);
-        return Fail(text.StartsWith("postgres", StringComparison.OrdinalIgnoreCase)
-            ? "this PostgreSQL address cannot be read; write postgres://user:password@host:5432/database"
-            : $"this is not a store; write {ClientStores.Kinds}", out error);
+        return Fail(ClientStores.Fault(text), out error);
     }
 
     /// <summary>A secret that a header field can carry. White space at its ends, such as the newline of the file that

@@ -1,6 +1,7 @@
 namespace Penstock.Control.Config;
 
-/// <summary>Collects every remark about one file, so that the operator hears them all in one run.</summary>
+/// <summary>Collects every remark about one file, so that the operator hears them all in one run. Nothing leaves it
+/// with a secret: not the lines, not the values that messages quote.</summary>
 internal sealed class Report(string file, string text)
 {
     // What YAML 1.1 takes for the end of a line, so that its parser and we count the same lines, in JSON too.
@@ -10,6 +11,7 @@ internal sealed class Report(string file, string text)
     private readonly List<int> _lineStarts = StartsOf(text);
     private readonly List<Diagnostic> _diagnostics = [];
     private readonly HashSet<(Place, string)> _said = [];
+    private readonly HashSet<Place> _hidden = [];
 
     /// <summary>The name of the file.</summary>
     public string File => file;
@@ -18,7 +20,7 @@ internal sealed class Report(string file, string text)
 
     /// <summary>Errors before warnings, each in the order of the file.</summary>
     public IReadOnlyList<Diagnostic> Diagnostics =>
-        [.. _diagnostics.OrderBy(d => d.Severity).ThenBy(d => d.Line).ThenBy(d => d.Column)];
+        [.. _diagnostics.Select(WithoutHidden).OrderBy(d => d.Severity).ThenBy(d => d.Line).ThenBy(d => d.Column)];
 
     public IReadOnlyList<string> Lines => _lines;
 
@@ -40,6 +42,37 @@ internal sealed class Report(string file, string text)
     public void Warning(Place at, string path, string message, string? hint = null) =>
         Add(Severity.Warning, at, path, message, hint);
 
+    /// <summary>Values that no line is shown with: of a secret, or of a key that is not known and may be one.</summary>
+    public void Hide(ConfigNode node)
+    {
+        switch (node)
+        {
+            case ScalarNode or FaultyNode:
+                _hidden.Add(node.Place);
+                break;
+            case SequenceNode list:
+                foreach (var item in list.Items) Hide(item);
+                break;
+            case MappingNode mapping:
+                foreach (var entry in mapping.Entries) Hide(entry.Value);
+                break;
+        }
+    }
+
+    private Diagnostic WithoutHidden(Diagnostic diagnostic)
+    {
+        if (diagnostic.SourceLine is not { } line) return diagnostic;
+        var shown = line.ToCharArray();
+        foreach (var place in _hidden.Where(place => place.Line == diagnostic.Line))
+        {
+            // what goes on in the next line has no length here
+            var end = place.Length > 1 ? place.Column - 1 + place.Length : line.Length;
+            for (var i = place.Column - 1; i < Math.Min(end, shown.Length); i++)
+                shown[i] = shown[i] == '\t' ? '\t' : '*';
+        }
+        return diagnostic with { SourceLine = Secrets.HideInLine(new string(shown)) };
+    }
+
     private static List<int> StartsOf(string text)
     {
         var starts = new List<int> { 0 };
@@ -54,7 +87,8 @@ internal sealed class Report(string file, string text)
     {
         // A YAML alias brings the same fault to several places.
         if (_said.Add((at, message)))
-            _diagnostics.Add(new(severity, message, file, at.Line, at.Column, Math.Max(at.Length, 1),
-                _lines.ElementAtOrDefault(at.Line - 1), hint, path.Length == 0 ? null : path));
+            _diagnostics.Add(new(severity, Secrets.Hide(message), file, at.Line, at.Column, Math.Max(at.Length, 1),
+                _lines.ElementAtOrDefault(at.Line - 1), hint is null ? null : Secrets.Hide(hint),
+                path.Length == 0 ? null : path));
     }
 }

@@ -9,6 +9,7 @@ internal sealed class Section
     private readonly Dictionary<string, ConfigEntry> _entries = [];
     private readonly List<string> _known = [];
     private readonly int _errorsBefore;
+    private bool _holdsSecrets;
 
     public Section(Field at, IReadOnlyList<ConfigEntry> entries)
     {
@@ -33,6 +34,17 @@ internal sealed class Section
                 _known.Add(key);
             return _entries.TryGetValue(Suggestion.Fold(key), out var entry) ? At.Child(entry, key) : null;
         }
+    }
+
+    /// <summary>Like <see cref="Value"/>, of a key whose value nobody may see. A key of this mapping that is not known
+    /// may be the same one misspelt, so the values of those are not shown either.</summary>
+    [return: NotNullIfNotNull(nameof(otherwise))]
+    public T? Secret<T>(string key, Parser<T> parser, T? otherwise = default)
+    {
+        _holdsSecrets = true;
+        if (this[key] is { } field)
+            At.Report.Hide(field.Node);
+        return Value(key, parser, otherwise);
     }
 
     public bool Has(string key) => this[key] is not null;
@@ -64,8 +76,12 @@ internal sealed class Section
     {
         var known = _known.ToDictionary(Suggestion.Fold);
         foreach (var (folded, entry) in _entries)
-            if (!known.ContainsKey(folded) && !IsForAnchors(entry.Key))
-                At.Report.Error(entry.Place, At.Path, $"unknown key {ConfigValue.Quote(entry.Key)}",
-                    Suggestion.OrList(entry.Key, _known, "known keys"));
+        {
+            if (known.ContainsKey(folded) || IsForAnchors(entry.Key)) continue;
+            if (_holdsSecrets)
+                At.Report.Hide(entry.Value);
+            At.Report.Error(entry.Place, At.Path, $"unknown key {ConfigValue.Quote(entry.Key)}",
+                Suggestion.OrList(entry.Key, _known, "known keys"));
+        }
     }
 }

@@ -10,6 +10,18 @@ internal static class ClientStores
         || (setting.StartsWith(SqliteStore.Prefix, StringComparison.Ordinal)
             && setting.Length > SqliteStore.Prefix.Length);
 
+    /// <summary>What is wrong with one that is not known: "what; what to write instead". No part of it is quoted but
+    /// the name of a parameter, because the rest may hold a password.</summary>
+    public static string Fault(string setting)
+    {
+        const string Form = "write postgres://user:password@host:5432/database";
+        if (!PostgresUrl.TryParse(setting, out _, out var fault) && fault.Length > 0)
+            return fault.Contains("; ", StringComparison.Ordinal) ? fault : $"{fault}; {Form}";
+        return setting.StartsWith("postgres", StringComparison.OrdinalIgnoreCase)
+            ? $"this PostgreSQL address cannot be read; {Form}"
+            : $"this is not a store; write {Kinds}";
+    }
+
     /// <summary>Can it keep buckets of clients that are not registered? They are each node's own.</summary>
     public static bool KeepsBuckets(string setting) => setting.StartsWith(SqliteStore.Prefix, StringComparison.Ordinal);
 
@@ -20,8 +32,7 @@ internal static class ClientStores
         if (PostgresUrl.TryParse(setting, out var url)) return PostgresStore.Open(url);
         return IsKnown(setting)
             ? SqliteStore.Open(setting, time)
-            : throw new StartException( // only its kind is named, the rest may hold a password
-                $"store '{setting.Split(':')[0]}:' is not supported: write {Kinds}");
+            : throw new StartException($"store: {Fault(setting)}");
     }
 
     /// <summary>For banners and messages: without a password.</summary>

@@ -73,7 +73,7 @@ internal sealed partial class PostgresStore
     private void AddTo(List<StoredClient> clients, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
     {
         using var command = Command(sql, parameters);
-        using var rows = command.ExecuteReader();
+        using var rows = PostgresConnection.Read(command);
         while (rows.Read())
             clients.Add(Row(rows));
     }

@@ -24,16 +24,14 @@ internal sealed partial class PostgresStore : IClientStore
         """;
 
     private readonly Lock _lock = new();
-    private readonly string _connectionString;
-    private NpgsqlConnection _connection;
+    private readonly PostgresUrl _url;
+    private PostgresConnection _connection;
     private string? _fault;
     private long _faultAt;
     private bool _closed;
 
-    private PostgresStore(NpgsqlConnection connection, PostgresUrl url)
-    {
-        (_connection, _connectionString, Name) = (connection, url.ConnectionString, url.Name);
-    }
+    private PostgresStore(PostgresConnection connection, PostgresUrl url) =>
+        (_connection, _url, Name) = (connection, url, url.Name);
 
     public string Name { get; }
 
@@ -42,37 +40,18 @@ internal sealed partial class PostgresStore : IClientStore
     /// <exception cref="StartException">With the place and the cause.</exception>
     public static PostgresStore Open(PostgresUrl url)
     {
-        NpgsqlConnection? connection = null;
+        PostgresConnection? connection = null;
         try
         {
-            connection = Connect(url.ConnectionString);
-            PostgresSchema.Migrate(connection, url.Name);
+            connection = PostgresConnection.Open(url);
+            PostgresSchema.Migrate(connection.Raw, url.Name);
             return new PostgresStore(connection, url);
         }
         catch (Exception e) when (IsFault(e) || e is StartException)
         {
             connection?.Dispose();
-            throw e as StartException ?? new StartException($"store {url.Name}: {Explain(e)}", e);
-        }
-    }
-
-    /// <summary>A new connection whose statements all end in time.</summary>
-    public static NpgsqlConnection Connect(string connectionString, int timeoutMs = StatementTimeoutMs)
-    {
-        var connection = new NpgsqlConnection(connectionString);
-        try
-        {
-            connection.Open();
-            using var command = new NpgsqlCommand(
-                $"SET statement_timeout = {timeoutMs}; SET lock_timeout = {timeoutMs}; "
-                + $"SET idle_in_transaction_session_timeout = {timeoutMs * 2}", connection);
-            command.ExecuteNonQuery();
-            return connection;
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
+            throw e as StartException ?? new StartException($"store {url.Name}: {Explain(e)}"
+                + (e is PostgresException or PostgresFault ? "" : "; is PostgreSQL running there?"), e);
         }
     }
 
@@ -85,6 +64,7 @@ internal sealed partial class PostgresStore : IClientStore
     {
         PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => "the database did not answer in time",
         PostgresException server => server.MessageText,
+        PostgresFault own => own.Message,
         { InnerException: TimeoutException } or TimeoutException => "the database did not answer in time",
         { InnerException: { } inner } => inner.Message,
         _ => e.Message,
@@ -92,21 +72,17 @@ internal sealed partial class PostgresStore : IClientStore
 
     public void LoadAll(Action<StoredClient> each) => Use(() =>
     {
-        using var command = Command($"SELECT {Columns} FROM penstock_clients");
-        command.CommandTimeout = 0;
-        Execute("SET statement_timeout = 0"); // millions of rows take their time
-        using (var rows = command.ExecuteReader(CommandBehavior.SequentialAccess))
-        {
-            while (rows.Read())
-                each(Row(rows));
-        }
-        Execute($"SET statement_timeout = {StatementTimeoutMs}");
+        // millions of rows take their time
+        using var command = _connection.Batch(timeoutMs: 0, $"SELECT {Columns} FROM penstock_clients");
+        using var rows = PostgresConnection.Read(command, CommandBehavior.SequentialAccess);
+        while (rows.Read())
+            each(Row(rows));
         return true;
     });
 
     public T Exclusively<T>(Func<T> work) => Use(() =>
     {
-        using var transaction = _connection.BeginTransaction();
+        using var transaction = _connection.Raw.BeginTransaction();
         Execute($"SELECT pg_advisory_xact_lock({PostgresSchema.EditLock})");
         var result = work();
         transaction.Commit();
@@ -146,7 +122,7 @@ internal sealed partial class PostgresStore : IClientStore
             ORDER BY client_id LIMIT $3
             """,
             Text(after), Text(contains), new NpgsqlParameter<int> { TypedValue = limit });
-        using var rows = command.ExecuteReader();
+        using var rows = PostgresConnection.Read(command);
         var ids = new List<string>();
         while (rows.Read())
             ids.Add(rows.GetString(0));
@@ -178,9 +154,9 @@ internal sealed partial class PostgresStore : IClientStore
 
     /// <summary>The clients that were edited after a version, in the order of their edits; a deleted one has no limit.
     /// </summary>
-    public static List<StoredClient> ReadAfter(NpgsqlConnection connection, long version, int most)
+    public static List<StoredClient> ReadAfter(PostgresConnection connection, long version, int most)
     {
-        using var command = new NpgsqlCommand(
+        using var command = connection.Batch(StatementTimeoutMs,
             $"""
             SELECT * FROM (
                 (SELECT {Columns} FROM penstock_clients c WHERE c.version > $1 ORDER BY c.version LIMIT $2)
@@ -189,15 +165,8 @@ internal sealed partial class PostgresStore : IClientStore
                  FROM penstock_deleted WHERE version > $1 ORDER BY version LIMIT $2)
             ) edits ORDER BY version LIMIT $2
             """,
-            connection)
-        {
-            Parameters =
-            {
-                new NpgsqlParameter<long> { TypedValue = version },
-                new NpgsqlParameter<int> { TypedValue = most },
-            },
-        };
-        using var rows = command.ExecuteReader();
+            new NpgsqlParameter<long> { TypedValue = version }, new NpgsqlParameter<int> { TypedValue = most });
+        using var rows = PostgresConnection.Read(command);
         var edits = new List<StoredClient>();
         while (rows.Read())
         {
@@ -224,10 +193,10 @@ internal sealed partial class PostgresStore : IClientStore
                 throw new StoreException(_fault);
             try
             {
-                if (_connection.State != ConnectionState.Open)
+                if (!_connection.IsOpen)
                 {
                     _connection.Dispose();
-                    _connection = Connect(_connectionString);
+                    _connection = PostgresConnection.Open(_url);
                 }
                 var result = work();
                 _fault = null;
@@ -237,6 +206,9 @@ internal sealed partial class PostgresStore : IClientStore
             {
                 _fault = Explain(e);
                 _faultAt = Stopwatch.GetTimestamp();
+                // The next call connects anew. What answered with an error may be a server that is not the one to use
+                // any more: read-only after a failover, or behind a pooler that lost it.
+                _connection.Dispose();
                 throw new StoreException(_fault, e);
             }
         }
@@ -245,7 +217,7 @@ internal sealed partial class PostgresStore : IClientStore
     private StoredClient? One(string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
     {
         using var command = Command(sql, parameters);
-        using var rows = command.ExecuteReader();
+        using var rows = PostgresConnection.Read(command);
         return rows.Read() ? Row(rows) : null;
     }
 
@@ -255,13 +227,8 @@ internal sealed partial class PostgresStore : IClientStore
         return command.ExecuteNonQuery();
     }
 
-    private NpgsqlCommand Command(string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
-    {
-        var command = new NpgsqlCommand(sql, _connection);
-        foreach (var parameter in parameters)
-            command.Parameters.Add(parameter);
-        return command;
-    }
+    private NpgsqlBatch Command(string sql, params ReadOnlySpan<NpgsqlParameter> parameters) =>
+        _connection.Batch(StatementTimeoutMs, sql, parameters);
 
     private static NpgsqlParameter Text(string value) => new NpgsqlParameter<string> { TypedValue = value };
 

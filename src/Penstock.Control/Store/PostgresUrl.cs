@@ -1,104 +1,199 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Npgsql;
+using Penstock.Control.Config;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Where the database is: <c>postgres://user:password@host:5432/database?sslmode=require</c>, read leniently,
-/// so that a password from a variable may hold any character. <c>host=/folder</c> in the query means a Unix
-/// socket.</summary>
-internal sealed class PostgresUrl
+/// <summary>Where the database is: <c>postgres://user:password@host:5432/database?sslmode=require</c>, with the
+/// parameters of libpq that mean something to Penstock. It is read leniently, so that a password from a variable may
+/// hold any character. No message about it quotes more than the name of a parameter.</summary>
+internal sealed partial class PostgresUrl
 {
-    private const int TimeoutSeconds = 2;
+    private const int DefaultConnectTimeoutSeconds = 2;
+    private const int MaxConnectTimeoutSeconds = 60;
+    private const ushort DefaultPort = 5432;
 
     private static readonly string[] Schemes = ["postgres://", "postgresql://"];
+    private static readonly string[] Parameters =
+    [
+        "application_name", "channel_binding", "connect_timeout", "dbname", "host", "options", "passfile", "password",
+        "port", "sslcert", "sslkey", "sslmode", "sslpassword", "sslrootcert", "target_session_attrs", "user",
+    ];
 
-    private PostgresUrl(string name) => Name = name;
+    private readonly NpgsqlConnectionStringBuilder _settings = new()
+    {
+        ApplicationName = "penstock",
+        Pooling = false, // a node has three connections, and each belongs to one thread
+        Timeout = DefaultConnectTimeoutSeconds,
+        CommandTimeout = PostgresStore.StatementTimeoutMs / 1000,
+        CancellationTimeout = -1, // a server that is gone would not answer that either
+        KeepAlive = 5,
+        IncludeErrorDetail = false,
+    };
+
+    private PostgresUrl()
+    {
+    }
 
     /// <summary>Without user and password.</summary>
-    public string Name { get; }
+    public string Name { get; private set; } = "";
 
-    public required string ConnectionString { get; init; }
+    /// <summary>Those that may be the one to use, in their order.</summary>
+    public IReadOnlyList<PostgresHost> Hosts { get; private set; } = [];
 
-    public static bool TryParse(string text, out PostgresUrl url)
+    /// <summary>How the server's certificate is checked.</summary>
+    public PostgresTls Tls { get; private set; } = PostgresTls.Unchecked;
+
+    /// <summary>A server that does not take edits will not do.</summary>
+    public bool MustBeWritable { get; private set; } = true;
+
+    /// <summary>For programs beside Penstock: of the first host.</summary>
+    public string ConnectionString => Hosts[0].ConnectionString;
+
+    public static bool IsOne(string text) => Schemes.Any(s => text.StartsWith(s, StringComparison.OrdinalIgnoreCase));
+
+    public static bool TryParse(string text, out PostgresUrl url) => TryParse(text, out url, out _);
+
+    /// <param name="text">The setting.</param>
+    /// <param name="url">Where the database is.</param>
+    /// <param name="fault">What is wrong with a text that <see cref="IsOne"/>, without a secret in it.</param>
+    public static bool TryParse(string text, out PostgresUrl url, out string fault)
     {
-        url = null!;
+        url = new();
+        fault = "";
         if (Schemes.FirstOrDefault(s => text.StartsWith(s, StringComparison.OrdinalIgnoreCase)) is not { } scheme)
             return false;
-        var rest = text[scheme.Length..];
-        var at = rest.LastIndexOf('@');
+        fault = url.Read(text[scheme.Length..]) ?? "";
+        return fault.Length == 0;
+    }
+
+    private string? Read(string rest)
+    {
+        // The place begins behind the last '@' that a host and a '/' follow: a password may have '@', '/' and '?', and
+        // so may the parameters.
+        var at = Place().Matches(rest).LastOrDefault()?.Index ?? -1;
         var credentials = rest[..Math.Max(at, 0)].Split(':', 2);
         var place = rest[(at + 1)..].Split('?', 2);
         var address = place[0].Split('/', 2);
-        var builder = new NpgsqlConnectionStringBuilder
+        _settings.Username = Unescape(credentials[0]) is { Length: > 0 } user ? user : Environment.UserName;
+        _settings.Password = credentials.Length > 1 ? Unescape(credentials[1]) : null;
+        _settings.Database = address.Length > 1 ? Unescape(address[1]) : "";
+        var (hosts, ports) = SplitHosts(address[0]);
+        var given = new Dictionary<string, string>();
+        foreach (var pair in (place.Length > 1 ? place[1] : "").Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
-            Username = Uri.UnescapeDataString(credentials[0]) is { Length: > 0 } user ? user : Environment.UserName,
-            Password = credentials.Length > 1 ? Uri.UnescapeDataString(credentials[1]) : null,
-            Database = address.Length > 1 ? Uri.UnescapeDataString(address[1]) : "",
-            ApplicationName = "penstock",
-            Pooling = false, // a node has three connections, and each belongs to one thread
-            Timeout = TimeoutSeconds,
-            CommandTimeout = TimeoutSeconds,
-            CancellationTimeout = -1, // a server that is gone would not answer that either
-            KeepAlive = 5,
-            IncludeErrorDetail = false,
-        };
-        if (!TrySetHost(builder, address[0]) || !TrySetQuery(builder, place.Length > 1 ? place[1] : ""))
-            return false;
-        if (string.IsNullOrEmpty(builder.Host) || string.IsNullOrEmpty(builder.Database))
-            return false;
-        url = new($"postgres://{(builder.Host.StartsWith('/') ? "" : $"{builder.Host}:{builder.Port}")}/"
-            + builder.Database + (builder.Host.StartsWith('/') ? $"?host={builder.Host}" : ""))
-        {
-            ConnectionString = builder.ToString(),
-        };
-        return true;
-    }
-
-    private static bool TrySetHost(NpgsqlConnectionStringBuilder builder, string address)
-    {
-        var colon = address.LastIndexOf(':');
-        if (colon > address.LastIndexOf(']'))
-        {
-            if (!ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture,
-                out var port) || port == 0)
+            var (key, value) = pair.Split('=', 2) is [var k, var v] ? (Unescape(k), Unescape(v)) : (Unescape(pair), "");
+            if (!Parameters.Contains(key))
             {
-                return false;
+                return "the PostgreSQL address has a parameter "
+                    + (ParameterName().IsMatch(key) ? $"'{key}'" : "that is no name")
+                    + $" that Penstock does not know; {Suggestion.OrList(key, Parameters, "it knows")}";
             }
-            builder.Port = port;
-            address = address[..colon];
+            given[key] = value;
+            if (key == "host") hosts = value.Split(',');
+            if (key == "port") ports = value.Split(',');
+            if (Set(key, value) is { } fault) return $"{key} in the PostgreSQL address: {fault}";
         }
-        builder.Host = address.Trim('[', ']');
-        return true;
+        return SetTls(given) ?? SetHosts(hosts, ports);
     }
 
-    private static bool TrySetQuery(NpgsqlConnectionStringBuilder builder, string query)
+    private string? Set(string key, string value)
     {
-        foreach (var pair in query.Split('&', StringSplitOptions.RemoveEmptyEntries))
+        switch (key)
         {
-            var parts = pair.Split('=', 2);
-            var value = Uri.UnescapeDataString(parts.ElementAtOrDefault(1) ?? "");
-            switch (parts[0])
-            {
-                case "host":
-                    builder.Host = value;
-                    break;
-                case "port" when ushort.TryParse(value, CultureInfo.InvariantCulture, out var port):
-                    builder.Port = port;
-                    break;
-                case "sslmode" when ModeOf(value) is { } mode:
-                    builder.SslMode = mode;
-                    break;
-                case "sslrootcert":
-                    builder.RootCertificate = value;
-                    break;
-                default:
-                    return false;
-            }
+            case "user": _settings.Username = value; break;
+            case "password": _settings.Password = value; break;
+            case "passfile": _settings.Passfile = value; break;
+            case "dbname": _settings.Database = value; break;
+            case "options": _settings.Options = value; break;
+            case "application_name": _settings.ApplicationName = value; break;
+            case "sslcert": _settings.SslCertificate = value; break;
+            case "sslkey": _settings.SslKey = value; break;
+            case "sslpassword": _settings.SslPassword = value; break;
+            case "connect_timeout":
+                if (!int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+                    || seconds is < 1 or > MaxConnectTimeoutSeconds)
+                    return $"seconds from 1 to {MaxConnectTimeoutSeconds} are expected";
+                _settings.Timeout = seconds;
+                break;
+            case "channel_binding":
+                if (BindingOf(value) is not { } binding) return "write disable, prefer or require";
+                _settings.ChannelBinding = binding;
+                break;
+            case "target_session_attrs":
+                if (value is not ("any" or "read-write" or "primary"))
+                    return "write read-write, primary or any: Penstock writes into the database";
+                MustBeWritable = value != "any";
+                break;
         }
-        return true;
+        return null;
     }
 
-    private static SslMode? ModeOf(string text) => text.ToLowerInvariant() switch
+    /// <summary>As libpq: with a root certificate <c>require</c> means <c>verify-ca</c>. One without a mode means that
+    /// as well, since nobody names a root in order to have it ignored.</summary>
+    private string? SetTls(Dictionary<string, string> given)
+    {
+        var root = given.GetValueOrDefault("sslrootcert", "");
+        var text = given.GetValueOrDefault("sslmode",
+            root switch { "" => "prefer", "system" => "verify-full", _ => "require" });
+        if (ModeOf(text) is not { } mode)
+            return "sslmode in the PostgreSQL address: write disable, allow, prefer, require, verify-ca or verify-full";
+        if (root == "system" && mode != SslMode.VerifyFull)
+            return "sslrootcert=system in the PostgreSQL address: anybody has a certificate of those; write "
+                + "sslmode=verify-full";
+        if (mode == SslMode.Require && root.Length > 0) mode = SslMode.VerifyCA;
+        if (mode is SslMode.VerifyCA or SslMode.VerifyFull)
+        {
+            Tls = new(root is "" or "system" ? null : root, checksName: mode == SslMode.VerifyFull);
+            mode = SslMode.Require; // the check is ours, because Npgsql does not say why one failed
+        }
+        _settings.SslMode = mode;
+        return null;
+    }
+
+    private string? SetHosts(string[] hosts, string[] ports)
+    {
+        if (hosts.Any(static host => host.Length == 0)) return "the PostgreSQL address names no host";
+        if (string.IsNullOrEmpty(_settings.Database)) return "the PostgreSQL address names no database";
+        if (ports.Length > 1 && ports.Length != hosts.Length)
+            return "the PostgreSQL address has another number of ports than of hosts";
+        var all = new List<PostgresHost>();
+        for (var i = 0; i < hosts.Length; i++)
+        {
+            var text = ports.Length == 1 ? ports[0] : ports.ElementAtOrDefault(i) ?? "";
+            var port = DefaultPort;
+            if (text.Length > 0 && (!ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port)
+                || port == 0))
+                return "the port in the PostgreSQL address is not a number from 1 to 65535";
+            (_settings.Host, _settings.Port) = (hosts[i], port);
+            all.Add(new(NameOf(hosts[i], port), _settings.ToString()));
+        }
+        Hosts = all;
+        Name = hosts[0].StartsWith('/')
+            ? $"postgres:///{_settings.Database}?host={string.Join(',', hosts)}"
+            : $"postgres://{string.Join(',', all.Select(static host => host.Name))}/{_settings.Database}";
+        return null;
+    }
+
+    private static (string[] Hosts, string[] Ports) SplitHosts(string addresses)
+    {
+        var all = addresses.Split(',');
+        var hosts = new string[all.Length];
+        var ports = new string[all.Length];
+        for (var i = 0; i < all.Length; i++)
+        {
+            var colon = all[i].LastIndexOf(':') is var c && c > all[i].LastIndexOf(']') ? c : all[i].Length;
+            hosts[i] = Unescape(all[i][..colon]).Trim('[', ']');
+            ports[i] = all[i][Math.Min(colon + 1, all[i].Length)..];
+        }
+        return (hosts, ports);
+    }
+
+    private static string NameOf(string host, ushort port) =>
+        host.StartsWith('/') ? host : host.Contains(':') ? $"[{host}]:{port}" : $"{host}:{port}";
+
+    private static SslMode? ModeOf(string word) => word.ToLowerInvariant() switch
     {
         "disable" => SslMode.Disable,
         "allow" => SslMode.Allow,
@@ -108,4 +203,31 @@ internal sealed class PostgresUrl
         "verify-full" => SslMode.VerifyFull,
         _ => null,
     };
+
+    private static ChannelBinding? BindingOf(string word) => word.ToLowerInvariant() switch
+    {
+        "disable" => ChannelBinding.Disable,
+        "prefer" => ChannelBinding.Prefer,
+        "require" => ChannelBinding.Require,
+        _ => null,
+    };
+
+    private static string Unescape(string text) => Uri.UnescapeDataString(text);
+
+    [GeneratedRegex(@"@(?=[A-Za-z0-9._:,%\[\]-]*/)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Place();
+
+    [GeneratedRegex("^[A-Za-z_]{1,40}$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ParameterName();
+}
+
+/// <summary>One server of a list.</summary>
+internal sealed record PostgresHost(string Name, string ConnectionString)
+{
+    private readonly Lazy<NpgsqlDataSource> _source = new(() => new NpgsqlSlimDataSourceBuilder(ConnectionString)
+        .EnableArrays().EnableTransportSecurity()
+        .ConfigureTypeLoading(static types => types.EnableTypeLoading(false)) // plain types only: spares a query
+        .Build());
+
+    public NpgsqlConnection NewConnection() => _source.Value.CreateConnection();
 }

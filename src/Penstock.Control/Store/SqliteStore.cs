@@ -58,15 +58,16 @@ internal sealed partial class SqliteStore : IClientStore
 
     private readonly Lock _lock = new();
     private readonly SqliteConnection _connection;
+    private readonly SqliteFile? _file;
     private readonly TimeProvider _time;
     private readonly SqliteCommand _saveTokens;
     private string? _lockedFault;
     private long _lockedAt;
     private bool _closed;
 
-    private SqliteStore(SqliteConnection connection, string name, TimeProvider time)
+    private SqliteStore(SqliteConnection connection, SqliteFile? file, string name, TimeProvider time)
     {
-        (_connection, Name, _time) = (connection, name, time);
+        (_connection, _file, Name, _time) = (connection, file, name, time);
         _saveTokens = Command(
             "UPDATE clients SET tokens = $tokens, tokens_at_unix_ms = $at WHERE client_id = $id",
             ("$id", ""), ("$tokens", 0.0), ("$at", 0L));
@@ -84,6 +85,7 @@ internal sealed partial class SqliteStore : IClientStore
     {
         var path = store == "memory" ? ":memory:" : store[Prefix.Length..];
         Batteries_V2.Init();
+        var file = SqliteFile.Claim(path);
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = path,
@@ -93,7 +95,7 @@ internal sealed partial class SqliteStore : IClientStore
         try
         {
             connection.Open();
-            var opened = new SqliteStore(connection, store, time);
+            var opened = new SqliteStore(connection, file, store, time);
             opened.Execute($"PRAGMA busy_timeout = {BusyTimeoutSeconds * 1000}");
             opened.Execute("PRAGMA journal_mode = WAL");
             opened.Execute("PRAGMA synchronous = NORMAL");
@@ -103,6 +105,7 @@ internal sealed partial class SqliteStore : IClientStore
         catch (Exception e) when (e is SqliteException or StartException)
         {
             connection.Dispose();
+            file?.Dispose();
             throw e as StartException ?? new StartException($"store {path}: {Explain((SqliteException)e, path)}", e);
         }
     }
@@ -185,6 +188,7 @@ internal sealed partial class SqliteStore : IClientStore
             _closed = true;
             _saveTokens.Dispose();
             _connection.Dispose();
+            _file?.Dispose();
         }
     }
 

@@ -4,8 +4,8 @@ namespace Penstock.Proxy.Balancing;
 
 /// <summary>The backend where a request should wait least: its latency of late (<see cref="LatencyAverage"/>) times
 /// one and what is in flight there, which counts more where the weight is less. Backends whose latencies differ by
-/// little from that one's are its equals: of them the one with the fewest exchanges in flight per weight, else one drawn
-/// by weight, so that equal backends share the work also of a single client.
+/// little from that one's are its equals: of them the one with the fewest exchanges in flight per weight, else one
+/// drawn by weight, so that equal backends share the work also of a single client.
 ///
 /// What nothing was heard of for a while gets a request to find out: one at a time, at most one of
 /// <see cref="PicksPerTrial"/> picks; a new backend gets its first requests at once. (nginx Plus' least_time; Finagle's

@@ -71,13 +71,9 @@ internal sealed partial class ClientConnection : IConnectionOwner
                 {
                     step = OnRequestOctets(await _io.WaitForDataAsync());
                 }
-                if (step == Step.Decide)
+                while (step is Step.Decide or Step.AwaitTokens)
                 {
-                    step = Decide();
-                }
-                while (step == Step.AwaitTokens)
-                {
-                    step = OnTokens(await _tokens!.WaitAsync());
+                    step = step == Step.Decide ? Decide() : OnTokens(await _tokens!.WaitAsync());
                 }
                 while (step is Step.Pick or Step.Wait)
                 {
@@ -322,9 +318,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         {
             _loop.Buffers.Return(_buffer);
         }
-        _buffer = larger;
-        _start = 0;
-        _end = length;
+        (_buffer, _start, _end) = (larger, 0, length);
     }
 
     /// <summary>The connection ends without an answer.</summary>
@@ -337,12 +331,9 @@ internal sealed partial class ClientConnection : IConnectionOwner
         return Step.Close;
     }
 
-    // ---- the end of an exchange
-
-    /// <summary>Counts and logs the exchange, frees what it held, and makes ready for the next one.</summary>
+    /// <summary>Ends the exchange and makes ready for the next one.</summary>
     private Step Finish()
     {
-        Record();
         EndExchange();
         _start += _exchange!.Request.Length + _bodyTaken;
         if (_start >= _end)
@@ -359,9 +350,11 @@ internal sealed partial class ClientConnection : IConnectionOwner
         return _keepAlive ? Step.AwaitRequest : Step.Close;
     }
 
-    /// <summary>Frees what the exchange still holds; what could be used again has been given back before.</summary>
+    /// <summary>Counts and logs it, and frees what it still holds; what can be used again is given back
+    /// already.</summary>
     private void EndExchange()
     {
+        Record();
         StopUpload();
         ReleaseBackend(reusable: false);
         ReleaseResponse();
@@ -393,7 +386,6 @@ internal sealed partial class ClientConnection : IConnectionOwner
     {
         if (_exchange is not null)
         {
-            Record();
             EndExchange();
             _worker.ReturnExchange(_exchange);
             _exchange = null;

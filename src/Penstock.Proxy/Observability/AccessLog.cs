@@ -16,19 +16,27 @@ internal sealed class AccessLog : IDisposable
     private readonly BlockingCollection<(byte[] Buffer, int Length)> _batches = new(MaxBatches);
     private readonly ConcurrentQueue<byte[]> _spare = new(
         Enumerable.Range(0, SpareBatches).Select(static _ => new byte[AccessLogWriter.BatchBytes]));
-    private readonly Stream _stream;
+    private readonly string _target;
+    private readonly Stream? _standardOutput;
     private readonly ILogger _logger;
     private readonly Thread _thread;
+    private AccessLogFile? _file;
     private long _droppedBytes;
+    private volatile bool _reopens;
     private bool _failing;
 
-    /// <exception cref="IOException">The file cannot be opened for appending.</exception>
-    /// <exception cref="UnauthorizedAccessException">Nor is it allowed.</exception>
+    /// <exception cref="IOException">The file cannot be written to.</exception>
     public AccessLog(string target, ILogger logger)
     {
-        _stream = string.Equals(target, "stdout", StringComparison.Ordinal) ? Console.OpenStandardOutput()
-            : new FileStream(target, FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, 1);
-        _logger = logger;
+        (_target, _logger) = (target, logger);
+        if (string.Equals(target, "stdout", StringComparison.Ordinal))
+        {
+            _standardOutput = Console.OpenStandardOutput();
+        }
+        else
+        {
+            _file = AccessLogFile.Open(target);
+        }
         _thread = new Thread(Run) { Name = "penstock-access-log", IsBackground = true };
         _thread.Start();
     }
@@ -48,43 +56,96 @@ internal sealed class AccessLog : IDisposable
         }
     }
 
+    /// <summary>Goes on with the file that has the name by now. Every line is in the one or in the other.</summary>
+    public void Reopen()
+    {
+        if (_file is null || _batches.IsAddingCompleted)
+        {
+            return;
+        }
+        _reopens = true;
+        _batches.TryAdd(([], 0)); // so that the old file is let go even if nobody comes
+    }
+
     /// <summary>Writes what was handed over, then closes.</summary>
     public void Dispose()
     {
         _batches.CompleteAdding();
         _thread.Join(TimeSpan.FromSeconds(2)); // a reader that sleeps must not keep the process
-        _stream.Dispose();
+        _standardOutput?.Dispose();
+        _file?.Dispose();
     }
 
     private void Run()
     {
         foreach ((byte[] buffer, int length) in _batches.GetConsumingEnumerable())
         {
-            try
+            if (_reopens)
             {
-                if (_failing)
-                {
-                    _stream.WriteByte((byte)'\n'); // what was written last may have ended within a line
-                }
-                _stream.Write(buffer, 0, length);
-                _stream.Flush();
-                if (_failing)
-                {
-                    _failing = false;
-                    _logger.LogInformation(Events.AccessLogRecovered,
-                        "access log is written again, {DroppedBytes} bytes were lost", DroppedBytes);
-                }
+                _reopens = false;
+                OpenAgain();
             }
-            catch (Exception e) when (e is IOException or ObjectDisposedException or UnauthorizedAccessException)
+            if (length > 0)
             {
-                Interlocked.Add(ref _droppedBytes, length);
-                if (!_failing)
-                {
-                    _failing = true;
-                    _logger.LogError(Events.AccessLogFailed, "access log cannot be written: {Cause}", e.Message);
-                }
+                Write(buffer.AsSpan(0, length));
+                _spare.Enqueue(buffer);
             }
-            _spare.Enqueue(buffer);
+        }
+    }
+
+    private void OpenAgain()
+    {
+        try
+        {
+            AccessLogFile old = _file!;
+            _file = AccessLogFile.Open(_target);
+            old.Dispose();
+            _logger.LogInformation(Events.AccessLogReopened, "access log {Path} is opened anew", _target);
+        }
+        catch (IOException e)
+        {
+            _logger.LogError(Events.AccessLogFailed,
+                "access log {Path} cannot be opened anew: {Cause}; the old file is written on", _target, e.Message);
+        }
+    }
+
+    private void Write(ReadOnlySpan<byte> lines)
+    {
+        try
+        {
+            if (_failing)
+            {
+                WriteOut("\n"u8); // what was written last may have ended within a line
+            }
+            WriteOut(lines);
+            if (_failing)
+            {
+                _failing = false;
+                _logger.LogInformation(Events.AccessLogRecovered,
+                    "access log is written again, {DroppedBytes} bytes were lost", DroppedBytes);
+            }
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or UnauthorizedAccessException)
+        {
+            Interlocked.Add(ref _droppedBytes, lines.Length);
+            if (!_failing)
+            {
+                _failing = true;
+                _logger.LogError(Events.AccessLogFailed, "access log cannot be written: {Cause}", e.Message);
+            }
+        }
+    }
+
+    private void WriteOut(ReadOnlySpan<byte> lines)
+    {
+        if (_file is { } file)
+        {
+            file.Write(lines);
+        }
+        else
+        {
+            _standardOutput!.Write(lines);
+            _standardOutput.Flush();
         }
     }
 }

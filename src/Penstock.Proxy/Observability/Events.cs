@@ -13,6 +13,7 @@ internal static class Events
     public static readonly EventId DrainEnded = new(6, "drain_ended");
     public static readonly EventId AccessLogFailed = new(7, "access_log_failed");
     public static readonly EventId AccessLogRecovered = new(8, "access_log_recovered");
+    public static readonly EventId AccessLogReopened = new(12, "access_log_reopened");
     public static readonly EventId OriginInvalid = new(10, "origin_invalid");
     public static readonly EventId BackendState = new(11, "backend_state");
     public static readonly EventId CheckInconclusive = new(20, "check_inconclusive");

@@ -288,10 +288,10 @@ internal sealed class Admission
             charge.Taken = bucket == _prepaid ? UsePrepaid(bucket, ref charge, nowNs)
                 : bucket.TryTake(nowNs, _cost, out charge.Limit, out charge.Word);
         }
-        else if (charge.Rule.HasBucket)
+        else if (charge.Rule.Tracked is { } limit)
         {
-            charge.Limit = _limiter!.LimitAt(charge.Rule.Number);
-            charge.Taken = _limiter.TryTake(charge.Hash, charge.Rule.Number, nowNs, _cost, out charge.Word);
+            charge.Taken = _limiter!.Table.TryTake(charge.Hash, ref limit, nowNs, _cost, out charge.Word);
+            charge.Limit = limit;
         }
         else
         {
@@ -314,10 +314,10 @@ internal sealed class Admission
         {
             charge.Limit = bucket.Look(nowNs, out charge.Word);
         }
-        else if (charge.Rule.HasBucket)
+        else if (charge.Rule.Tracked is { } limit)
         {
-            charge.Limit = _limiter!.LimitAt(charge.Rule.Number);
-            charge.Word = _limiter.Peek(charge.Hash, charge.Rule.Number, nowNs);
+            charge.Word = _limiter!.Table.Peek(charge.Hash, ref limit, nowNs);
+            charge.Limit = limit;
         }
         else
         {
@@ -348,8 +348,15 @@ internal sealed class Admission
 
     private void Add(ref Charge charge, int cost, long nowNs)
     {
-        charge.Word = charge.Bucket is { } bucket ? bucket.Charge(nowNs, cost)
-            : charge.Rule.HasBucket ? _limiter!.Charge(charge.Hash, charge.Rule.Number, nowNs, cost) : 0;
+        if (charge.Bucket is { } bucket)
+        {
+            charge.Word = bucket.Charge(nowNs, cost);
+        }
+        else if (charge.Rule.Tracked is { } limit)
+        {
+            charge.Word = _limiter!.Table.Charge(charge.Hash, ref limit, nowNs, cost);
+            charge.Limit = limit;
+        }
         charge.Clock = charge.Limit!.Clock(nowNs);
     }
 }

@@ -10,7 +10,7 @@ internal sealed unsafe partial class BucketTable
     /// <summary>Entries of a set stand together: no key has two at once, and none outside its set.</summary>
     public const int SetEntries = Ways;
 
-    /// <summary>The limits by number; grows only.</summary>
+    /// <summary>The limits by number; one that is not in force keeps its place until another needs it.</summary>
     public Limit[] Limits => _limits;
 
     /// <summary>Nothing was ever put into it.</summary>

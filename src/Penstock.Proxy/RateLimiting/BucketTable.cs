@@ -60,39 +60,72 @@ internal sealed unsafe partial class BucketTable
         Capacity = (long)sets * Ways;
         _setMask = sets - 1;
         _limits = [.. limits];
+        Number(_limits);
     }
 
     public long Capacity { get; }
 
-    /// <summary>Knows these limits from now on; the first of them are those that it knew.</summary>
+    /// <summary>Knows these limits from now on. A number that another limit had must be free: see
+    /// <see cref="Settle(long)"/>. </summary>
     public void Apply(IReadOnlyList<Limit> limits)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(limits.Count, MaxLimits, nameof(limits));
-        _limits = [.. limits];
+        Limit[] all = [.. limits];
+        Number(all);
+        _limits = all;
+    }
+
+    private static void Number(Limit[] limits)
+    {
+        for (int i = 0; i < limits.Length; i++)
+        {
+            if (limits[i].ReplacedAtNs == long.MaxValue)
+            {
+                limits[i].Number = i;
+            }
+        }
     }
 
     /// <summary>How often a bucket in use gave way since start: more than 0 says that the table is too small.</summary>
     public long Displaced => Volatile.Read(ref _displaced);
 
-    /// <summary>Takes <paramref name="cost"/> tokens from the key's bucket under that limit.</summary>
+    /// <summary>Takes <paramref name="cost"/> tokens from the key's bucket under that limit, or under the one that took
+    /// its place.</summary>
     /// <param name="hash">Of the key, seeded.</param>
-    /// <param name="limit">The limit's number.</param>
+    /// <param name="limit">The limit; afterwards the one in force, whose the word is.</param>
     /// <param name="word">The bucket's word afterwards.</param>
-    public bool TryTake(ulong hash, int limit, long nowNs, int cost, out long word) =>
-        Take(hash, limit, nowNs, cost, force: false, out word);
+    public bool TryTake(ulong hash, ref Limit limit, long nowNs, int cost, out long word) =>
+        Take(hash, ref limit, nowNs, cost, force: false, out word);
 
     /// <summary>Takes tokens whether they are there or not; a negative cost gives back what was taken.</summary>
     /// <returns>The bucket's word afterwards.</returns>
-    public long Charge(ulong hash, int limit, long nowNs, int cost)
+    public long Charge(ulong hash, ref Limit limit, long nowNs, int cost)
     {
-        Take(hash, limit, nowNs, cost, force: true, out long word);
+        Take(hash, ref limit, nowNs, cost, force: true, out long word);
         return word;
     }
 
-    private bool Take(ulong hash, int limit, long nowNs, int cost, bool force, out long word)
+    private bool Take(ulong hash, ref Limit limit, long nowNs, int cost, bool force, out long word)
     {
-        Limit rule = _limits[limit];
-        ulong mark = MarkOf(hash, limit);
+        while (true)
+        {
+            Limit rule = limit = limit.Current;
+            if (rule.Number < 0)
+            {
+                word = 0; // gone for long: nobody is held to it any more
+                return true;
+            }
+            if (TryTake(hash, rule, nowNs, cost, force, out word, out bool taken))
+            {
+                return taken;
+            }
+        }
+    }
+
+    /// <summary>False when another limit took the place of this one meanwhile.</summary>
+    private bool TryTake(ulong hash, Limit rule, long nowNs, int cost, bool force, out long word, out bool taken)
+    {
+        ulong mark = MarkOf(hash, rule.Number);
         Span<Entry> set = Set(hash);
         int way = Find(set, mark, Home(hash));
         long clock = rule.Clock(nowNs);
@@ -102,13 +135,17 @@ internal sealed unsafe partial class BucketTable
             if (way < 0 && cost < 0)
             {
                 word = 0; // nothing is kept of what it would go back to
-                return true;
+                return taken = true;
             }
             if (way < 0)
             {
-                if (TryInsert(hash, mark, rule, nowNs, cost, force, out word, out bool taken))
+                if (TryInsert(hash, mark, rule, nowNs, cost, force, out word, out taken))
                 {
-                    return taken;
+                    return true;
+                }
+                if (rule.Next is not null)
+                {
+                    return false;
                 }
                 way = Find(set, mark, Home(hash));
                 continue;
@@ -128,21 +165,48 @@ internal sealed unsafe partial class BucketTable
             }
             else if (!rule.TryTake(ref word, clock, cost))
             {
-                return false;
+                taken = false;
+                return true;
             }
             if (Interlocked.CompareExchange(ref entry.Word, word, before) == before)
             {
-                return true;
+                return taken = true;
             }
         }
     }
 
-    /// <summary>The key's word without taking anything; 0 (full) when it is not tracked.</summary>
+    /// <inheritdoc cref="TryTake(ulong, ref Limit, long, int, out long)"/>
+    public bool TryTake(ulong hash, int limit, long nowNs, int cost, out long word)
+    {
+        Limit rule = _limits[limit];
+        return TryTake(hash, ref rule, nowNs, cost, out word);
+    }
+
+    /// <inheritdoc cref="Charge(ulong, ref Limit, long, int)"/>
+    public long Charge(ulong hash, int limit, long nowNs, int cost)
+    {
+        Limit rule = _limits[limit];
+        return Charge(hash, ref rule, nowNs, cost);
+    }
+
+    /// <inheritdoc cref="Peek(ulong, ref Limit, long)"/>
     public long Peek(ulong hash, int limit, long nowNs)
     {
+        Limit rule = _limits[limit];
+        return Peek(hash, ref rule, nowNs);
+    }
+
+    /// <summary>The key's word without taking anything; 0 (full) when it is not tracked.</summary>
+    public long Peek(ulong hash, ref Limit limit, long nowNs)
+    {
+        limit = limit.Current;
+        if (limit.Number < 0)
+        {
+            return 0;
+        }
         Span<Entry> set = Set(hash);
-        int way = Find(set, MarkOf(hash, limit), Home(hash));
-        return way >= 0 ? Volatile.Read(ref set[way].Word) : Inherited(set, hash, _limits[limit], nowNs, take: false);
+        int way = Find(set, MarkOf(hash, limit.Number), Home(hash));
+        return way >= 0 ? Volatile.Read(ref set[way].Word) : Inherited(set, hash, limit, nowNs, take: false);
     }
 
     internal static ulong MarkOf(ulong hash, int limit) => (hash & ~LimitMask) | (uint)(limit + 1);
@@ -165,7 +229,8 @@ internal sealed unsafe partial class BucketTable
         return -1;
     }
 
-    /// <summary>Makes the bucket of a key that was not there; false when another thread just did.</summary>
+    /// <summary>Makes the bucket of a key that was not there; false when another thread just did, or when another limit
+    /// took the place of this one: its bucket may have gone there, and a second one would be full.</summary>
     private bool TryInsert(ulong hash, ulong mark, Limit rule, long nowNs, int cost, bool force, out long word,
         out bool taken)
     {
@@ -175,7 +240,7 @@ internal sealed unsafe partial class BucketTable
         lock (_locks[hash & _setMask & (Stripes - 1)])
         {
             Span<Entry> set = Set(hash);
-            if (Find(set, mark, Home(hash)) >= 0)
+            if (rule.Next is not null || Find(set, mark, Home(hash)) >= 0)
             {
                 return false;
             }
@@ -210,14 +275,13 @@ internal sealed unsafe partial class BucketTable
     /// one took the place of, unless that was so long ago that it would be full by now.</summary>
     private long Inherited(Span<Entry> set, ulong hash, Limit rule, long nowNs, bool take)
     {
-        for (int number = rule.Before; number >= 0; number = _limits[number].Before)
+        for (Limit? old = rule.Before; old is not null; old = old.Before)
         {
-            Limit old = _limits[number];
-            if ((nowNs - old.ReplacedAtNs) / 1_000_000_000 > old.WindowSeconds)
+            if (IsPast(old, nowNs))
             {
                 return 0;
             }
-            int way = Find(set, MarkOf(hash, number), Home(hash));
+            int way = Find(set, MarkOf(hash, old.Number), Home(hash));
             if (way >= 0)
             {
                 long word = Volatile.Read(ref set[way].Word);
@@ -230,6 +294,55 @@ internal sealed unsafe partial class BucketTable
             }
         }
         return 0;
+    }
+
+    /// <summary>It was replaced so long ago that all of its buckets are full by now.</summary>
+    private static bool IsPast(Limit old, long nowNs) =>
+        (nowNs - old.ReplacedAtNs) / 1_000_000_000 > old.WindowSeconds;
+
+    /// <summary>Moves every bucket of a limit that is not in force any more to the one that took its place, and forgets
+    /// those of limits that are gone. Afterwards their numbers are free. It takes milliseconds, and one caller at a
+    /// time; requests go on.</summary>
+    public void Settle(long nowNs)
+    {
+        Limit[] limits = _limits;
+        for (ulong set = 0; set <= _setMask; set++)
+        {
+            Span<Entry> entries = Set(set);
+            lock (_locks[set & (Stripes - 1)])
+            {
+                foreach (ref Entry entry in entries)
+                {
+                    ulong mark = entry.Mark;
+                    if (mark != 0 && limits[LimitOf(mark)] is { ReplacedAtNs: < long.MaxValue } old)
+                    {
+                        Move(entries, ref entry, mark, old, nowNs);
+                    }
+                }
+            }
+        }
+        foreach (Limit limit in limits)
+        {
+            limit.Before = null;
+            if (limit.ReplacedAtNs < long.MaxValue)
+            {
+                limit.Number = -1;
+            }
+        }
+    }
+
+    private static void Move(Span<Entry> set, ref Entry entry, ulong mark, Limit old, long nowNs)
+    {
+        Limit rule = old.Current;
+        ulong next = (mark & ~LimitMask) | (uint)(rule.Number + 1);
+        Volatile.Write(ref entry.Mark, 0);
+        long word = Interlocked.Exchange(ref entry.Word, 0);
+        if (rule == old || IsPast(old, nowNs) || Find(set, next, home: 0) >= 0)
+        {
+            return;
+        }
+        Interlocked.Exchange(ref entry.Word, rule.Word(old.Tokens(word, old.Clock(nowNs)), rule.Clock(nowNs)));
+        Volatile.Write(ref entry.Mark, next);
     }
 
     /// <summary>An empty entry or a full bucket, in the key's own line if there is one, else the bucket with the

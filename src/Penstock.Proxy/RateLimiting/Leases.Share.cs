@@ -13,8 +13,8 @@ public sealed partial class Leases
     private volatile int _nodes = 1;
 
     /// <summary>Gives each active client tokens at this node's share of its rate, and notes them as a debt. The share
-    /// is that of the tokens leased lately; where none were, an equal one. Until <see cref="Plan"/> is called again nobody
-    /// waits for a lease, and clients that are not active yet get theirs with their first request.</summary>
+    /// is that of the tokens leased lately; where none were, an equal one. Until <see cref="Plan"/> is called again
+    /// nobody waits for a lease, and clients that are not active yet get theirs with their first request.</summary>
     /// <param name="nodes">How many nodes there were, this one included.</param>
     public void GrantShare(int nodes)
     {

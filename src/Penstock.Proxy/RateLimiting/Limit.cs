@@ -33,6 +33,7 @@ internal sealed class Limit
     private readonly ulong _factor;
     private readonly int _factorShift;
     private readonly double _unitsPerSecond;
+    private volatile Limit? _next;
 
     /// <param name="name">For the RateLimit fields and the log: a limit's name, or <c>client</c>.</param>
     /// <param name="config">Must have passed <see cref="Limiter.Fault"/>.</param>
@@ -55,10 +56,36 @@ internal sealed class Limit
         StateField = Encoding.ASCII.GetBytes($"\"{name}\";r=");
     }
 
-    /// <summary>Number of the limit that this one takes the place of, with its buckets' tokens; -1: none.</summary>
-    public int Before { get; init; } = -1;
+    /// <summary>Its place in the table of buckets; -1: none, or none any more.</summary>
+    public int Number { get; set; } = -1;
 
-    /// <summary>When another limit took the place of this one; never, as long as it is in force.</summary>
+    /// <summary>The limit that this one took the place of, with its buckets' tokens; null: none, or none any more.
+    /// </summary>
+    public Limit? Before { get; set; }
+
+    /// <summary>The limit that took the place of this one. From that moment on nobody uses this one's buckets, whoever
+    /// still knows it: a loop that has not taken the new configuration over, or an exchange under way.</summary>
+    public Limit? Next
+    {
+        get => _next;
+        set => _next = value;
+    }
+
+    /// <summary>The limit that is in force in this one's place.</summary>
+    public Limit Current
+    {
+        get
+        {
+            Limit current = this;
+            while (current._next is { } next)
+            {
+                current = next;
+            }
+            return current;
+        }
+    }
+
+    /// <summary>When another limit took the place of this one, or it went; never, as long as it is in force.</summary>
     public long ReplacedAtNs { get; set; } = long.MaxValue;
 
     public string Name { get; }

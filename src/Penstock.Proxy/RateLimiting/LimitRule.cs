@@ -9,17 +9,17 @@ namespace Penstock.Proxy.RateLimiting;
 internal sealed class LimitRule
 {
     /// <summary>Where a registered client's own limit comes in besides those of the route.</summary>
-    public static LimitRule OwnLimit { get; } = new(RegisteredClient.LimitName, new LimitConfig(0, 0), -1, null, 0);
+    public static LimitRule OwnLimit { get; } = new(RegisteredClient.LimitName, new LimitConfig(0, 0), null, null, 0);
 
-    /// <param name="number">Of its buckets in the table; -1: none.</param>
+    /// <param name="tracked">Whose buckets are in the table; null: none.</param>
     /// <param name="common">The bucket that all share; null unless they do.</param>
     /// <param name="slotKey">Tells its counts of requests under way from those of other limits.</param>
-    public LimitRule(string name, LimitConfig config, int number, OwnedClient? common, ulong slotKey)
+    public LimitRule(string name, LimitConfig config, Limit? tracked, OwnedClient? common, ulong slotKey)
     {
         Name = name;
         NameOctets = Encoding.UTF8.GetBytes(name);
         Config = config;
-        (Number, Common, SlotKey) = (number, common, slotKey);
+        (Tracked, Common, SlotKey) = (tracked, common, slotKey);
         CountedStatuses = [.. config.CountsStatuses];
         ConcurrencyPolicyField =
             Encoding.ASCII.GetBytes($"\"{name}\";q={config.Concurrent};qu=\"concurrent-requests\"");
@@ -29,7 +29,7 @@ internal sealed class LimitRule
     public string Name { get; }
     public byte[] NameOctets { get; }
     public LimitConfig Config { get; }
-    public int Number { get; }
+    public Limit? Tracked { get; }
     public OwnedClient? Common { get; }
     public ulong SlotKey { get; }
 
@@ -40,7 +40,7 @@ internal sealed class LimitRule
     public byte[] ConcurrencyPolicyField { get; }
     public byte[] StateField { get; }
 
-    public bool HasBucket => Number >= 0 || Common is not null;
+    public bool HasBucket => Tracked is not null || Common is not null;
 
     /// <summary>A registered client's own limit can take the place of its bucket.</summary>
     public bool StandsAside => HasBucket && Config is { By: LimitKey.Client, DryRun: false }

@@ -27,6 +27,7 @@ public sealed class Limiter
     private readonly KeyHash _idHash = new();
     private readonly bool _keepsBuckets;
     private readonly Dictionary<string, int> _numbers = [];
+    private readonly Queue<int> _free = [];
 
     /// <summary>The buckets that all requests share, by their limits' names.</summary>
     private readonly Dictionary<string, OwnedClient> _common = [];
@@ -61,20 +62,22 @@ public sealed class Limiter
 
     /// <summary>Takes over changed limits. A limit with another capacity or rate is a new one, whose buckets begin with
     /// the tokens that the old one's have. One caller at a time.</summary>
-    /// <returns>False when they have changed thousands of times: limits stay as they are until a restart.</returns>
+    /// <returns>False when there are thousands of them: limits stay as they are.</returns>
     internal bool Apply(IReadOnlyDictionary<string, LimitConfig> limits)
     {
-        List<Limit> all = [.. _limits];
-        if (all.Count + limits.Count > BucketTable.MaxLimits)
+        long now = _clock.NowNs;
+        if (!HasNumbersFor(limits.Count, now))
         {
             return false;
         }
+        List<Limit> all = [.. _limits];
+        List<(Limit Old, Limit New)> replaced = [];
         foreach ((string name, LimitConfig config) in limits)
         {
             bool common = config.By == LimitKey.All;
             if (config.Capacity == 0 || common)
             {
-                _numbers.Remove(name);
+                Forget(name, now);
             }
             if (config.Capacity == 0 || !common)
             {
@@ -86,51 +89,85 @@ public sealed class Limiter
             }
             else if (config.Capacity > 0)
             {
-                ApplyTracked(all, name, config);
+                ApplyTracked(all, replaced, name, config);
             }
         }
         foreach (string gone in _numbers.Keys.Concat(_common.Keys).Except(limits.Keys).ToList())
         {
-            _numbers.Remove(gone);
+            Forget(gone, now);
             _common.Remove(gone);
         }
-        if (all.Count > _limits.Length)
+        if (!all.SequenceEqual(_limits))
         {
-            if (_limits.Length == 0)
-            {
-                _table = NewTable(all);
-            }
+            _table = _limits.Length == 0 ? NewTable(all) : _table;
             _table.Apply(all);
             _limits = [.. all];
+        }
+        foreach ((Limit old, Limit changed) in replaced)
+        {
+            old.ReplacedAtNs = now;
+            old.Next = changed; // from now on, for every loop
         }
         return true;
     }
 
-    private void ApplyTracked(List<Limit> all, string name, LimitConfig config)
+    /// <summary>Numbers are few, and each change of a limit takes one. Those of limits that are not in force any more
+    /// are used again, the longest free first, so that whoever still looks at one has long ended.</summary>
+    private bool HasNumbersFor(int count, long nowNs)
+    {
+        if (_limits.Length + count > BucketTable.MaxLimits && _free.Count < count)
+        {
+            _table.Settle(nowNs);
+            foreach (int number in Enumerable.Range(0, _limits.Length).Except(_free).ToList())
+            {
+                if (_limits[number].Number < 0)
+                {
+                    _free.Enqueue(number);
+                }
+            }
+        }
+        return BucketTable.MaxLimits - _limits.Length + _free.Count >= count;
+    }
+
+    private void Forget(string name, long nowNs)
+    {
+        if (_numbers.Remove(name, out int number))
+        {
+            _limits[number].ReplacedAtNs = nowNs;
+        }
+    }
+
+    private void ApplyTracked(List<Limit> all, List<(Limit Old, Limit New)> replaced, string name, LimitConfig config)
     {
         int before = NumberOf(name);
         if (before >= 0 && IsSame(all[before].Config, config))
         {
             return;
         }
+        var limit = new Limit(name, config);
         if (before >= 0)
         {
-            all[before].ReplacedAtNs = _clock.NowNs;
+            limit.Before = all[before];
+            replaced.Add((all[before], limit));
         }
-        _numbers[name] = all.Count;
-        all.Add(new Limit(name, config) { Before = before });
+        if (all.Count < BucketTable.MaxLimits)
+        {
+            _numbers[name] = all.Count;
+            all.Add(limit);
+        }
+        else
+        {
+            all[_numbers[name] = _free.Dequeue()] = limit;
+        }
     }
 
     private void ApplyCommon(string name, LimitConfig config)
     {
-        long now = _clock.NowNs;
-        if (!_common.TryGetValue(name, out OwnedClient? known))
+        OwnedClient? known = _common.GetValueOrDefault(name);
+        if (known is null || !IsSame(known.Config, config))
         {
-            _common[name] = new OwnedClient(name, config, config.Capacity, now, name);
-        }
-        else if (!IsSame(known.Config, config))
-        {
-            _common[name] = known.Change(config, null, now);
+            _common[name] = known?.Change(config, null, _clock.NowNs)
+                ?? new OwnedClient(name, config, config.Capacity, _clock.NowNs, name);
         }
     }
 
@@ -138,7 +175,8 @@ public sealed class Limiter
         a.Capacity == b.Capacity && a.RatePerSecond.Equals(b.RatePerSecond);
 
     /// <summary>A limit as requests meet it.</summary>
-    internal LimitRule RuleOf(string name, LimitConfig config) => new(name, config, NumberOf(name),
+    internal LimitRule RuleOf(string name, LimitConfig config) => new(name, config,
+        NumberOf(name) is >= 0 and var number ? _limits[number] : null,
         _common.GetValueOrDefault(name), _idHash.Hash(Encoding.UTF8.GetBytes(name), SlotDomain));
 
     /// <summary>Requests under way, for limits that bound them.</summary>

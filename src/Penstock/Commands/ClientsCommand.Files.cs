@@ -59,7 +59,7 @@ internal sealed partial class ClientsCommand
                 $"/clients/export?format={FormatOf(parse.GetValue(format), name)}", () =>
                 {
                     begun = true;
-                    return name == "-" ? _terminal.OpenOutput() : File.Create(name);
+                    return name == "-" ? _terminal.OpenOutput() : new FileStream(name, ForOwner);
                 });
             if (answer.Fault is null)
                 return ExitCode.Ok;
@@ -68,6 +68,14 @@ internal sealed partial class ClientsCommand
         });
         return command;
     }
+
+    /// <summary>A new file is for its owner to read: clients' ids are API keys as a rule.</summary>
+    private static readonly FileStreamOptions ForOwner = new()
+    {
+        Mode = FileMode.Create,
+        Access = FileAccess.Write,
+        UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+    };
 
     private static Argument<string> FileArgument(string description) => new("FILE") { Description = description };
 

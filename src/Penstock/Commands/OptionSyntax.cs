@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Numerics;
+using Penstock.Control.Config;
 
 namespace Penstock.Commands;
 
@@ -17,7 +18,7 @@ internal static class OptionSyntax
         {
             if (read(result.Tokens[^1].Value, out var value, out var error))
                 return value;
-            result.AddError($"{name}: {error}");
+            result.AddError($"{name}: {Secrets.Hide(error)}");
             return default;
         },
     };
@@ -36,7 +37,7 @@ internal static class OptionSyntax
                 if (read(token.Value, out var value, out var error))
                     values.Add(value);
                 else
-                    result.AddError($"{name}: {error}");
+                    result.AddError($"{name}: {Secrets.Hide(error)}");
             }
             return values;
         },

@@ -68,8 +68,8 @@ internal sealed class Hammer : IDisposable
     }
 
     /// <summary>Never more than the capacity and what came back since the first request. How near to that depends on
-    /// how much of the processor the machine has left: it is told, not asserted. (<see cref="SimulationTests"/> does, in
-    /// virtual time.)</summary>
+    /// how much of the processor the machine has left: it is told, not asserted. (<see cref="SimulationTests"/> does,
+    /// in virtual time.)</summary>
     /// <param name="beyond">Tokens that it may be more.</param>
     public void AssertNeverMore(long capacity, double rate, double beyond = 0)
     {

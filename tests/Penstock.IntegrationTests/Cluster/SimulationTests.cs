@@ -118,7 +118,7 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
         var store = await server.NewDatabaseAsync();
         Assert.True(PostgresUrl.TryParse(store, out var url));
         using var real = PostgresStore.Open(url);
-        using var connection = LeaseConnection.Open(url.ConnectionString);
+        using var connection = LeaseConnection.Open(url);
         await server.SqlAsync(store, $"""
             INSERT INTO penstock_nodes (node_id, version, last_seen)
             SELECT i, '', now() + interval '1 hour' FROM generate_series(1, {Nodes}) i

@@ -136,8 +136,8 @@ public sealed class QueueTests
         await proxy.AssertQuietAsync();
     }
 
-    /// <summary>Of ten polite clients, who ask one after the other without a pause: the median time of a request, and the
-    /// median number of requests that the backend saw meanwhile.</summary>
+    /// <summary>Of ten polite clients, who ask one after the other without a pause: the median time of a request, and
+    /// the median number of requests that the backend saw meanwhile.</summary>
     private static async Task<(double Ms, int Served)> PoliteAsync(TestProxy proxy, ScriptedBackend backend)
     {
         (double Ms, int Served)[][] seen = await Task.WhenAll(Enumerable.Range(0, 10).Select(n => Task.Run(async () =>

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Xunit;
@@ -20,16 +19,12 @@ internal sealed class Editor(Uri admin, string prefix, int seed)
 
     public int Acknowledged { get; private set; }
 
-    /// <summary>The longest edit of this round: what a busy machine or disk does to a flush, too.</summary>
-    public double LongestSeconds { get; private set; }
-
     /// <summary>Edits whose answer never came: they may have been made or not.</summary>
     public int Cut { get; private set; }
 
     /// <summary>Edits until the program is gone.</summary>
     public async Task RunAsync()
     {
-        LongestSeconds = 0;
         using var http = new HttpClient();
         while (true)
         {
@@ -43,10 +38,7 @@ internal sealed class Editor(Uri admin, string prefix, int seed)
                 _ => (HttpMethod.Put, limit),
             };
             _open = (id, after);
-            long sent = Stopwatch.GetTimestamp();
-            bool done = await SendAsync(http, method, id, after);
-            LongestSeconds = Math.Max(LongestSeconds, Stopwatch.GetElapsedTime(sent).TotalSeconds);
-            if (!done)
+            if (!await SendAsync(http, method, id, after))
             {
                 Cut++;
                 return;

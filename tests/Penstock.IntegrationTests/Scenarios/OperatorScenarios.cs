@@ -64,11 +64,13 @@ public sealed class OperatorScenarios : ProgramScenarios
         }
 
         await Eventually.TrueAsync(() => StoredTokens() is > 690 and < 715, "the tokens are saved");
+        var watch = System.Diagnostics.Stopwatch.StartNew();
         double before = await TokensAsync();
         await penstock.KillAsync();
         await using PenstockProcess again = await PenstockProcess.StartedAsync(Folder, "run");
         double after = await TokensAsync();
-        Assert.InRange(after, before, before + (5 * 10)); // refilled by the time between, never full again
+        // refilled by the time between, never full again
+        Assert.InRange(after, before, before + (5 * watch.Elapsed.TotalSeconds) + 0.01);
     }
 
     [Fact]
@@ -128,8 +130,7 @@ public sealed class OperatorScenarios : ProgramScenarios
 
         // Only requests that were sent to it before the checks found out fail: at most a few per client.
         Assert.Empty(load.Statuses.Keys.Except([200, 504]));
-        Assert.InRange(load.Statuses.GetValueOrDefault(504), 0, 8 * 4);
-        Assert.Equal(failed, load.Statuses.GetValueOrDefault(504));
+        Assert.InRange(load.Statuses.GetValueOrDefault(504), failed, failed + 8); // each was under way at most
     }
 
     [Fact]

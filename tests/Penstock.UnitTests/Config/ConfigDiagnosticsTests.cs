@@ -50,8 +50,8 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("access_log: stdot", "5:13+5 access_log: unknown value 'stdot' | did you mean 'stdout'? | access_log")]
     [InlineData("store: redis", "5:8+5 store: this is not a store | "
         + "write sqlite:PATH, postgres://user:password@host:5432/database or memory | store")]
-    [InlineData("store: \"postgres://u:p@h:0/d\"", "5:8+22 store: this PostgreSQL address cannot be read | "
-        + "write postgres://user:password@host:5432/database | store")]
+    [InlineData("store: \"postgres://u:p@h:0/d\"", "5:8+22 store: the port in the PostgreSQL address is not a number "
+        + "from 1 to 65535 | write postgres://user:password@host:5432/database | store")]
     [InlineData("backends: [b:1]", "5:1+8 'backends' at the top is for a single upstream; it cannot stand beside "
         + "'upstreams' | move it into an entry of 'upstreams' | backends")]
     [InlineData("balance: random", "5:10+6 'balance' at the top is for a single upstream; it cannot stand beside "

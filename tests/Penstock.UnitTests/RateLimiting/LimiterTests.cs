@@ -49,6 +49,86 @@ public sealed class LimiterTests
         Assert.Equal(0, TakeAll("a"));
     }
 
+    /// <summary>Loops take a new configuration over one after the other: some still know the old limit.</summary>
+    [Fact]
+    public void Limit_that_is_replaced_has_one_bucket_for_a_client_whoever_still_knows_the_old_one()
+    {
+        const int Capacity = 1000;
+        Limit old = Apply(Capacity);
+        int admitted = Take(1, old); // of a client that nobody knows, each capacity is full
+        for (int reload = 1; reload <= 200; reload++)
+        {
+            Limit next = Apply(Capacity + (reload % 2));
+            admitted += Take(1, next) + Take(1, old) + Take(1, next) + Take(1, old);
+            old = next;
+        }
+        for (int taken = 1; taken > 0; admitted += taken)
+        {
+            taken = Take(1, old);
+        }
+        Assert.InRange(admitted, Capacity - 1, Capacity);
+    }
+
+    [Fact]
+    public async Task Limit_that_is_replaced_under_load_gives_no_token_twice()
+    {
+        const int Capacity = 200_000;
+        Limit current = Apply(Capacity);
+        long admitted = 0;
+        using var stop = new CancellationTokenSource();
+        Task[] loops = [.. Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                Limit known = Volatile.Read(ref current); // and keeps to it for a while
+                for (int i = 0; i < 200; i++)
+                {
+                    Interlocked.Add(ref admitted, Take(1, known));
+                }
+            }
+        }, CancellationToken.None))];
+        for (int reload = 1; reload <= 6000; reload++) // also when numbers are used again
+        {
+            Volatile.Write(ref current, Apply(Capacity + (reload % 2)));
+        }
+        await stop.CancelAsync();
+        await Task.WhenAll(loops);
+        while (Take(1, current) > 0)
+        {
+            admitted++;
+        }
+        Assert.InRange(admitted, Capacity - 1, Capacity + 1);
+    }
+
+    [Fact]
+    public void Limits_that_change_ten_thousand_times_go_on_changing_and_keep_the_tokens()
+    {
+        Limit limit = Apply(100);
+        Assert.Equal(40, Enumerable.Range(0, 40).Sum(_ => Take(1, limit)));
+        for (int reload = 1; reload <= 10_000; reload++)
+        {
+            limit = Apply(100 + (reload % 2));
+        }
+        Assert.Equal(100, limit.Config.Capacity);
+        int left = 0;
+        while (Take(1, limit) > 0)
+        {
+            left++;
+        }
+        Assert.InRange(left, 59, 60);
+        Assert.Equal(100, Enumerable.Range(0, 200).Sum(_ => Take(2, limit)));
+    }
+
+    /// <summary>Puts a limit that hardly refills in force.</summary>
+    private Limit Apply(int capacity)
+    {
+        Assert.True(_limiter.Apply(new Dictionary<string, LimitConfig> { ["x"] = new(capacity, 0.00001) }));
+        return _limiter.LimitAt(_limiter.NumberOf("x"));
+    }
+
+    private int Take(ulong key, Limit limit) =>
+        _limiter.Table.TryTake(key << 20, ref limit, _clock.NowNs, 1, out _) ? 1 : 0;
+
     [Fact]
     public async Task Register_under_load_neither_loses_nor_gives_tokens()
     {

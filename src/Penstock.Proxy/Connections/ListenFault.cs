@@ -1,0 +1,31 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Penstock.Proxy.Connections;
+
+/// <summary>Why nobody can listen there, in words for the operator, with what to do about it.</summary>
+public static class ListenFault
+{
+    private const int LastPrivilegedPort = 1023;
+
+    /// <param name="fault">What the system said.</param>
+    /// <param name="address">Where.</param>
+    public static string Explain(Exception fault, EndPoint address)
+    {
+        ArgumentNullException.ThrowIfNull(fault);
+        bool isUnix = address is UnixDomainSocketEndPoint;
+        return (fault as SocketException)?.SocketErrorCode switch
+        {
+            SocketError.AddressAlreadyInUse when isUnix =>
+                "another program listens there, or left a file of that name: stop it, or choose another path",
+            SocketError.AddressAlreadyInUse =>
+                "another program listens there: stop it ('ss -ltnp' names it), or choose another port",
+            SocketError.AccessDenied when address is IPEndPoint { Port: > 0 and <= LastPrivilegedPort } =>
+                "this user may not use ports below 1024: choose another, or give the program CAP_NET_BIND_SERVICE",
+            SocketError.AccessDenied => "this user may not make a socket there: choose a folder that it may write",
+            SocketError.AddressNotAvailable when isUnix => "its folder does not exist",
+            SocketError.AddressNotAvailable => "no interface of this machine has that address",
+            _ => fault.Message,
+        };
+    }
+}

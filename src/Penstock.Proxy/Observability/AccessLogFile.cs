@@ -1,0 +1,91 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Penstock.Proxy.Observability;
+
+/// <summary>What an access log is written to: a file that is always appended to, wherever its end is by then, so that
+/// somebody may cut it to nothing meanwhile (<c>copytruncate</c>); or a named pipe, which may have no reader yet.
+/// Neither opening it nor the start waits for one. Not thread-safe.</summary>
+internal sealed partial class AccessLogFile : IDisposable
+{
+    private const int WriteOnly = 0x1;
+    private const int ReadWrite = 0x2;
+    private const int Create = 0x40;
+    private const int Append = 0x400;
+    private const int NonBlocking = 0x800;
+    private const int CloseOnExec = 0x80000;
+    private const int SetFlags = 4;
+
+    /// <summary>Clients' names are API keys as a rule: not for everybody to read. For files that are made here; one
+    /// that is there keeps its mode.</summary>
+    private const int Mode = 0b110_100_000;
+    private const int NoSuchDevice = 6;
+
+    private readonly string _path;
+    private SafeFileHandle? _handle;
+
+    private AccessLogFile(string path, SafeFileHandle? handle) => (_path, _handle) = (path, handle);
+
+    /// <summary>Opens it, or makes it.</summary>
+    /// <exception cref="IOException">It cannot be written to; the message says why.</exception>
+    public static AccessLogFile Open(string path)
+    {
+        SafeFileHandle? handle = TryOpen(path, out int error);
+        return handle is not null || (error == NoSuchDevice && IsPipe(path)) ? new AccessLogFile(path, handle)
+            : throw new IOException(Marshal.GetPInvokeErrorMessage(error));
+    }
+
+    /// <summary>Writes all of it.</summary>
+    /// <exception cref="IOException">It did not, or not all.</exception>
+    public void Write(ReadOnlySpan<byte> lines)
+    {
+        // a pipe that had no reader may have one now
+        _handle ??= TryOpen(_path, out _) ?? throw new IOException("nobody reads this pipe");
+        try
+        {
+            RandomAccess.Write(_handle, lines, fileOffset: 0); // at the end, because it is open for appending
+        }
+        catch (IOException) when (IsPipe(_path))
+        {
+            _handle.Dispose(); // its reader went away, the next one is another
+            _handle = null;
+            throw;
+        }
+    }
+
+    public void Dispose() => _handle?.Dispose();
+
+    private static SafeFileHandle? TryOpen(string path, out int error)
+    {
+        // Without waiting for a pipe's reader. A write may wait for it afterwards, as one to stdout may.
+        int descriptor = open(path, WriteOnly | Create | Append | NonBlocking | CloseOnExec, Mode);
+        error = descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
+        if (descriptor < 0)
+        {
+            return null;
+        }
+        _ = fcntl(descriptor, SetFlags, Append);
+        return new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
+    /// <summary>Only a pipe can be opened for both without a reader.</summary>
+    private static bool IsPipe(string path)
+    {
+        int descriptor = open(path, ReadWrite | NonBlocking | CloseOnExec, 0);
+        if (descriptor < 0)
+        {
+            return false;
+        }
+        using var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        return lseek(descriptor, 0, 0) < 0; // a file has places
+    }
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags, int mode);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fcntl(int descriptor, int command, int argument);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial long lseek(int descriptor, long offset, int from);
+}
