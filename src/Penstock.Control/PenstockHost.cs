@@ -74,6 +74,7 @@ internal sealed class PenstockHost : IAsyncDisposable
                 host._admin = await AdminServer.StartAsync(
                     config.Admin, proxy, directory, member, reloader, loggers, time);
             }
+            proxy.CountDescriptors();
             return host;
         }
         catch (StartException)

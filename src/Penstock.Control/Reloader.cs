@@ -43,6 +43,8 @@ internal sealed class Reloader(PenstockConfig started, ProxyServer proxy, Func<C
     {
         if (read is null)
             return new("it came from the command line, there is no file to read again", [], []);
+        if (proxy.Stopping)
+            return new("Penstock is stopping", [], []);
         var (config, diagnostics) = read();
         if (config is null)
         {

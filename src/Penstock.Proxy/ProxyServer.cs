@@ -17,10 +17,13 @@ public sealed class ProxyStartException(string message, Exception? inner = null)
 
 /// <summary>The data plane: listeners, event loops, health checks and the limiter, from start to graceful stop. Its
 /// public members are thread-safe.</summary>
-public sealed class ProxyServer : IAsyncDisposable
+public sealed partial class ProxyServer : IAsyncDisposable
 {
     /// <summary>A loop that is busy for longer takes a new configuration over later.</summary>
     private static readonly TimeSpan LoopTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>With room for fewer clients the operator is warned at start.</summary>
+    private const int FewClients = 256;
 
     private readonly MonotonicClock _clock;
     private readonly ConnectionBounds _bounds;
@@ -33,8 +36,6 @@ public sealed class ProxyServer : IAsyncDisposable
     private readonly List<Worker> _workers = [];
     private volatile Snapshot _snapshot;
     private AccessLog? _accessLog;
-    private Task? _stopped;
-    private volatile bool _stopping;
 
     /// <param name="config">Valid, see the loader.</param>
     /// <param name="time">For tests; the system's by default.</param>
@@ -49,7 +50,7 @@ public sealed class ProxyServer : IAsyncDisposable
         _topology = new Topology(_clock, _logger, _loops, OnBackendsChanged);
         _topology.Apply(config.Upstreams);
         _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);
-        _bounds = new ConnectionBounds(() => _workers.Sum(static w => w.Loop.OpenSources - w.Loop.IdleSources));
+        _bounds = new ConnectionBounds(CountSockets);
         _bounds.Apply(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
     }
 
@@ -71,9 +72,6 @@ public sealed class ProxyServer : IAsyncDisposable
             }
         }
     }
-
-    /// <summary>A graceful stop has begun.</summary>
-    public bool Stopping => _stopping;
 
     internal IReadOnlyList<Worker> Workers => _workers;
 
@@ -117,10 +115,11 @@ public sealed class ProxyServer : IAsyncDisposable
                 _logger.LogError(Events.Bug, bug, "an event loop met an error of our own"));
             _workers.Add(new Worker(loop, _snapshot, _clock, _bounds, _accessLog, _logger)
             {
-                CloseIdleEverywhere = () => _workers.ForEach(static w => w.Loop.Post(w.CloseIdle)),
+                CloseIdleEverywhere = CloseIdle,
             });
         }
         Listen(bound);
+        _bounds.CountOwn(bound.Sum(static b => b.Sockets.Length));
         _workers.ForEach(static w => w.Loop.Start());
     }
 
@@ -129,12 +128,17 @@ public sealed class ProxyServer : IAsyncDisposable
     /// the configuration that it began with.</summary>
     /// <param name="config">Valid, see the loader.</param>
     /// <returns>Settings that differ but are read at start only.</returns>
-    /// <exception cref="ProxyStartException">A new listener's address cannot be had: nothing was changed.</exception>
+    /// <exception cref="ProxyStartException">A new listener's address cannot be had, or a stop has begun: nothing was
+    /// changed.</exception>
     public IReadOnlyList<string> Apply(ProxyConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
         lock (_applying)
         {
+            if (_stopping)
+            {
+                throw new ProxyStartException(StopsWord);
+            }
             List<string> later = ReadAtStart(config);
             ApplyModes(config.Listeners);
             var added = config.Listeners.Where(n => !_listeners.Exists(l => l.Config == n)).ToList();
@@ -196,10 +200,11 @@ public sealed class ProxyServer : IAsyncDisposable
 
     /// <summary>What would be done with a request now; nothing is changed. With several loops a pick that depends on
     /// chance is the first loop's.</summary>
+    /// <exception cref="ProxyStartException">Penstock has stopped.</exception>
     public async Task<Explanation> ExplainAsync(HypotheticalRequest request)
     {
         var explained = new TaskCompletionSource<Explanation>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _workers[0].Loop.Post(() =>
+        bool posted = _workers[0].Loop.Post(() =>
         {
             try
             {
@@ -210,7 +215,7 @@ public sealed class ProxyServer : IAsyncDisposable
                 explained.SetException(bug);
             }
         });
-        return await explained.Task;
+        return posted ? await explained.Task : throw new ProxyStartException(StopsWord);
     }
 
     /// <summary>Changes what the operator wants of a backend; until the next restart.</summary>
@@ -239,60 +244,17 @@ public sealed class ProxyServer : IAsyncDisposable
         return BackendStatus.Of(found, backend, _clock);
     }
 
-    /// <summary>Stops gracefully: closes the listeners and idle connections, lets exchanges under way end within
-    /// <see cref="TimeoutsConfig.Shutdown"/>, then closes what is left. A second call waits for the first.</summary>
-    /// <param name="hardStop">Ends the waiting; of the first call only.</param>
-    public Task StopAsync(CancellationToken hardStop = default)
-    {
-        lock (_applying)
-        {
-            return _stopped ??= StopOnceAsync(hardStop);
-        }
-    }
-
-    private async Task StopOnceAsync(CancellationToken hardStop)
-    {
-        _stopping = true;
-        _workers.ForEach(static w => w.Loop.Post(w.Drain));
-        Task drained = Task.WhenAll(_workers.Select(static w => w.Drained));
-        try
-        {
-            await drained.WaitAsync(Config.Timeouts.Shutdown, _clock.Time, hardStop);
-        }
-        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
-        {
-            if (OpenConnections > 0)
-            {
-                _logger.LogWarning(Events.DrainEnded,
-                    "{Count} connections are cut: still busy at the end of the drain", OpenConnections);
-            }
-        }
-
-        foreach (Worker worker in _workers)
-        {
-            var aborted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            worker.Loop.Post(() =>
-            {
-                worker.Abort();
-                aborted.SetResult();
-            });
-            await aborted.Task;
-            worker.Loop.Stop();
-            worker.Loop.Dispose();
-        }
-        await _health.DisposeAsync();
-        await _topology.DisposeAsync();
-        _accessLog?.Dispose();
-    }
-
-    public async ValueTask DisposeAsync() => await StopAsync(new CancellationToken(canceled: true));
-
     /// <summary>Binds all of them or none.</summary>
     private List<(ListenerConfig Config, Socket[] Sockets)> Bind(IEnumerable<ListenerConfig> listeners)
     {
         List<(ListenerConfig Config, Socket[] Sockets)> bound = [];
         foreach (ListenerConfig listener in listeners)
         {
+            if (!_bounds.HasRoom(bound.Sum(static b => b.Sockets.Length) + _loops))
+            {
+                bound.SelectMany(static b => b.Sockets).ToList().ForEach(static s => s.Dispose());
+                throw new ProxyStartException($"cannot listen on {listener.Text}: {_bounds.Shortage}");
+            }
             try
             {
                 bound.Add((listener, Listener.BindEach(listener.Address, _loops, listener.Mode)));
@@ -313,11 +275,15 @@ public sealed class ProxyServer : IAsyncDisposable
         var left = new CountdownEvent(_workers.Count);
         foreach (Worker worker in _workers)
         {
-            worker.Loop.Post(() =>
+            bool posted = worker.Loop.Post(() =>
             {
                 action(worker);
                 left.Signal();
             });
+            if (!posted)
+            {
+                left.Signal();
+            }
         }
         left.Wait(LoopTimeout);
     }
@@ -329,7 +295,10 @@ public sealed class ProxyServer : IAsyncDisposable
             _listeners.Add((config, sockets[0].LocalEndPoint!));
             foreach ((Worker worker, Socket socket) in _workers.Zip(sockets))
             {
-                worker.Loop.Post(() => worker.Listen(socket, config));
+                if (!worker.Loop.Post(() => worker.Listen(socket, config)))
+                {
+                    socket.Dispose();
+                }
             }
         }
     }
@@ -349,6 +318,37 @@ public sealed class ProxyServer : IAsyncDisposable
             {
                 differ.Add(name);
             }
+        }
+    }
+
+    private void CloseIdle()
+    {
+        foreach (Worker worker in _workers.Where(static w => w.Loop.IdleSources > 0))
+        {
+            worker.Loop.Post(worker.CloseIdle);
+        }
+    }
+
+    private int CountSockets()
+    {
+        int count = 0;
+        foreach (Worker worker in _workers)
+        {
+            count += worker.Loop.OpenSources;
+        }
+        return count;
+    }
+
+    /// <summary>Looks anew at how many descriptors the program itself needs: call it when everything else has been
+    /// started.</summary>
+    public void CountDescriptors()
+    {
+        _bounds.CountOwn(CountSockets());
+        if (_bounds.Share / 2 < FewClients)
+        {
+            _logger.LogWarning(Events.FewDescriptors,
+                "{Clients} client connections are served at once: the process may have {Descriptors} descriptors, "
+                + "raise LimitNOFILE for more", _bounds.Share / 2, Descriptors.Limit);
         }
     }
 

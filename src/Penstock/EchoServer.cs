@@ -9,6 +9,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using Penstock.Control.Admin;
+using Penstock.Proxy;
 
 namespace Penstock;
 
@@ -19,10 +21,14 @@ internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposab
     // ab -c 1000 opens its connections at once; the system's default queue of 512 would make some wait a second
     private const int Backlog = 4096;
 
+    /// <summary>How many connections the servers of a demo take together: a third of what there is.</summary>
+    public static int DemoConnections => Math.Max(16, (Descriptors.Limit - Descriptors.Least) / 3);
+
     private readonly KestrelServer _kestrel;
     private readonly IReadOnlyList<IPEndPoint> _addresses;
 
-    public EchoServer(IReadOnlyList<IPEndPoint> addresses)
+    /// <param name="most">Connections at once; the descriptors of the process must allow for them.</param>
+    public EchoServer(IReadOnlyList<IPEndPoint> addresses, int most)
     {
         _addresses = addresses;
         var options = new KestrelServerOptions { AddServerHeader = false };
@@ -32,7 +38,8 @@ internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposab
             options.Listen(address);
         var sockets = new SocketTransportOptions { Backlog = Backlog };
         _kestrel = new(Options.Create(options),
-            new SocketTransportFactory(Options.Create(sockets), NullLoggerFactory.Instance),
+            new BoundedConnections(
+                new SocketTransportFactory(Options.Create(sockets), NullLoggerFactory.Instance), most),
             NullLoggerFactory.Instance);
     }
 
@@ -69,7 +76,7 @@ internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposab
         new DefaultHttpContext(contextFeatures);
 
     Task IHttpApplication<HttpContext>.ProcessRequestAsync(HttpContext context) =>
-        EchoServerAnswers.AnswerAsync(context);
+        BoundedConnections.CountAsync(context, EchoServerAnswers.AnswerAsync);
 
     void IHttpApplication<HttpContext>.DisposeContext(HttpContext context, Exception? exception)
     {

@@ -3,6 +3,7 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using Penstock.Control;
 using Penstock.Control.Config;
+using Penstock.Proxy;
 
 namespace Penstock;
 
@@ -13,6 +14,10 @@ internal static class Serving
     public static async Task<int> RunAsync(PenstockConfig config, IReadOnlyList<Diagnostic> warnings,
         Terminal terminal, CancellationToken stop, Func<ConfigResult>? read = null)
     {
+        if (Descriptors.Limit < Descriptors.Least)
+            return terminal.Fail($"this process may have {Descriptors.Limit} descriptors, which is not enough to "
+                + $"start: allow {Descriptors.Least} at least, by ulimit -n or LimitNOFILE");
+        EarlyThreads.Start();
         using var loggers = Logs.Create(terminal);
         var log = loggers.CreateLogger("Penstock");
         using var signals = new StopSignals(log, stop);
@@ -50,6 +55,11 @@ internal static class Serving
 
     private static void Reload(PenstockHost host, Terminal terminal)
     {
+        if (host.Proxy.Stopping)
+        {
+            host.Reloader.Reload(); // which says no; for systemd the stop goes on
+            return;
+        }
         SystemdNotification.Send("RELOADING=1", terminal.Environment);
         host.Reloader.Reload();
         SystemdNotification.Send("READY=1", terminal.Environment);

@@ -1,16 +1,19 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Penstock.Control.Cluster;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
@@ -47,6 +50,8 @@ internal sealed class AdminServer : IAsyncDisposable
         ILoggerFactory loggers, TimeProvider time)
     {
         var listen = config.Listen!;
+        if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
+            listen = new IPEndPoint(IPAddress.Any, ip.Port); // "all addresses", as far as there are any
         RemoveStaleSocket(listen);
         var started = new StartedLog(loggers);
         var app = Build(listen, proxy, started);
@@ -87,6 +92,9 @@ internal sealed class AdminServer : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
             kestrel.Listen(listen, options => options.Protocols = HttpProtocols.Http1);
         });
+        builder.Services.AddSingleton<IConnectionListenerFactory>(static services => new BoundedConnections(
+            new SocketTransportFactory(services.GetRequiredService<IOptions<SocketTransportOptions>>(),
+                services.GetRequiredService<ILoggerFactory>()), Descriptors.AdminShare));
         builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton(proxy);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
@@ -99,6 +107,7 @@ internal sealed class AdminServer : IAsyncDisposable
 
     private static void Pipe(WebApplication app, AdminGuard guard)
     {
+        app.Use(static (context, next) => BoundedConnections.CountAsync(context, next));
         app.Use((context, next) =>
         {
             if (HttpMethods.IsHead(context.Request.Method)) context.Request.Method = HttpMethods.Get;

@@ -199,7 +199,8 @@ internal static class ClientEndpoints
 
     private static string Id(string segment) => Uri.UnescapeDataString(segment);
 
-    public static string Who(HttpContext http) => http.Connection.RemoteIpAddress?.ToString() ?? "unix socket";
+    public static string Who(HttpContext http) => http.Connection.RemoteIpAddress is not { } address ? "unix socket"
+        : (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString();
 
     public static RouteHandlerBuilder Describe(
         this RouteHandlerBuilder endpoint, string name, string summary, string description) =>

@@ -37,7 +37,7 @@ internal static class UpstreamEndpoints
             .WithTags("Upstreams").WithName("explain").WithSummary("What would be done with a request?")
             .WithDescription("Client and the key that matched, limit and tokens, route, candidates, and the backend it "
                 + "would go to. Nothing is sent, taken or changed.")
-            .Produces<Explanation>().Errors(400, 413, 415);
+            .Produces<Explanation>().Errors(400, 413, 415, 503);
     }
 
     private static async Task<IResult> PatchAsync(HttpRequest request, ProxyServer proxy, string name, string address)
@@ -64,7 +64,14 @@ internal static class UpstreamEndpoints
         var headers = body.Texts("headers");
         var address = body.Address("client_address");
         if (body.Finish("method", "host", "path", "headers", "client_address") is { } error) return error.ToResult();
-        return Results.Ok(await proxy.ExplainAsync(new(method, host, path, headers, address)));
+        try
+        {
+            return Results.Ok(await proxy.ExplainAsync(new(method, host, path, headers, address)));
+        }
+        catch (ProxyStartException stopped)
+        {
+            return new ApiError(503, stopped.Message).ToResult();
+        }
     }
 }
 

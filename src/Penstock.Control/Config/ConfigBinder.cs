@@ -145,6 +145,7 @@ internal static partial class ConfigBinder
         Tunnel = timeouts.Value("tunnel", TryDuration, TimeoutsDefault.Tunnel),
         Tokens = timeouts.Value("tokens", TryDurationOrOff, TimeoutsDefault.Tokens),
         Shutdown = timeouts.Value("shutdown", TryDuration, TimeoutsDefault.Shutdown),
+        DrainDelay = timeouts.Value("drain_delay", TryDelay, TimeoutsDefault.DrainDelay),
     };
 
     private static BoundsConfig Bounds(Section bounds) => new()

@@ -18,8 +18,8 @@ internal static partial class ConfigValue
 
     private const string TokenMarks = "!#$%&'*+-.^_`|~"; // RFC 9110, 5.6.2
 
-    /// <summary><c>0.0.0.0:8080</c>, <c>:8080</c>, <c>8080</c>, <c>[::1]:80</c>, <c>localhost:8080</c>,
-    /// <c>unix:/path</c>. Port 0 takes a free one.</summary>
+    /// <summary><c>0.0.0.0:8080</c>, <c>:8080</c> and <c>8080</c> (IPv4 and IPv6), <c>[::1]:80</c>,
+    /// <c>localhost:8080</c>, <c>unix:/path</c>. Port 0 takes a free one.</summary>
     public static bool TryListen(string text, out EndPoint address, out string error)
     {
         address = new IPEndPoint(IPAddress.Any, 0);
@@ -35,7 +35,7 @@ internal static partial class ConfigValue
         if (host.Equals("localhost", StringComparison.OrdinalIgnoreCase))
             host = "127.0.0.1";
         if (host.Length == 0)
-            host = "0.0.0.0";
+            host = "::"; // with IPv4; without IPv6 the listener takes IPv4 only
         if (!AddressText.TryParseScoped(host, out var ip))
             return Fail($"{Quote(host)} is not an address to listen on; write an IP address or localhost", out error);
         address = new IPEndPoint(ip, port);

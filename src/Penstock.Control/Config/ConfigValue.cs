@@ -121,6 +121,19 @@ internal static partial class ConfigValue
             : TryDuration(text, out value, out error);
     }
 
+    /// <summary>A duration that may be none at all: <c>off</c> and <c>0s</c> are the same.</summary>
+    public static bool TryDelay(string text, out TimeSpan value, out string error)
+    {
+        value = TimeSpan.Zero;
+        return IsZero(text) ? Succeed(out error) : TryDurationOrOff(text, out value, out error);
+
+        static bool IsZero(string text)
+        {
+            var (number, unit) = SplitUnit(text);
+            return number is 0 && unit is ("ms" or "s" or "m" or "h");
+        }
+    }
+
     /// <summary>The number of event loops; 0 is <c>auto</c>, one for each processor.</summary>
     public static bool TryLoops(string text, out int value, out string error)
     {

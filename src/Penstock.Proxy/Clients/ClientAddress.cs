@@ -7,8 +7,11 @@ namespace Penstock.Proxy.Clients;
 /// client, where IPv6 counts by its network. Made once per connection. Immutable.</summary>
 internal sealed class ClientAddress
 {
+    private readonly int _ipv6Prefix;
+
     public ClientAddress(EndPoint? endPoint, int ipv6Prefix)
     {
+        _ipv6Prefix = ipv6Prefix;
         if (endPoint is IPEndPoint ip)
         {
             Port = ip.Port;
@@ -27,6 +30,11 @@ internal sealed class ClientAddress
     public IPAddress? Ip { get; }
     public int Port { get; }
     public byte[] Text { get; }
+
+    /// <summary>The address, or of IPv6 the network that counts as one client; null behind a Unix domain socket.
+    /// </summary>
+    public IPAddress? Network => Ip is null || Ip.AddressFamily != AddressFamily.InterNetworkV6 || _ipv6Prefix == 128
+        ? Ip : AddressText.Masked(Ip, _ipv6Prefix);
 
     /// <summary>For telling others; not on the usual path.</summary>
     public IPEndPoint? EndPoint => Ip is null ? null : new IPEndPoint(Ip, Port);

@@ -72,7 +72,11 @@ public sealed record TimeoutsConfig
     /// at all.</summary>
     public TimeSpan Tokens { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>For exchanges in flight at a graceful stop.</summary>
+    /// <summary>From the word to stop, when readiness ends, until listeners close: whoever sends traffic here must
+    /// notice first.</summary>
+    public TimeSpan DrainDelay { get; init; }
+
+    /// <summary>For exchanges in flight at a graceful stop, from when listeners close.</summary>
     public TimeSpan Shutdown { get; init; } = TimeSpan.FromSeconds(30);
 }
 
@@ -99,14 +103,15 @@ public sealed record BoundsConfig
     /// <summary>Requests on one client connection; it closes after the last. 0 is unbounded.</summary>
     public int RequestsPerConnection { get; init; }
 
-    /// <summary>Client connections at once; beyond that accepting pauses. 0: until seven eighths of the process'
-    /// descriptors are in use; the rest is kept for connections to backends.</summary>
+    /// <summary>Client connections at once; beyond that accepting pauses. 0, and never more than: as many as can each
+    /// have a connection to a backend by the limit of descriptors (HAProxy).</summary>
     public int Connections { get; init; }
 
     /// <summary>A client that ends its stream after a request still gets its response. If not, it has left: that is
     /// what closing looks like (nginx; HAProxy's <c>abortonclose</c>).</summary>
     public bool AllowsHalfClose { get; init; }
 
-    /// <summary>Client connections of one address at once; further ones are reset. 0 is unbounded.</summary>
+    /// <summary>Client connections of one address, or IPv6 network, at once; further ones are reset. 0 is
+    /// unbounded.</summary>
     public int ConnectionsPerAddress { get; init; }
 }

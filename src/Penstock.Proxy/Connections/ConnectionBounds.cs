@@ -3,22 +3,15 @@ using System.Net;
 
 namespace Penstock.Proxy.Connections;
 
-/// <summary>Counts client connections over all loops, in all and by address, and keeps descriptors free for backend
-/// connections. Thread-safe.</summary>
-/// <param name="busySockets">Sockets of all loops, now, without those that are only kept for later.</param>
-internal sealed class ConnectionBounds(Func<int> busySockets)
+/// <summary>Counts client connections over all loops, in all and by address, and keeps descriptors: a client is let in
+/// only when it can have a connection to a backend, too, so that whoever is in is served. Thread-safe.</summary>
+/// <param name="sockets">Sockets of all loops, now, with those that are only kept for later.</param>
+internal sealed class ConnectionBounds(Func<int> sockets)
 {
-    private const string LimitsFile = "/proc/self/limits";
-
-    /// <summary>What the runtime, the store, the admin API and the checks use.</summary>
-    private const int OwnDescriptors = 256;
-
-    /// <summary>Sockets at which accepting pauses: the last eighth is for connections to backends, without which nobody
-    /// who is in could be served.</summary>
-    private readonly int _maxSockets = Math.Max(16, (DescriptorLimit() / 8 * 7) - OwnDescriptors);
     private readonly ConcurrentDictionary<IPAddress, int> _byAddress = new();
     private volatile int _max;
     private volatile int _maxPerAddress;
+    private volatile int _own = Descriptors.Least;
     private int _count;
 
     /// <summary>Changes the bounds; connections that are open stay.</summary>
@@ -26,38 +19,56 @@ internal sealed class ConnectionBounds(Func<int> busySockets)
     /// <param name="maxPerAddress">Of one address; 0 is unbounded, and then addresses are not counted.</param>
     public void Apply(int max, int maxPerAddress) => (_max, _maxPerAddress) = (max, maxPerAddress);
 
-    /// <summary>Why no further client may come in now; null when one may.</summary>
-    public string? Obstacle => _max > 0 && Volatile.Read(ref _count) >= _max
-        ? $"{_max} client connections are open, see bounds.connections"
-        : busySockets() >= _maxSockets ? $"{_maxSockets} sockets are in use, raise LimitNOFILE for more" : null;
+    /// <summary>Counts what is open beside the loops' sockets, which is what the process itself needs.</summary>
+    /// <param name="ofLoops">How many the loops have.</param>
+    public void CountOwn(int ofLoops) => _own = Descriptors.CountOwn(ofLoops);
 
-    /// <summary>Counts a connection in, unless its address has too many.</summary>
-    /// <param name="address">Null for one that has none.</param>
-    public bool TryEnter(IPAddress? address)
+    /// <summary>Sockets that the loops may have.</summary>
+    public int Share => Descriptors.ProxyShare(_own);
+
+    /// <summary>May the loops open that many more?</summary>
+    public bool HasRoom(int more = 1) => sockets() + more <= Share;
+
+    /// <summary>Why no further client may come in now; null when one may.</summary>
+    public string? Obstacle
+    {
+        get
+        {
+            int count = Volatile.Read(ref _count);
+            return _max > 0 && count >= _max ? $"{_max} client connections are open, see bounds.connections"
+                : count >= Share / 2 ? $"{count} client connections are open, and each may need another one to a "
+                    + $"backend: the process may have {Descriptors.Limit} descriptors, raise LimitNOFILE for more"
+                : null;
+        }
+    }
+
+    /// <summary>Why no further socket may be opened now.</summary>
+    public string Shortage => $"{sockets()} connections are open, and the process may have {Descriptors.Limit} "
+        + "descriptors, of which some are kept for itself: raise LimitNOFILE for more";
+
+    /// <summary>Counts a connection in.</summary>
+    public void Enter() => Interlocked.Increment(ref _count);
+
+    /// <summary>Counts out what <see cref="Enter"/> counted in.</summary>
+    public void Leave() => Interlocked.Decrement(ref _count);
+
+    /// <summary>Counts a connection in under its address (of IPv6: its network), unless that has too many.</summary>
+    /// <param name="counted">Was it counted, so that <see cref="LeaveAddress"/> must be called?</param>
+    public bool TryEnterAddress(IPAddress address, out bool counted)
     {
         int most = _maxPerAddress;
-        if (most > 0 && address is not null && _byAddress.AddOrUpdate(address, 1, static (_, n) => n + 1) > most)
+        counted = most > 0;
+        if (counted && _byAddress.AddOrUpdate(address, 1, static (_, n) => n + 1) > most)
         {
             LeaveAddress(address);
+            counted = false;
             return false;
         }
-        Interlocked.Increment(ref _count);
         return true;
     }
 
-    /// <summary>Counts out what <see cref="TryEnter"/> counted in.</summary>
-    public void Leave(IPAddress? address)
+    public void LeaveAddress(IPAddress address)
     {
-        Interlocked.Decrement(ref _count);
-        if (address is not null && !_byAddress.IsEmpty)
-        {
-            LeaveAddress(address);
-        }
-    }
-
-    private void LeaveAddress(IPAddress address)
-    {
-        // One that came while addresses were not counted is not there.
         while (_byAddress.TryGetValue(address, out int count))
         {
             if (count == 1 ? _byAddress.TryRemove(new KeyValuePair<IPAddress, int>(address, 1))
@@ -66,13 +77,5 @@ internal sealed class ConnectionBounds(Func<int> busySockets)
                 return;
             }
         }
-    }
-
-    private static int DescriptorLimit()
-    {
-        string? line = !File.Exists(LimitsFile) ? null : File.ReadLines(LimitsFile)
-            .FirstOrDefault(static l => l.StartsWith("Max open files", StringComparison.Ordinal));
-        return int.TryParse(line?.Split(' ', StringSplitOptions.RemoveEmptyEntries)[3], out int descriptors)
-            ? descriptors : int.MaxValue;
     }
 }

@@ -25,33 +25,37 @@ internal sealed class Listener : EventSource
     private readonly Socket _socket;
     private readonly Action<Socket> _onAccept;
     private readonly Action<string> _onPause;
-    private readonly ConnectionBounds _bounds;
+    private readonly Func<string?> _obstacle;
     private long _tellAgainMs;
 
     /// <param name="socket">One of <see cref="BindEach"/>.</param>
     /// <param name="onAccept">Takes over an accepted, non-blocking socket.</param>
+    /// <param name="obstacle">Why no client may be let in now; null when one may.</param>
     /// <param name="onPause">Told the cause when accepting has to pause, every ten seconds at most.</param>
-    public Listener(Loop loop, Socket socket, Action<Socket> onAccept, ConnectionBounds bounds,
+    public Listener(Loop loop, Socket socket, Action<Socket> onAccept, Func<string?> obstacle,
         Action<string> onPause)
     {
         _loop = loop;
         _socket = socket;
         _onAccept = onAccept;
         _onPause = onPause;
-        _bounds = bounds;
+        _obstacle = obstacle;
         loop.Register(this, socket, Readiness.Read | Readiness.EdgeTriggered);
     }
 
     /// <summary>Listening sockets on one address, one for each loop; one only for a Unix domain socket, which cannot be
     /// shared.</summary>
-    /// <exception cref="SocketException">The address is taken, not ours, or not allowed.</exception>
+    /// <param name="address"><c>[::]</c> stands for all addresses, of IPv4, too.</param>
     /// <param name="mode">Of the file of a Unix domain socket; null: as the umask says.</param>
-    public static Socket[] BindEach(EndPoint address, int loops, UnixFileMode? mode = null)
+    /// <param name="ipv6">Does the system have IPv6? By default it is asked.</param>
+    /// <exception cref="SocketException">The address is taken, not ours, or not allowed.</exception>
+    public static Socket[] BindEach(EndPoint address, int loops, UnixFileMode? mode = null, bool? ipv6 = null)
     {
         if (address is UnixDomainSocketEndPoint unix)
         {
             return [BindUnix(unix, mode)];
         }
+        address = WithoutIpv6(address, ipv6);
         if (((IPEndPoint)address).Port != 0)
         {
             // Sharing works between processes, too: without this look a second Penstock would take half the traffic.
@@ -73,6 +77,11 @@ internal sealed class Listener : EventSource
             throw;
         }
     }
+
+    /// <summary>Where IPv6 is off, "all addresses" are those of IPv4.</summary>
+    internal static EndPoint WithoutIpv6(EndPoint address, bool? ipv6 = null) =>
+        address is IPEndPoint { Address: var ip, Port: var port } && ip.Equals(IPAddress.IPv6Any)
+            && !(ipv6 ?? Socket.OSSupportsIPv6) ? new IPEndPoint(IPAddress.Any, port) : address;
 
     private static Socket Bind(EndPoint address, bool share)
     {
@@ -178,7 +187,7 @@ internal sealed class Listener : EventSource
         {
             return false;
         }
-        if (_bounds.Obstacle is { } obstacle)
+        if (_obstacle() is { } obstacle)
         {
             Pause(obstacle);
             return false;

@@ -35,14 +35,17 @@ internal sealed unsafe partial class Epoll : IDisposable
     private static readonly int EventSize = DataOffset + 8;
 
     private readonly byte[] _events = GC.AllocateArray<byte>(MaxEvents * 16, pinned: true);
-    private readonly int _epoll;
-    private readonly int _wake;
+
+    // Owned by handles: a call that comes after the end fails, instead of reaching a file that got the same number.
+    private readonly OwnedDescriptor _epoll;
+    private readonly OwnedDescriptor _wake;
 
     public Epoll()
     {
-        _epoll = Check(epoll_create1(CloseOnExec));
-        _wake = Check(eventfd(0, CloseOnExec | NonBlocking));
-        Register(_wake, 0, Readiness.Read | Readiness.EdgeTriggered);
+        _epoll = new OwnedDescriptor(Check(epoll_create1(CloseOnExec)));
+        int wake = Check(eventfd(0, CloseOnExec | NonBlocking));
+        _wake = new OwnedDescriptor(wake);
+        Register(wake, 0, Readiness.Read | Readiness.EdgeTriggered);
     }
 
     /// <summary>Watches a descriptor until it is closed.</summary>
@@ -93,8 +96,8 @@ internal sealed unsafe partial class Epoll : IDisposable
 
     public void Dispose()
     {
-        _ = close(_wake);
-        _ = close(_epoll);
+        _wake.Dispose();
+        _epoll.Dispose();
     }
 
     /// <summary>Starts to connect a non-blocking socket. <c>Socket.Connect</c> would report "in progress" by an
@@ -115,10 +118,10 @@ internal sealed unsafe partial class Epoll : IDisposable
     private static partial int epoll_create1(int flags);
 
     [LibraryImport("libc", SetLastError = true)]
-    private static partial int epoll_ctl(int epoll, int operation, int descriptor, byte* entry);
+    private static partial int epoll_ctl(SafeHandle epoll, int operation, int descriptor, byte* entry);
 
     [LibraryImport("libc", SetLastError = true)]
-    private static partial int epoll_wait(int epoll, byte* events, int capacity, int timeoutMs);
+    private static partial int epoll_wait(SafeHandle epoll, byte* events, int capacity, int timeoutMs);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int eventfd(uint initial, int flags);
@@ -127,11 +130,22 @@ internal sealed unsafe partial class Epoll : IDisposable
     private static partial int connect(SafeHandle socket, byte* address, int length);
 
     [LibraryImport("libc", SetLastError = true)]
-    private static partial nint write(int descriptor, void* data, nint length);
+    private static partial nint write(SafeHandle descriptor, void* data, nint length);
 
     [LibraryImport("libc", SetLastError = true)]
-    private static partial nint read(int descriptor, void* data, nint length);
+    private static partial nint read(SafeHandle descriptor, void* data, nint length);
 
     [LibraryImport("libc")]
     private static partial int close(int descriptor);
+
+    /// <summary>Closed once, and not while a call with it is under way.</summary>
+    private sealed class OwnedDescriptor : SafeHandle
+    {
+        public OwnedDescriptor(int descriptor)
+            : base(-1, ownsHandle: true) => SetHandle(descriptor);
+
+        public override bool IsInvalid => handle < 0;
+
+        protected override bool ReleaseHandle() => close((int)handle) == 0;
+    }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net.Sockets;
+using System.Numerics;
 
 namespace Penstock.Proxy.EventLoop;
 
@@ -21,7 +22,8 @@ internal abstract class EventSource : Deadline
 /// called from other threads.</summary>
 internal sealed class Loop : IDisposable
 {
-    /// <summary>Room for the largest head we write plus a buffer of body.</summary>
+    /// <summary>Room for the largest usual head plus a buffer of body; what may need more asks by
+    /// <see cref="EnsureScratch"/>.</summary>
     private const int ScratchBytes = 128 * 1024;
 
     /// <summary>A round of a hundred events takes less.</summary>
@@ -29,6 +31,7 @@ internal sealed class Loop : IDisposable
 
     private readonly Epoll _epoll = new();
     private readonly ConcurrentQueue<Action> _posted = new();
+    private readonly Lock _posting = new();
     private readonly Queue<EventSource> _deferred = new();
     private readonly MonotonicClock _clock;
     private readonly Thread _thread;
@@ -39,6 +42,7 @@ internal sealed class Loop : IDisposable
     private int _wakePending;
     private long _dateSecond = -1;
     private volatile bool _stopped;
+    private bool _ended;
 
     /// <param name="onBug">Told of an exception that escaped a callback; the loop goes on.</param>
     public Loop(int index, MonotonicClock clock, Action<Exception> onBug)
@@ -64,7 +68,17 @@ internal sealed class Loop : IDisposable
     public Deadlines Deadlines { get; }
 
     /// <summary>For work that ends before the next await: heads are built here.</summary>
-    public byte[] Scratch { get; } = GC.AllocateUninitializedArray<byte>(ScratchBytes, pinned: true);
+    public byte[] Scratch { get; private set; } = GC.AllocateUninitializedArray<byte>(ScratchBytes, pinned: true);
+
+    /// <summary>Makes <see cref="Scratch"/> at least so large; what was in it is lost when it was smaller.</summary>
+    public void EnsureScratch(int bytes)
+    {
+        if (bytes > Scratch.Length)
+        {
+            int size = (int)BitOperations.RoundUpToPowerOf2((uint)bytes);
+            Scratch = GC.AllocateUninitializedArray<byte>(size, pinned: true);
+        }
+    }
 
     /// <summary>The Date field's value, at most a second old (RFC 9110 §5.6.7).</summary>
     public ReadOnlySpan<byte> DateField
@@ -83,7 +97,7 @@ internal sealed class Loop : IDisposable
 
     public void Start() => _thread.Start();
 
-    /// <summary>Ends the thread after the current round and waits for it.</summary>
+    /// <summary>Ends the thread after the current round, with what was posted, and waits for it.</summary>
     public void Stop()
     {
         _stopped = true;
@@ -95,12 +109,21 @@ internal sealed class Loop : IDisposable
     }
 
     /// <summary>Runs something on the loop, soon. Thread-safe.</summary>
-    public void Post(Action action)
+    /// <returns>False when the loop has ended: it will not be run.</returns>
+    public bool Post(Action action)
     {
-        _posted.Enqueue(action);
-        if (Interlocked.Exchange(ref _wakePending, 1) == 0)
+        lock (_posting)
         {
-            _epoll.Wake();
+            if (_ended)
+            {
+                return false;
+            }
+            _posted.Enqueue(action);
+            if (Interlocked.Exchange(ref _wakePending, 1) == 0)
+            {
+                _epoll.Wake();
+            }
+            return true;
         }
     }
 
@@ -143,7 +166,14 @@ internal sealed class Loop : IDisposable
     /// <summary>Everything registered now.</summary>
     public IEnumerable<EventSource> Sources => _sources.OfType<EventSource>();
 
-    public void Dispose() => _epoll.Dispose();
+    public void Dispose()
+    {
+        lock (_posting)
+        {
+            _ended = true;
+        }
+        _epoll.Dispose();
+    }
 
     private void Run()
     {
@@ -174,6 +204,11 @@ internal sealed class Loop : IDisposable
             AdvanceDeadlines();
             NoteStall();
         }
+        lock (_posting)
+        {
+            _ended = true;
+        }
+        RunPosted(); // whoever was promised that it is run may wait for it
     }
 
     private void NoteStall()

@@ -35,8 +35,8 @@ internal sealed partial class ClientConnection
         (BackendAddress? first, BackendAddress? second) = pool.Backend.AddressesToTry();
         long timeoutMs = second is null ? ConnectTimeoutMs : Math.Max(1, ConnectTimeoutMs / 2);
         SocketError error = await ConnectAsync(pool, first, timeoutMs);
-        if (second is not null
-            && error is not (SocketError.Success or SocketError.OperationAborted or SocketError.TooManyOpenSockets))
+        if (second is not null && error is not (SocketError.Success or SocketError.OperationAborted)
+            && !IsOutOfDescriptors(error))
         {
             // The server listens on its name's other address only: localhost may be 127.0.0.1, ::1, or both.
             _backend?.Io.Close();
@@ -48,24 +48,30 @@ internal sealed partial class ClientConnection
             error = other is SocketError.Success or SocketError.OperationAborted ? other : error;
         }
         return error == SocketError.Success ? Step.Send
-            : error == SocketError.OperationAborted ? ClientGone() : NotConnected(error);
+            : error == SocketError.OperationAborted ? ClientGone()
+            : IsOutOfDescriptors(error) ? NoDescriptors() : NotConnected(error);
+    }
+
+    /// <summary>Another backend would need a descriptor as well.</summary>
+    private Step NoDescriptors()
+    {
+        _worker.TellShortage();
+        ReleaseBackend(reusable: false);
+        return Refuse(Reason.NoDescriptors, 503);
     }
 
     /// <returns>OperationAborted when the client went away meanwhile.</returns>
     private async ValueTask<SocketError> ConnectAsync(ConnectionPool pool, BackendAddress? address, long timeoutMs)
     {
-        _backend = pool.Dial(address, out SocketError error);
-        for (long waitedMs = 0; error == SocketError.TooManyOpenSockets && waitedMs < ConnectTimeoutMs;
-            waitedMs += DescriptorWaitMs)
+        _backend = _worker.Dial(pool, address, out SocketError error);
+        for (long waitedMs = 0; IsOutOfDescriptors(error) && waitedMs < ConnectTimeoutMs; waitedMs += DescriptorWaitMs)
         {
-            // Kept connections hold what this one needs; or others will be through in a moment.
-            _worker.CloseIdleEverywhere();
             await PauseAsync(DescriptorWaitMs);
             if (ClientHasLeft)
             {
                 return SocketError.OperationAborted;
             }
-            _backend = pool.Dial(address, out error);
+            _backend = _worker.Dial(pool, address, out error);
         }
         if (_backend is null)
         {
@@ -81,10 +87,9 @@ internal sealed partial class ClientConnection
     {
         Exchange exchange = _exchange!;
         RequestHead request = exchange.Request;
-        int headEnd = WriteRequestHead();
-
         // What is here of the body goes out with the head.
         int bodyStart = _start + request.Length;
+        int headEnd = WriteRequestHead(_end - bodyStart);
         _requestBody = new BodyReader(request.Framing, request.ContentLength, _snapshot.Config.Bounds.BodyBytes,
             boundsFraming: true);
         int length = headEnd + BodyWriter.Append(ref _requestBody, _buffer.AsSpan(bodyStart, _end - bodyStart),
@@ -113,10 +118,12 @@ internal sealed partial class ClientConnection
         return Step.FlushRequest;
     }
 
+    /// <param name="bodyBytes">Room for so much of the body is needed behind it.</param>
     /// <returns>Octets of it, at the start of the loop's scratch.</returns>
-    private int WriteRequestHead()
+    private int WriteRequestHead(int bodyBytes)
     {
         Exchange exchange = _exchange!;
+        _loop.EnsureScratch(RequestWriter.MostBytes(exchange, Head) + bodyBytes);
         int origin = exchange.Route!.Upstream.Config.ProxyProtocol is > 0 and var version
             ? ProxyProtocol.Write(_loop.Scratch, version, _peer.EndPoint, _io.LocalEndPoint as IPEndPoint) : 0;
         var head = new HeadWriter(_loop.Scratch.AsSpan(origin));

@@ -95,7 +95,7 @@ internal sealed partial class ClientConnection
         BackendConnection? connection = fresh ? null : TakeIdle(pool, mayRepeat: false);
         if (connection is null)
         {
-            connection = pool.Dial(backend.AddressesToTry().First, out _);
+            connection = _worker.Dial(pool, backend.AddressesToTry().First, out _);
             if (connection is null)
             {
                 return default;
@@ -109,7 +109,7 @@ internal sealed partial class ClientConnection
             }
         }
         _second = connection;
-        int length = WriteRequestHead();
+        int length = WriteRequestHead(bodyBytes: 0);
         (_secondSentNs, _secondStalledNs) = (_loop.NowNs, _loop.StalledNs);
         pool.CountRequest();
         if (connection.Io.TrySend(_loop.Scratch.AsSpan(0, length)) != length)

@@ -159,6 +159,7 @@ internal sealed partial class ClientConnection
 
         exchange.Admission.CountStatus(response.Status, _loop.NowNs);
         ReadOnlySpan<byte> received = _response.AsSpan(_responseStart, _responseEnd - _responseStart);
+        _loop.EnsureScratch(received.Length + ResponseWriter.MostAddedBytes(exchange));
         var head = new HeadWriter(_loop.Scratch);
         ResponseWriter.Write(ref head, exchange, received[..response.Length], _loop.DateField, _keepAlive, _chunkedOut);
         _responseBody = new BodyReader(response.Framing, response.ContentLength);

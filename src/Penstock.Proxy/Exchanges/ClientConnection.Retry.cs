@@ -32,8 +32,11 @@ internal sealed partial class ClientConnection
     }
 
     /// <summary>No descriptors, ports or memory: nothing that the backend could help.</summary>
-    private static bool IsOurs(SocketError error) => error is SocketError.TooManyOpenSockets
-        or SocketError.NoBufferSpaceAvailable or SocketError.AddressNotAvailable or SocketError.ProcessLimit;
+    private static bool IsOurs(SocketError error) => IsOutOfDescriptors(error)
+        || error is SocketError.NoBufferSpaceAvailable or SocketError.AddressNotAvailable;
+
+    private static bool IsOutOfDescriptors(SocketError error) =>
+        error is SocketError.TooManyOpenSockets or SocketError.ProcessLimit;
 
     /// <summary>Tells the backend's record that it failed us.</summary>
     private void CountError(BackendError error, int status = 0) =>

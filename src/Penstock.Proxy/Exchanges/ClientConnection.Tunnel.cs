@@ -26,6 +26,7 @@ internal sealed partial class ClientConnection
         CountAnswer(response.Status, whole: true);
 
         ReadOnlySpan<byte> received = _response.AsSpan(_responseStart, _responseEnd - _responseStart);
+        _loop.EnsureScratch(received.Length + ResponseWriter.MostAddedBytes(exchange));
         var head = new HeadWriter(_loop.Scratch);
         ResponseWriter.Write(ref head, exchange, received[..response.Length], _loop.DateField, _keepAlive,
             chunked: false);

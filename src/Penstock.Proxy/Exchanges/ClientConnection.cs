@@ -52,8 +52,25 @@ internal sealed partial class ClientConnection : IConnectionOwner
     /// <summary>Null behind a Unix domain socket.</summary>
     public IPAddress? Peer { get; }
 
+    /// <summary>The address that it is counted under, if it is.</summary>
+    public IPAddress? CountedAs { get; private set; }
+
     /// <summary>False for a stranger where the PROXY protocol is spoken: it could say it is anybody.</summary>
     public bool MayConnect { get; }
+
+    /// <summary>Counts the connection under its client's address. A PROXY protocol header tells that only later: the
+    /// peer is a proxy, whose clients must not be counted as one.</summary>
+    /// <returns>False when that address has too many.</returns>
+    public bool TryCount()
+    {
+        if (_awaitsOrigin || _peer.Network is not { } address)
+        {
+            return true;
+        }
+        bool mayStay = _worker.Bounds.TryEnterAddress(address, out bool counted);
+        CountedAs = counted ? address : null;
+        return mayStay;
+    }
 
     /// <summary>Closes a connection that may not be, before it is served.</summary>
     public void Refuse() => _io.Close(reset: true);
@@ -159,35 +176,6 @@ internal sealed partial class ClientConnection : IConnectionOwner
         // Octets of the next request: they are read when it is their turn.
     }
 
-    public void OnPeerClosed()
-    {
-        // Whoever waits for octets of the client comes to the end of its stream by itself, after what is before it.
-        if (_exchange is not null && ClientHasLeft && !_io.AwaitsData)
-        {
-            GiveUp();
-        }
-    }
-
-    /// <summary>Nobody waits for a response any more. A client that ends its stream counts as one that has left, unless
-    /// the operator has clients that end only their side (a socket does not tell the two apart).</summary>
-    private bool ClientHasLeft => _io.PeerGone || _io.WasCanceled
-        || (_io.PeerClosed && !_tunnels && !_snapshot.Config.Bounds.AllowsHalfClose);
-
-    /// <summary>Ends every wait of the exchange under way that is for something else than the client's octets. A new
-    /// kind of wait belongs in here. What needs no backend any more, a last flush, goes on.</summary>
-    private void GiveUp()
-    {
-        _tokens?.Cancel();
-        _slot?.Cancel();
-        _pause?.Cancel();
-        if (_backend is { } backend)
-        {
-            _io.InterruptWaits();
-            backend.Io.Cancel();
-        }
-        _second?.Io.Cancel();
-    }
-
     // ---- reading a request head
 
     private Step StartReading()
@@ -268,7 +256,11 @@ internal sealed partial class ClientConnection : IConnectionOwner
                         "connection from {Peer} closed: it does not start with a PROXY protocol header", Peer);
                     return Step.Close;
             }
-            TakeOrigin(length, source);
+            if (!TakeOrigin(length, source))
+            {
+                _cut = true;
+                return Step.Close;
+            }
             if (_start == _end)
             {
                 _start = _end = 0;
@@ -293,15 +285,18 @@ internal sealed partial class ClientConnection : IConnectionOwner
         }
     }
 
-    private void TakeOrigin(int length, IPEndPoint? source)
+    /// <returns>False when the client has too many connections.</returns>
+    private bool TakeOrigin(int length, IPEndPoint? source)
     {
         _awaitsOrigin = false;
         _start += length;
-        if (source is not null)
+        if (source is null)
         {
-            _peer = new ClientAddress(source, _snapshot.Identifier.Ipv6Prefix);
-            _peerTrusted = _snapshot.Identifier.IsTrusted(_peer.Ip);
+            return true; // the proxy speaks for itself
         }
+        _peer = new ClientAddress(source, _snapshot.Identifier.Ipv6Prefix);
+        _peerTrusted = _snapshot.Identifier.IsTrusted(_peer.Ip);
+        return TryCount();
     }
 
     private void EnsureRoom()
@@ -312,7 +307,10 @@ internal sealed partial class ClientConnection : IConnectionOwner
             return;
         }
         int length = _end - _start;
-        byte[] larger = length < _buffer.Length / 2 ? _buffer : _loop.Buffers.Rent(_buffer.Length + 1);
+        // A buffer of the largest size has room once the octets move to its start: a head fills it at most, and then it
+        // is refused.
+        bool movesUp = length < _buffer.Length / 2 || _buffer.Length == BufferPool.Large;
+        byte[] larger = movesUp ? _buffer : _loop.Buffers.Rent(_buffer.Length + 1);
         _buffer.AsSpan(_start, length).CopyTo(larger);
         if (larger != _buffer)
         {

@@ -18,6 +18,9 @@ internal enum Reason : byte
     QueueFull,
     QueueTimeout,
     ConnectFailed,
+
+    /// <summary>This process has no descriptor for a connection to a backend.</summary>
+    NoDescriptors,
     UpstreamTimeout,
     UpstreamReset,
     UpstreamInvalid,
@@ -41,6 +44,7 @@ internal static class Reasons
         Reason.QueueFull => "queue_full"u8,
         Reason.QueueTimeout => "queue_timeout"u8,
         Reason.ConnectFailed => "connect_failed"u8,
+        Reason.NoDescriptors => "no_descriptors"u8,
         Reason.UpstreamTimeout => "upstream_timeout"u8,
         Reason.UpstreamReset => "upstream_reset"u8,
         Reason.UpstreamInvalid => "upstream_invalid"u8,

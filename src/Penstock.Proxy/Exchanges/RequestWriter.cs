@@ -10,6 +10,18 @@ internal static class RequestWriter
     /// <summary>Our name in the Via field.</summary>
     public static ReadOnlySpan<byte> ViaName => "penstock"u8;
 
+    /// <summary>For what is written besides what the client or the operator says: names of fields, addresses, numbers,
+    /// a PROXY protocol header, the framing of a piece of body.</summary>
+    private const int OwnBytes = 2048;
+
+    /// <summary>No head is longer. A host may be written twice more than it was sent.</summary>
+    public static int MostBytes(Exchange exchange, ReadOnlySpan<byte> head)
+    {
+        HeaderEdits? edits = exchange.Route?.RequestEdits;
+        return head.Length + (2 * exchange.Request.Authority.Length) + (edits?.Lines.Length ?? 0)
+            + (edits?.Host?.Length ?? 0) + (exchange.Route?.Rewrite?.AddedBytes ?? 0) + OwnBytes;
+    }
+
     /// <param name="peer">Who is at the other end of the client connection.</param>
     public static void Write(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head, ClientAddress peer)
     {

@@ -10,6 +10,14 @@ namespace Penstock.Proxy.Exchanges;
 /// <summary>The response head that a client sees: a backend's, written anew, or our own answer.</summary>
 internal static class ResponseWriter
 {
+    /// <summary>For what is written besides what the backend or the operator says: limits, a cookie, the framing.
+    /// </summary>
+    private const int OwnBytes = 16 * 1024;
+
+    /// <summary>No head is longer than the received one and this.</summary>
+    public static int MostAddedBytes(Exchange exchange) =>
+        OwnBytes + (exchange.Route?.ResponseEdits?.Lines.Length ?? 0);
+
     public static void Write(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head, ReadOnlySpan<byte> date,
         bool keepAlive, bool chunked)
     {
@@ -101,6 +109,10 @@ internal static class ResponseWriter
         if (exchange.Reason == Reason.ConcurrencyLimited)
         {
             message = "Too many requests at the same time"u8;
+        }
+        else if (exchange.Reason == Reason.NoDescriptors)
+        {
+            message = "Too many connections are open"u8;
         }
         var values = new AnswerValues
         {

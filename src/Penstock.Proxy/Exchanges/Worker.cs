@@ -22,18 +22,19 @@ internal sealed class Worker
 
     /// <summary>Access lines wait so long for others before they are written together.</summary>
     private const long LogDelayMs = 50;
+    private const long TellEveryMs = 10_000;
 
     private readonly Stack<Exchange> _spareExchanges = new();
     private readonly Stack<TokenWait> _spareTokenWaits = new();
     private readonly HashSet<ClientConnection> _clients = [];
     private readonly List<(string Text, Listener Listener)> _listeners = [];
     private readonly MonotonicClock _clock;
-    private readonly ConnectionBounds _bounds;
     private readonly AccessLogWriter? _log;
     private readonly LogFlush _logFlush;
     private readonly ulong _requestIdSeed;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ulong _requestCount;
+    private long _tellShortageAgainMs;
 
     public Worker(Loop loop, Snapshot snapshot, MonotonicClock clock, ConnectionBounds bounds,
         AccessLog? accessLog, ILogger logger)
@@ -43,7 +44,7 @@ internal sealed class Worker
         _log = accessLog is null ? null : new AccessLogWriter(accessLog);
         _logFlush = new LogFlush(_log);
         _clock = clock;
-        _bounds = bounds;
+        Bounds = bounds;
         Logger = logger;
         Span<byte> seed = stackalloc byte[8];
         RandomNumberGenerator.Fill(seed);
@@ -60,6 +61,7 @@ internal sealed class Worker
     /// <summary>For the balancers.</summary>
     public PickRandom Random { get; }
     public ILogger Logger { get; }
+    public ConnectionBounds Bounds { get; }
     public LoopCounters Counters { get; } = new();
     public Rejections Rejections { get; }
 
@@ -69,8 +71,31 @@ internal sealed class Worker
     public ConnectionPool PoolOf(Backend backend) => backend.PoolOf(Loop);
 
     public void Listen(Socket socket, ListenerConfig config) => _listeners.Add((config.Text, new Listener(Loop, socket,
-        client => Accept(client, config.ProxyProtocol), _bounds, cause =>
+        client => Accept(client, config.ProxyProtocol), WhyNotAccept, cause =>
         Logger.LogWarning(Events.AcceptPaused, "accepting pauses: {Cause}", cause))));
+
+    /// <summary>Starts a connection to a backend, if there is a descriptor for it; see
+    /// <see cref="ConnectionPool.Dial"/>.</summary>
+    public BackendConnection? Dial(ConnectionPool pool, BackendAddress? address, out SocketError error)
+    {
+        if (HasRoom())
+        {
+            return pool.Dial(address, out error);
+        }
+        error = SocketError.TooManyOpenSockets;
+        return null;
+    }
+
+    /// <summary>Tells the operator, every ten seconds at most, why requests get no connection to a backend.</summary>
+    public void TellShortage()
+    {
+        if (Loop.NowMs >= _tellShortageAgainMs)
+        {
+            _tellShortageAgainMs = Loop.NowMs + TellEveryMs;
+            Logger.LogWarning(Events.NoDescriptors,
+                "requests are answered 503, no connection to a backend can be opened: {Cause}", Bounds.Shortage);
+        }
+    }
 
     /// <summary>Takes over another configuration; exchanges under way end with the one they began with.</summary>
     public void Apply(Snapshot snapshot)
@@ -93,7 +118,11 @@ internal sealed class Worker
     {
         if (_clients.Remove(client))
         {
-            _bounds.Leave(client.Peer);
+            Bounds.Leave();
+            if (client.CountedAs is { } address)
+            {
+                Bounds.LeaveAddress(address);
+            }
         }
         Counters.OpenConnections = _clients.Count;
         if (Draining && _clients.Count == 0)
@@ -195,6 +224,27 @@ internal sealed class Worker
         }
     }
 
+    private string? WhyNotAccept() => Bounds.Obstacle ?? (HasRoom() ? null : Bounds.Shortage);
+
+    /// <summary>May a socket be opened? Connections that are only kept for later make room for it.</summary>
+    private bool HasRoom()
+    {
+        if (Bounds.HasRoom())
+        {
+            return true;
+        }
+        if (Loop.IdleSources > 0)
+        {
+            CloseIdle();
+            if (Bounds.HasRoom())
+            {
+                return true;
+            }
+        }
+        CloseIdleEverywhere();
+        return false;
+    }
+
     private void Accept(Socket socket, bool proxyProtocol)
     {
         ClientConnection client;
@@ -205,7 +255,7 @@ internal sealed class Worker
                 socket.NoDelay = true;
             }
             client = new ClientConnection(this, socket, proxyProtocol);
-            if (!client.MayConnect || !_bounds.TryEnter(client.Peer))
+            if (!client.MayConnect || !client.TryCount())
             {
                 client.Refuse();
                 return;
@@ -216,6 +266,7 @@ internal sealed class Worker
             socket.Dispose(); // it went away already
             return;
         }
+        Bounds.Enter();
         _clients.Add(client);
         Counters.OpenConnections = _clients.Count;
         _ = client.ServeAsync();

@@ -9,7 +9,8 @@ namespace Penstock.Proxy.Health;
 /// <see cref="Backend.Health"/>. Runs on the thread pool, never on a loop. What is checked may change at any time. A
 /// change of health is logged once, with its cause. Each backend has one check under way at most, and waits for no
 /// other one's: a bound on all of them would let those that hang delay the others. So checks never hold more
-/// descriptors than there are backends, and hardly any while those answer. Thread-safe.</summary>
+/// descriptors than there are backends, which are kept for them, and hardly any while those answer.
+/// Thread-safe.</summary>
 internal sealed class HealthChecker : IAsyncDisposable
 {
     private readonly Lock _lock = new();
@@ -18,6 +19,7 @@ internal sealed class HealthChecker : IAsyncDisposable
     private readonly Dictionary<Backend, BackendChecks> _running = [];
     private readonly List<Task> _ending = [];
     private SelfDelay? _selfDelay;
+    private int _expected;
     private bool _disposed;
 
     /// <summary>Told of every check that says something: passed or not, and how many passed in a row bring its
@@ -54,6 +56,7 @@ internal sealed class HealthChecker : IAsyncDisposable
             {
                 Stop(backend);
             }
+            KeepDescriptors();
         }
     }
 
@@ -66,6 +69,7 @@ internal sealed class HealthChecker : IAsyncDisposable
             {
                 Stop(backend);
             }
+            KeepDescriptors();
         }
         await Task.WhenAll(_ending);
         _selfDelay?.Dispose();
@@ -104,6 +108,12 @@ internal sealed class HealthChecker : IAsyncDisposable
                     "backend {Backend} may be used again: it is no longer checked", backend);
             }
         }
+    }
+
+    private void KeepDescriptors()
+    {
+        Descriptors.ExpectChecks(_running.Count - _expected);
+        _expected = _running.Count;
     }
 
     private void Stop(Backend backend)

@@ -297,18 +297,41 @@ internal sealed class HealthProbe
 
     private static async Task<Socket> ConnectAsync(BackendAddress address, CancellationToken cancel)
     {
-        EndPoint endPoint = address.EndPoint;
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream,
-            endPoint is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        if (!Descriptors.TryTakeForCheck())
+        {
+            throw new SocketException((int)SocketError.TooManyOpenSockets);
+        }
+        CheckSocket? socket = null;
         try
         {
-            await socket.ConnectAsync(endPoint, cancel);
+            socket = new CheckSocket(address.EndPoint);
+            await socket.ConnectAsync(address.EndPoint, cancel);
             return socket;
         }
         catch
         {
-            socket.Dispose();
+            if (socket is null)
+            {
+                Descriptors.ReturnFromCheck();
+            }
+            socket?.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Is counted until it is closed, by whomever.</summary>
+    private sealed class CheckSocket(EndPoint to) : Socket(to.AddressFamily, SocketType.Stream,
+        to is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp)
+    {
+        private int _returned;
+
+        protected override void Dispose(bool disposing)
+        {
+            base.Dispose(disposing);
+            if (Interlocked.Exchange(ref _returned, 1) == 0)
+            {
+                Descriptors.ReturnFromCheck();
+            }
         }
     }
 }

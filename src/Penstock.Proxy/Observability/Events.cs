@@ -15,6 +15,8 @@ internal static class Events
     public static readonly EventId AccessLogRecovered = new(8, "access_log_recovered");
     public static readonly EventId AccessLogReopened = new(12, "access_log_reopened");
     public static readonly EventId OriginInvalid = new(10, "origin_invalid");
+    public static readonly EventId NoDescriptors = new(12, "no_descriptors");
+    public static readonly EventId FewDescriptors = new(13, "few_descriptors");
     public static readonly EventId BackendState = new(11, "backend_state");
     public static readonly EventId CheckInconclusive = new(20, "check_inconclusive");
     public static readonly EventId BackendEjected = new(21, "backend_ejected");

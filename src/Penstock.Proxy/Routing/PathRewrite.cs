@@ -10,6 +10,9 @@ internal sealed class PathRewrite(RewriteConfig config)
     private readonly byte[] _strip = Encoding.ASCII.GetBytes(config.StripPrefix ?? "");
     private readonly byte[] _add = Encoding.ASCII.GetBytes((config.AddPrefix ?? "").TrimEnd('/'));
 
+    /// <summary>A path grows by so much at most.</summary>
+    public int AddedBytes => _add.Length + 1;
+
     /// <summary>Writes the new path; what is left of the old one keeps its octets. It starts with one slash, so that
     /// nobody takes its front for an authority (RFC 3986 §4.2).</summary>
     /// <param name="path">As sent, without query; it has matched the route's path.</param>

@@ -45,7 +45,7 @@ internal static class BackendsCommand
         using var loggers = Logs.Create(terminal);
         var log = loggers.CreateLogger("Penstock.Backends");
         using var signals = new StopSignals(log, stop);
-        await using var echo = new EchoServer(addresses);
+        await using var echo = new EchoServer(addresses, Math.Max(16, Descriptors.Limit - Descriptors.Least));
         if (await echo.StartAsync() is { } fault)
             return terminal.Fail(fault);
         var host = addresses[0].Address;

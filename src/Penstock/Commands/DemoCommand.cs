@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net;
+using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 
 namespace Penstock.Commands;
@@ -25,8 +26,9 @@ internal static class DemoCommand
         server.AddTo(command);
         command.SetAction(async (parse, stop) =>
         {
-            await using var echo = new EchoServer(
-                [.. Enumerable.Repeat(new IPEndPoint(IPAddress.Loopback, 0), parse.GetValue(count))]);
+            Descriptors.Lend(EchoServer.DemoConnections); // both ends of a connection are in this process
+            await using var echo = new EchoServer([.. Enumerable.Repeat(new IPEndPoint(IPAddress.Loopback, 0),
+                parse.GetValue(count))], EchoServer.DemoConnections);
             if (await echo.StartAsync() is { } fault)
                 return terminal.Fail(fault);
             var scratch = Directory.CreateTempSubdirectory("penstock-demo-");

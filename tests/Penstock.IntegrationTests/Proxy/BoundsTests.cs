@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Penstock.Proxy.Configuration;
 using Penstock.TestKit;
@@ -116,6 +117,105 @@ public sealed class BoundsTests
         }
         await Eventually.TrueAsync(() => proxy.Server.OpenConnections == 1, "the second is gone");
         Assert.Equal(200, (await proxy.GetAsync()).Status);
+    }
+
+    [Fact]
+    public async Task Connections_behind_a_proxy_count_by_the_address_that_it_tells_and_ipv6_by_network()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Listeners = [config.Listeners[0] with { ProxyProtocol = true }],
+            Clients = new ClientsConfig { TrustedProxies = [IPNetwork.Parse("127.0.0.0/8")] },
+            Bounds = new BoundsConfig { ConnectionsPerAddress = 2 },
+        });
+        string[] told =
+        [
+            "TCP4 192.0.2.1 198.51.100.7 1 443", "TCP4 192.0.2.1 198.51.100.7 2 443",
+            "TCP4 192.0.2.2 198.51.100.7 3 443", "TCP6 2001:db8::1 2001:db8::7 4 443",
+            "TCP6 2001:db8::ffff 2001:db8::7 5 443", "TCP6 2001:db8:0:1::1 2001:db8::7 6 443", "UNKNOWN", "UNKNOWN",
+            "UNKNOWN",
+        ];
+        List<RawClient> inside = [];
+        foreach (string header in told)
+        {
+            inside.Add(proxy.Connect());
+            await inside[^1].SendAsync($"PROXY {header}\r\n");
+            Assert.Equal(200, (await inside[^1].GetAsync()).Status);
+        }
+        foreach (string header in new[] { told[0], told[3] })
+        {
+            using RawClient oneTooMany = proxy.Connect();
+            await oneTooMany.SendAsync($"PROXY {header}\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            Assert.True(await oneTooMany.IsEndedAsync());
+        }
+        inside[0].Dispose();
+        await Eventually.TrueAsync(() => proxy.Server.OpenConnections == told.Length - 1, "one is gone");
+        using RawClient next = proxy.Connect();
+        await next.SendAsync($"PROXY {told[0]}\r\n");
+        Assert.Equal(200, (await next.GetAsync()).Status);
+        inside.ForEach(static c => c.Dispose());
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Head_of_64_KiB_that_is_one_host_reaches_the_backend()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        await using TestProxy proxy = Bounded(backend, new BoundsConfig { HeadBytes = 64 * 1024 });
+        string host = new('h', 65_000);
+        using RawClient client = proxy.Connect();
+        for (int i = 0; i < 2; i++)
+        {
+            await client.SendAsync($"POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 5\r\n\r\nhello");
+            Assert.Equal("ok", (await client.ReadAsync())!.Text);
+        }
+        Assert.All(backend.Heads, h => Assert.Equal(host, Wire.Field(h, "Host")));
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Fields_of_the_operator_may_be_as_long_as_they_like()
+    {
+        HeaderField[] many = [.. Enumerable.Range(0, 40)
+            .Select(static i => new HeaderField($"X-{i}", new string('v', 4000)))];
+        await using var backend = ScriptedBackend.Always("ok");
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        await using var proxy = new TestProxy(config with
+        {
+            Routes = [config.Routes[0] with
+            {
+                RequestHeaders = new HeaderEditsConfig { Set = [.. many] },
+                ResponseHeaders = new HeaderEditsConfig { Set = [.. many] },
+            }],
+        });
+        RawResponse response = await proxy.GetAsync();
+        Assert.Equal("ok", response.Text);
+        Assert.Equal(4000, response["X-39"]!.Length);
+        Assert.Equal(4000, Wire.Field(backend.Heads.Single(), "X-39")!.Length);
+        await proxy.AssertQuietAsync();
+    }
+
+    [Fact]
+    public async Task Long_head_that_begins_in_the_middle_of_a_full_buffer_is_read()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        await using TestProxy proxy = Bounded(backend, new BoundsConfig { HeadBytes = 64 * 1024 });
+        using RawClient client = proxy.Connect();
+        await Eventually.TrueAsync(() => proxy.Server.OpenConnections == 1, "it is in");
+        static string Request(int length) =>
+            $"GET /{length} HTTP/1.1\r\nHost: a\r\nX-Long: {new string('x', length)}\r\n\r\n";
+        string octets = Request(28_000) + Request(60_000) + Request(10);
+        using (await proxy.HoldLoopAsync())
+        {
+            await client.SendAsync(octets[..70_000]);
+        }
+        Assert.Equal("ok", (await client.ReadAsync())!.Text);
+        await client.SendAsync(octets[70_000..]);
+        Assert.Equal("ok", (await client.ReadAsync())!.Text);
+        Assert.Equal("ok", (await client.ReadAsync())!.Text);
+        await proxy.AssertQuietAsync();
     }
 
     [Fact]

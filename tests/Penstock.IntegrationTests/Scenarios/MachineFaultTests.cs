@@ -234,7 +234,7 @@ public sealed class MachineFaultTests(ITestOutputHelper output) : IDisposable
         Task<RawResponse>[] answers = [.. clients.Select(static c => c.GetAsync())];
         await Eventually.TrueAsync(() => penstock.Lines.Any(static l =>
             l.Contains("accept_paused", StringComparison.Ordinal)), "accepting pauses");
-        await Eventually.TrueAsync(() => answers.Count(static a => a.IsCompleted) >= 50, "the first are served");
+        await Eventually.TrueAsync(() => answers.Count(static a => a.IsCompleted) >= 20, "the first are served");
         int served = -1;
         while (served != answers.Count(static a => a.IsCompleted))
         {
@@ -247,7 +247,7 @@ public sealed class MachineFaultTests(ITestOutputHelper output) : IDisposable
         double share = (penstock.ProcessorTime - before) / watch.Elapsed;
         output.WriteLine($"{share:P1} of a processor while accepting pauses");
         Assert.InRange(share, 0, 0.2);
-        Assert.InRange(served, 50, 299);
+        Assert.InRange(served, 20, 299);
 
         // Each one that goes away makes room.
         await Task.WhenAll(clients.Zip(answers, static async (client, answer) =>

@@ -6,7 +6,7 @@ namespace Penstock.UnitTests.Commands;
 
 public sealed class EchoServerTests : IAsyncLifetime
 {
-    private readonly EchoServer _echo = new([new(IPAddress.Loopback, 0)]);
+    private readonly EchoServer _echo = new([new(IPAddress.Loopback, 0)], most: 64);
     private readonly HttpClient _http = new();
 
     public async ValueTask InitializeAsync()

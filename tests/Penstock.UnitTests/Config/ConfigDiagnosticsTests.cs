@@ -39,7 +39,7 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("listen: 1\nlisten: 2", "6:1+6 duplicate key 'listen' | the first is on line 5 | ")]
     [InlineData("access_log: off\naccess-log: off", "6:1+10 duplicate key 'access-log' | the first is on line 5 | ")]
     [InlineData("listen: [1, x]", "5:13+1 listen: 'x' has no port from 0 to 65535 | write host:port | listen[1]")]
-    [InlineData("listen: [1, \":1\"]", "5:13+4 duplicate listener '0.0.0.0:1' | the first is on line 5 | listen[1]")]
+    [InlineData("listen: [1, \":1\"]", "5:13+4 duplicate listener '[::]:1' | the first is on line 5 | listen[1]")]
     [InlineData("listen: []", "5:1+6 'listen' has no address | write 0.0.0.0:8080, or leave it out | listen")]
     [InlineData("listen:", "5:1+6 'listen' has no address | write 0.0.0.0:8080, or leave it out | listen")]
     [InlineData("listen: { port: 1 }", "5:1+6 listen: expected a list, found a mapping |  | listen")]

@@ -36,6 +36,18 @@ public sealed class ConfigValueTests
         Refused<TimeSpan>(ConfigValue.TryDuration, text, expected);
 
     [Theory]
+    [InlineData("off", 0)]
+    [InlineData("0s", 0)]
+    [InlineData("0ms", 0)]
+    [InlineData("250ms", 250)]
+    public void Delay_may_be_none(string text, double milliseconds)
+    {
+        Assert.True(ConfigValue.TryDelay(text, out var value, out _));
+        Assert.Equal(milliseconds, value.TotalMilliseconds);
+        Refused<TimeSpan>(ConfigValue.TryDelay, "0", "'0' has no unit; write 0s or 0ms");
+    }
+
+    [Theory]
     [InlineData("10/s", 10)]
     [InlineData("600/m", 10)]
     [InlineData("0.5/s", 0.5)]
@@ -59,8 +71,8 @@ public sealed class ConfigValueTests
     [Theory]
     [InlineData("0.0.0.0:8080", "0.0.0.0:8080")]
     [InlineData("127.0.0.1:0", "127.0.0.1:0")]
-    [InlineData(":8080", "0.0.0.0:8080")]
-    [InlineData("8080", "0.0.0.0:8080")]
+    [InlineData(":8080", "[::]:8080")]
+    [InlineData("8080", "[::]:8080")]
     [InlineData("[::1]:80", "[::1]:80")]
     [InlineData("localhost:8080", "127.0.0.1:8080")]
     public void Listen_address_is_read(string text, string expected)
