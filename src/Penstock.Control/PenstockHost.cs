@@ -49,6 +49,7 @@ internal sealed class PenstockHost : IAsyncDisposable
         {
             member = ClusterMember.Join(config.Store, store, directory, proxy.Limiter, leases, time, loggers);
             if (member is null) directory.Load();
+            directory.Publish(config.Plans);
             keeper = BucketKeeper.Load(config.Proxy.Clients.SaveUnregistered, store, directory, proxy.Limiter,
                 loggers.CreateLogger<BucketKeeper>());
             proxy.Start();
@@ -65,7 +66,7 @@ internal sealed class PenstockHost : IAsyncDisposable
         var flusher = new BucketFlusher(leases is null ? proxy.Limiter.CollectChanged : static _ => { },
             directory, time, loggers.CreateLogger<BucketFlusher>(), keeper);
         flusher.Start();
-        var reloader = new Reloader(config, proxy, read, loggers.CreateLogger<Reloader>());
+        var reloader = new Reloader(config, proxy, directory, read, loggers.CreateLogger<Reloader>());
         var host = new PenstockHost(config, proxy, store, flusher, member, reloader);
         try
         {

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Penstock.Control.Config;
+using Penstock.Control.Store;
 using Penstock.Proxy;
 
 namespace Penstock.Control;
@@ -13,7 +14,8 @@ internal sealed record ReloadResult(
 
 /// <summary>Reads the configuration file again and puts it in force, whole or not at all. Thread-safe.</summary>
 /// <param name="read">The file; null when the configuration came from the command line.</param>
-internal sealed class Reloader(PenstockConfig started, ProxyServer proxy, Func<ConfigResult>? read, ILogger log)
+internal sealed class Reloader(
+    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, Func<ConfigResult>? read, ILogger log)
 {
     private static readonly EventId Reloaded = new(0, "reloaded");
     private static readonly EventId Failed = new(0, "reload_failed");
@@ -54,6 +56,7 @@ internal sealed class Reloader(PenstockConfig started, ProxyServer proxy, Func<C
         try
         {
             List<string> later = [.. proxy.Apply(config.Proxy)];
+            directory.Publish(config.Plans);
             if (config.Admin != started.Admin) later.Add("admin");
             if (config.Store != started.Store) later.Add("store");
             return new(null, diagnostics, later);
@@ -61,6 +64,11 @@ internal sealed class Reloader(PenstockConfig started, ProxyServer proxy, Func<C
         catch (ProxyStartException e)
         {
             return new(e.Message, diagnostics, []);
+        }
+        catch (StoreException e)
+        {
+            return new($"all of it is in force but the plans, which the store did not take: {e.Message}", diagnostics,
+                []);
         }
     }
 }

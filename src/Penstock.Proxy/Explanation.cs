@@ -14,7 +14,7 @@ public sealed record HypotheticalRequest(string Method, string Host, string Path
 public sealed record Explanation
 {
     /// <summary>A word of the access log's <c>reason</c> (<c>ok</c>, <c>rate_limited</c>, <c>unknown_client</c>,
-    /// <c>no_route</c>, <c>no_backend</c>, <c>bad_request</c>), or <c>queued</c>.</summary>
+    /// <c>client_blocked</c>, <c>no_route</c>, <c>no_backend</c>, <c>bad_request</c>), or <c>queued</c>.</summary>
     public required string Verdict { get; init; }
 
     /// <summary>Why, when it is not <c>ok</c>.</summary>
@@ -34,6 +34,9 @@ public sealed record Explanation
 
     /// <summary>No limit holds the client.</summary>
     public bool Exempt { get; init; }
+
+    /// <summary>The plan that its capacity and rate are from.</summary>
+    public string? Plan { get; init; }
 
     /// <summary>The limit that refuses the request, else the client's own or the route's first.</summary>
     public string? Limit { get; init; }

@@ -58,6 +58,7 @@ internal sealed class AdminServer : IAsyncDisposable
         var failed = new FailedLogins(loggers.CreateLogger<FailedLogins>(), time);
         Pipe(app, new AdminGuard(config.Token, failed));
         app.MapClients(directory);
+        app.MapPlans(directory);
         app.MapStatus(proxy, directory, member);
         app.MapUpstreams(proxy);
         app.MapReload(reloader);

@@ -1,6 +1,9 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Penstock.Control.Config;
 using Penstock.Control.Store;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
 
@@ -10,6 +13,7 @@ internal sealed class ClientBody
 {
     private readonly List<FieldFault> _faults = [];
     private readonly HashSet<string> _seen = [];
+    private string _plan = "";
 
     private ClientBody()
     {
@@ -43,6 +47,15 @@ internal sealed class ClientBody
         return body;
     }
 
+    /// <summary>A plan: a capacity and a rate, and the name, which what was read brings with it.</summary>
+    public static async Task<ClientBody> ReadPlanAsync(HttpRequest request, string name, bool partial)
+    {
+        var body = new ClientBody { _plan = name };
+        if (await RequestObject.ReadAsync(request, root => body.ReadPlan(root, partial)) is { } error)
+            body.Error = error;
+        return body;
+    }
+
     private void Read(JsonElement root, string? pathId, bool partial)
     {
         if (pathId is not null && Proxy.Clients.ClientId.Fault(pathId) is { } pathFault) Fault("client_id", pathFault);
@@ -53,9 +66,9 @@ internal sealed class ClientBody
             else
                 Read(member.Name, member.Value, pathId);
         }
-        if (!partial)
+        if (!partial && pathId is null) Require("client_id");
+        if (!partial && NeedsNumbers)
         {
-            if (pathId is null) Require("client_id");
             Require("capacity");
             Require("rate_per_sec");
         }
@@ -64,8 +77,47 @@ internal sealed class ClientBody
         if (_faults.Count > 0) Error = Invalid(_faults);
     }
 
+    private void ReadPlan(JsonElement root, bool partial)
+    {
+        if (!ConfigValue.TryName(_plan, out _, out var fault)) Fault("name", fault);
+        foreach (var member in root.EnumerateObject())
+        {
+            switch (member.Name)
+            {
+                case var name when !_seen.Add(name):
+                    Fault(name, "is given twice");
+                    break;
+                case "capacity":
+                    Change = Change with { Capacity = Whole("capacity", member.Value) };
+                    break;
+                case "rate_per_sec":
+                    Change = Change with { RatePerSecond = Number("rate_per_sec", member.Value) };
+                    break;
+                case "name" when member.Value.ValueKind != JsonValueKind.String || member.Value.GetString() != _plan:
+                    Fault("name", "must equal the one in the path");
+                    break;
+                case "name" or "clients" or "source": // what was read may be sent back
+                    break;
+                default:
+                    Fault(member.Name, "is not known; known are capacity, rate_per_sec");
+                    break;
+            }
+        }
+        if (!partial)
+        {
+            Require("capacity");
+            Require("rate_per_sec");
+        }
+        _faults.AddRange(Change.Faults());
+        if (_faults.Count > 0) Error = Invalid(_faults);
+    }
+
     public static ApiError Invalid(IReadOnlyList<FieldFault> faults) =>
         new(400, string.Join("; ", faults.Select(fault => $"{fault.Field} {fault.Message}")), faults);
+
+    /// <summary>A client that is limited has a plan, or numbers of its own.</summary>
+    private bool NeedsNumbers => !_seen.Contains("plan")
+        && (Change.Access is null or ClientAccess.Limited || Change.NamesNumbers);
 
     private void Read(string name, JsonElement value, string? pathId)
     {
@@ -79,10 +131,8 @@ internal sealed class ClientBody
                 if (pathId is null && Proxy.Clients.ClientId.Fault(ClientId) is { } fault) Fault(name, fault);
                 else if (pathId is not null && ClientId != pathId) Fault(name, "must equal the one in the path");
                 break;
-            case "capacity" when Number(name, value) is { } capacity:
-                // 100.0 and 1e2 are whole numbers too; too large ones saturate and are refused as such
-                if (double.IsInteger(capacity)) Change = Change with { Capacity = (long)capacity };
-                else Fault(name, "must be a whole number");
+            case "capacity" when Whole(name, value) is { } capacity:
+                Change = Change with { Capacity = capacity };
                 break;
             case "rate_per_sec" when Number(name, value) is { } rate:
                 Change = Change with { RatePerSecond = rate };
@@ -90,13 +140,83 @@ internal sealed class ClientBody
             case "current_tokens" when Number(name, value) is { } tokens:
                 Change = Change with { Tokens = tokens };
                 break;
+            case "plan" when value.ValueKind == JsonValueKind.Null:
+                Change = Change with { LeavesPlan = true };
+                break;
+            case "plan" when value.ValueKind == JsonValueKind.String:
+                Change = Change with { Plan = value.GetString() };
+                break;
+            case "plan":
+                Fault(name, $"must be the name of a plan, not {RequestObject.Kind(value)}");
+                break;
+            case "access" when value.ValueKind == JsonValueKind.String
+                && TermsText.TryAccess(value.GetString()!, out var access):
+                Change = Change with { Access = access };
+                break;
+            case "access":
+                Fault(name, "must be one of limited, blocked, exempt");
+                break;
+            case "limits":
+                Change = Change with { Limits = Limits(value) };
+                break;
             case "capacity" or "rate_per_sec" or "current_tokens":
             case "full_in_seconds" or "warnings": // what was read may be sent back
                 break;
             default:
-                Fault(name, "is not known; known are client_id, capacity, rate_per_sec, current_tokens");
+                Fault(name, "is not known; known are client_id, capacity, rate_per_sec, current_tokens, plan, access, "
+                    + "limits");
                 break;
         }
+    }
+
+    private Dictionary<string, LimitConfig?>? Limits(JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.Null) return [];
+        if (value.ValueKind != JsonValueKind.Object)
+        {
+            Fault("limits", $"must be an object, limits by their names, not {RequestObject.Kind(value)}");
+            return null;
+        }
+        var limits = new Dictionary<string, LimitConfig?>();
+        foreach (var member in value.EnumerateObject())
+        {
+            var path = $"limits.{member.Name}";
+            if (!limits.TryAdd(member.Name, null))
+                Fault(path, "is given twice");
+            else if (member.Value.ValueKind == JsonValueKind.Object)
+                limits[member.Name] = Numbers(path, member.Value);
+            else if (member.Value.ValueKind != JsonValueKind.Null)
+                Fault(path, "must be an object with capacity and rate_per_sec, not "
+                    + RequestObject.Kind(member.Value));
+        }
+        return limits;
+    }
+
+    private LimitConfig? Numbers(string path, JsonElement value)
+    {
+        long? capacity = null;
+        double? rate = null;
+        var seen = new HashSet<string>();
+        foreach (var member in value.EnumerateObject())
+        {
+            var name = $"{path}.{member.Name}";
+            if (!seen.Add(member.Name)) Fault(name, "is given twice");
+            else if (member.Name == "capacity") capacity = Whole(name, member.Value);
+            else if (member.Name == "rate_per_sec") rate = Number(name, member.Value);
+            else Fault(name, "is not known; known are capacity, rate_per_sec");
+        }
+        if (!seen.Contains("capacity")) Fault($"{path}.capacity", "is required");
+        if (!seen.Contains("rate_per_sec")) Fault($"{path}.rate_per_sec", "is required");
+        return capacity is { } tokens && rate is { } perSecond ? new(tokens, perSecond) : null;
+    }
+
+    private long? Whole(string name, JsonElement value)
+    {
+        // 100.0 and 1e2 are whole numbers too; too large ones saturate and are refused as such
+        if (Number(name, value) is not { } number) return null;
+        if (double.IsInteger(number)) return (long)number;
+        Fault(name, "must be a whole number");
+        return null;
     }
 
     private double? Number(string name, JsonElement value)

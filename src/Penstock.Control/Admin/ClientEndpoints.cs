@@ -72,7 +72,7 @@ internal static class ClientEndpoints
                 ? error.ToResult()
                 : Answer(http, body.ClientId, directory.Create(body.ClientId, body.Change, Who(http))))
             .Accepts<NewClient>("application/json")
-            .Describe("createClient", "Register a client", "Its own limit holds from the next request on.")
+            .Describe("createClient", "Register a client", "What is set for it holds from the next request on.")
             .Produces<ClientView>(201).Errors(400, 409, 413, 415, 503);
 
         clients.MapPut("/{client_id}", async (
@@ -87,7 +87,7 @@ internal static class ClientEndpoints
             .Accepts<ClientSettings>("application/json")
             .WithMetadata(new HasEntityTags())
             .Describe("putClient", "Create or replace a client", "A client that exists keeps its tokens, as far as "
-                + "the new capacity has room for them, unless `current_tokens` says otherwise.")
+                + "the new capacity has room for them, its `access` and its `limits` unless they are named.")
             .Produces<ClientView>().Produces<ClientView>(201).Errors(400, 412, 413, 415, 503);
 
         clients.MapPatch("/{client_id}", async (
@@ -183,7 +183,7 @@ internal static class ClientEndpoints
 
     private static IResult Show(HttpContext http, ClientTokens client, ClientView view, int status)
     {
-        http.Response.Headers.ETag = EntityTag.Of(client.Limit);
+        http.Response.Headers.ETag = EntityTag.Of(client);
         var config = http.RequestServices.GetRequiredService<ProxyServer>().Config;
         return Results.Json(view with { Warnings = ClientId.Warnings(client.ClientId, config) }, statusCode: status);
     }
@@ -197,7 +197,7 @@ internal static class ClientEndpoints
     public static IResult StoreFailed(string cause) =>
         new ApiError(503, $"the client store is failing, nothing was changed: {cause}").ToResult();
 
-    private static string Id(string segment) => Uri.UnescapeDataString(segment);
+    public static string Id(string segment) => Uri.UnescapeDataString(segment);
 
     public static string Who(HttpContext http) => http.Connection.RemoteIpAddress is not { } address ? "unix socket"
         : (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString();

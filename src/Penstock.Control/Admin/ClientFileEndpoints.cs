@@ -164,6 +164,12 @@ internal static class ClientFileEndpoints
             return Results.Ok(new ImportReport(result.Counts.Created, result.Counts.Updated, result.Counts.Unchanged,
                 warnings.Length == 0 ? null : warnings));
         }
+        if (result.Faults is { } unfit)
+        {
+            foreach (var (place, fault) in unfit)
+                rows.Fault(rows.Lines[place], $"{fault.Field} {fault.Message}");
+            return Refused(400, rows).ToResult();
+        }
         if (result.Existing is null) return ClientEndpoints.StoreFailed(result.Cause);
         foreach (var place in result.Existing)
             rows.Fault(rows.Lines[place], $"client '{rows.Clients[place].ClientId}' exists already");

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Penstock.Control.Store;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
@@ -17,7 +18,7 @@ internal sealed class ClientFileWriter : IDisposable
     public ClientFileWriter(bool csv)
     {
         if (csv)
-            _written.Write("client_id,capacity,rate_per_sec,current_tokens\n"u8);
+            _written.Write("client_id,capacity,rate_per_sec,current_tokens,plan,access,limits\n"u8);
         else
             _json = new(_written, new JsonWriterOptions { Encoder = AdminJson.Options.Encoder });
     }
@@ -31,12 +32,18 @@ internal sealed class ClientFileWriter : IDisposable
 
     public void Write(IEnumerable<ClientTokens> clients)
     {
-        foreach (var view in clients.Select(ClientView.Of))
+        foreach (var client in clients)
         {
+            var view = ClientView.Of(client);
+            if (view.Plan is not null) // its numbers: they may be others when the file is read
+                view = view with { Capacity = null, RatePerSec = null };
             if (_json is null)
             {
+                var access = TermsText.WordOf(client.Terms?.Access ?? ClientAccess.Limited);
                 Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
-                    $"{Quoted(view.ClientId)},{view.Capacity},{view.RatePerSec},{view.CurrentTokens}"), _written);
+                    $"{Quoted(view.ClientId)},{view.Capacity},{view.RatePerSec},{view.CurrentTokens},{view.Plan},"),
+                    _written);
+                Encoding.UTF8.GetBytes($"{access},{ClientFileText.LimitsOf(client.Terms)}", _written);
             }
             else
             {

@@ -20,7 +20,7 @@ internal abstract class ClientRows
 
     /// <summary>Those without fault, in the order of the file; none is there twice. Incomplete once there are
     /// faults.</summary>
-    public List<ClientPut> Clients { get; } = [];
+    public List<ClientRow> Clients { get; } = [];
 
     /// <summary>The line of each of <see cref="Clients"/>, from 1.</summary>
     public List<int> Lines { get; } = [];
@@ -89,7 +89,7 @@ internal abstract class ClientRows
         if (!badId && !_lineOfId.TryAdd(clientId, line))
             Fault(line, $"client_id '{clientId}' is the same as in line {_lineOfId[clientId]}");
         if (FaultCount > 0) return;
-        Clients.Add(new(clientId, new(change.Capacity!.Value, change.RatePerSecond!.Value), change.Tokens));
+        Clients.Add(new(clientId, change));
         Lines.Add(line);
     }
 

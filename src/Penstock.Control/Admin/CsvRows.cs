@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Penstock.Control.Store;
+using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
 
@@ -12,9 +13,13 @@ internal sealed class CsvRows : ClientRows
     public const string Capacity = "capacity";
     public const string RatePerSecond = "rate_per_sec";
     public const string CurrentTokens = "current_tokens";
+    public const string Plan = "plan";
+    public const string Access = "access";
+    public const string Limits = "limits";
 
     private const int MaxShownLength = 40;
-    private static readonly string[] Known = [ClientId, Capacity, RatePerSecond, CurrentTokens];
+    private static readonly string[] Known =
+        [ClientId, Capacity, RatePerSecond, CurrentTokens, Plan, Access, Limits];
     private static readonly string[] Required = [ClientId, Capacity, RatePerSecond];
 
     private readonly List<string> _fields = [];
@@ -62,7 +67,8 @@ internal sealed class CsvRows : ClientRows
     }
 
     private static string MissingHeader => "the header line is missing: it names the columns, "
-        + $"{string.Join(", ", Required)} and, if you like, {CurrentTokens}, with commas between";
+        + $"{string.Join(", ", Required)} and, if you like, {string.Join(", ", Known.Except(Required))}, with commas "
+        + "between";
 
     private void ReadHeader(int line, string? fault)
     {
@@ -85,7 +91,7 @@ internal sealed class CsvRows : ClientRows
                 else if (count > 1)
                     Fault(line, $"column {name} is there twice");
             }
-            foreach (var name in Required.Except(_columns))
+            foreach (var name in Needed.Except(_columns))
                 Fault(line, $"column {name} is missing");
         }
         _badHeader = FaultCount > before;
@@ -106,6 +112,18 @@ internal sealed class CsvRows : ClientRows
                 case ClientId:
                     clientId = field;
                     break;
+                case Plan when field.Length > 0:
+                    change = change with { Plan = field };
+                    break;
+                case Access when TermsText.TryAccess(field, out var access):
+                    change = change with { Access = access };
+                    break;
+                case Access when field.Length > 0:
+                    _rowFaults.Add(new(Access, $"must be one of limited, blocked, exempt, not {Shown(field)}"));
+                    break;
+                case Limits:
+                    change = change with { Limits = ClientFileText.ReadLimits(field, _rowFaults) };
+                    break;
                 case Capacity when Number(Capacity, field) is { } capacity:
                     if (double.IsInteger(capacity)) change = change with { Capacity = (long)capacity };
                     else _rowFaults.Add(new(Capacity, "must be a whole number"));
@@ -118,16 +136,26 @@ internal sealed class CsvRows : ClientRows
                     break;
             }
         }
+        if (change.Plan is null && (change.Access is null or ClientAccess.Limited || change.NamesNumbers))
+        {
+            if (!Has(Capacity)) _rowFaults.Add(new(Capacity, "is required"));
+            if (!Has(RatePerSecond)) _rowFaults.Add(new(RatePerSecond, "is required"));
+        }
         Add(line, clientId, change, _rowFaults.Concat(change.Faults()));
     }
+
+    /// <summary>A file of clients with plans needs no columns for their numbers.</summary>
+    private IEnumerable<string> Needed => _columns!.Contains(Plan) || _columns.Contains(Access) ? [ClientId] : Required;
+
+    private bool Has(string column) => _columns!.IndexOf(column) is >= 0 and var at && _fields[at].Length > 0;
 
     private double? Number(string column, string field)
     {
         const NumberStyles Style =
             NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
         if (field.Length == 0)
-            _rowFaults.Add(new(column, "is required"));
-        else if (!double.TryParse(field, Style, CultureInfo.InvariantCulture, out var number) || double.IsNaN(number))
+            return null;
+        if (!double.TryParse(field, Style, CultureInfo.InvariantCulture, out var number) || double.IsNaN(number))
             _rowFaults.Add(new(column, $"must be a number, not {Shown(field)}"));
         else if (double.IsInfinity(number))
             _rowFaults.Add(new(column, "is too large"));

@@ -14,10 +14,17 @@ internal static class OpenApiDocument
     private const string Client =
         """{"client_id":"user1","capacity":100,"rate_per_sec":10,"current_tokens":87.5}""";
 
+    private const string Plan =
+        """{"name":"gold","capacity":1000,"rate_per_sec":50,"clients":12,"source":"api"}""";
+
     private static readonly Dictionary<Type, string> Examples = new()
     {
         [typeof(ClientView)] = Client,
         [typeof(ClientPage)] = $$"""{"items":[{{Client}}],"next_cursor":"dXNlcjE"}""",
+        [typeof(PlanView)] = Plan,
+        [typeof(PlanPage)] = $$"""{"items":[{{Plan}}]}""",
+        [typeof(PlanPatch)] = """{"rate_per_sec":20}""",
+        [typeof(Numbers)] = """{"capacity":1000,"rate_per_sec":50}""",
         [typeof(NewClient)] = """{"client_id":"user1","capacity":100,"rate_per_sec":10}""",
         [typeof(ClientSettings)] = """{"capacity":200,"rate_per_sec":20}""",
         [typeof(ClientPatch)] = """{"rate_per_sec":0.5}""",

@@ -46,7 +46,7 @@ internal sealed class EditFeed(
     public void Load(Action<string>? each = null)
     {
         _readAt = Stopwatch.GetTimestamp();
-        var version = 0L;
+        var version = directory.LoadPlans();
         store.LoadAll(client =>
         {
             version = Math.Max(version, client.Shared.Version);
@@ -129,17 +129,19 @@ internal sealed class EditFeed(
 
     private void CatchUp(PostgresConnection connection)
     {
-        List<StoredClient> edits;
+        List<StoredEdit> edits;
         do
         {
             edits = PostgresStore.ReadAfter(connection, Version, PageSize);
             foreach (var edit in edits)
             {
-                if (edit.Limit is null)
-                    leases.Remove(edit.ClientId, edit.Shared.Version);
+                if (edit.Plan is { } plan)
+                    directory.TakeOver(plan);
+                else if (edit.Client is { } client)
+                    directory.TakeOver(client, null);
                 else
-                    directory.TakeOver(edit, null);
-                Interlocked.Exchange(ref _version, edit.Shared.Version);
+                    leases.Remove(edit.DeletedId, edit.Version);
+                Interlocked.Exchange(ref _version, edit.Version);
             }
         }
         while (edits.Count == PageSize);

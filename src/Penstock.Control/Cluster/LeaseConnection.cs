@@ -17,13 +17,20 @@ internal sealed class LeaseConnection : IDisposable
     // clock can change. A clock of the database that was set back costs what it was set back, at most five seconds.
     private const string LeaseSql = """
         WITH locked AS MATERIALIZED (
-            SELECT c.client_id, c.capacity, c.rate_per_sec, c.tokens, c.tokens_at, a.need, a.want, a.back
+            SELECT c.client_id, c.capacity, c.rate_per_sec, c.tokens, c.tokens_at, c.plan, a.need, a.want, a.back
             FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::double precision[])
                 AS a (client_id, epoch, need, want, back)
             JOIN penstock_clients c ON c.client_id = a.client_id AND c.epoch = a.epoch
             ORDER BY c.client_id FOR UPDATE OF c
+        ), planned AS (
+            SELECT client_id, coalesce(p.capacity, l.capacity) AS capacity,
+                coalesce(p.rate_per_sec, l.rate_per_sec) AS rate_per_sec,
+                CASE WHEN p.changed_at > tokens_at THEN penstock_settled(l.plan, tokens, tokens_at)
+                     ELSE tokens END AS tokens,
+                greatest(p.changed_at, tokens_at) AS tokens_at, need, want, back
+            FROM locked l LEFT JOIN penstock_plans p ON p.plan = l.plan
         ), timed AS (
-            SELECT *, clock_timestamp() AS at FROM locked
+            SELECT *, clock_timestamp() AS at FROM planned
         ), held AS (
             SELECT t.*, greatest(-capacity, least(capacity,
                 penstock_refilled(tokens, rate_per_sec, tokens_at, at) + back)) AS have, n

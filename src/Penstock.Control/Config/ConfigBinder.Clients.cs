@@ -41,6 +41,23 @@ internal static partial class ConfigBinder
         return config;
     }
 
+    private static LimitConfig Plan(Field field)
+    {
+        if (field.Name is "capacity" or "rate" && field.Node is ScalarNode)
+        {
+            field.Error("plans have names", "write gold: { capacity: 1000, rate: 50/s }");
+            return new(0, 0);
+        }
+        return field.Section(static plan =>
+        {
+            var numbers = new LimitConfig(plan.Required<long>("capacity", TryWhole),
+                plan.Required<double>("rate", TryRate));
+            if (plan.Sound && Limiter.Fault(numbers.Capacity, numbers.RatePerSecond) is { } fault)
+                plan[Limiter.Fault(numbers.Capacity, 1) is null ? "rate" : "capacity"]!.Refuse(fault);
+            return numbers;
+        }, new LimitConfig(0, 0), "{ capacity, rate }");
+    }
+
     /// <summary>Names of limits, by <c>limit</c>; null when it was not written.</summary>
     private static ValueList<string>? LimitNames(Section at, IReadOnlyDictionary<string, LimitConfig> limits)
     {

@@ -73,6 +73,7 @@ internal static partial class ConfigBinder
             },
             Admin = Admin(file["admin"], listeners),
             Store = file.Value("store", TryStore, "sqlite:penstock.db"),
+            Plans = file.Named("plans").ToDictionary(field => field.Name, Plan),
         };
         if (clients.SaveUnregistered && !ClientStores.KeepsBuckets(config.Store))
             file["store"]!.Error("clients.save_unregistered needs a file of this node's own",

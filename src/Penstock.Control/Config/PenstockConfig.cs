@@ -13,6 +13,10 @@ internal sealed record PenstockConfig
     /// password: show <c>ClientStores.NameOf</c> of it.</summary>
     public string Store { get; init; } = "sqlite:penstock.db";
 
+    /// <summary>Numbers that many clients have, by the names of the plans. The store keeps them; what is written here
+    /// is put there at start and at a reload.</summary>
+    public IReadOnlyDictionary<string, LimitConfig> Plans { get; init; } = new Dictionary<string, LimitConfig>();
+
     /// <summary>Where it came from; null when built from the command line.</summary>
     public string? File { get; init; }
 }

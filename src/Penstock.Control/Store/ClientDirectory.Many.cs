@@ -11,8 +11,10 @@ internal readonly record struct ImportCounts(int Created, int Updated, int Uncha
 /// <param name="Existing">Clients that there were already, where that is refused: by their places in what was
 /// given.</param>
 /// <param name="Cause">When the store failed.</param>
+/// <param name="Faults">What no client can be, such as one of a plan that there is not.</param>
 internal readonly record struct ImportResult(
-    bool Done, ImportCounts Counts = default, IReadOnlyList<int>? Existing = null, string Cause = "");
+    bool Done, ImportCounts Counts = default, IReadOnlyList<int>? Existing = null, string Cause = "",
+    IReadOnlyList<(int Place, FieldFault Fault)>? Faults = null);
 
 /// <summary>Many clients at once.</summary>
 internal sealed partial class ClientDirectory
@@ -25,7 +27,7 @@ internal sealed partial class ClientDirectory
     /// <param name="createOnly">Refuse it all when one exists.</param>
     /// <param name="dryRun">Only tell what would be done.</param>
     /// <param name="who">For the log.</param>
-    public ImportResult Import(IReadOnlyList<ClientPut> clients, bool createOnly, bool dryRun, string who)
+    public ImportResult Import(IReadOnlyList<ClientRow> clients, bool createOnly, bool dryRun, string who)
     {
         lock (_edits)
         {
@@ -34,12 +36,14 @@ internal sealed partial class ClientDirectory
             if (!TryStore(() => store.Exclusively(() =>
                 {
                     plan = Plan(clients);
-                    stored = dryRun || (createOnly && plan.Existing.Count > 0) ? [] : store.PutAll(plan.Changed);
+                    stored = dryRun || plan.Faults.Count > 0 || (createOnly && plan.Existing.Count > 0)
+                        ? [] : store.PutAll(plan.Changed);
                     return true;
                 })))
             {
                 return new(false, Cause: _storeFault!);
             }
+            if (plan.Faults.Count > 0) return new(false, Faults: plan.Faults);
             if (createOnly && plan.Existing.Count > 0) return new(false, Existing: plan.Existing);
             if (stored.Count > 0) Works();
             foreach (var client in stored)
@@ -75,20 +79,26 @@ internal sealed partial class ClientDirectory
         public List<ClientPut> Changed { get; } = [];
         public List<int> Existing { get; } = [];
         public Dictionary<string, double> TokensSet { get; } = [];
+        public List<(int Place, FieldFault Fault)> Faults { get; } = [];
         public ImportCounts Counts { get; set; }
     }
 
-    private ImportPlan Plan(IReadOnlyList<ClientPut> clients)
+    private ImportPlan Plan(IReadOnlyList<ClientRow> clients)
     {
         var plan = new ImportPlan();
+        var plans = store.Plans().ToDictionary(static known => known.Name);
         var before = store.FindAll([.. clients.Select(static client => client.ClientId)])
             .ToDictionary(static client => client.ClientId);
         for (var i = 0; i < clients.Count; i++)
         {
-            var client = clients[i];
-            var exists = before.TryGetValue(client.ClientId, out var stored);
+            var exists = before.TryGetValue(clients[i].ClientId, out var stored);
             ClientTokens? now = exists ? Now(stored) : null;
             if (exists) plan.Existing.Add(i);
+            var wanted = Settings.Of(exists ? new(stored.ClientId, stored.Limit, stored.Tokens, stored.Terms) : null,
+                clients[i].Change, new(plans), limiter.Configured, partial: false);
+            plan.Faults.AddRange(wanted.Faults.Select(fault => (i, fault)));
+            if (wanted.Faults.Count > 0) continue;
+            var client = new ClientPut(clients[i].ClientId, wanted.Limit, clients[i].Change.Tokens, wanted.Terms);
             if (exists && IsSo(client, stored, now)) continue;
 
             // the truth about tokens is in memory, or in the store where nodes share them
@@ -105,14 +115,15 @@ internal sealed partial class ClientDirectory
     /// <summary>As exact as tokens are ever shown: what was just exported changes nothing when it is imported.
     /// </summary>
     private static bool IsSo(ClientPut wanted, StoredClient stored, ClientTokens? now) =>
-        stored.Limit == wanted.Limit
+        stored.Limit == wanted.Limit && stored.Terms == wanted.Terms
         && (wanted.Tokens is not { } tokens || (now is { } has && Math.Abs(has.Tokens - tokens) <= 0.001));
 
     /// <summary>With the tokens of this moment. Null: the limiter does not hold to it (its limit is out of bounds, or
     /// it is just being deleted).</summary>
     private ClientTokens? Now(StoredClient stored)
     {
-        if (leases is not null) return new(stored.ClientId, stored.Limit, SharedTokens(stored, leases));
+        if (leases is not null)
+            return new(stored.ClientId, stored.Limit, SharedTokens(stored, leases), stored.Terms);
         return limiter.TryGet(stored.ClientId, out var client) ? client : null;
     }
 }

@@ -44,7 +44,11 @@ internal sealed partial class ClientDirectory(
 
     /// <summary>Registers what the store holds, with the tokens that came back meanwhile.</summary>
     /// <exception cref="StoreException">The store cannot be read.</exception>
-    public void Load() => store.LoadAll(client => TakeOver(client, client.Tokens));
+    public void Load()
+    {
+        LoadPlans();
+        store.LoadAll(client => TakeOver(client, client.Tokens));
+    }
 
     /// <summary>Puts in force what the store holds, unless no limiter could hold to it.</summary>
     public void TakeOver(StoredClient client, double? tokens)
@@ -52,9 +56,9 @@ internal sealed partial class ClientDirectory(
         if (Limiter.Fault(client.Limit.Capacity, client.Limit.RatePerSecond) is { } fault)
             log.LogError(ClientIgnored, "client {Client} in the store is ignored: {Fault}", client.ClientId, fault);
         else if (leases is not null)
-            leases.Apply(client.Shared);
+            leases.Apply(client.Shared with { Terms = Sound(client) });
         else
-            limiter.Register(client.ClientId, client.Limit, tokens);
+            limiter.Register(client.ClientId, client.Limit, tokens, Sound(client));
     }
 
     /// <summary>The client as it is now. Where nodes share the tokens, those in the shared bucket and at this node;
@@ -65,7 +69,7 @@ internal sealed partial class ClientDirectory(
         StoredClient? stored = null;
         if (leases is null || _storeFault is not null || !TryStore(() => stored = store.Find(clientId))) return known;
         if (stored is not { } found) return false;
-        client = new(clientId, found.Limit, SharedTokens(found, leases));
+        client = new(clientId, found.Limit, SharedTokens(found, leases), found.Terms);
         return true;
     }
 
@@ -84,25 +88,27 @@ internal sealed partial class ClientDirectory(
     public EditResult Create(string clientId, ClientChange change, string who) => Edit(clientId, default, who, before =>
     {
         if (before is not null) return new(EditOutcome.Exists);
-        var limit = new LimitConfig(change.Capacity!.Value, change.RatePerSecond!.Value);
-        var tokens = change.Tokens ?? limit.Capacity;
-        return store.Insert(clientId, limit, tokens) is { } stored
+        var wanted = Settings.Of(null, change, PlanOf(change), limiter.Configured, partial: false);
+        if (wanted.Faults.Count > 0) return new(EditOutcome.Invalid, Faults: wanted.Faults);
+        var tokens = change.Tokens ?? wanted.Limit.Capacity;
+        return store.Insert(clientId, wanted.Limit, tokens, wanted.Terms) is { } stored
             ? new(EditOutcome.Created, stored, tokens)
             : new(EditOutcome.Exists);
     });
 
     /// <summary>Creates or replaces; a client that exists keeps its tokens unless told otherwise.</summary>
     public EditResult Put(string clientId, ClientChange change, Preconditions when, string who) =>
-        Edit(clientId, when, who, before => Update(clientId, before, change));
+        Edit(clientId, when, who, before => Update(clientId, before, change, partial: false));
 
     public EditResult Patch(string clientId, ClientChange change, Preconditions when, string who) =>
         Edit(clientId, when, who, before => before is { } client
-            ? Update(clientId, before, change.Over(client.Limit))
+            ? Update(clientId, client, change, partial: true)
             : new(EditOutcome.NotFound));
 
     public EditResult Reset(string clientId, Preconditions when, string who) => Edit(clientId, when, who, before =>
         before is { } client
-            ? new(EditOutcome.Updated, store.Put(clientId, client.Limit, client.Limit.Capacity), client.Limit.Capacity)
+            ? new(EditOutcome.Updated, store.Put(clientId, client.Limit, client.Limit.Capacity, client.Terms),
+                client.Limit.Capacity)
             : new(EditOutcome.NotFound));
 
     public EditResult Delete(string clientId, Preconditions when, string who) => Edit(clientId, when, who, before =>
@@ -133,16 +139,18 @@ internal sealed partial class ClientDirectory(
         EditOutcome Outcome, StoredClient Stored = default, double? Tokens = null,
         IReadOnlyList<FieldFault>? Faults = null);
 
-    private Written Update(string clientId, ClientTokens? before, ClientChange change)
+    private Written Update(string clientId, ClientTokens? before, ClientChange change, bool partial)
     {
-        if (change.Faults().ToList() is { Count: > 0 } faults) return new(EditOutcome.Invalid, Faults: faults);
-        var limit = new LimitConfig(change.Capacity!.Value, change.RatePerSecond!.Value);
+        var wanted = Settings.Of(before, change, PlanOf(change), limiter.Configured, partial);
+        if (wanted.Faults.Count > 0) return new(EditOutcome.Invalid, Faults: wanted.Faults);
+        var limit = wanted.Limit;
 
         // the truth about tokens is in memory, or in the store where nodes share them
         var tokens = change.Tokens
             ?? (leases is null ? Math.Min(limit.Capacity, before?.Tokens ?? limit.Capacity) : null);
         return new(before is null ? EditOutcome.Created : EditOutcome.Updated,
-            store.Put(clientId, limit, tokens), change.Tokens); // those of this instant stay, not those read above
+            store.Put(clientId, limit, tokens, wanted.Terms),
+            change.Tokens); // those of this instant stay, not those read above
     }
 
     private EditResult Edit(string clientId, Preconditions when, string who, Func<ClientTokens?, Written> change)
@@ -154,7 +162,7 @@ internal sealed partial class ClientDirectory(
             if (!TryStore(() => written = store.Exclusively(() =>
                 {
                     before = Before(clientId);
-                    return when.Hold(before?.Limit) ? change(before) : new(EditOutcome.PreconditionFailed);
+                    return when.Hold(before) ? change(before) : new(EditOutcome.PreconditionFailed);
                 })))
             {
                 return new(EditOutcome.StoreFailed, Cause: _storeFault!);
@@ -186,7 +194,7 @@ internal sealed partial class ClientDirectory(
     private ClientTokens? Before(string clientId)
     {
         if (leases is null) return limiter.TryGet(clientId, out var found) ? found : null;
-        return store.Find(clientId) is { } stored ? new(clientId, stored.Limit, stored.Tokens) : null;
+        return store.Find(clientId) is { } stored ? new(clientId, stored.Limit, stored.Tokens, stored.Terms) : null;
     }
 
     /// <summary>Runs what uses the store, and logs when the store starts to fail.</summary>
@@ -220,25 +228,4 @@ internal sealed partial class ClientDirectory(
         }
     }
 
-    private static string Words(ClientTokens? client) => client is { } c
-        ? $"capacity {c.Limit.Capacity}, {c.Limit.RatePerSecond}/s, {Math.Floor(c.Tokens * 1000) / 1000} tokens"
-        : "none";
-}
-
-/// <summary>What a caller wants to be so before an edit is made (RFC 9110 §13.1).</summary>
-internal readonly record struct Preconditions(string? IfMatch, string? IfNoneMatch)
-{
-    /// <param name="limit">Of the client as it is; null when there is none.</param>
-    public bool Hold(LimitConfig? limit) => (IfMatch is null || EntityTag.Matches(IfMatch, limit))
-        && (IfNoneMatch is null || !EntityTag.Matches(IfNoneMatch.Replace("W/", "", StringComparison.Ordinal), limit));
-}
-
-/// <summary>Names the state of a client's settings, not of its tokens, which move with every request. Made of the
-/// settings themselves: nothing to store, the same on every node, equal again when a change is taken back.</summary>
-internal static class EntityTag
-{
-    public static string Of(LimitConfig limit) => $"\"{limit.Capacity}-{limit.RatePerSecond}\"";
-
-    public static bool Matches(string ifMatch, LimitConfig? limit) => limit is not null
-        && (ifMatch.Trim() == "*" || ifMatch.Split(',', StringSplitOptions.TrimEntries).Contains(Of(limit)));
 }

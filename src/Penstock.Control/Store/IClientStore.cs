@@ -5,13 +5,18 @@ namespace Penstock.Control.Store;
 
 /// <summary>A client in the store, with the tokens in its bucket at this moment: what it refilled while nobody looked
 /// is counted in.</summary>
+/// <param name="Limit">With a plan, the plan's numbers.</param>
 /// <param name="Shared">What nodes need to know besides, in a store that several share.</param>
+/// <param name="Terms">What else is set for it; null: nothing.</param>
 internal readonly record struct StoredClient(
-    string ClientId, LimitConfig Limit, double Tokens, SharedClient Shared = default);
+    string ClientId, LimitConfig Limit, double Tokens, SharedClient Shared = default, ClientTerms? Terms = null);
 
 /// <summary>What a client is to be.</summary>
+/// <param name="Limit">With a plan, the plan's numbers.</param>
 /// <param name="Tokens">Null: as in <see cref="IClientStore.Put"/>.</param>
-internal readonly record struct ClientPut(string ClientId, LimitConfig Limit, double? Tokens);
+/// <param name="Terms">What else is to be set for it; null: nothing.</param>
+internal readonly record struct ClientPut(
+    string ClientId, LimitConfig Limit, double? Tokens, ClientTerms? Terms = null);
 
 /// <summary>The store cannot be read or written now. The message is the cause, fit for an operator: it never holds a
 /// secret.</summary>
@@ -40,12 +45,12 @@ internal interface IClientStore : IDisposable
     StoredClient? Find(string clientId);
 
     /// <summary>Null when the client exists.</summary>
-    StoredClient? Insert(string clientId, LimitConfig limit, double tokens);
+    StoredClient? Insert(string clientId, LimitConfig limit, double tokens, ClientTerms? terms = null);
 
     /// <summary>Creates or changes a client.</summary>
     /// <param name="tokens">Null: a client that exists keeps its tokens as far as the capacity has room, a new one is
     /// full.</param>
-    StoredClient Put(string clientId, LimitConfig limit, double? tokens);
+    StoredClient Put(string clientId, LimitConfig limit, double? tokens, ClientTerms? terms = null);
 
     /// <summary>False when there is no such client.</summary>
     bool Delete(string clientId);
@@ -65,6 +70,20 @@ internal interface IClientStore : IDisposable
     /// <see cref="Exclusively"/>.</summary>
     /// <returns>All of them as they are now, in any order.</returns>
     List<StoredClient> PutAll(IReadOnlyList<ClientPut> clients);
+
+    /// <summary>All plans, ordered by name.</summary>
+    List<PlanNumbers> Plans();
+
+    /// <summary>Creates a plan, or changes its numbers.</summary>
+    PlanNumbers PutPlan(string name, LimitConfig numbers);
+
+    /// <summary>Deletes a plan that no client has.</summary>
+    /// <returns>False when there is no such plan.</returns>
+    bool DeletePlan(string name);
+
+    /// <summary>How many clients have a plan, by its name; plans without clients may be missing.</summary>
+    /// <param name="name">Only of this plan; null: of all.</param>
+    Dictionary<string, long> CountPlanned(string? name = null);
 
     /// <summary>Saves what these buckets hold now, all or none. Clients that are gone stay gone.</summary>
     void SaveTokens(IEnumerable<ClientTokens> clients);

@@ -4,14 +4,14 @@ namespace Penstock.Control.Store;
 
 /// <summary>The tables that nodes share, and the rules that hold for whoever edits them: another node, or an operator
 /// with plain SQL. Everything that makes an edit safe is in triggers for that reason.</summary>
-internal static class PostgresSchema
+internal static partial class PostgresSchema
 {
     /// <summary>The channel of "some client changed".</summary>
     public const string Channel = "penstock_clients";
 
     /// <summary>Asks for the version of the last edit.</summary>
     public const string LastVersionSql = "SELECT coalesce(greatest((SELECT max(version) FROM penstock_clients), "
-        + "(SELECT max(version) FROM penstock_deleted)), 0)";
+        + "(SELECT max(version) FROM penstock_plans), (SELECT max(version) FROM penstock_deleted)), 0)";
 
     /// <summary>Edits are made one after the other under this advisory lock, so that versions become visible in their
     /// order and a reader of "all after version n" misses none. Leases do not take it.</summary>
@@ -21,7 +21,7 @@ internal static class PostgresSchema
     private const int MigrationTimeoutSeconds = 60;
 
     /// <summary>Applied in order; the table penstock_schema has those that are done. Only ever append.</summary>
-    private static readonly string[] Migrations = [First, NoCredit];
+    private static readonly string[] Migrations = [First, NoCredit, Plans];
 
     // Tokens change with every lease and are in no index: such updates stay on their page (fillfactor). Text is
     // compared by octets, as in SQLite.
@@ -164,9 +164,11 @@ internal static class PostgresSchema
 
     /// <summary>Brings the database to the newest schema. Nodes that start together wait for the first of them.
     /// </summary>
+    /// <param name="name">Of the store, for messages.</param>
+    /// <param name="last">The schema to stop at, for tests; null: the newest.</param>
     /// <exception cref="StartException">It cannot be used.</exception>
     /// <exception cref="NpgsqlException">It cannot be reached.</exception>
-    public static void Migrate(NpgsqlConnection connection, string name)
+    public static void Migrate(NpgsqlConnection connection, string name, int? last = null)
     {
         if (Scalar<string>(connection, "SHOW server_encoding") is not "UTF8" and var encoding)
             throw new StartException($"store {name}: its encoding is {encoding}, it must be UTF8");
@@ -183,7 +185,7 @@ internal static class PostgresSchema
             throw new StartException($"store {name}: its schema is version {version}, this Penstock knows up to "
                 + $"{Newest}: a newer one has been here, start that");
         }
-        for (var next = version + 1; next <= Newest; next++)
+        for (var next = version + 1; next <= (last ?? Newest); next++)
         {
             Execute(connection, Migrations[next - 1]
                 .Replace("@edit_lock@", EditLock.ToString(), StringComparison.Ordinal));

@@ -10,7 +10,8 @@ internal sealed partial class PostgresStore
     /// </summary>
     private const int ChunkSize = 2000;
 
-    private const string Given = "unnest($1, $2, $3, $4) AS a (id, new_capacity, new_rate, new_tokens)";
+    private const string Given = "unnest($1, $2, $3, $4, $5, $6, $7, $8) AS a (id, new_capacity, new_rate, "
+        + "new_tokens, new_plan, new_access, new_has_numbers, new_limits)";
 
     // Rows are locked in the order of their ids, as leases do, so that nobody waits for another in a circle.
     private const string UpdateAllSql = $"""
@@ -18,15 +19,20 @@ internal sealed partial class PostgresStore
             SELECT a.* FROM {Given} JOIN penstock_clients c ON c.client_id = a.id
             ORDER BY c.client_id FOR UPDATE OF c
         )
-        UPDATE penstock_clients SET capacity = new_capacity, rate_per_sec = new_rate,
-            tokens = coalesce(new_tokens, tokens), epoch = CASE WHEN new_tokens IS NULL THEN epoch ELSE 0 END
+        UPDATE penstock_clients b SET
+            capacity = CASE WHEN new_plan IS NULL THEN new_capacity ELSE capacity END,
+            rate_per_sec = CASE WHEN new_plan IS NULL THEN new_rate ELSE rate_per_sec END,
+            tokens = coalesce(new_tokens, tokens), epoch = CASE WHEN new_tokens IS NULL THEN epoch ELSE 0 END,
+            plan = new_plan, access = new_access, has_numbers = new_has_numbers, limits = new_limits::jsonb
         FROM given WHERE client_id = id
         RETURNING {Columns}
         """;
 
     private const string InsertAllSql = $"""
-        INSERT INTO penstock_clients (client_id, capacity, rate_per_sec, tokens)
-        SELECT id, new_capacity, new_rate, new_tokens FROM {Given}
+        INSERT INTO penstock_clients AS b
+            (client_id, capacity, rate_per_sec, tokens, plan, access, has_numbers, limits)
+        SELECT id, new_capacity, new_rate, new_tokens, new_plan, new_access, new_has_numbers, new_limits::jsonb
+        FROM {Given}
         WHERE NOT EXISTS (SELECT FROM penstock_clients WHERE client_id = id)
         RETURNING {Columns}
         """;
@@ -34,7 +40,7 @@ internal sealed partial class PostgresStore
     public List<StoredClient> Read(string after, int limit) => Use(() =>
     {
         var clients = new List<StoredClient>();
-        AddTo(clients, $"SELECT {Columns} FROM penstock_clients WHERE client_id > $1 ORDER BY client_id LIMIT $2",
+        AddTo(clients, $"SELECT {Columns} FROM penstock_buckets b WHERE client_id > $1 ORDER BY client_id LIMIT $2",
             Text(after), new NpgsqlParameter<int> { TypedValue = limit });
         return clients;
     });
@@ -44,7 +50,7 @@ internal sealed partial class PostgresStore
         var clients = new List<StoredClient>();
         foreach (var chunk in clientIds.Chunk(ChunkSize))
         {
-            AddTo(clients, $"SELECT {Columns} FROM penstock_clients WHERE client_id = ANY ($1)",
+            AddTo(clients, $"SELECT {Columns} FROM penstock_buckets b WHERE client_id = ANY ($1)",
                 new NpgsqlParameter<string[]> { TypedValue = chunk });
         }
         return clients;
@@ -68,6 +74,13 @@ internal sealed partial class PostgresStore
         new NpgsqlParameter<long[]> { TypedValue = [.. chunk.Select(static client => client.Limit.Capacity)] },
         new NpgsqlParameter<double[]> { TypedValue = [.. chunk.Select(static client => client.Limit.RatePerSecond)] },
         new NpgsqlParameter<double?[]> { TypedValue = [.. chunk.Select(static client => client.Tokens)] },
+        new NpgsqlParameter<string?[]> { TypedValue = [.. chunk.Select(static client => client.Terms?.Plan)] },
+        new NpgsqlParameter<string[]> { TypedValue = [.. chunk.Select(static client => AccessOf(client.Terms))] },
+        new NpgsqlParameter<bool[]> { TypedValue = [.. chunk.Select(static client => HasNumbers(client.Terms))] },
+        new NpgsqlParameter<string?[]>
+        {
+            TypedValue = [.. chunk.Select(static client => TermsText.LimitsOf(client.Terms))],
+        },
     ];
 
     private void AddTo(List<StoredClient> clients, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)

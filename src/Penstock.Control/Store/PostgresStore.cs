@@ -20,7 +20,8 @@ internal sealed partial class PostgresStore : IClientStore
     private const string Columns = """
         client_id, capacity, rate_per_sec,
         least(capacity, penstock_refilled(tokens, rate_per_sec, tokens_at, clock_timestamp())) AS tokens,
-        version, epoch
+        version, epoch, plan, access, has_numbers, limits::text,
+        coalesce((SELECT p.version FROM penstock_plans p WHERE p.plan = b.plan), 0) AS plan_version
         """;
 
     private readonly Lock _lock = new();
@@ -73,7 +74,7 @@ internal sealed partial class PostgresStore : IClientStore
     public void LoadAll(Action<StoredClient> each) => Use(() =>
     {
         // millions of rows take their time
-        using var command = _connection.Batch(timeoutMs: 0, $"SELECT {Columns} FROM penstock_clients");
+        using var command = _connection.Batch(timeoutMs: 0, $"SELECT {Columns} FROM penstock_buckets b");
         using var rows = PostgresConnection.Read(command, CommandBehavior.SequentialAccess);
         while (rows.Read())
             each(Row(rows));
@@ -90,25 +91,32 @@ internal sealed partial class PostgresStore : IClientStore
     });
 
     public StoredClient? Find(string clientId) => Use(() =>
-        One($"SELECT {Columns} FROM penstock_clients WHERE client_id = $1", Text(clientId)));
+        One($"SELECT {Columns} FROM penstock_buckets b WHERE client_id = $1", Text(clientId)));
 
-    public StoredClient? Insert(string clientId, LimitConfig limit, double tokens) => Use(() => One(
-        $"""
-        INSERT INTO penstock_clients (client_id, capacity, rate_per_sec, tokens) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (client_id) DO NOTHING RETURNING {Columns}
-        """,
-        Text(clientId), new NpgsqlParameter<long> { TypedValue = limit.Capacity },
-        Number(limit.RatePerSecond), Number(tokens)));
+    public StoredClient? Insert(string clientId, LimitConfig limit, double tokens, ClientTerms? terms = null) =>
+        Use(() => One(
+            $"""
+            INSERT INTO penstock_clients AS b
+                (client_id, capacity, rate_per_sec, tokens, plan, access, has_numbers, limits)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
+            ON CONFLICT (client_id) DO NOTHING RETURNING {Columns}
+            """,
+            Parameters(new(clientId, limit, tokens, terms))));
 
-    public StoredClient Put(string clientId, LimitConfig limit, double? tokens) => Use(() => One(
-        $"""
-        INSERT INTO penstock_clients AS c (client_id, capacity, rate_per_sec, tokens) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (client_id) DO UPDATE SET capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec,
-            tokens = coalesce($4, c.tokens), epoch = CASE WHEN $4 IS NULL THEN c.epoch ELSE 0 END
-        RETURNING {Columns}
-        """,
-        Text(clientId), new NpgsqlParameter<long> { TypedValue = limit.Capacity },
-        Number(limit.RatePerSecond), Number(tokens))!.Value);
+    public StoredClient Put(string clientId, LimitConfig limit, double? tokens, ClientTerms? terms = null) =>
+        Use(() => One(
+            $"""
+            INSERT INTO penstock_clients AS b
+                (client_id, capacity, rate_per_sec, tokens, plan, access, has_numbers, limits)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
+            ON CONFLICT (client_id) DO UPDATE SET
+                capacity = {Kept("capacity", "excluded")}, rate_per_sec = {Kept("rate_per_sec", "excluded")},
+                tokens = coalesce($4, b.tokens), epoch = CASE WHEN $4 IS NULL THEN b.epoch ELSE 0 END,
+                plan = excluded.plan, access = excluded.access, has_numbers = excluded.has_numbers,
+                limits = excluded.limits
+            RETURNING {Columns}
+            """,
+            Parameters(new(clientId, limit, tokens, terms)))!.Value);
 
     public bool Delete(string clientId) =>
         Use(() => Execute("DELETE FROM penstock_clients WHERE client_id = $1", Text(clientId)) > 0);
@@ -152,28 +160,27 @@ internal sealed partial class PostgresStore : IClientStore
         }
     }
 
-    /// <summary>The clients that were edited after a version, in the order of their edits; a deleted one has no limit.
-    /// </summary>
-    public static List<StoredClient> ReadAfter(PostgresConnection connection, long version, int most)
+    /// <summary>The clients and plans that were edited after a version, in the order of their edits; a deleted client
+    /// has no limit.</summary>
+    public static List<StoredEdit> ReadAfter(PostgresConnection connection, long version, int most)
     {
         using var command = connection.Batch(StatementTimeoutMs,
             $"""
             SELECT * FROM (
-                (SELECT {Columns} FROM penstock_clients c WHERE c.version > $1 ORDER BY c.version LIMIT $2)
+                (SELECT {Columns} FROM penstock_buckets b WHERE b.version > $1 ORDER BY b.version LIMIT $2)
                 UNION ALL
-                (SELECT client_id, NULL, NULL, NULL, version, NULL
+                (SELECT plan, capacity, rate_per_sec, NULL, version, NULL, plan, NULL, NULL, NULL, version
+                 FROM penstock_plans WHERE version > $1 ORDER BY version LIMIT $2)
+                UNION ALL
+                (SELECT client_id, NULL, NULL, NULL, version, NULL, NULL, NULL, NULL, NULL, NULL
                  FROM penstock_deleted WHERE version > $1 ORDER BY version LIMIT $2)
             ) edits ORDER BY version LIMIT $2
             """,
             new NpgsqlParameter<long> { TypedValue = version }, new NpgsqlParameter<int> { TypedValue = most });
         using var rows = PostgresConnection.Read(command);
-        var edits = new List<StoredClient>();
+        var edits = new List<StoredEdit>();
         while (rows.Read())
-        {
-            edits.Add(rows.IsDBNull(1)
-                ? new(rows.GetString(0), null!, 0, new("", null!, 0, rows.GetInt64(4), 0))
-                : Row(rows));
-        }
+            edits.Add(Edit(rows));
         return edits;
     }
 
@@ -181,7 +188,10 @@ internal sealed partial class PostgresStore : IClientStore
     {
         var (id, limit) = (row.GetString(0), new LimitConfig(row.GetInt64(1), row.GetDouble(2)));
         var tokens = row.GetDouble(3);
-        return new(id, limit, tokens, new(id, limit, tokens, row.GetInt64(4), row.GetInt64(5)));
+        var shared = new SharedClient(id, limit, tokens, row.GetInt64(4), row.GetInt64(5));
+        var terms = TermsText.Of(row.IsDBNull(6) ? null : row.GetString(6), row.GetString(7), row.GetBoolean(8),
+            row.IsDBNull(9) ? null : row.GetString(9));
+        return new(id, limit, tokens, shared with { Terms = terms, PlanVersion = row.GetInt64(10) }, terms);
     }
 
     private T Use<T>(Func<T> work)

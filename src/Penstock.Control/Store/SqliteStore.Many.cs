@@ -9,7 +9,7 @@ internal sealed partial class SqliteStore
     {
         using var command = Command(
             $"""
-            SELECT client_id, capacity, rate_per_sec, {Refilled} FROM clients
+            SELECT {Columns} FROM planned_clients
             WHERE client_id > $after ORDER BY client_id LIMIT $limit
             """,
             ("$now", NowUnixMs), ("$after", after), ("$limit", limit));
@@ -23,8 +23,7 @@ internal sealed partial class SqliteStore
     public List<StoredClient> FindAll(IReadOnlyList<string> clientIds) => Use(() => InTransaction(() =>
     {
         using var command = Command(
-            $"SELECT client_id, capacity, rate_per_sec, {Refilled} FROM clients WHERE client_id = $id",
-            ("$now", NowUnixMs), ("$id", ""));
+            $"SELECT {Columns} FROM planned_clients WHERE client_id = $id", ("$now", NowUnixMs), ("$id", ""));
         var clients = new List<StoredClient>();
         foreach (var clientId in clientIds)
         {
@@ -39,24 +38,26 @@ internal sealed partial class SqliteStore
     {
         using var command = Command(
             $"""
-            INSERT INTO clients (client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms)
-            VALUES ($id, $capacity, $rate, coalesce($tokens, $capacity), $now)
+            INSERT INTO clients
+                (client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms, plan, access, has_numbers, limits)
+            VALUES ($id, $capacity, $rate, coalesce($tokens, $capacity), $now, $plan, $access, $has_numbers, $limits)
             ON CONFLICT (client_id) DO UPDATE SET
-                tokens = coalesce($tokens, min(excluded.capacity, {Refilled})),
-                capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec, tokens_at_unix_ms = $now
+                tokens = coalesce($tokens, min(excluded.capacity,
+                    (SELECT {Refilled} FROM planned_clients p WHERE p.client_id = $id))),
+                capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec, tokens_at_unix_ms = $now,
+                plan = excluded.plan, access = excluded.access, has_numbers = excluded.has_numbers,
+                limits = excluded.limits
             RETURNING tokens
             """,
-            ("$id", ""), ("$capacity", 0L), ("$rate", 0.0), ("$tokens", 0.0), ("$now", NowUnixMs));
+            [.. ClientParameters, ("$now", NowUnixMs)]);
         var stored = new List<StoredClient>(clients.Count);
-        foreach (var (clientId, limit, tokens) in clients)
+        foreach (var client in clients)
         {
-            command.Parameters["$id"].Value = clientId;
-            command.Parameters["$capacity"].Value = limit.Capacity;
-            command.Parameters["$rate"].Value = limit.RatePerSecond;
-            command.Parameters["$tokens"].Value = tokens ?? (object)DBNull.Value;
+            Set(command, client);
 
             // a whole number comes back as such, although the column keeps it as a fraction
-            stored.Add(new(clientId, limit, Convert.ToDouble(command.ExecuteScalar())));
+            stored.Add(new(client.ClientId, client.Limit, Convert.ToDouble(command.ExecuteScalar()), default,
+                client.Terms));
         }
         return stored;
     }));

@@ -47,6 +47,7 @@ internal sealed partial class SqliteStore : IClientStore
         ) WITHOUT ROWID;
         CREATE TABLE bucket_hash (key BLOB NOT NULL CHECK (length(key) = 16), saved_at_unix_ns INTEGER NOT NULL)
         """,
+        PlansMigration,
     ];
 
     /// <summary>What a bucket holds after refilling while nobody looked. Wall time, because the process may have been
@@ -90,6 +91,7 @@ internal sealed partial class SqliteStore : IClientStore
         {
             DataSource = path,
             Pooling = false,
+            ForeignKeys = true,
             DefaultTimeout = BusyTimeoutSeconds,
         }.ToString());
         try
@@ -113,7 +115,7 @@ internal sealed partial class SqliteStore : IClientStore
     public void LoadAll(Action<StoredClient> each) => Use(() =>
     {
         using var command = Command(
-            $"SELECT client_id, capacity, rate_per_sec, {Refilled} FROM clients", ("$now", NowUnixMs));
+            $"SELECT {Columns} FROM planned_clients", ("$now", NowUnixMs));
         using var rows = command.ExecuteReader();
         while (rows.Read())
             each(Row(rows));
@@ -126,23 +128,25 @@ internal sealed partial class SqliteStore : IClientStore
     public StoredClient? Find(string clientId) => Use(() =>
     {
         using var command = Command(
-            $"SELECT client_id, capacity, rate_per_sec, {Refilled} FROM clients WHERE client_id = $id",
-            ("$now", NowUnixMs), ("$id", clientId));
+            $"SELECT {Columns} FROM planned_clients WHERE client_id = $id", ("$now", NowUnixMs), ("$id", clientId));
         using var rows = command.ExecuteReader();
         return rows.Read() ? Row(rows) : (StoredClient?)null;
     });
 
-    public StoredClient? Insert(string clientId, LimitConfig limit, double tokens) =>
-        Write(clientId, limit, tokens, "NOTHING") ? new StoredClient(clientId, limit, tokens) : null;
+    public StoredClient? Insert(string clientId, LimitConfig limit, double tokens, ClientTerms? terms = null) =>
+        Write(new(clientId, limit, tokens, terms), "NOTHING")
+            ? new StoredClient(clientId, limit, tokens, Terms: terms) : null;
 
-    public StoredClient Put(string clientId, LimitConfig limit, double? tokens) => Use(() =>
+    public StoredClient Put(string clientId, LimitConfig limit, double? tokens, ClientTerms? terms = null) => Use(() =>
     {
         var left = tokens ?? Math.Min(limit.Capacity, Find(clientId)?.Tokens ?? limit.Capacity);
-        Write(clientId, limit, left, """
+        Write(new(clientId, limit, left, terms), """
             UPDATE SET capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec,
-                       tokens = excluded.tokens, tokens_at_unix_ms = excluded.tokens_at_unix_ms
+                       tokens = excluded.tokens, tokens_at_unix_ms = excluded.tokens_at_unix_ms,
+                       plan = excluded.plan, access = excluded.access, has_numbers = excluded.has_numbers,
+                       limits = excluded.limits
             """);
-        return new StoredClient(clientId, limit, left);
+        return new StoredClient(clientId, limit, left, Terms: terms);
     });
 
     public bool Delete(string clientId) =>
@@ -193,15 +197,23 @@ internal sealed partial class SqliteStore : IClientStore
     }
 
     private static StoredClient Row(SqliteDataReader row) =>
-        new(row.GetString(0), new(row.GetInt64(1), row.GetDouble(2)), row.GetDouble(3));
+        new(row.GetString(0), new(row.GetInt64(1), row.GetDouble(2)), row.GetDouble(3), default,
+            TermsText.Of(row.IsDBNull(4) ? null : row.GetString(4), row.GetString(5), row.GetBoolean(6),
+                row.IsDBNull(7) ? null : row.GetString(7)));
 
-    private bool Write(string clientId, LimitConfig limit, double tokens, string onConflict) => Use(() => Execute(
-        $"""
-        INSERT INTO clients (client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms)
-        VALUES ($id, $capacity, $rate, $tokens, $at) ON CONFLICT (client_id) DO {onConflict}
-        """,
-        ("$id", clientId), ("$capacity", limit.Capacity), ("$rate", limit.RatePerSecond),
-        ("$tokens", tokens), ("$at", NowUnixMs)) > 0);
+    private bool Write(ClientPut client, string onConflict) => Use(() =>
+    {
+        using var command = Command(
+            $"""
+            INSERT INTO clients
+                (client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms, plan, access, has_numbers, limits)
+            VALUES ($id, $capacity, $rate, $tokens, $now, $plan, $access, $has_numbers, $limits)
+            ON CONFLICT (client_id) DO {onConflict}
+            """,
+            [.. ClientParameters, ("$now", NowUnixMs)]);
+        Set(command, client);
+        return command.ExecuteNonQuery() > 0;
+    });
 
     private T Use<T>(Func<T> work)
     {

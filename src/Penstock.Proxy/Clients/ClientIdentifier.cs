@@ -23,14 +23,23 @@ internal readonly ref struct ClientIdentity
     /// <summary>The value of the field that the name is from; empty when it is from elsewhere.</summary>
     public Stretch Field { get; init; }
 
-    /// <summary>No limit holds it.</summary>
-    public bool Exempt { get; init; }
+    private readonly bool _exempt;
+
+    /// <summary>No limit holds it: so the configuration says, or what is set for the client.</summary>
+    public bool Exempt
+    {
+        get => _exempt || Registered?.Access == ClientAccess.Exempt;
+        init => _exempt = value;
+    }
 
     /// <summary>It is not known, and the operator wants no strangers.</summary>
     public bool Rejected { get; init; }
 
     /// <summary>It names several clients: which one the backend sees, nobody can tell.</summary>
     public bool Ambiguous { get; init; }
+
+    /// <summary>No request of it is admitted, whatever else is said of it.</summary>
+    public bool Blocked => Registered?.Access == ClientAccess.Blocked;
 
     public AdmissionRequest For(ClientAddress caller, bool mayWait = false, LeasedClient? prepaid = null) => new()
     {

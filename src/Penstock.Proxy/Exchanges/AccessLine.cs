@@ -52,6 +52,10 @@ internal static class AccessLine
             Text(ref line, ",\"backend\":"u8, backend.AddressOctets);
         }
         Number(ref line, ",\"retries\":"u8, exchange.Retries);
+        if (exchange.Exempt)
+        {
+            line.Add(",\"exempt\":true"u8);
+        }
         Limits(ref line, exchange.Admission);
         Text(ref line, ",\"reason\":"u8, exchange.Reason.Word());
         if (exchange.Fault != HttpFault.None)

@@ -38,6 +38,24 @@ internal sealed partial class ClientConnection
         {
             exchange.IdentityValue = client.Field;
         }
+        if (RefuseUnasked(client) is { } refused)
+        {
+            prepaid?.Charge(_loop.NowNs, -exchange.Admission.Cost); // what held when it began to wait holds no more
+            return refused;
+        }
+        if (Admit(client, mayWait, prepaid))
+        {
+            return Step.Pick;
+        }
+        return exchange.Admission.Awaited is { } awaited ? AwaitTokens(awaited)
+            : Refuse(exchange.Admission.RefusedForSlot ? Reason.ConcurrencyLimited : Reason.RateLimited, 429);
+    }
+
+    /// <summary>What is refused before any limit is asked.</summary>
+    private Step? RefuseUnasked(ClientIdentity client)
+    {
+        Exchange exchange = _exchange!;
+        RequestHead request = exchange.Request;
         if (exchange.Route is null)
         {
             return exchange.Fault == HttpFault.None ? Refuse(Reason.NoRoute, 404) : Refuse(Reason.BadRequest, 400);
@@ -49,7 +67,7 @@ internal sealed partial class ClientConnection
         }
         if (client.Rejected)
         {
-            NoteUnknown(exchange, client);
+            NoteTurnedAway(exchange, client, UnknownLimit);
             return Refuse(Reason.UnknownClient, 401);
         }
         BoundsConfig bounds = _snapshot.Config.Bounds;
@@ -62,20 +80,23 @@ internal sealed partial class ClientConnection
         {
             return Refuse(Reason.Ok, 200); // the question was for us
         }
-        if (IsLoop(request, head))
+        if (IsLoop(request, Head))
         {
             return Refuse(Reason.Loop, 508);
         }
-        if (Admit(client, mayWait, prepaid))
+        if (client.Blocked)
         {
-            return Step.Pick;
+            NoteTurnedAway(exchange, client, BlockedLimit);
+            return Refuse(Reason.ClientBlocked, 403);
         }
-        return exchange.Admission.Awaited is { } awaited ? AwaitTokens(awaited)
-            : Refuse(exchange.Admission.RefusedForSlot ? Reason.ConcurrencyLimited : Reason.RateLimited, 429);
+        return null;
     }
 
     /// <summary>What rejected a client that nobody registered, beside the names of limits.</summary>
-    private static readonly byte[] UnknownLimit = "unknown_client"u8.ToArray();
+    private static readonly byte[] UnknownLimit = Reason.UnknownClient.Word().ToArray();
+
+    /// <summary>What rejected a client that an operator has blocked.</summary>
+    private static readonly byte[] BlockedLimit = Reason.ClientBlocked.Word().ToArray();
 
     /// <summary>How often a request may pass a Penstock: more than any sensible chain has.</summary>
     private const int MaxPasses = 8;
@@ -92,7 +113,13 @@ internal sealed partial class ClientConnection
     {
         Exchange exchange = _exchange!;
         Admission admission = exchange.Admission;
-        bool admitted = client.Exempt || admission.TryAdmit(_snapshot.Limiter, exchange.Route!.Limits,
+        exchange.Exempt = client.Exempt;
+        if (client.Exempt)
+        {
+            prepaid?.Charge(_loop.NowNs, -admission.Cost);
+            return true;
+        }
+        bool admitted = admission.TryAdmit(_snapshot.Limiter, exchange.Route!.Limits,
             client.For(exchange.Caller!, mayWait, prepaid), _loop.NowNs);
         if ((!admitted && admission.Awaited is null) || (admitted && admission.DryRefusal is not null))
         {
@@ -119,12 +146,13 @@ internal sealed partial class ClientConnection
         }, _loop.NowNs);
     }
 
-    private void NoteUnknown(Exchange exchange, ClientIdentity client) => _worker.Rejections.Add(new RejectionNote
+    /// <param name="why">In the place of a limit's name.</param>
+    private void NoteTurnedAway(Exchange exchange, ClientIdentity client, byte[] why) => _worker.Rejections.Add(new()
     {
         Key = _snapshot.Limiter.HashOf(client.Name, client.Domain),
         Client = client.Name,
         ClientKey = _snapshot.Identifier.SourceName(client.Source),
-        Limit = UnknownLimit,
+        Limit = why,
         Route = exchange.Route!.NameOctets,
         RequestId = exchange.RequestId,
         Tokens = 0,

@@ -364,8 +364,9 @@ internal sealed partial class ClientConnection : IConnectionOwner
     private void Record()
     {
         Exchange exchange = _exchange!;
-        _worker.Counters.Count(exchange.Status == 429 && exchange.Admission.Refused, exchange.Reason is not Reason.Ok
-            && exchange.Status >= 500);
+        _worker.Counters.Count(
+            (exchange.Status == 429 && exchange.Admission.Refused) || exchange.Reason == Reason.ClientBlocked,
+            exchange.Reason is not Reason.Ok && exchange.Status >= 500);
         exchange.Caller ??= _peer;
         _worker.LogAccess(exchange, _buffer is null ? default : _buffer.AsSpan(_start, _end - _start));
     }

@@ -57,6 +57,9 @@ internal sealed class Exchange(HeadBounds bounds)
     public int Retries;
     public bool PeerTrusted;
 
+    /// <summary>No limit holds its client.</summary>
+    public bool Exempt;
+
     public long StartNs;
     public long SentNs;
 
@@ -91,7 +94,7 @@ internal sealed class Exchange(HeadBounds bounds)
         Reason = Reason.Ok;
         Fault = HttpFault.None;
         StartNs = SentNs = AskedNs = QueuedNs = ResponseNs = BytesIn = BytesOut = 0;
-        PeerTrusted = false;
+        PeerTrusted = Exempt = false;
     }
 
     /// <summary>The identifier that the request was counted under; a copy, because the octets it came in may be

@@ -38,6 +38,7 @@ internal static class Explainer
             ClientAddress = Encoding.UTF8.GetString(caller.Text),
             Registered = client.Registered is not null,
             Exempt = client.Exempt,
+            Plan = client.Registered?.Terms?.Terms.Plan,
         };
         Route? route = snapshot.Routes.Match(request, head, worker.Loop.Scratch, out HttpFault ambiguity);
         if (route is null)
@@ -57,6 +58,14 @@ internal static class Explainer
             {
                 Verdict = "unknown_client",
                 Detail = "nobody registered this client, and clients.unknown is reject",
+            };
+        }
+        if (client.Blocked)
+        {
+            return explanation with
+            {
+                Verdict = "client_blocked",
+                Detail = "an operator has blocked the client; PATCH /clients/{id} with access limited lets it in again",
             };
         }
         if (!client.Exempt)

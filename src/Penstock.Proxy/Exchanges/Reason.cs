@@ -11,6 +11,9 @@ internal enum Reason : byte
 
     /// <summary>Nobody registered the client, and the operator wants no strangers.</summary>
     UnknownClient,
+
+    /// <summary>An operator has blocked the client.</summary>
+    ClientBlocked,
     NoRoute,
     NoBackend,
 
@@ -39,6 +42,7 @@ internal static class Reasons
         Reason.RateLimited => "rate_limited"u8,
         Reason.ConcurrencyLimited => "concurrency_limited"u8,
         Reason.UnknownClient => "unknown_client"u8,
+        Reason.ClientBlocked => "client_blocked"u8,
         Reason.NoRoute => "no_route"u8,
         Reason.NoBackend => "no_backend"u8,
         Reason.QueueFull => "queue_full"u8,

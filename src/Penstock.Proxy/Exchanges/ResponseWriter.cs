@@ -207,6 +207,11 @@ internal static class ResponseWriter
         json.Add(",\"message\":\""u8);
         json.Add(message);
         json.Add("\""u8);
+        if (exchange.Reason == Reason.ClientBlocked)
+        {
+            json.Add(",\"client\":"u8);
+            JsonText.AddString(ref json, exchange.ClientName);
+        }
         if (exchange.Admission.Refused && exchange.Admission.TryGetDecisive(out Charge refusal))
         {
             json.Add(",\"client\":"u8);
@@ -261,6 +266,7 @@ internal static class ResponseWriter
     {
         200 => new("OK"u8, default),
         401 => new("Unauthorized"u8, "This client is not registered"u8),
+        403 => new("Forbidden"u8, "Client is blocked"u8),
         404 => new("Not Found"u8, "No route for this request"u8),
         408 => new("Request Timeout"u8, "Request timeout"u8),
         413 => new("Content Too Large"u8, "Request body too large"u8),

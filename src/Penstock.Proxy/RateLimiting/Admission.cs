@@ -248,6 +248,10 @@ internal sealed class Admission
             bool own = i == rules.OwnIndex && request.Registered is not null;
             ref Charge charge = ref _charges[_count++];
             charge = new Charge { Rule = rule, Bucket = own ? request.Registered : rule.Common };
+            if (request.Registered?.Terms is { } terms)
+            {
+                charge.Bucket = terms.BucketOf(rule) ?? charge.Bucket;
+            }
             if (charge.Bucket is not null && rule.Config.Concurrent == 0)
             {
                 continue; // no key is needed

@@ -20,12 +20,12 @@ internal sealed partial class LeasedClient : RegisteredClient
     private long _lowWater;
     private volatile bool _closed;
 
-    public LeasedClient(Leases leases, in SharedClient state, long nowNs)
+    public LeasedClient(Leases leases, in SharedClient state, Limit limit, long nowNs)
         : base(state.ClientId)
     {
         _leases = leases;
         (Version, Epoch) = (state.Version, state.Epoch);
-        _view = new View(state, nowNs);
+        _view = new View(limit, state.Tokens, nowNs);
         _toldNs = nowNs;
         Demand = new LeaseDemand { Left = state.Tokens, PlannedNs = nowNs };
     }
@@ -37,10 +37,10 @@ internal sealed partial class LeasedClient : RegisteredClient
     /// </summary>
     private sealed class View
     {
-        public View(in SharedClient state, long nowNs)
+        public View(Limit limit, double sharedTokens, long nowNs)
         {
-            Limit = new Limit(LimitName, state.Limit);
-            SharedWord = Limit.Word(state.Tokens, Limit.Clock(nowNs));
+            Limit = limit;
+            SharedWord = Limit.Word(sharedTokens, Limit.Clock(nowNs));
         }
 
         public Limit Limit { get; }
@@ -125,15 +125,17 @@ internal sealed partial class LeasedClient : RegisteredClient
     }
 
     /// <summary>Takes over an edit unless a newer one is known. Tokens at hand stay, unless the edit set the tokens:
-    /// then they are void. When the capacity has become less they go back first: what all nodes hold and the shared
-    /// bucket might be more than it.</summary>
-    public void Change(in SharedClient state, long nowNs)
+    /// then they are void.</summary>
+    /// <param name="limit">That of the state, compiled.</param>
+    /// <returns>False when a newer one is known.</returns>
+    public bool Change(in SharedClient state, Limit limit, long nowNs)
     {
+        bool returns;
         lock (Gate)
         {
             if (state.Version <= Version)
             {
-                return;
+                return false;
             }
             Version = state.Version;
             if (state.Epoch != Epoch)
@@ -142,23 +144,49 @@ internal sealed partial class LeasedClient : RegisteredClient
                 Interlocked.Exchange(ref _balance, 0);
                 Demand.Returned = 0;
             }
-            else if (state.Limit.Capacity < Config.Capacity)
-            {
-                long balance = Interlocked.Exchange(ref _balance, 0);
-                Demand.Returned += Math.Max(0, balance);
-                Demand.Accounted -= balance;
-            }
             Demand.Left = state.Tokens;
-            Volatile.Write(ref _dryUntilNs, 0);
             Volatile.Write(ref _toldNs, nowNs);
-            Volatile.Write(ref _view, new View(state, nowNs));
-            Serve(nowNs);
-            if (Demand.Returned == 0)
-            {
-                return;
-            }
+            returns = TakeOver(limit, state.Tokens, nowNs);
         }
-        Touch(wake: true);
+        if (returns)
+        {
+            Touch(wake: true);
+        }
+        return true;
+    }
+
+    /// <summary>Takes over an edit of its plan. The tokens stay, here and in the shared bucket, as far as the capacity
+    /// has room.</summary>
+    public void Change(Limit limit, long nowNs)
+    {
+        bool returns;
+        lock (Gate)
+        {
+            View view = _view;
+            double shared = view.Limit.Tokens(Volatile.Read(ref view.SharedWord), view.Limit.Clock(nowNs));
+            returns = TakeOver(limit, shared, nowNs);
+        }
+        if (returns)
+        {
+            Touch(wake: true);
+        }
+    }
+
+    /// <summary>When the capacity has become less, the tokens at hand go back: what all nodes hold and the shared
+    /// bucket might be more than it.</summary>
+    /// <returns>Are there tokens to go back?</returns>
+    private bool TakeOver(Limit limit, double shared, long nowNs)
+    {
+        long capacity = limit.Config.Capacity;
+        if (capacity < Config.Capacity)
+        {
+            Demand.Returned += TakeAbove(0);
+        }
+        Demand.Left = Math.Min(Demand.Left, capacity);
+        Volatile.Write(ref _dryUntilNs, 0);
+        Volatile.Write(ref _view, new View(limit, Math.Min(shared, capacity), nowNs));
+        Serve(nowNs);
+        return Demand.Returned > 0;
     }
 
     /// <summary>Gives granted tokens, unless somebody set the tokens meanwhile: then they are void.</summary>

@@ -42,6 +42,9 @@ internal sealed class LimitRule
 
     public bool HasBucket => Tracked is not null || Common is not null;
 
+    /// <summary>Every client has a bucket of its own: a registered client's can have other numbers.</summary>
+    public bool IsOneClients => HasBucket && Config.By == LimitKey.Client;
+
     /// <summary>A registered client's own limit can take the place of its bucket.</summary>
     public bool StandsAside => HasBucket && Config is { By: LimitKey.Client, DryRun: false }
         && CountedStatuses.IsEmpty;

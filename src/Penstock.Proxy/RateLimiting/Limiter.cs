@@ -7,11 +7,13 @@ using Penstock.Proxy.Configuration;
 namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>A registered client and the tokens in its bucket, with their fraction, at the time of asking.</summary>
-public readonly record struct ClientTokens(string ClientId, LimitConfig Limit, double Tokens);
+/// <param name="Terms">What else is set for it; null: nothing.</param>
+public readonly record struct ClientTokens(
+    string ClientId, LimitConfig Limit, double Tokens, ClientTerms? Terms = null);
 
 /// <summary>Every client's bucket. Requests take tokens from the event loops without a lock; the control plane
 /// registers and changes clients while traffic flows, and the next request sees it. Thread-safe.</summary>
-public sealed class Limiter
+public sealed partial class Limiter
 {
     /// <summary>An empty bucket must fill within this time, so that its arithmetic stays exact.</summary>
     private const double MaxSecondsToFull = 100 * 365.25 * 24 * 3600;
@@ -38,7 +40,6 @@ public sealed class Limiter
     private readonly MonotonicClock _clock;
     private volatile bool _anyRegistered;
     private volatile bool _anyHashed;
-    private Leases? _leases;
 
     internal Limiter(ProxyConfig config, MonotonicClock clock)
     {
@@ -70,6 +71,7 @@ public sealed class Limiter
         {
             return false;
         }
+        _configured = limits;
         List<Limit> all = [.. _limits];
         List<(Limit Old, Limit New)> replaced = [];
         foreach ((string name, LimitConfig config) in limits)
@@ -213,16 +215,21 @@ public sealed class Limiter
     }
 
     /// <summary>Registers a client or changes its limit; the next request sees it.</summary>
+    /// <param name="limit">With a plan, its numbers.</param>
     /// <param name="tokens">Tokens now; null means full for a new client, kept and clamped for a known one.</param>
-    public void Register(string clientId, LimitConfig limit, double? tokens = null)
+    /// <param name="terms">What else holds for it; null: nothing.</param>
+    public void Register(string clientId, LimitConfig limit, double? tokens = null, ClientTerms? terms = null)
     {
         byte[] key = Encoding.UTF8.GetBytes(clientId);
         lock (_editing)
         {
             long now = _clock.NowNs;
-            _registered[key] = _registered.TryGetValue(key, out RegisteredClient? known)
-                ? ((OwnedClient)known).Change(limit, tokens, now)
-                : new OwnedClient(clientId, limit, tokens ?? limit.Capacity, now);
+            RegisteredClient? known = _registered.GetValueOrDefault(key);
+            Limit compiled = PlanLimit(terms, limit, 0) ?? new Limit(RegisteredClient.LimitName, limit);
+            OwnedClient client = known is OwnedClient owned ? owned.Change(compiled, tokens, now)
+                : new OwnedClient(clientId, compiled, tokens ?? limit.Capacity, now);
+            client.Terms = TermsOf(clientId, terms, known?.Terms, now);
+            _registered[key] = client;
             Added(key);
         }
     }
@@ -251,56 +258,6 @@ public sealed class Limiter
         }
     }
 
-    /// <summary>From now on the tokens of registered clients are leased from buckets that nodes share: registering is
-    /// done by <see cref="Leases.Apply"/> instead of <see cref="Register"/>. To be called before the first
-    /// client.</summary>
-    public Leases ShareTokens() => _leases ??= new Leases(this, _clock);
-
-    /// <summary>Registers a client of shared tokens, or changes it when the state is newer than the known.</summary>
-    internal void Apply(in SharedClient state)
-    {
-        byte[] key = Encoding.UTF8.GetBytes(state.ClientId);
-        lock (_editing)
-        {
-            if (_registered.TryGetValue(key, out RegisteredClient? known))
-            {
-                ((LeasedClient)known).Change(state, _clock.NowNs);
-            }
-            else
-            {
-                _registered[key] = new LeasedClient(_leases!, state, _clock.NowNs);
-                Added(key);
-            }
-        }
-    }
-
-    /// <summary>Forgets a client of shared tokens unless what is known of it is newer.</summary>
-    internal void Remove(string clientId, long version)
-    {
-        byte[] key = Encoding.UTF8.GetBytes(clientId);
-        lock (_editing)
-        {
-            if (_registered.TryGetValue(key, out RegisteredClient? known) && known is LeasedClient leased
-                && leased.Version < version)
-            {
-                Removed(key);
-                leased.Close(_clock.NowNs);
-            }
-        }
-    }
-
-    internal LeasedClient? FindLeased(string clientId) =>
-        _registered.TryGetValue(Encoding.UTF8.GetBytes(clientId), out RegisteredClient? known)
-            ? known as LeasedClient : null;
-
-    internal void DistrustVersions()
-    {
-        foreach ((_, RegisteredClient client) in _registered)
-        {
-            (client as LeasedClient)?.DistrustVersion();
-        }
-    }
-
     /// <summary>The ids of all clients, at this moment or another.</summary>
     public IEnumerable<string> RegisteredIds => _registered.Select(static entry => entry.Value.Id);
 
@@ -309,7 +266,8 @@ public sealed class Limiter
         lock (_editing)
         {
             bool found = _registered.TryGetValue(Encoding.UTF8.GetBytes(clientId), out RegisteredClient? client);
-            state = found ? new ClientTokens(clientId, client!.Config, client.TokensAt(_clock.NowNs)) : default;
+            state = found ? new ClientTokens(clientId, client!.Config, client.TokensAt(_clock.NowNs),
+                client.Terms?.Terms) : default;
             return found;
         }
     }
@@ -323,7 +281,7 @@ public sealed class Limiter
         {
             if (client is OwnedClient owned && owned.TakeChange(now, out double tokens))
             {
-                into.Add(new ClientTokens(owned.Id, owned.Config, tokens));
+                into.Add(new ClientTokens(owned.Id, owned.Config, tokens, owned.Terms?.Terms));
             }
         }
     }

@@ -6,6 +6,8 @@ namespace Penstock.Proxy.RateLimiting;
 /// or leased from a bucket that several nodes share. Thread-safe.</summary>
 internal abstract class RegisteredClient(string id)
 {
+    private RegisteredTerms? _terms;
+
     /// <summary>What the RateLimit fields and the log call the limit of a registered client.</summary>
     public const string LimitName = "client";
 
@@ -15,6 +17,15 @@ internal abstract class RegisteredClient(string id)
     public bool IsAddress { get; } = RegisteredAddresses.IsAddress(id);
 
     public abstract LimitConfig Config { get; }
+
+    /// <summary>What was set for it besides its limit; null for most.</summary>
+    public RegisteredTerms? Terms
+    {
+        get => Volatile.Read(ref _terms);
+        set => Volatile.Write(ref _terms, value);
+    }
+
+    public ClientAccess Access => Terms?.Terms.Access ?? ClientAccess.Limited;
 
     /// <summary>Takes tokens from this client's bucket.</summary>
     /// <param name="limit">The limit that decided.</param>
@@ -51,9 +62,15 @@ internal sealed class OwnedClient : RegisteredClient
     private OwnedClient? _successor;
 
     public OwnedClient(string id, LimitConfig config, double tokens, long nowNs, string limitName = LimitName)
+        : this(id, new Limit(limitName, config), tokens, nowNs)
+    {
+    }
+
+    /// <param name="limit">May be shared with others.</param>
+    public OwnedClient(string id, Limit limit, double tokens, long nowNs)
         : base(id)
     {
-        Limit = new Limit(limitName, config);
+        Limit = limit;
         _word = Limit.Word(tokens, Limit.Clock(nowNs));
         _savedWord = _word;
     }
@@ -119,13 +136,17 @@ internal sealed class OwnedClient : RegisteredClient
 
     /// <summary>Closes this bucket and returns its successor with another limit: the same tokens, clamped, or
     /// <paramref name="tokens"/>. Only one caller at a time.</summary>
-    public OwnedClient Change(LimitConfig config, double? tokens, long nowNs)
+    public OwnedClient Change(LimitConfig config, double? tokens, long nowNs) =>
+        Change(new Limit(Limit.Name, config), tokens, nowNs);
+
+    /// <inheritdoc cref="Change(LimitConfig, double?, long)"/>
+    public OwnedClient Change(Limit limit, double? tokens, long nowNs)
     {
         while (true)
         {
             long before = Volatile.Read(ref _word);
-            double kept = tokens ?? Math.Min(config.Capacity, Limit.Tokens(before, Limit.Clock(nowNs)));
-            var next = new OwnedClient(Id, config, kept, nowNs, Limit.Name) { _savedWord = Closed };
+            double kept = tokens ?? Math.Min(limit.Config.Capacity, Limit.Tokens(before, Limit.Clock(nowNs)));
+            var next = new OwnedClient(Id, limit, kept, nowNs) { _savedWord = Closed, Terms = Terms };
             _successor = next;
             if (Interlocked.CompareExchange(ref _word, Closed, before) == before)
             {

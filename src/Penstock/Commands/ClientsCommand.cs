@@ -49,6 +49,7 @@ internal sealed partial class ClientsCommand
         return new PenstockCommand("clients", "See and change the clients of a running Penstock, by its admin API.",
             "penstock clients list",
             "penstock clients set user1 --capacity 100 --rate 10/s",
+            "penstock clients set user1 --plan gold",
             "penstock clients get user1 --admin http://10.0.0.5:9800 --format json",
             "penstock clients export clients.csv")
         {
@@ -71,34 +72,6 @@ internal sealed partial class ClientsCommand
             "penstock clients get user1") { _id, _format };
         command.SetAction(parse => AskAsync(parse, admin =>
             admin.SendAsync(HttpMethod.Get, AdminClient.PathOf(parse.GetRequiredValue(_id)))));
-        return command;
-    }
-
-    private PenstockCommand Set()
-    {
-        var capacity = OptionSyntax.Number<long>("--capacity", "N", "Requests it may make at once", 1, MostCapacity);
-        capacity.Required = true;
-        var rate = OptionSyntax.Read<double>("--rate", "RATE",
-            "How fast spent requests come back, such as 10/s or 0.5/s", ConfigValue.TryRate);
-        rate.Required = true;
-        var tokens = OptionSyntax.Number<double>("--tokens", "X",
-            "Tokens it has now [default: a full bucket if new, otherwise those it has]", 0, MostCapacity);
-        var command = new PenstockCommand("set", "Register a client, or change one; its next request sees it.",
-            "penstock clients set user1 --capacity 100 --rate 10/s",
-            "penstock clients set 123.5.6.7:890 --capacity 20 --rate 60/m --tokens 5")
-        { _id, capacity, rate, tokens, _format };
-        command.SetAction(parse =>
-        {
-            var client = new JsonObject
-            {
-                ["capacity"] = parse.GetValue(capacity),
-                ["rate_per_sec"] = parse.GetValue(rate),
-            };
-            if (parse.GetResult(tokens) is not null)
-                client["current_tokens"] = parse.GetValue(tokens);
-            return AskAsync(parse, admin =>
-                admin.SendAsync(HttpMethod.Put, AdminClient.PathOf(parse.GetRequiredValue(_id)), client));
-        });
         return command;
     }
 
@@ -189,21 +162,40 @@ internal sealed partial class ClientsCommand
             return;
         }
         JsonNode?[] clients = body is JsonArray list ? [.. list] : [body];
-        string[][] rows = [["CLIENT", "CAPACITY", "RATE", "TOKENS", "FULL IN"], .. clients.Select(Cells)];
-        if (rows[^1][^1].Length == 0) rows = [.. rows.Select(row => row[..^1])];
+        string[][] rows = [["CLIENT", "CAPACITY", "RATE", "TOKENS", "FULL IN", "PLAN", "ACCESS", "LIMITS"],
+            .. clients.Select(Cells)];
+        PrintTable(rows, 4);
+    }
+
+    /// <param name="rows">The first names the columns.</param>
+    /// <param name="needed">Of the columns; those behind them are left out where they are empty.</param>
+    private void PrintTable(string[][] rows, int needed)
+    {
+        int[] shown = [.. Enumerable.Range(0, rows[0].Length)
+            .Where(column => column < needed || rows.Skip(1).Any(row => row[column].Length > 0))];
         var idWidth = rows.Max(row => row[0].Length);
         foreach (var row in rows)
-            _terminal.Out.WriteLine(row[0].PadRight(idWidth) + string.Concat(row[1..].Select(cell => $"  {cell,10}")));
+            _terminal.Out.WriteLine(
+                row[0].PadRight(idWidth) + string.Concat(shown.Skip(1).Select(column => $"  {row[column],10}")));
     }
 
     private static string[] Cells(JsonNode? client) =>
     [
         client?["client_id"]?.ToString() ?? "?",
-        client?["capacity"]?.ToString() ?? "?",
-        client?["rate_per_sec"]?.AsValue().TryGetValue(out double rate) is true ? Banner.RateText(rate) : "?",
+        .. NumberCells(client, client?["access"] is null ? "?" : "-"),
         client?["current_tokens"]?.AsValue().TryGetValue(out double tokens) is true
-            ? tokens.ToString("0.##", CultureInfo.InvariantCulture) : "?",
+            ? tokens.ToString("0.##", CultureInfo.InvariantCulture) : client?["access"] is null ? "?" : "-",
         client?["full_in_seconds"]?.AsValue().TryGetValue(out double seconds) is true
             ? string.Create(CultureInfo.InvariantCulture, $"{seconds:0.##} s") : "",
+        client?["plan"]?.ToString() ?? "",
+        client?["access"]?.ToString() ?? "",
+        client?["limits"] is JsonObject limits ? string.Join(' ', limits.Select(static own =>
+            $"{own.Key}={string.Join(',', NumberCells(own.Value, "?"))}")) : "",
+    ];
+
+    private static string[] NumberCells(JsonNode? of, string otherwise) =>
+    [
+        of?["capacity"]?.ToString() ?? otherwise,
+        of?["rate_per_sec"]?.AsValue().TryGetValue(out double rate) is true ? Banner.RateText(rate) : otherwise,
     ];
 }

@@ -16,6 +16,7 @@ internal static class RootCommandLine
             CheckCommand.Create(terminal),
             BackendsCommand.Create(terminal),
             ClientsCommand.Create(terminal),
+            ClientsCommand.CreatePlans(terminal),
             SimulateCommand.Create(terminal),
             VersionCommand.Create(terminal),
         };

@@ -41,11 +41,13 @@ internal sealed class AdminFixture : IAsyncDisposable
     };
 
     public static async Task<AdminFixture> StartAsync(
-        string store = "memory", string token = "", TimeProvider? time = null)
+        string store = "memory", string token = "", TimeProvider? time = null,
+        Func<PenstockConfig, PenstockConfig>? change = null)
     {
         var log = new RecordedLog();
-        return new(
-            await PenstockHost.StartAsync(Config(store, token), log.Factory, time ?? TimeProvider.System), log);
+        var config = Config(store, token);
+        return new(await PenstockHost.StartAsync(change is null ? config : change(config), log.Factory,
+            time ?? TimeProvider.System), log);
     }
 
     public async ValueTask DisposeAsync()

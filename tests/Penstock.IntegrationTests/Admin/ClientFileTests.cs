@@ -194,7 +194,8 @@ public abstract class ClientFileTests : IAsyncLifetime
         var answer = await _admin.SendAsync("GET", "/clients/export", headers: ("Accept", accept));
 
         Assert.Equal((200, type), (answer.Status, answer.Type));
-        Assert.StartsWith(type == Csv ? "client_id,capacity,rate_per_sec,current_tokens\na," : "{\"client_id\":\"a\"",
+        Assert.StartsWith(type == Csv ? "client_id,capacity,rate_per_sec,current_tokens,plan,access,limits\na,"
+            : "{\"client_id\":\"a\"",
             answer.Body);
         Assert.Equal(JsonLines,
             (await _admin.SendAsync("GET", "/clients/export?format=jsonl", headers: ("Accept", Csv))).Type);

@@ -72,7 +72,8 @@ public sealed class ClientsTests
                 "capacity must be a number, not a text",
                 "rate_per_sec must be a number, not null",
                 "current_tokens must not be negative",
-                "burst is not known; known are client_id, capacity, rate_per_sec, current_tokens",
+                "burst is not known; known are client_id, capacity, rate_per_sec, current_tokens, "
+            + "plan, access, limits",
                 "burst is given twice");
         (await admin.SendAsync("POST", "/clients", "{}")).HasFaults(
             "client_id is required", "capacity is required", "rate_per_sec is required");

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Text;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
 using Penstock.TestKit;
 using Xunit;
 
@@ -19,6 +20,9 @@ public sealed class AllocationTests
     [InlineData("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n", 200)]
     [InlineData("GET /chunked HTTP/1.1\r\nHost: a\r\n\r\n", 200)]
     [InlineData("GET / HTTP/1.1\r\nHost: a\r\nX-Client-ID: poor\r\n\r\n", 429)]
+    [InlineData("GET / HTTP/1.1\r\nHost: a\r\nX-Client-ID: blocked\r\n\r\n", 403)]
+    [InlineData("GET / HTTP/1.1\r\nHost: a\r\nX-Client-ID: exempt\r\n\r\n", 200)]
+    [InlineData("GET /v1/x?x=1 HTTP/1.1\r\nHost: a.b\r\nX: 1\r\nCookie: a\r\nX-Client-ID: gold\r\n\r\n", 200)]
     [InlineData("GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n", 404)]
     [InlineData("GET /v1/%61//b;c?x=%31 HTTP/1.1\r\nHost: a.b\r\nX: 1\r\nCookie: a\r\n\r\n", 200)]
     public async Task Keep_alive_request_allocates_nothing(string request, int status)
@@ -47,6 +51,13 @@ public sealed class AllocationTests
         });
         proxy.Server.Limiter.Register("known", new LimitConfig(1_000_000, 1_000_000));
         proxy.Server.Limiter.Register("poor", new LimitConfig(1, 0.0001), 0);
+        proxy.Server.Limiter.Register("blocked", new LimitConfig(1, 1), 0, new() { Access = ClientAccess.Blocked });
+        proxy.Server.Limiter.Register("exempt", new LimitConfig(1, 1), 0, new() { Access = ClientAccess.Exempt });
+        proxy.Server.Limiter.Register("gold", new LimitConfig(1_000_000, 1_000_000), null, new()
+        {
+            Plan = "gold",
+            Limits = [new("default", new(1_000_000, 1_000_000)), new("failures", new(1_000_000, 1))],
+        });
 
         using var socket = new Socket(proxy.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(proxy.EndPoint);

@@ -59,7 +59,7 @@ public sealed class ClientFileScenarios : ProgramScenarios
             {Clients}:4: a quoted field does not end
             error: nothing was imported from {Clients}
             """), await ClientsAsync($"import {Clients} 2>&1"));
-        Assert.Equal((0, "client_id,capacity,rate_per_sec,current_tokens"),
+        Assert.Equal((0, "client_id,capacity,rate_per_sec,current_tokens,plan,access,limits"),
             await ClientsAsync("export --format csv"));
 
         await File.WriteAllTextAsync(Clients, "client_id,capacity,rate_per_sec\nuser1,1,1\n");

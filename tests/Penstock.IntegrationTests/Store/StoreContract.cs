@@ -5,7 +5,7 @@ using Xunit;
 namespace Penstock.IntegrationTests.Store;
 
 /// <summary>What every kind of store must do: each fact runs against each kind.</summary>
-public abstract class StoreContract : IAsyncLifetime
+public abstract partial class StoreContract : IAsyncLifetime
 {
     private string _setting = "";
     private IClientStore _store = null!;

@@ -39,9 +39,10 @@ internal sealed class StoreFile : IDisposable
     public double Tokens(string clientId) =>
         Scalar<double>($"SELECT tokens FROM clients WHERE client_id = '{clientId}'");
 
-    public void Break() => Execute("ALTER TABLE clients RENAME TO away");
+    // the old way, in which views go on naming the table that is away
+    public void Break() => Execute("PRAGMA legacy_alter_table = ON; ALTER TABLE clients RENAME TO away");
 
-    public void Repair() => Execute("ALTER TABLE away RENAME TO clients");
+    public void Repair() => Execute("PRAGMA legacy_alter_table = ON; ALTER TABLE away RENAME TO clients");
 
     public void Dispose() => _directory.Delete(recursive: true);
 

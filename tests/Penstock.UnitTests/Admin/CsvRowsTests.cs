@@ -36,6 +36,30 @@ public sealed class CsvRowsTests
         Assert.Equal(["2: a 3 0.5 1"], RowReading.Csv("current_tokens,\"capacity\",rate_per_sec,client_id\n1,3,0.5,a"));
     }
 
+    [Theory]
+    [InlineData("a,gold,,,", "a   - plan gold")]
+    [InlineData("a,gold,exempt,,7", "a   7 plan gold Exempt")]
+    [InlineData("a,,blocked,,", "a   - Blocked")]
+    [InlineData("a,gold,limited,search=5:1;login=3:0.1,", "a   - plan gold Limited search=5:1 login=3:0.1")]
+    public void Plan_access_and_limits_are_columns(string row, string client)
+    {
+        Assert.Equal(["2: " + client], RowReading.Csv("client_id,plan,access,limits,current_tokens\n" + row));
+    }
+
+    [Theory]
+    [InlineData("a,,,,,,", "capacity is required|rate_per_sec is required")]
+    [InlineData("a,1,,,,blocked,", "rate_per_sec is required")]
+    [InlineData("a,1,1,,,open,", "access must be one of limited, blocked, exempt, not 'open'")]
+    [InlineData("a,1,1,,,,search", "limits must be LIMIT=CAPACITY:RATE_PER_SEC, several with ';' between, such as "
+        + "search=5:1;login=3:0.1")]
+    [InlineData("a,1,1,,,,s=5:1;s=5:1", "limits.s is given twice")]
+    [InlineData("a,1,1,,,,s=0:1", "limits.s.capacity must be from 1 to 1000000000")]
+    public void Fault_of_plan_access_or_limits_is_told(string row, string faults)
+    {
+        Assert.Equal(faults.Split('|').Select(static fault => "line 2: " + fault),
+            RowReading.Csv("client_id,capacity,rate_per_sec,current_tokens,plan,access,limits\n" + row));
+    }
+
     [Fact]
     public void Empty_lines_are_passed_over_and_counted()
     {

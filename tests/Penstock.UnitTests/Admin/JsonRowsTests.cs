@@ -27,7 +27,8 @@ public sealed class JsonRowsTests
     [InlineData("null", "must be a JSON object, not null")]
     [InlineData("""{"client_id":"b","capacity":1,"rate_per_sec":1,"capacity":1}""", "capacity is given twice")]
     [InlineData("""{"client_id":"b","capacity":1,"rate_per_sec":1,"burst":1}""",
-        "burst is not known; known are client_id, capacity, rate_per_sec, current_tokens")]
+        "burst is not known; known are client_id, capacity, rate_per_sec, current_tokens, "
+            + "plan, access, limits")]
     [InlineData("""{"client_id":7,"capacity":1,"rate_per_sec":1}""", "client_id must be a text, not a number")]
     [InlineData("""{"client_id":"b","capacity":"1","rate_per_sec":1}""", "capacity must be a number, not a text")]
     [InlineData("""{"client_id":"b","capacity":0,"rate_per_sec":1}""", "capacity must be from 1 to 1000000000")]

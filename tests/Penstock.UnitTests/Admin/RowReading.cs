@@ -1,5 +1,7 @@
 using System.Text;
 using Penstock.Control.Admin;
+using Penstock.Control.Store;
+using Penstock.Proxy.Configuration;
 using Xunit;
 
 namespace Penstock.UnitTests.Admin;
@@ -25,8 +27,13 @@ internal static class RowReading
         Assert.Equal(left.Length, rows.Take(left, last: true));
         return rows.FaultCount == 0
             ? [.. rows.Clients.Zip(rows.Lines, static (client, line) =>
-                $"{line}: {client.ClientId} {client.Limit.Capacity} {client.Limit.RatePerSecond} "
-                + (client.Tokens?.ToString() ?? "-"))]
+                $"{line}: {client.ClientId} {client.Change.Capacity} {client.Change.RatePerSecond} "
+                + (client.Change.Tokens?.ToString() ?? "-") + Terms(client.Change))]
             : [.. rows.Faults.Select(static fault => $"{fault.Field}: {fault.Message}")];
     }
+
+    private static string Terms(ClientChange change) =>
+        (change.Plan is null ? "" : $" plan {change.Plan}") + (change.Access is null ? "" : $" {change.Access}")
+        + string.Concat((change.Limits ?? new Dictionary<string, LimitConfig?>()).Select(static own =>
+            $" {own.Key}={own.Value?.Capacity}:{own.Value?.RatePerSecond}"));
 }

@@ -20,6 +20,7 @@ public sealed partial class ConfigSchemaTests
         admin: { zzzzzzzz: 1 }
         clients: { zzzzzzzz: 1 }
         limits: { x: { zzzzzzzz: 1 } }
+        plans: { x: { zzzzzzzz: 1 } }
         upstreams:
           x:
             zzzzzzzz: 1
@@ -63,6 +64,7 @@ public sealed partial class ConfigSchemaTests
             "listen[0]" => "listener",
             "limits.x" => "limit",
             "errors.429" => "error",
+            "plans.x" => "plan",
             "upstreams.x" => "upstream",
             "upstreams.x.backends[0]" => "backend",
             "upstreams.x.health_check.expect" => "health_check_expect",

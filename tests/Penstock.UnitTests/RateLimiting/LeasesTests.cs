@@ -148,6 +148,42 @@ public sealed class LeasesTests
     }
 
     [Fact]
+    public void Edits_of_a_plan_bring_no_token_and_a_lowered_capacity_gives_back_what_is_at_hand()
+    {
+        LeasedClient client = RegisterPlanned(100);
+        Wait(client, 0);
+        Answer(Plan(), granted: 50, left: 30);
+
+        SetPlan(1000, version: 2);
+        Assert.Equal((1000, 49), (client.Config.Capacity, client.Balance));
+        Assert.Equal((49, 30), (client.Balance, Math.Round(client.TokensAt(_clock.NowNs) - client.Balance)));
+
+        SetPlan(20, version: 3);
+        SetPlan(1000, version: 2); // came late
+        Assert.Equal((20, 0), (client.Config.Capacity, client.Balance));
+        Assert.Equal(20, Math.Round(client.TokensAt(_clock.NowNs)));
+        Assert.Equal(49, Plan().Back);
+
+        SetPlan(1000, version: 4);
+        Assert.Equal((1000, 0), (client.Config.Capacity, client.Balance));
+        Assert.Equal(20, Math.Round(client.TokensAt(_clock.NowNs)));
+    }
+
+    [Fact]
+    public void Lowered_capacity_forgives_no_debt()
+    {
+        LeasedClient client = RegisterPlanned(100);
+        client.Charge(_clock.NowNs, 3); // such as for a status that counts
+
+        SetPlan(20, version: 2);
+        Assert.Equal(-3, client.Balance);
+        _leases.Apply(new("c", new(10, 0.001), 10, Version: 2, Epoch: 1));
+
+        Assert.Equal(-3, client.Balance);
+        Assert.Equal(0, client.Demand.Returned);
+    }
+
+    [Fact]
     public void Deleted_client_sends_who_waits_away()
     {
         LeasedClient client = Register(capacity: 10);
@@ -200,6 +236,19 @@ public sealed class LeasesTests
         _leases.Apply(new(id, new(capacity, rate), capacity, Version: 1, Epoch: 1));
         return _limiter.FindLeased(id)!;
     }
+
+    private LeasedClient RegisterPlanned(long capacity)
+    {
+        _leases.Apply(new("c", new(capacity, 0.001), capacity, Version: 1, Epoch: 1)
+        {
+            Terms = new() { Plan = "gold" },
+            PlanVersion = 1,
+        });
+        return _limiter.FindLeased("c")!;
+    }
+
+    private void SetPlan(long capacity, long version) =>
+        _limiter.SetPlan(new PlanNumbers("gold", new(capacity, 0.001), version));
 
     private bool TryTake(LeasedClient client) => client.TryTake(_clock.NowNs, 1, out _, out _);
 

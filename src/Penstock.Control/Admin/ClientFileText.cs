@@ -1,0 +1,35 @@
+using System.Globalization;
+using Penstock.Control.Store;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Admin;
+
+/// <summary>A client's numbers by limit as one field of a CSV file: <c>search=5:1;login=3:0.1</c>, each a limit with
+/// its capacity and its rate per second.</summary>
+internal static class ClientFileText
+{
+    public static string LimitsOf(ClientTerms? terms) => terms is null ? "" : string.Join(';', terms.Limits
+        .Select(static own => string.Create(CultureInfo.InvariantCulture,
+            $"{own.Name}={own.Numbers.Capacity}:{own.Numbers.RatePerSecond}")));
+
+    public static Dictionary<string, LimitConfig?> ReadLimits(string field, List<FieldFault> faults)
+    {
+        var limits = new Dictionary<string, LimitConfig?>();
+        foreach (var item in field.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            var (equals, colon) = (item.IndexOf('='), item.LastIndexOf(':'));
+            if (equals <= 0 || colon < equals
+                || !long.TryParse(item[(equals + 1)..colon], CultureInfo.InvariantCulture, out var capacity)
+                || !double.TryParse(item[(colon + 1)..], CultureInfo.InvariantCulture, out var rate))
+            {
+                faults.Add(new("limits", "must be LIMIT=CAPACITY:RATE_PER_SEC, several with ';' between, such as "
+                    + "search=5:1;login=3:0.1"));
+                return limits;
+            }
+            if (!limits.TryAdd(item[..equals], new(capacity, rate)))
+                faults.Add(new($"limits.{item[..equals]}", "is given twice"));
+        }
+        return limits;
+    }
+}

@@ -1,0 +1,107 @@
+using System.ComponentModel;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Routing;
+using Penstock.Control.Store;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Admin;
+
+/// <summary><c>/plans</c>: a capacity and a rate that many clients have.</summary>
+internal static class PlanEndpoints
+{
+    public static void MapPlans(this IEndpointRouteBuilder app, ClientDirectory directory)
+    {
+        var plans = app.MapGroup("/plans").WithTags("Plans");
+        MapReads(plans, directory);
+        MapWrites(plans, directory);
+    }
+
+    private static void MapReads(RouteGroupBuilder plans, ClientDirectory directory)
+    {
+        plans.MapGet("", () => directory.TryPlans(out var all)
+                ? Results.Ok(new PlanPage([.. all.Select(plan => View(directory, plan.Plan, plan.Clients))]))
+                : ClientEndpoints.StoreFailed(directory.StoreFault ?? ""))
+            .Describe("listPlans", "List the plans", "Ordered by name, all of them.")
+            .Produces<PlanPage>().Errors(503);
+
+        plans.MapGet("/{name}", ([FromRoute, Description("The plan.")] string name) => Look(directory, name))
+            .Describe("getPlan", "Look at a plan", "Its numbers, and how many clients have it.")
+            .Produces<PlanView>().Errors(404, 503);
+    }
+
+    private static void MapWrites(RouteGroupBuilder plans, ClientDirectory directory)
+    {
+        plans.MapPut("/{name}", (HttpContext http, [FromRoute, Description("The plan.")] string name) =>
+                PutAsync(http, directory, name, partial: false))
+            .Accepts<Numbers>("application/json")
+            .Describe("putPlan", "Create or change a plan", "The next request of each of its clients meets the new "
+                + "numbers, at all nodes. They keep their tokens, as far as the new capacity has room.")
+            .Produces<PlanView>().Produces<PlanView>(201).Errors(400, 409, 413, 415, 503);
+
+        plans.MapPatch("/{name}", (HttpContext http, [FromRoute, Description("The plan.")] string name) =>
+                PutAsync(http, directory, name, partial: true))
+            .Accepts<PlanPatch>("application/merge-patch+json", "application/json")
+            .Describe("patchPlan", "Change one number of a plan", "A JSON merge-patch.")
+            .Produces<PlanView>().Errors(400, 404, 409, 413, 415, 503);
+
+        plans.MapDelete("/{name}", (HttpContext http, [FromRoute, Description("The plan.")] string name) =>
+                Answer(http, directory, ClientEndpoints.Id(name),
+                    directory.DeletePlan(ClientEndpoints.Id(name), ClientEndpoints.Who(http))))
+            .Describe("deletePlan", "Delete a plan", "Not while a client has it: then 409 tells how many have.")
+            .Produces(204).Errors(404, 409, 503);
+    }
+
+    private static async Task<IResult> PutAsync(
+        HttpContext http, ClientDirectory directory, string segment, bool partial)
+    {
+        var name = ClientEndpoints.Id(segment);
+        var body = await ClientBody.ReadPlanAsync(http.Request, name, partial);
+        return body.Error is { } error ? error.ToResult()
+            : Answer(http, directory, name,
+                directory.PutPlan(name, body.Change, partial, ClientEndpoints.Who(http)));
+    }
+
+    private static IResult Look(ClientDirectory directory, string segment)
+    {
+        var name = ClientEndpoints.Id(segment);
+        if (!directory.TryPlans(out var all)) return ClientEndpoints.StoreFailed(directory.StoreFault ?? "");
+        foreach (var (plan, clients) in all)
+        {
+            if (plan.Name == name) return Results.Ok(View(directory, plan, clients));
+        }
+        return NotThere(name);
+    }
+
+    private static IResult Answer(HttpContext http, ClientDirectory directory, string name, PlanResult edit)
+    {
+        switch (edit.Outcome)
+        {
+            case EditOutcome.Created:
+                http.Response.Headers.Location = "/plans/" + Uri.EscapeDataString(name);
+                return Results.Json(View(directory, edit.Plan, edit.Clients), statusCode: 201);
+            case EditOutcome.Updated:
+                return Results.Ok(View(directory, edit.Plan, edit.Clients));
+            case EditOutcome.Deleted:
+                return Results.NoContent();
+            case EditOutcome.NotFound:
+                return NotThere(name);
+            case EditOutcome.Exists when edit.InFile:
+                return new ApiError(409, $"plan '{name}' is in the configuration file: change it there and reload")
+                    .ToResult();
+            case EditOutcome.Exists:
+                return new ApiError(409, $"plan '{name}' has {edit.Clients} client{(edit.Clients == 1 ? "" : "s")}: "
+                    + "give them another one, or numbers of their own, first").ToResult();
+            case EditOutcome.Invalid:
+                return ClientBody.Invalid(edit.Faults!).ToResult();
+            default:
+                return ClientEndpoints.StoreFailed(edit.Cause);
+        }
+    }
+
+    private static PlanView View(ClientDirectory directory, PlanNumbers plan, long clients) => new(plan.Name,
+        plan.Numbers.Capacity, plan.Numbers.RatePerSecond, clients, directory.IsInFile(plan.Name) ? "config" : "api");
+
+    private static IResult NotThere(string name) => new ApiError(404, $"there is no plan '{name}'").ToResult();
+}

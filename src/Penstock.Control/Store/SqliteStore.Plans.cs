@@ -1,0 +1,88 @@
+using Microsoft.Data.Sqlite;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Control.Store;
+
+/// <summary>Plans, and how a client refers to one.</summary>
+internal sealed partial class SqliteStore
+{
+    /// <summary>Of <c>planned_clients</c>, as <see cref="Row"/> reads them.</summary>
+    private const string Columns =
+        $"client_id, capacity, rate_per_sec, {Refilled} AS tokens_now, plan, access, has_numbers, limits";
+
+    // A client with a plan has the plan's numbers; those in its own row are from when it got the plan.
+    private const string PlansMigration = """
+        CREATE TABLE plans (
+            plan         TEXT    NOT NULL PRIMARY KEY,
+            capacity     INTEGER NOT NULL CHECK (capacity BETWEEN 1 AND 1000000000),
+            rate_per_sec REAL    NOT NULL CHECK (rate_per_sec > 0)
+        ) WITHOUT ROWID;
+        ALTER TABLE clients ADD COLUMN plan TEXT REFERENCES plans (plan);
+        ALTER TABLE clients ADD COLUMN access TEXT NOT NULL DEFAULT 'limited'
+            CHECK (access IN ('limited', 'blocked', 'exempt'));
+        ALTER TABLE clients ADD COLUMN has_numbers INTEGER NOT NULL DEFAULT 1;
+        ALTER TABLE clients ADD COLUMN limits TEXT CHECK (limits IS NULL OR json_valid(limits));
+        CREATE INDEX clients_by_plan ON clients (plan) WHERE plan IS NOT NULL;
+        CREATE VIEW planned_clients AS
+            SELECT client_id, coalesce(p.capacity, c.capacity) AS capacity,
+                coalesce(p.rate_per_sec, c.rate_per_sec) AS rate_per_sec, tokens, tokens_at_unix_ms,
+                c.plan AS plan, access, has_numbers, limits
+            FROM clients c LEFT JOIN plans p ON p.plan = c.plan
+        """;
+
+    private static readonly (string Name, object Value)[] ClientParameters =
+    [
+        ("$id", ""), ("$capacity", 0L), ("$rate", 0.0), ("$tokens", 0.0), ("$plan", ""), ("$access", ""),
+        ("$has_numbers", 1L), ("$limits", ""),
+    ];
+
+    public List<PlanNumbers> Plans() => Use(() =>
+    {
+        using var command = Command("SELECT plan, capacity, rate_per_sec FROM plans ORDER BY plan");
+        using var rows = command.ExecuteReader();
+        var plans = new List<PlanNumbers>();
+        while (rows.Read())
+            plans.Add(new(rows.GetString(0), new(rows.GetInt64(1), rows.GetDouble(2))));
+        return plans;
+    });
+
+    public PlanNumbers PutPlan(string name, LimitConfig numbers) => Use(() =>
+    {
+        Execute("""
+            INSERT INTO plans (plan, capacity, rate_per_sec) VALUES ($plan, $capacity, $rate)
+            ON CONFLICT (plan) DO UPDATE SET capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec
+            """,
+            ("$plan", name), ("$capacity", numbers.Capacity), ("$rate", numbers.RatePerSecond));
+        return new PlanNumbers(name, numbers);
+    });
+
+    public bool DeletePlan(string name) =>
+        Use(() => Execute("DELETE FROM plans WHERE plan = $plan", ("$plan", name)) > 0);
+
+    public Dictionary<string, long> CountPlanned(string? name = null) => Use(() =>
+    {
+        using var command = Command(
+            """
+            SELECT plan, count(*) FROM clients WHERE plan IS NOT NULL AND ($plan IS NULL OR plan = $plan) GROUP BY plan
+            """,
+            ("$plan", name ?? (object)DBNull.Value));
+        using var rows = command.ExecuteReader();
+        var counts = new Dictionary<string, long>();
+        while (rows.Read())
+            counts.Add(rows.GetString(0), rows.GetInt64(1));
+        return counts;
+    });
+
+    private static void Set(SqliteCommand command, ClientPut client)
+    {
+        command.Parameters["$id"].Value = client.ClientId;
+        command.Parameters["$capacity"].Value = client.Limit.Capacity;
+        command.Parameters["$rate"].Value = client.Limit.RatePerSecond;
+        command.Parameters["$tokens"].Value = client.Tokens ?? (object)DBNull.Value;
+        command.Parameters["$plan"].Value = client.Terms?.Plan ?? (object)DBNull.Value;
+        command.Parameters["$access"].Value = TermsText.WordOf(client.Terms?.Access ?? ClientAccess.Limited);
+        command.Parameters["$has_numbers"].Value = client.Terms?.HasNumbers == false ? 0L : 1L;
+        command.Parameters["$limits"].Value = TermsText.LimitsOf(client.Terms) ?? (object)DBNull.Value;
+    }
+}

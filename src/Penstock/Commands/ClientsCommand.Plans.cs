@@ -1,0 +1,91 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace Penstock.Commands;
+
+/// <summary><c>penstock plans</c>: a capacity and a rate that many clients have.</summary>
+internal sealed partial class ClientsCommand
+{
+    private readonly Argument<string> _name = new("PLAN") { Description = "The plan, such as gold" };
+
+    public static Command CreatePlans(Terminal terminal)
+    {
+        var self = new ClientsCommand(terminal);
+        return new PenstockCommand("plans", "See and change the plans of a running Penstock, by its admin API.",
+            "penstock plans list",
+            "penstock plans set gold --capacity 1000 --rate 50/s",
+            "penstock clients set user1 --plan gold")
+        {
+            self._admin, self._token, self.ListPlans(), self.GetPlan(), self.SetPlan(), self.DeletePlan(),
+        };
+    }
+
+    private PenstockCommand ListPlans()
+    {
+        var command = new PenstockCommand("list", "List the plans, and how many clients each has.",
+            "penstock plans list") { _format };
+        command.SetAction(parse => AskAsync(parse, async admin =>
+        {
+            var answer = await admin.SendAsync(HttpMethod.Get, "/plans");
+            return answer.Fault is null ? answer with { Body = answer.Body?["items"]?.DeepClone() } : answer;
+        }, PrintPlans));
+        return command;
+    }
+
+    private PenstockCommand GetPlan()
+    {
+        var command = new PenstockCommand("get", "Show one plan.", "penstock plans get gold") { _name, _format };
+        command.SetAction(parse => AskAsync(parse, admin => admin.SendAsync(HttpMethod.Get, PlanPath(parse)),
+            PrintPlans));
+        return command;
+    }
+
+    private PenstockCommand SetPlan()
+    {
+        var command = new PenstockCommand("set", "Create a plan, or change one: the next request of each of its "
+            + "clients sees it.", "penstock plans set gold --capacity 1000 --rate 50/s")
+        { _name, _capacity, _rate, _format };
+        command.SetAction(parse =>
+        {
+            if (!Has(parse, _capacity) || !Has(parse, _rate))
+                return Task.FromResult(_terminal.Fail("a plan has both --capacity and --rate", ExitCode.Usage));
+            var plan = new JsonObject
+            {
+                ["capacity"] = parse.GetValue(_capacity),
+                ["rate_per_sec"] = parse.GetValue(_rate),
+            };
+            return AskAsync(parse, admin => admin.SendAsync(HttpMethod.Put, PlanPath(parse), plan), PrintPlans);
+        });
+        return command;
+    }
+
+    private PenstockCommand DeletePlan()
+    {
+        var command = new PenstockCommand("delete", "Delete a plan that no client has.",
+            "penstock plans delete gold") { _name, _format };
+        command.SetAction(parse => AskAsync(parse, admin => admin.SendAsync(HttpMethod.Delete, PlanPath(parse)),
+            (_, json) => _terminal.Out.WriteLine(json
+                ? new JsonObject { ["deleted"] = parse.GetValue(_name) }.ToJsonString(Json)
+                : $"deleted {parse.GetValue(_name)}")));
+        return command;
+    }
+
+    private string PlanPath(ParseResult parse) => "/plans/" + Uri.EscapeDataString(parse.GetRequiredValue(_name));
+
+    private void PrintPlans(JsonNode? body, bool json)
+    {
+        if (json)
+        {
+            _terminal.Out.WriteLine(body?.ToJsonString(Json) ?? "null");
+            return;
+        }
+        JsonNode?[] plans = body is JsonArray list ? [.. list] : [body];
+        PrintTable([["PLAN", "CAPACITY", "RATE", "CLIENTS", "SOURCE"], .. plans.Select(static plan => (string[])
+        [
+            plan?["name"]?.ToString() ?? "?",
+            .. NumberCells(plan, "?"),
+            plan?["clients"]?.ToString() ?? "?",
+            plan?["source"]?.ToString() ?? "?",
+        ])], 5);
+    }
+}

@@ -1,0 +1,106 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+using Penstock.Control.Config;
+
+namespace Penstock.Commands;
+
+/// <summary><c>penstock clients set</c>.</summary>
+internal sealed partial class ClientsCommand
+{
+    private readonly Option<long> _capacity =
+        OptionSyntax.Number<long>("--capacity", "N", "Requests at once", 1, MostCapacity);
+    private readonly Option<double> _rate = OptionSyntax.Read<double>("--rate", "RATE",
+        "How fast spent requests come back, such as 10/s or 0.5/s", ConfigValue.TryRate);
+    private readonly Option<double> _tokens = OptionSyntax.Number<double>("--tokens", "X",
+        "Tokens it has now [default: a full bucket if new, otherwise those it has]", 0, MostCapacity);
+    private readonly Option<string> _plan = new("--plan")
+    {
+        HelpName = "PLAN",
+        Description = "The plan that it has, instead of a capacity and a rate",
+    };
+    private readonly Option<bool> _block = new("--block") { Description = "Answer all its requests with 403" };
+    private readonly Option<bool> _exempt = new("--exempt") { Description = "No limit holds it" };
+    private readonly Option<bool> _allow = new("--allow") { Description = "Its limits hold: neither of the two" };
+    private readonly Option<IReadOnlyList<OwnLimit>> _limits = OptionSyntax.ReadMany<OwnLimit>("--limit",
+        "NAME=N,RATE", "Its own numbers for a limit of the configuration, such as search=5,1/s; search=off: none",
+        TryOwnLimit);
+
+    /// <param name="Numbers">Null: none of its own.</param>
+    private sealed record OwnLimit(string Name, JsonObject? Numbers);
+
+    private PenstockCommand Set()
+    {
+        var command = new PenstockCommand("set", "Register a client, or change one; its next request sees it. What is "
+            + "not named stays.",
+            "penstock clients set user1 --capacity 100 --rate 10/s",
+            "penstock clients set user1 --plan gold --limit search=5,1/s",
+            "penstock clients set user1 --block",
+            "penstock clients set 123.5.6.7:890 --capacity 20 --rate 60/m --tokens 5")
+        { _id, _capacity, _rate, _plan, _tokens, _block, _exempt, _allow, _limits, _format };
+        command.SetAction(parse => Fault(parse) is { } fault
+            ? Task.FromResult(_terminal.Fail(fault, ExitCode.Usage))
+            : AskAsync(parse, admin => SetAsync(parse, admin)));
+        return command;
+    }
+
+    private string? Fault(ParseResult parse)
+    {
+        var (capacity, rate, plan) = (Has(parse, _capacity), Has(parse, _rate), Has(parse, _plan));
+        var access = new[] { _block, _exempt, _allow }.Count(parse.GetValue);
+        if (plan && (capacity || rate)) return "--plan gives the capacity and the rate: leave those out, or the plan";
+        if (capacity != rate) return $"--{(capacity ? "rate" : "capacity")} is missing: a limit has both";
+        if (access > 1) return "--block, --exempt and --allow exclude each other";
+        return capacity || plan || access > 0 || Has(parse, _tokens) || Has(parse, _limits) ? null
+            : "nothing to set: give --capacity and --rate, --plan, --block, --exempt, --allow, --limit or --tokens";
+    }
+
+    private static bool Has(ParseResult parse, Option option) => parse.GetResult(option) is { Implicit: false };
+
+    /// <summary>A client that is new is made with its numbers; numbers by limit come on top, so that those of other
+    /// limits stay.</summary>
+    private async Task<AdminAnswer> SetAsync(ParseResult parse, AdminClient admin)
+    {
+        var path = AdminClient.PathOf(parse.GetRequiredValue(_id));
+        var client = new JsonObject();
+        if (Has(parse, _capacity))
+        {
+            client["capacity"] = parse.GetValue(_capacity);
+            client["rate_per_sec"] = parse.GetValue(_rate);
+        }
+        if (Has(parse, _plan)) client["plan"] = parse.GetValue(_plan);
+        var isWhole = client.Count > 0;
+        if (Has(parse, _tokens)) client["current_tokens"] = parse.GetValue(_tokens);
+        if (parse.GetValue(_block)) client["access"] = "blocked";
+        if (parse.GetValue(_exempt)) client["access"] = "exempt";
+        if (parse.GetValue(_allow)) client["access"] = "limited";
+        var limits = Has(parse, _limits) ? new JsonObject(parse.GetValue(_limits)!
+            .Select(static own => KeyValuePair.Create<string, JsonNode?>(own.Name, own.Numbers))) : null;
+
+        if (!isWhole && limits is not null) client["limits"] = limits;
+        var answer = await admin.SendAsync(isWhole ? HttpMethod.Put : HttpMethod.Patch, path, client);
+        if (!isWhole && answer.Status == 404 && client["access"] is not null)
+            answer = await admin.SendAsync(HttpMethod.Put, path, client);
+        else if (isWhole && limits is not null && answer.Fault is null)
+            answer = await admin.SendAsync(HttpMethod.Patch, path, new JsonObject { ["limits"] = limits });
+        return answer;
+    }
+
+    private static bool TryOwnLimit(string text, out OwnLimit limit, out string error)
+    {
+        limit = new("", null);
+        error = $"'{text}' is not a limit with numbers: write search=5,1/s, or search=off";
+        var equals = text.IndexOf('=', StringComparison.Ordinal);
+        if (equals <= 0) return false;
+        var (name, numbers) = (text[..equals], text[(equals + 1)..]);
+        if (numbers == "off")
+        {
+            limit = new(name, null);
+            return true;
+        }
+        var comma = numbers.IndexOf(',', StringComparison.Ordinal);
+        if (comma < 0 || !long.TryParse(numbers[..comma], out var capacity)) return false;
+        if (!ConfigValue.TryRate(numbers[(comma + 1)..], out var rate, out error)) return false;
+        limit = new(name, new() { ["capacity"] = capacity, ["rate_per_sec"] = rate });
+        return true;
+    }
+}

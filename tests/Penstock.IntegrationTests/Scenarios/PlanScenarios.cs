@@ -1,0 +1,135 @@
+using Penstock.TestKit;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Scenarios;
+
+/// <summary>An operator sells plans, blocks a customer, lets the monitoring through, and gives one customer numbers of
+/// its own for one limit: with the real program, by its commands.</summary>
+public sealed class PlanScenarios : ProgramScenarios
+{
+    [Fact]
+    public async Task Customers_have_plans_and_each_edit_is_met_by_the_next_request()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        await WriteAsync(backend.Port, "free: { capacity: 2, rate: 1/h }");
+        await using PenstockProcess penstock = await PenstockProcess.StartedAsync(Folder, "run");
+
+        // a plan of the file, and one by command
+        await RunAsync("clients set small --plan free");
+        Assert.Equal("200 200 429", await StatusesAsync("", "small", 3));
+        await RunAsync("plans set gold --capacity 3 --rate 1/h");
+        await RunAsync("clients set big1 --plan gold");
+        await RunAsync("clients set big2 --plan gold");
+        Assert.Equal("200 200 200 429", await StatusesAsync("", "big1", 4));
+
+        // an edit of the plan is all its clients'; tokens stay: none for the one, three for the other
+        await RunAsync("plans set gold --capacity 5 --rate 1/h");
+        Assert.Equal("429", await StatusesAsync("", "big1", 1));
+        Assert.Equal("200 200 200 429", await StatusesAsync("", "big2", 4));
+        Assert.Contains("gold           5         1/h           2         api", await RunAsync("plans list"));
+        await RunAsync("clients reset big1");
+        Assert.Equal("200 200 200 200 200 429", await StatusesAsync("", "big1", 6));
+
+        // what cannot be is told
+        Assert.Contains("plan 'gold' has 2 clients", await RunAsync("plans delete gold", code: 1));
+        Assert.Contains("did you mean 'gold'?", await RunAsync("clients set big1 --plan glod", code: 1));
+        Assert.Contains("in the configuration file", await RunAsync("plans set free --capacity 9 --rate 1/s", code: 1));
+        Assert.Contains("leave those out",
+            await RunAsync("clients set a --plan gold --capacity 9 --rate 1/s", code: 2));
+
+        // the file changes its own plan, and loses it: its clients keep the numbers
+        await WriteAsync(backend.Port, "free: { capacity: 4, rate: 1/h }");
+        (await Http.PostAsync(new Uri(Admin, "reload"), null)).EnsureSuccessStatusCode();
+        await RunAsync("clients reset small");
+        Assert.Equal("200 200 200 200 429", await StatusesAsync("", "small", 5));
+        await WriteAsync(backend.Port, "");
+        (await Http.PostAsync(new Uri(Admin, "reload"), null)).EnsureSuccessStatusCode();
+        Assert.Contains("free           4         1/h           1         api", await RunAsync("plans list"));
+    }
+
+    [Fact]
+    public async Task Customers_are_blocked_exempt_and_limited_by_name_and_stay_so_over_a_restart()
+    {
+        await using var backend = ScriptedBackend.Always("ok");
+        await WriteAsync(backend.Port, "");
+        await using (PenstockProcess penstock = await PenstockProcess.StartedAsync(Folder, "run"))
+        {
+            await RunAsync("clients set bad --capacity 9 --rate 1/h");
+            Assert.Equal("200", await StatusesAsync("", "bad", 1));
+            await RunAsync("clients set bad --block");
+            await RunAsync("clients set monitoring --exempt");
+            await RunAsync("clients set searcher --capacity 9 --rate 1/h --limit search=2,1/h");
+            penstock.Signal("TERM");
+            Assert.Equal(0, await penstock.ExitCodeAsync());
+        }
+        await using PenstockProcess again = await PenstockProcess.StartedAsync(Folder, "run");
+
+        // blocked: everywhere, and told as such
+        Assert.Equal("403 403", await StatusesAsync("", "bad", 1) + " " + await StatusesAsync("off", "bad", 1));
+        HttpResponseMessage refused = await GetAsync("", "bad");
+        Assert.StartsWith("""{"code":403,"message":"Client is blocked","client":"bad",""",
+            await refused.Content.ReadAsStringAsync());
+        Assert.Contains("\"client\":\"bad\",\"client_key\":\"header:X-API-Key\",\"limit\":\"client_blocked\"",
+            await Http.GetStringAsync(new Uri(Admin, "rejections")));
+        Assert.Matches("(?m)^bad +9 +1/h +[0-9.]+ .* blocked$", await RunAsync("clients get bad"));
+        await RunAsync("clients set bad --allow");
+        Assert.Equal("200", await StatusesAsync("", "bad", 1));
+
+        // exempt: no limit of any kind
+        Assert.Equal("200 200 200 200 200 200", await StatusesAsync("search", "monitoring", 6));
+
+        // numbers for one limit, besides those for all that it does
+        Assert.Equal("200 200 429", await StatusesAsync("search", "searcher", 3));
+        Assert.Equal("200 200", await StatusesAsync("", "searcher", 2));
+        await RunAsync("clients set searcher --limit search=off");
+        Assert.Equal("200 200 200 200 429", await StatusesAsync("search", "searcher", 5)); // as for everybody
+    }
+
+    private Task WriteAsync(int backend, string plans) => File.WriteAllTextAsync(
+        Path.Combine(Folder, "penstock.yaml"), $$"""
+        listen: 127.0.0.1:{{Port}}
+        admin: { listen: "127.0.0.1:{{AdminPort}}" }
+        access_log: off
+        store: sqlite:penstock.db
+        clients: { identify: [header:X-API-Key, address] }
+        limits:
+          default: { capacity: 1, rate: 1/h }
+          search: { capacity: 4, rate: 1/h }
+        plans: { {{plans}} }
+        upstreams: { web: { backends: [http://127.0.0.1:{{backend}}] } }
+        routes:
+          - { path: /search, upstream: web, limit: [default, search] }
+          - { path: /off, upstream: web, limit: off }
+          - { upstream: web }
+        """);
+
+    /// <summary>Runs <c>penstock</c> in a shell, and returns what it said.</summary>
+    private async Task<string> RunAsync(string words, int code = 0)
+    {
+        string file = Path.Combine(Folder, "said");
+        string program = Path.Combine(AppContext.BaseDirectory, "penstock.dll");
+        await using PenstockProcess run = PenstockProcess.StartShell(
+            $"{{ dotnet '{program}' {words} --admin {Admin} 2>&1; }} > {file}");
+        int exit = await run.ExitCodeAsync();
+        string said = await File.ReadAllTextAsync(file);
+        Assert.True(code == exit, said);
+        return said;
+    }
+
+    private async Task<string> StatusesAsync(string path, string key, int requests)
+    {
+        var statuses = new List<int>();
+        for (int i = 0; i < requests; i++)
+        {
+            statuses.Add((int)(await GetAsync(path, key)).StatusCode);
+        }
+        return string.Join(' ', statuses);
+    }
+
+    private Task<HttpResponseMessage> GetAsync(string path, string key)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Proxy, path));
+        request.Headers.Add("X-API-Key", key);
+        return Http.SendAsync(request);
+    }
+}
