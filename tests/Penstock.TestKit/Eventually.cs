@@ -5,15 +5,18 @@ namespace Penstock.TestKit;
 /// <summary>Waits for a condition instead of for a time.</summary>
 public static class Eventually
 {
-    /// <exception cref="TimeoutException">It did not come true within 10 seconds.</exception>
+    /// <summary>Long enough for a machine that is busy elsewhere: it is only waited for where a test fails.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    /// <exception cref="TimeoutException">It did not come true within 30 seconds.</exception>
     public static async Task TrueAsync(Func<bool> condition, string what)
     {
         var watch = Stopwatch.StartNew();
         while (!condition())
         {
-            if (watch.Elapsed > TimeSpan.FromSeconds(10))
+            if (watch.Elapsed > Patience)
             {
-                throw new TimeoutException($"still not so after 10 s: {what}");
+                throw new TimeoutException($"still not so after {Patience.TotalSeconds} s: {what}");
             }
             await Task.Delay(5);
         }

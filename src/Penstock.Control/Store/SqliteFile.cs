@@ -60,8 +60,8 @@ internal sealed partial class SqliteFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new StartException($"store {path}: {e.Message.TrimEnd('.')}: Penstock must be able to write the file "
-                + "and its directory", e);
+            throw new StartException($"store {path}: cannot be opened or created: Penstock must be able to write the "
+                + $"file and its directory ({e.Message.TrimEnd('.')})", e);
         }
     }
 

@@ -19,6 +19,7 @@ internal sealed partial class AccessLogFile : IDisposable
     /// <summary>Clients' names are API keys as a rule: not for everybody to read. For files that are made here; one
     /// that is there keeps its mode.</summary>
     private const int Mode = 0b110_100_000;
+    private const int Interrupted = 4;
     private const int NoSuchDevice = 6;
 
     private readonly string _path;
@@ -41,15 +42,23 @@ internal sealed partial class AccessLogFile : IDisposable
     {
         // a pipe that had no reader may have one now
         _handle ??= TryOpen(_path, out _) ?? throw new IOException("nobody reads this pipe");
-        try
+        while (lines.Length > 0)
         {
-            RandomAccess.Write(_handle, lines, fileOffset: 0); // at the end, because it is open for appending
-        }
-        catch (IOException) when (IsPipe(_path))
-        {
-            _handle.Dispose(); // its reader went away, the next one is another
-            _handle = null;
-            throw;
+            nint written = write(_handle, lines, lines.Length);
+            int error = written < 0 ? Marshal.GetLastPInvokeError() : 0;
+            if (written >= 0)
+            {
+                lines = lines[(int)written..];
+            }
+            else if (error != Interrupted)
+            {
+                if (IsPipe(_path))
+                {
+                    _handle.Dispose(); // its reader went away, the next one is another
+                    _handle = null;
+                }
+                throw new IOException(Marshal.GetPInvokeErrorMessage(error));
+            }
         }
     }
 
@@ -82,6 +91,9 @@ internal sealed partial class AccessLogFile : IDisposable
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags, int mode);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint write(SafeFileHandle file, ReadOnlySpan<byte> bytes, nint length);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fcntl(int descriptor, int command, int argument);

@@ -283,13 +283,14 @@ public sealed class SqliteClientFileTests : ClientFileTests
     public async Task Export_during_which_the_store_fails_does_not_end_as_if_it_were_whole()
     {
         const int Count = 20_000; // some 15 MB, more than the system keeps for a caller that does not read
-        using (var store = ClientStores.Open(_file.Setting, TimeProvider.System))
+        using var file = new StoreFile();
+        using (var store = ClientStores.Open(file.Setting, TimeProvider.System))
         {
             var name = new string('ж', 240);
             store.Exclusively(() => store.PutAll(
                 [.. Enumerable.Range(0, Count).Select(i => new ClientPut($"{i}{name}", new(10, 1), null))]));
         }
-        await using var admin = await AdminFixture.StartAsync(_file.Setting);
+        await using var admin = await AdminFixture.StartAsync(file.Setting);
         using var tcp = new TcpClient { ReceiveBufferSize = 4096 };
         await tcp.ConnectAsync(admin.Host.AdminUrl!.Host, admin.Host.AdminUrl.Port);
         await tcp.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
@@ -298,7 +299,7 @@ public sealed class SqliteClientFileTests : ClientFileTests
         var length = await tcp.GetStream().ReadAsync(buffer);
         Assert.StartsWith("HTTP/1.1 200 OK", Encoding.ASCII.GetString(buffer, 0, length));
 
-        _file.Break();
+        file.Break();
 
         var end = "";
         try

@@ -165,7 +165,7 @@ public sealed class RestartTests : IDisposable
             () => PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time));
 
         Assert.Contains(taken.LocalEndPoint!.ToString()!, e.Message);
-        Assert.Contains("in use", e.Message);
+        Assert.Contains("another program listens there", e.Message);
         Assert.False(File.Exists(_file.Path + "-wal"));
     }
 

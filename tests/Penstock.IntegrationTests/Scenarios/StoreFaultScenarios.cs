@@ -93,7 +93,7 @@ public sealed class StoreFaultScenarios : ProgramScenarios
         using var disk = MountedFolder.InMemory("1m");
         await (await StartedAsync(disk.Path)).DisposeAsync();
         disk.RemountReadOnly();
-        await AssertStartFailsAsync(disk.Path, "is read-only");
+        await AssertStartFailsAsync(disk.Path, "Read-only file system");
     }
 
     [Fact]

@@ -89,9 +89,6 @@ public sealed class SqliteStoreTests : IDisposable
 
     [Theory]
     [InlineData("redis://user:secret@host/db")]
-    [InlineData("postgres://user:secret@host:99999/db")]
-    [InlineData("postgres://user:secret@host/")]
-    [InlineData("postgres://user:secret@host/db?password=secret")]
     [InlineData("sqlite:")]
     [InlineData("")]
     public void Open_of_an_unknown_kind_names_the_known_ones_and_no_secret(string setting)
@@ -99,6 +96,17 @@ public sealed class SqliteStoreTests : IDisposable
         var e = Assert.Throws<StartException>(() => Open(setting));
 
         Assert.Contains("sqlite:PATH", e.Message);
+        Assert.DoesNotContain("secret", e.Message);
+    }
+
+    [Theory]
+    [InlineData("postgres://user:secret@host:99999/db", "the port in the PostgreSQL address is not a number")]
+    [InlineData("postgres://user:secret@host/", "the PostgreSQL address names no database")]
+    public void Open_of_a_wrong_address_says_what_is_wrong_and_no_secret(string setting, string cause)
+    {
+        var e = Assert.Throws<StartException>(() => Open(setting));
+
+        Assert.Contains(cause, e.Message);
         Assert.DoesNotContain("secret", e.Message);
     }
 
