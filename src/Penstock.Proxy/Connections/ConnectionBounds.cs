@@ -8,11 +8,14 @@ namespace Penstock.Proxy.Connections;
 /// <param name="sockets">Sockets of all loops, now, with those that are only kept for later.</param>
 internal sealed class ConnectionBounds(Func<int> sockets)
 {
+    private const long TellEveryMs = 10_000;
+
     private readonly ConcurrentDictionary<IPAddress, int> _byAddress = new();
     private volatile int _max;
     private volatile int _maxPerAddress;
     private volatile int _own = Descriptors.Least;
     private int _count;
+    private long _tellAgainMs;
 
     /// <summary>Changes the bounds; connections that are open stay.</summary>
     /// <param name="max">In all; 0 is unbounded.</param>
@@ -45,6 +48,14 @@ internal sealed class ConnectionBounds(Func<int> sockets)
     /// <summary>Why no further socket may be opened now.</summary>
     public string Shortage => $"{sockets()} connections are open, and the process may have {Descriptors.Limit} "
         + "descriptors, of which some are kept for itself: raise LimitNOFILE for more";
+
+    /// <summary>May one of the loops tell the operator of it now? Every ten seconds one of them may.</summary>
+    public bool MayTellShortage(long nowMs)
+    {
+        long againMs = Volatile.Read(ref _tellAgainMs);
+        return nowMs >= againMs
+            && Interlocked.CompareExchange(ref _tellAgainMs, nowMs + TellEveryMs, againMs) == againMs;
+    }
 
     /// <summary>Counts a connection in.</summary>
     public void Enter() => Interlocked.Increment(ref _count);

@@ -22,7 +22,6 @@ internal sealed class Worker
 
     /// <summary>Access lines wait so long for others before they are written together.</summary>
     private const long LogDelayMs = 50;
-    private const long TellEveryMs = 10_000;
 
     private readonly Stack<Exchange> _spareExchanges = new();
     private readonly Stack<TokenWait> _spareTokenWaits = new();
@@ -34,7 +33,6 @@ internal sealed class Worker
     private readonly ulong _requestIdSeed;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ulong _requestCount;
-    private long _tellShortageAgainMs;
 
     public Worker(Loop loop, Snapshot snapshot, MonotonicClock clock, ConnectionBounds bounds,
         AccessLog? accessLog, ILogger logger)
@@ -89,9 +87,8 @@ internal sealed class Worker
     /// <summary>Tells the operator, every ten seconds at most, why requests get no connection to a backend.</summary>
     public void TellShortage()
     {
-        if (Loop.NowMs >= _tellShortageAgainMs)
+        if (Bounds.MayTellShortage(Loop.NowMs))
         {
-            _tellShortageAgainMs = Loop.NowMs + TellEveryMs;
             Logger.LogWarning(Events.NoDescriptors,
                 "requests are answered 503, no connection to a backend can be opened: {Cause}", Bounds.Shortage);
         }
