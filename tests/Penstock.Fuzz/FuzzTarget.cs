@@ -12,6 +12,8 @@ internal abstract class FuzzTarget
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
         new Targets.RequestHeadTarget(), new Targets.ResponseHeadTarget(), new Targets.ChunkedBodyTarget(),
+        new Targets.ProxyProtocolTarget(), new Targets.PathTarget(), new Targets.IdentityTarget(),
+        new Targets.CsvTarget(),
         new Targets.ConfigTarget("config-yaml", "penstock.yaml"),
         new Targets.ConfigTarget("config-json", "penstock.json"),
     ];

@@ -4,14 +4,19 @@ using Penstock.Fuzz;
 
 const string Usage = """
     usage: Penstock.Fuzz TARGET... [--cpu-minutes N] [--seed N] [--corpus DIR] [--findings DIR]
-      TARGET          request-head, response-head, chunked-body, config-yaml, config-json; the start of a name stands
-                      for all that begin so
+      TARGET          request-head, response-head, chunked-body, proxy-protocol, path, identity, csv,
+                      config-yaml, config-json;
+                      the start of a name stands for all that begin so
       --cpu-minutes   for each target (default 1)
       --seed          of the random choices (default: another one each time)
       --corpus        a folder with more entries; what was learned is written there
       --findings      where inputs that broke something are written (default: here)
-    """;
+    """ + "\n" + Afl.Usage;
 
+if (Afl.Run(args) is { } code)
+{
+    return code;
+}
 var names = new List<string>();
 var options = new Dictionary<string, string>(StringComparer.Ordinal);
 for (int i = 0; i < args.Length; i++)

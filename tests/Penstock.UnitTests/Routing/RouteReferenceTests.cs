@@ -1,3 +1,4 @@
+using Penstock.Fuzz.Targets;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Routing;
 using Xunit;

@@ -5,9 +5,8 @@ using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Routing;
 using Penstock.Proxy.Upstreams;
-using Xunit;
 
-namespace Penstock.UnitTests.Routing;
+namespace Penstock.Fuzz.Targets;
 
 /// <summary>A table of routes, and what it says of a request.</summary>
 internal sealed class RouteProbe
@@ -37,11 +36,12 @@ internal sealed class RouteProbe
     {
         byte[] octets = Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.0\r\nHost: {host}\r\n{fields}\r\n");
         var request = new RequestHead();
-        Assert.Equal(ParseStatus.Complete, request.Parse(octets));
+        ParseStatus status = request.Parse(octets);
+        FuzzTarget.Require(status == ParseStatus.Complete, "the request is one", $"{status} {request.Fault}: {target}");
         Random.Shared.NextBytes(_scratch);
         Route? route = _table.Match(request, octets, _scratch, out HttpFault fault);
-        Assert.True(fault is HttpFault.None or HttpFault.PathAmbiguous);
-        Assert.True(route is null || fault == HttpFault.None);
+        FuzzTarget.Require(fault == HttpFault.None || (fault == HttpFault.PathAmbiguous && route is null),
+            "a route, none, or an ambiguous path", $"{fault} {route?.Name}: {target}");
         return fault == HttpFault.None ? route?.Name : Ambiguous;
     }
 }

@@ -1,0 +1,94 @@
+using System.Globalization;
+using System.Text;
+using Penstock.TestKit;
+
+namespace Penstock.Fuzz;
+
+/// <summary>What <c>fuzz.sh</c> needs of this program: inputs come from afl-fuzz, which sees by the instrumented
+/// assemblies which branches they took.</summary>
+internal static class Afl
+{
+    public const string Usage = """
+               Penstock.Fuzz --afl TARGET              inputs from afl-fuzz
+               Penstock.Fuzz --files TARGET DIR        seeds and corpus as files, and the words as DIR.dict
+               Penstock.Fuzz --lines TARGET DIR        files as lines of a corpus; the longest ones are left out
+               Penstock.Fuzz --try TARGET FILE...      runs files, says what breaks
+        """;
+
+    private const int MaxWordBytes = 128; // afl-fuzz takes no longer ones
+    private const int MaxLineBytes = 300;
+
+    /// <returns>Null: the words are not meant for this.</returns>
+    public static int? Run(string[] args) => args switch
+    {
+        ["--afl", var target] => Feed(target),
+        ["--files", var target, var folder] => WriteFiles(Named(target), folder),
+        ["--lines", var target, var folder] => WriteLines(target, folder),
+        ["--try", var target, .. var files] => Try(Named(target), files),
+        _ => null,
+    };
+
+    private static FuzzTarget Named(string name) => FuzzTarget.All.Single(t => t.Name == name);
+
+    /// <summary>An exception is what afl-fuzz calls a crash.</summary>
+    private static int Feed(string name)
+    {
+        FuzzTarget? target = null; // instrumented code may run only once the fuzzer listens
+        SharpFuzz.Fuzzer.Run(stream =>
+        {
+            using var copy = new MemoryStream();
+            stream.CopyTo(copy);
+            target ??= Named(name);
+            byte[] input = copy.ToArray();
+            if (input.Length <= target.MaxBytes)
+            {
+                target.Run(input);
+            }
+        });
+        return 0;
+    }
+
+    private static int WriteFiles(FuzzTarget target, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        int number = 0;
+        foreach (byte[] input in target.Seeds.Concat(Corpus.Committed(target)).Where(static i => i.Length > 0))
+        {
+            File.WriteAllBytes(Path.Combine(folder, $"{number++:d4}"), input);
+        }
+        File.WriteAllLines(folder + ".dict", target.Tokens.Where(static t => t.Length is > 0 and <= MaxWordBytes)
+            .Select(static token => $"\"{string.Concat(token.Select(static b => $"\\x{b:x2}"))}\""));
+        return 0;
+    }
+
+    /// <summary>Into a file for reading. No target is made: the assemblies are instrumented.</summary>
+    private static int WriteLines(string target, string folder)
+    {
+        string[] lines = [.. Directory.GetFiles(folder).Select(File.ReadAllBytes)
+            .Where(static i => i.Length <= MaxLineBytes).Select(static i => Octets.Escaped(i))
+            .Distinct().Order(StringComparer.Ordinal)];
+        string file = target + ".txt";
+        File.WriteAllLines(file, lines, new UTF8Encoding(false));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{file}: {lines.Length} inputs"));
+        return 0;
+    }
+
+    private static int Try(FuzzTarget target, string[] files)
+    {
+        int broken = 0;
+        foreach (string file in files)
+        {
+            byte[] input = File.ReadAllBytes(file);
+            try
+            {
+                target.Run(input);
+            }
+            catch (Exception fault)
+            {
+                broken++;
+                Console.WriteLine($"{file}: {fault}\n  {Octets.Escaped(input)}");
+            }
+        }
+        return broken == 0 ? 0 : 1;
+    }
+}
