@@ -4,6 +4,7 @@
 #   bench/Compare/run.sh                       everything, as a Markdown table on standard output
 #   ROUNDS=3 SECONDS_PER_ROUND=2 …             shorter
 #   PENSTOCK=none …                            without Penstock; PENSTOCK=/path/to/penstock another build
+#   NATIVE=/path/to/penstock …                 the native program beside it
 #   PROXIES="penstock nginx"  WORKS="small"    a selection
 #
 # One core for the proxy (one worker, thread or loop each), another for the load and the backends. Every proxy
@@ -21,12 +22,13 @@ IDLE_CONNECTIONS=${IDLE_CONNECTIONS:-1000}
 PROXY_CORE=${PROXY_CORE:-0}
 LOAD_CORE=${LOAD_CORE:-1}
 WORKS=${WORKS:-small limited big}
-PROXIES=${PROXIES:-penstock nginx haproxy}
+NATIVE=${NATIVE:-}
+PROXIES=${PROXIES:-penstock ${NATIVE:+native} nginx haproxy}
 [[ $PENSTOCK == none ]] && PROXIES=${PROXIES//penstock/}
 
 declare -A TITLE=([small]='65-byte response' [limited]='429, limit exceeded' [big]='1 MiB response')
 declare -A TARGET=([small]=/ [limited]=/limited [big]=/big)
-declare -A PORT PIDS IDLE_KB CPU_US RATE # PIDS by proxy; CPU_US and RATE hold a figure per round, by "work proxy"
+declare -A PORT PIDS IDLE_KB FRESH_KB FIRST_MS CPU_US RATE # PIDS by proxy; CPU_US and RATE hold a figure per round, by "work proxy"
 
 fail() { echo "bench: $*" >&2; exit 1; }
 
@@ -102,10 +104,13 @@ start_backends() {
     start backend "$LOAD_CORE" "${ports[0]}" nginx -p "$WORK" -c "$WORK/backend.conf"
 }
 
-start_penstock() {
+start_penstock() { start_build penstock "$PENSTOCK"; }
+start_native() { start_build native "$NATIVE"; }
+
+start_build() { # NAME PROGRAM
     local admin
     free_port; admin=$REPLY
-    { echo "listen: 127.0.0.1:${PORT[penstock]}"
+    { echo "listen: 127.0.0.1:${PORT[$1]}"
       echo "admin: { listen: 127.0.0.1:$admin }"
       echo "store: memory"
       echo "loops: 1"
@@ -116,8 +121,10 @@ start_penstock() {
       printf '  "http://127.0.0.1:%d",\n' "${BACKENDS[@]}"
       echo "] } }"
       echo "routes: [ { path: /limited, upstream: web, limit: strict }, { upstream: web } ]"
-    } >"$WORK/penstock.yaml"
-    start penstock "$PROXY_CORE" "${PORT[penstock]}" "$PENSTOCK" run --config "$WORK/penstock.yaml"
+    } >"$WORK/$1.yaml"
+    for _ in 1 2 3 4 5; do FIRST_MS[$1]+=" $(first_request_ms "$1" "$2")"; done
+    start "$1" "$PROXY_CORE" "${PORT[$1]}" "$2" run --config "$WORK/$1.yaml"
+    FRESH_KB[$1]=$(memory_kb "$1")
 }
 
 start_nginx() {
@@ -174,6 +181,24 @@ HAPROXY
     start haproxy "$PROXY_CORE" "${PORT[haproxy]}" haproxy -db -f "$WORK/haproxy.cfg"
 }
 
+# first_request_ms NAME PROGRAM: from its start to the answer to a proxied request; the program is ended again
+first_request_ms() {
+    local began pid answer='' fd
+    began=$(date +%s%N)
+    taskset -c "$PROXY_CORE" "$2" run --config "$WORK/$1.yaml" >"$WORK/$1.log" 2>&1 &
+    pid=$!
+    while [[ $answer != *200* ]]; do
+        kill -0 "$pid" 2>/dev/null || fail "$1 did not start: $(tail -5 "$WORK/$1.log")"
+        { exec {fd}<>"/dev/tcp/127.0.0.1/${PORT[$1]}"; } 2>/dev/null || continue
+        printf 'GET / HTTP/1.1\r\nHost: bench\r\n\r\n' >&"$fd"
+        IFS= read -r -u "$fd" answer || true
+        exec {fd}>&-
+    done
+    echo $((($(date +%s%N) - began) / 1000000))
+    kill "$pid"
+    wait "$pid" 2>/dev/null || true
+}
+
 cpu_ticks() { # PROXY: user and system time of its processes, all threads
     local pid stat total=0 field
     for pid in ${PIDS[$1]}; do
@@ -190,6 +215,11 @@ memory_kb() {
     local pid
     # not VmRSS, whose count the kernel keeps only roughly
     for pid in ${PIDS[$1]}; do grep ^Rss "/proc/$pid/smaps_rollup"; done | awk '{ sum += $2 } END { print sum }'
+}
+
+program_mb() { # PROGRAM: with what must lie beside it
+    local beside=("$1" "$(dirname "$1")"/*.dll "$(dirname "$1")"/libe_sqlite3.so)
+    du -cLb "${beside[@]}" 2>/dev/null | awk 'END { printf "%.1f", $1 / 1e6 }'
 }
 
 # load PROXY WORK SECONDS: sets REQUESTS, and refuses a run in which the answers were not the expected ones
@@ -272,4 +302,12 @@ echo "| proxy | memory per idle keep-alive connection (of $IDLE_CONNECTIONS), kB
 echo '|---|---:|---:|'
 for proxy in $PROXIES; do
     echo "| $proxy | ${IDLE_KB[$proxy]} | $(($(memory_kb "$proxy") / 1024)) |"
+done
+echo
+echo '| build | program, MB | memory at start, MB | start to first proxied request, ms (median of 5) |'
+echo '|---|---:|---:|---:|'
+for proxy in $PROXIES; do
+    case $proxy in penstock) program=$PENSTOCK ;; native) program=$NATIVE ;; *) continue ;; esac
+    # shellcheck disable=SC2086 # the figures are separate words
+    echo "| $proxy | $(program_mb "$program") | $((FRESH_KB[$proxy] / 1024)) | $(median ${FIRST_MS[$proxy]}) |"
 done

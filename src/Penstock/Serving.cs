@@ -38,11 +38,11 @@ internal static class Serving
         }
         await using (host)
         {
-            signals.HangUp = () => Reload(host, terminal);
+            signals.HangUp = () => Reload(host);
             signals.Reopen = host.Proxy.ReopenAccessLog;
             Announce(host, terminal, log);
             await signals.Asked;
-            SystemdNotification.Send("STOPPING=1", terminal.Environment);
+            SystemdNotification.Stopping();
             var started = Stopwatch.GetTimestamp();
             if (terminal.Interactive)
                 terminal.Out.WriteLine("\nstopping; Ctrl+C again stops at once");
@@ -53,21 +53,21 @@ internal static class Serving
         return ExitCode.Ok;
     }
 
-    private static void Reload(PenstockHost host, Terminal terminal)
+    private static void Reload(PenstockHost host)
     {
         if (host.Proxy.Stopping)
         {
             host.Reloader.Reload(); // which says no; for systemd the stop goes on
             return;
         }
-        SystemdNotification.Send("RELOADING=1", terminal.Environment);
+        SystemdNotification.Reloading();
         host.Reloader.Reload();
-        SystemdNotification.Send("READY=1", terminal.Environment);
+        SystemdNotification.Ready();
     }
 
     private static void Announce(PenstockHost host, Terminal terminal, ILogger log)
     {
-        SystemdNotification.Send("READY=1", terminal.Environment);
+        SystemdNotification.Ready();
         if (terminal.Interactive)
             Banner.Write(host, terminal);
         log.LogInformation(new EventId(0, "started"), "Penstock {Version} listens on {Listen}, admin on {Admin}",

@@ -1,22 +1,30 @@
+using System.Diagnostics;
 using System.Net.Sockets;
-using System.Text;
+using Microsoft.Extensions.Hosting.Systemd;
 
 namespace Penstock;
 
-/// <summary>sd_notify(3): one datagram to the socket that systemd names, so that <c>Type=notify</c> units are
-/// "started" when the listeners are really open.</summary>
+/// <summary>What systemd wants to hear of a unit with <c>Type=notify</c> or <c>notify-reload</c> (sd_notify(3)): it is
+/// "started" when the listeners are really open. By the framework's own notifier; nothing where systemd did not start
+/// the program.</summary>
 internal static class SystemdNotification
 {
-    public static void Send(string state, Func<string, string?> environment)
+    private static readonly SystemdNotifier Systemd = new();
+
+    /// <summary>Also after a reload.</summary>
+    public static void Ready() => Send(ServiceState.Ready);
+
+    public static void Stopping() => Send(ServiceState.Stopping);
+
+    /// <summary><c>notify-reload</c> waits for the READY that comes after this time of the monotonic clock.</summary>
+    public static void Reloading() => Send(new(
+        $"RELOADING=1\nMONOTONIC_USEC={Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000)}"));
+
+    private static void Send(ServiceState state)
     {
-        if (environment("NOTIFY_SOCKET") is not { Length: > 1 } path)
-            return;
         try
         {
-            using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
-            // "@name" is how the environment writes the abstract namespace, whose names begin with a zero byte
-            var address = path[0] == '@' ? "\0" + path[1..] : path;
-            socket.SendTo(Encoding.UTF8.GetBytes(state), new UnixDomainSocketEndPoint(address));
+            Systemd.Notify(state);
         }
         catch (SocketException)
         {

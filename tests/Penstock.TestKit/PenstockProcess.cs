@@ -9,7 +9,8 @@ namespace Penstock.TestKit;
 /// <summary>The real program, started as an operator would.</summary>
 public sealed class PenstockProcess : IAsyncDisposable
 {
-    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "penstock.dll");
+    /// <summary>Of the build that the tests are of.</summary>
+    public static readonly string Program = Path.Combine(AppContext.BaseDirectory, "penstock.dll");
     private readonly Process _process;
 
     private PenstockProcess(Process process) => _process = process;
@@ -43,7 +44,18 @@ public sealed class PenstockProcess : IAsyncDisposable
     public static PenstockProcess Start(params string[] arguments) => Start(null, arguments);
 
     public static PenstockProcess Start(string? folder, params string[] arguments) =>
-        Start(new ProcessStartInfo("dotnet", [Program, .. arguments]), folder);
+        StartProgram(Program, folder, arguments);
+
+    /// <param name="program">A native program, or a library that <c>dotnet</c> runs.</param>
+    public static PenstockProcess StartProgram(string program, string? folder, params string[] arguments) =>
+        Start(program.EndsWith(".dll", StringComparison.Ordinal)
+            ? new ProcessStartInfo("dotnet", [program, .. arguments])
+            : new ProcessStartInfo(program, arguments), folder);
+
+    /// <summary>Starts it and waits for its line that says it is there.</summary>
+    public static Task<PenstockProcess> StartedProgramAsync(
+        string program, string? folder, params string[] arguments) =>
+        StartedAsync(StartProgram(program, folder, arguments));
 
     /// <summary>Starts it with few descriptors and waits for its line that says it is there.</summary>
     public static Task<PenstockProcess> StartedWithAsync(int descriptors, string? folder, params string[] arguments) =>
@@ -79,7 +91,7 @@ public sealed class PenstockProcess : IAsyncDisposable
 
     /// <summary>Starts it and waits for its line that says it is there.</summary>
     public static Task<PenstockProcess> StartedAsync(string? folder, params string[] arguments) =>
-        StartedAsync(Start(folder, arguments));
+        StartedProgramAsync(Program, folder, arguments);
 
     private static async Task<PenstockProcess> StartedAsync(PenstockProcess process)
     {

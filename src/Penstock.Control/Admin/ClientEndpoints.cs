@@ -185,7 +185,8 @@ internal static class ClientEndpoints
     {
         http.Response.Headers.ETag = EntityTag.Of(client);
         var config = http.RequestServices.GetRequiredService<ProxyServer>().Config;
-        return Results.Json(view with { Warnings = ClientId.Warnings(client.ClientId, config) }, statusCode: status);
+        view = view with { Warnings = ClientId.Warnings(client.ClientId, config) };
+        return Results.Json(view, AdminJson.Types.ClientView, statusCode: status);
     }
 
     private static Preconditions When(HttpContext http, string? ifMatch) =>

@@ -20,7 +20,7 @@ internal sealed class ClientFileWriter : IDisposable
         if (csv)
             _written.Write("client_id,capacity,rate_per_sec,current_tokens,plan,access,limits\n"u8);
         else
-            _json = new(_written, new JsonWriterOptions { Encoder = AdminJson.Options.Encoder });
+            _json = new(_written, new JsonWriterOptions { Encoder = AdminJson.Types.Options.Encoder });
     }
 
     /// <summary>Since it was cleared.</summary>
@@ -48,7 +48,7 @@ internal sealed class ClientFileWriter : IDisposable
             else
             {
                 _json.Reset();
-                JsonSerializer.Serialize(_json, view, AdminJson.Options);
+                JsonSerializer.Serialize(_json, view, AdminJson.Types.ClientView);
             }
             _written.Write("\n"u8);
         }

@@ -1,7 +1,5 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http;
 using Penstock.Control.Store;
@@ -84,7 +82,7 @@ internal sealed record ApiError(
     [property: Description("How many more there are, when not all are listed."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? More = null)
 {
-    public IResult ToResult() => Results.Json(this, AdminJson.Options, statusCode: Code);
+    public IResult ToResult() => Results.Json(this, AdminJson.Types.ApiError, statusCode: Code);
 }
 
 internal sealed record Liveness([property: Description("Always `alive`.")] string Status);
@@ -125,7 +123,7 @@ internal sealed record ClusterReport(
 // What POST, PUT and PATCH take, for the OpenAPI document. Bodies are read by ClientBody, which can name every fault.
 
 internal sealed record NewClient(
-    [property: MinLength(1), MaxLength(256), Description("Printable characters.")] string ClientId,
+    [property: StringLength(256, MinimumLength = 1), Description("Printable characters.")] string ClientId,
     [property: Range(1, 1_000_000_000), Description(ClientSettings.CapacityDescription)]
     long Capacity = 0,
     [property: Range(0, 1_000_000, MinimumIsExclusive = true), Description(ClientSettings.RateDescription)]
@@ -183,18 +181,3 @@ internal sealed record PlanPatch(
     [property: Range(1, 1_000_000_000)] long Capacity = 0,
     [property: Range(0, 1_000_000, MinimumIsExclusive = true), Description(ClientSettings.RateDescription)]
     double RatePerSec = 0);
-
-internal static class AdminJson
-{
-    public static JsonSerializerOptions Options { get; } = Configure(new(JsonSerializerDefaults.Web));
-
-    public static JsonSerializerOptions Configure(JsonSerializerOptions options)
-    {
-        options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
-        options.NumberHandling = JsonNumberHandling.Strict;
-        options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping; // bodies are never put into HTML
-        if (options.Converters.Count == 0)
-            options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower));
-        return options;
-    }
-}

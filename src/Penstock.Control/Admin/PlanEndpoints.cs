@@ -80,7 +80,8 @@ internal static class PlanEndpoints
         {
             case EditOutcome.Created:
                 http.Response.Headers.Location = "/plans/" + Uri.EscapeDataString(name);
-                return Results.Json(View(directory, edit.Plan, edit.Clients), statusCode: 201);
+                return Results.Json(
+                    View(directory, edit.Plan, edit.Clients), AdminJson.Types.PlanView, statusCode: 201);
             case EditOutcome.Updated:
                 return Results.Ok(View(directory, edit.Plan, edit.Clients));
             case EditOutcome.Deleted:

@@ -36,7 +36,7 @@ internal static class RejectionEndpoints
             .Produces<LimitedClientPage>().Produces<ApiError>(400);
     }
 
-    private static IResult Counted(string? text, Func<int, object> read)
+    private static IResult Counted<T>(string? text, Func<int, T> read)
     {
         var count = DefaultCount;
         return text is null || (int.TryParse(text, out count) && count is >= 1 and <= MaxCount)

@@ -41,6 +41,6 @@ internal static class StatusEndpoints
             checks["cluster"] = new(clusterFault is null ? "ok" : "failing", clusterFault is null ? null
                 : $"{clusterFault}; this node goes on with its share of each limit");
         }
-        return Results.Json(new Readiness(status, checks), statusCode: stopping ? 503 : 200);
+        return Results.Json(new Readiness(status, checks), AdminJson.Types.Readiness, statusCode: stopping ? 503 : 200);
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace Penstock.Control.Config;
 
@@ -10,11 +11,11 @@ internal static class DiagnosticWriter
 
     private const string Bold = "\e[1m", Red = "\e[1;31m", Yellow = "\e[1;33m", Blue = "\e[1;34m", Reset = "\e[0m";
 
-    private static readonly JsonSerializerOptions Json = new()
+    private static readonly DiagnosticTypes Json = new(new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // it goes to a terminal or a file, never into a page
-    };
+    });
 
     /// <summary>Writes nothing when there is nothing to say.</summary>
     public static void WriteText(TextWriter output, string file, IReadOnlyList<Diagnostic> diagnostics, bool color)
@@ -34,24 +35,13 @@ internal static class DiagnosticWriter
 
     /// <summary>One JSON object, on one line.</summary>
     public static void WriteJson(TextWriter output, string file, IReadOnlyList<Diagnostic> diagnostics) =>
-        output.WriteLine(JsonSerializer.Serialize(new
-        {
-            File = file,
-            Errors = diagnostics.Count(d => d.Severity == Severity.Error),
-            Warnings = diagnostics.Count(d => d.Severity == Severity.Warning),
-            Diagnostics = diagnostics.Select(d => new
-            {
-                Severity = Word(d.Severity),
-                d.Message,
-                d.File,
-                d.Line,
-                d.Column,
-                d.Length,
-                d.SourceLine,
-                d.Hint,
-                d.Path,
-            }),
-        }, Json));
+        output.WriteLine(JsonSerializer.Serialize(new DiagnosticReport(
+            file,
+            diagnostics.Count(d => d.Severity == Severity.Error),
+            diagnostics.Count(d => d.Severity == Severity.Warning),
+            diagnostics.Select(d => new ReportedDiagnostic(
+                Word(d.Severity), d.Message, d.File, d.Line, d.Column, d.Length, d.SourceLine, d.Hint, d.Path))),
+            Json.DiagnosticReport));
 
     private static void Write(TextWriter output, Diagnostic d, bool color)
     {
@@ -93,3 +83,13 @@ internal static class DiagnosticWriter
 
     private static string Word(Severity severity) => severity == Severity.Error ? "error" : "warning";
 }
+
+/// <summary>What <c>penstock check --format json</c> prints.</summary>
+internal sealed record DiagnosticReport(
+    string File, int Errors, int Warnings, IEnumerable<ReportedDiagnostic> Diagnostics);
+
+internal sealed record ReportedDiagnostic(string Severity, string Message, string File, int Line, int Column,
+    int Length, string? SourceLine, string? Hint, string? Path);
+
+[JsonSerializable(typeof(DiagnosticReport))]
+internal sealed partial class DiagnosticTypes : JsonSerializerContext;

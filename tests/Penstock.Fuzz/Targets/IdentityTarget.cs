@@ -48,7 +48,8 @@ internal sealed class IdentityTarget : FuzzTarget
         .. new[]
         {
             @"X-API-Key: ", @"x-api-key:", @"X_API_Key: ", @"X-Forwarded-For: ", "client_id=", "client%5fid=", "&", ";",
-            "?", "=", "%", "+", "%2b", "%00", "%6F", @"\r\n", ", ", ":", "[", "]", "10.0.0.2", "192.0.2.7", "2001:db8::1",
+            "?", "=", "%", "+", "%2b", "%00", "%6F", @"\r\n", ", ", ":", "[", "]", "10.0.0.2", "192.0.2.7",
+            "2001:db8::1",
             "::ffff:10.0.0.9", "010.0.0.2", "42", ":80",
         }.Concat(Ids).Select(Octets.Of),
     ];

@@ -51,7 +51,8 @@ internal sealed class ProxyProtocolTarget : FuzzTarget
             while (status == ParseStatus.Incomplete && octets.More())
             {
                 status = ProxyProtocol.Parse(octets.Here, out consumed, out source);
-                Require(consumed <= octets.Here.Length, "consumes what is there", $"{consumed} of {octets.Here.Length}");
+                Require(consumed <= octets.Here.Length, "consumes what is there",
+                    $"{consumed} of {octets.Here.Length}");
             }
             string outcome = status == ParseStatus.Complete ? $"{consumed} {source}" : $"{status}";
             first ??= outcome;
@@ -80,7 +81,7 @@ internal sealed class ProxyProtocolTarget : FuzzTarget
                 && source.Port == BinaryPrimitives.ReadUInt16BigEndian(header.AsSpan(16 + (2 * addressBytes))),
                 "the source is the one in the header", $"{source}");
         }
-        else if (source is not null && source.AddressFamily == AddressFamily.InterNetwork)
+        else if (source is not null && header.AsSpan().StartsWith("PROXY TCP4 "u8))
         {
             string[] parts = Octets.Text(header).TrimEnd().Split(' ');
             Require(parts[2] == source.Address.ToString() && parts[4] == $"{source.Port}",

@@ -6,6 +6,9 @@ namespace Penstock.UnitTests.Admin;
 
 public sealed class CsvRowsTests
 {
+    private const string LoneReturn = "there is a carriage return in the line that does not end it: lines end in a "
+        + "line feed, or in both";
+
     private const string Header = "client_id,capacity,rate_per_sec,current_tokens\n";
 
     [Theory]
@@ -89,7 +92,8 @@ public sealed class CsvRowsTests
     [InlineData(",1,1,", "client_id is required")]
     [InlineData(" a,1,1,", "client_id must not begin or end with a space")]
     [InlineData("a\tb,1,1,", "client_id must hold printable characters only")]
-    [InlineData("a\rb,1,1,", "client_id must hold printable characters only")]
+    [InlineData("a\rb,1,1,", LoneReturn)]
+    [InlineData("\"a\rb\",1,1,", "client_id must hold printable characters only")]
     [InlineData("a,1,1", "has 3 fields, the header line 4")]
     [InlineData("a,1,1,,", "has 5 fields, the header line 4")]
     [InlineData("a", "has 1 fields, the header line 4")]

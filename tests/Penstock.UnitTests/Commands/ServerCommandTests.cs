@@ -94,26 +94,6 @@ public sealed partial class ServerCommandTests
         Assert.Single(run.Error.Trim().Split('\n'));
     }
 
-    [Fact]
-    public async Task Systemd_is_told_that_the_listeners_are_open()
-    {
-        var folder = Directory.CreateTempSubdirectory("penstock-tests-");
-        var path = Path.Combine(folder.FullName, "notify");
-        using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
-        systemd.Bind(new UnixDomainSocketEndPoint(path));
-
-        SystemdNotification.Send("READY=1", _ => path);
-
-        var buffer = new byte[64];
-        systemd.ReceiveTimeout = 5000;
-        Assert.Equal("READY=1"u8, buffer.AsSpan(0, systemd.Receive(buffer)));
-        folder.Delete(recursive: true);
-    }
-
-    [Fact]
-    public void Systemd_that_does_not_listen_is_no_failure() =>
-        SystemdNotification.Send("READY=1", _ => "/nonexistent/notify");
-
     [Theory]
     [InlineData(10, "10/s")]
     [InlineData(1.5, "1.5/s")]

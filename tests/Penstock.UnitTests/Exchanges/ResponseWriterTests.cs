@@ -1,11 +1,11 @@
 using System.Text;
 using System.Text.Json;
+using Penstock.Fuzz.Targets;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Exchanges;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
 using Penstock.UnitTests.Http1;
-using Penstock.UnitTests.Routing;
 using Xunit;
 
 namespace Penstock.UnitTests.Exchanges;

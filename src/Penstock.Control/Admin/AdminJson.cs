@@ -1,0 +1,58 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Penstock.Proxy;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Control.Admin;
+
+/// <summary>How every body of the admin API is written and described.</summary>
+internal static class AdminJson
+{
+    public static AdminTypes Types { get; } = new(Configure(new(JsonSerializerDefaults.Web)));
+
+    public static JsonSerializerOptions Configure(JsonSerializerOptions options)
+    {
+        options.TypeInfoResolver = AdminTypes.Default; // not reflection, which a native program does not have
+        options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+        options.NumberHandling = JsonNumberHandling.Strict;
+        options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping; // bodies are never put into HTML
+        options.Converters.Clear();
+        options.Converters.Add(Word<BackendHealth>());
+        options.Converters.Add(Word<BackendState>());
+        options.Converters.Add(Word<BalanceAlgorithm>());
+        options.Converters.Add(Word<ClientAccess>());
+        options.Converters.Add(Word<LimitKey>());
+        return options;
+    }
+
+    private static JsonStringEnumConverter<T> Word<T>() where T : struct, Enum => new(JsonNamingPolicy.SnakeCaseLower);
+}
+
+/// <summary>Types that endpoints take or answer. One that is missing here fails at its first use, in every
+/// build.</summary>
+[JsonSerializable(typeof(ApiError))]
+[JsonSerializable(typeof(BackendPatch))]
+[JsonSerializable(typeof(BackendStatus))]
+[JsonSerializable(typeof(ClientPage))]
+[JsonSerializable(typeof(ClientPatch))]
+[JsonSerializable(typeof(ClientSettings))]
+[JsonSerializable(typeof(ClusterReport))]
+[JsonSerializable(typeof(Explanation))]
+[JsonSerializable(typeof(ExplainRequest))]
+[JsonSerializable(typeof(ImportReport))]
+[JsonSerializable(typeof(LimitedClientPage))]
+[JsonSerializable(typeof(Liveness))]
+[JsonSerializable(typeof(NewClient))]
+[JsonSerializable(typeof(Numbers))]
+[JsonSerializable(typeof(PlanPage))]
+[JsonSerializable(typeof(PlanPatch))]
+[JsonSerializable(typeof(PlanView))]
+[JsonSerializable(typeof(IReadOnlyDictionary<string, Numbers>))]
+[JsonSerializable(typeof(Readiness))]
+[JsonSerializable(typeof(RejectionPage))]
+[JsonSerializable(typeof(Reloaded))]
+[JsonSerializable(typeof(UpstreamPage))]
+internal sealed partial class AdminTypes : JsonSerializerContext;

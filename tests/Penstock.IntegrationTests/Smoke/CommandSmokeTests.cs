@@ -1,0 +1,111 @@
+using System.CommandLine;
+using Penstock.Commands;
+using Penstock.IntegrationTests.Scenarios;
+using Penstock.TestKit;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Smoke;
+
+/// <summary>Every command once, on both forms of the program: what was cut away at publishing, or is written by
+/// reflection, fails here.</summary>
+public sealed class CommandSmokeTests : ProgramScenarios
+{
+    private const string Log = """
+        192.0.2.1 - - [21/Nov/2026:04:05:06 +0000] "GET / HTTP/1.1" 200 5
+        192.0.2.1 - - [21/Nov/2026:04:05:06 +0000] "GET / HTTP/1.1" 200 5
+
+        """;
+
+    private string _program = "";
+
+    /// <summary>Commands that end by themselves, in this order: the command, its words, what it prints.</summary>
+    private (string Command, string[] Words, string Printed)[] Short =>
+    [
+        ("version", ["version"], "penstock "),
+        ("check", ["check", "--config", "penstock.yaml"], "penstock.yaml"),
+        ("check", ["check", "--config", "penstock.yaml", "--format", "json"], "\"errors\":0"),
+        ("simulate", ["simulate", "--log", "access.log", "--capacity", "1", "--rate", "1/s"], "rejects 1"),
+        ("simulate", ["simulate", "--log", "access.log", "--capacity", "1", "--rate", "1/s", "--format", "json"],
+            "\"rejected\": 1"),
+        ("plans set", ["plans", "set", "gold", "--capacity", "9", "--rate", "1/s", .. At], "gold"),
+        ("plans get", ["plans", "get", "gold", .. At], "gold"),
+        ("plans list", ["plans", "list", .. At], "gold"),
+        ("plans delete", ["plans", "delete", "gold", .. At], "gold"),
+        ("clients set", ["clients", "set", "a", "--capacity", "9", "--rate", "1/s", .. At], "a "),
+        ("clients get", ["clients", "get", "a", "--format", "json", .. At], "\"capacity\": 9"),
+        ("clients reset", ["clients", "reset", "a", .. At], "a "),
+        ("clients export", ["clients", "export", "c.csv", .. At], ""),
+        ("clients export", ["clients", "export", "--format", "jsonl", .. At], "\"client_id\":\"a\""),
+        ("clients import", ["clients", "import", "c.csv", .. At], "1"),
+        ("clients list", ["clients", "list", .. At], "CAPACITY"),
+        ("clients delete", ["clients", "delete", "a", "--format", "json", .. At], "\"deleted\": \"a\""),
+    ];
+
+    /// <summary>Commands that serve until they are told to stop.</summary>
+    private (string Command, string[] Words)[] Long =>
+    [
+        ("backends", ["backends", "--count", "1", "--start-port", $"{Port}"]),
+        ("demo", ["demo", "--listen", $"127.0.0.1:{Port}", "--admin", $"127.0.0.1:{AdminPort}"]),
+        ("proxy", ["proxy", "--to", "http://127.0.0.1:1", "--listen", $"127.0.0.1:{Port}", "--store", "memory",
+            "--admin", $"127.0.0.1:{AdminPort}"]),
+        ("run", ["run", "--config", "penstock.yaml"]),
+    ];
+
+    private string[] At => ["--admin", $"http://127.0.0.1:{AdminPort}"];
+
+    [Fact]
+    public void Every_command_is_tried()
+    {
+        string[] tried = [.. Short.Select(static row => row.Command), .. Long.Select(static row => row.Command)];
+
+        Assert.Equal(CommandsOf(RootCommandLine.Create(Terminal.OfProcess()), "").Order(), tried.Distinct().Order());
+    }
+
+    [Theory]
+    [MemberData(nameof(Flavour.All), MemberType = typeof(Flavour))]
+    public async Task Command_of_any_kind_does_its_work_and_has_help(string flavour)
+    {
+        _program = Flavour.Program(flavour);
+        File.WriteAllText(Path.Combine(Folder, "access.log"), Log);
+        File.WriteAllText(Path.Combine(Folder, "penstock.yaml"), $$"""
+            listen: 127.0.0.1:{{Port}}
+            admin: { listen: "127.0.0.1:{{AdminPort}}" }
+            backends: [http://127.0.0.1:1]
+            store: sqlite:penstock.db
+            """);
+        foreach (var (command, words) in Long)
+        {
+            await using var serving = await PenstockProcess.StartedProgramAsync(_program, Folder, words);
+            using var answer = await Http.GetAsync(Proxy);
+            Assert.True((int)answer.StatusCode is 200 or 502 or 503, $"{command}: {answer.StatusCode}");
+            if (command == "run")
+            {
+                foreach (var row in Short)
+                    Assert.Contains(row.Printed, await OutputAsync(0, row.Words));
+            }
+            serving.Signal("TERM");
+            Assert.Equal(0, await serving.ExitCodeAsync());
+        }
+        File.WriteAllText(Path.Combine(Folder, "wrong.yaml"), "listn: 8080\n");
+        Assert.Contains("listn", await OutputAsync(2, "check", "--config", "wrong.yaml"));
+        Assert.Contains("\"severity\":\"error\"",
+            await OutputAsync(2, "check", "--config", "wrong.yaml", "--format", "json"));
+        foreach (var command in CommandsOf(RootCommandLine.Create(Terminal.OfProcess()), "").Prepend(""))
+            Assert.Contains("Usage", await OutputAsync(0, [.. Words(command), "--help"]));
+        Assert.Contains("See 'penstock proxy --help'.", await OutputAsync(2, "proxy", "--listen", "?"));
+    }
+
+    private static string[] Words(string command) => command.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
+    private static IEnumerable<string> CommandsOf(Command command, string path) => command.Subcommands.Count == 0
+        ? [path.Trim()] : command.Subcommands.SelectMany(c => CommandsOf(c, $"{path} {c.Name}"));
+
+    private async Task<string> OutputAsync(int code, params string[] words)
+    {
+        await using var process = PenstockProcess.StartProgram(_program, Folder, words);
+        var exit = await process.ExitCodeAsync();
+        var output = string.Join('\n', process.Lines);
+        Assert.True(exit == code, $"{string.Join(' ', words)}: exit code {exit}, not {code}: {output}");
+        return output;
+    }
+}
