@@ -45,7 +45,7 @@ run=(dotnet "$work/bin/Penstock.Fuzz.dll" --afl "$target")
 afl-fuzz -i "$work/seeds" -o "$work/found" -x "$work/seeds.dict" -t 20000 -m none -- "${run[@]}" \
     >"$work/afl.log" 2>&1 9>&- &
 fuzzer=$!
-trap 'kill -INT $fuzzer 2>/dev/null || true' EXIT
+trap 'kill -TERM $fuzzer 2>/dev/null || true' EXIT
 
 ticks() { # CPU time of the fuzzer and of all that it started
     local sum=0 pid
@@ -67,7 +67,7 @@ for mark in 1 2 5 10 15 30 60 120 240 "$minutes"; do
     line="$mark $(edges) $(executions)"
     tail -n 1 "$work/coverage.txt" | grep -q "^$mark " || echo "$line" >>"$work/coverage.txt"
 done
-kill -INT $fuzzer
+kill -TERM $fuzzer
 wait $fuzzer || true
 trap - EXIT
 
