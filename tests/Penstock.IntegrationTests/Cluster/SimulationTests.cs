@@ -40,9 +40,10 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
             least = Math.Min(least, (double)admitted / cluster.IdealOf(client));
             var isSaturated = load[client] * Seconds >= 4 * allowed;
             if (isSaturated) saturated++;
-            // a token is whole, and those at nodes that have not been asked for them again are not lost
+            // tokens are whole, one may be on its way, and those at nodes that are not asked for them again are not
+            // lost
             var (due, held) = (cluster.IdealOf(client), cluster.HeldOf(client));
-            Assert.True(admitted >= ((isSaturated ? 0.97 : 0.9) * due) - 1 || admitted + held >= due - 1,
+            Assert.True(admitted >= ((isSaturated ? 0.97 : 0.9) * due) - 2 || admitted + held >= due - 1,
                 $"client {client}: {admitted} admitted, one bucket admits {due}, {held} at the nodes");
         }
         output.WriteLine($"{saturated} saturated; at least {least:p1} of what one bucket admits; "

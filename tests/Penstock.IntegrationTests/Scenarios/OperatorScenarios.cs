@@ -69,8 +69,8 @@ public sealed class OperatorScenarios : ProgramScenarios
         await penstock.KillAsync();
         await using PenstockProcess again = await PenstockProcess.StartedAsync(Folder, "run");
         double after = await TokensAsync();
-        // refilled by the time between, never full again
-        Assert.InRange(after, before, before + (5 * watch.Elapsed.TotalSeconds) + 0.01);
+        // refilled by the time between, never full again; what was saved may be from before the last request
+        Assert.InRange(after, before, before + (5 * watch.Elapsed.TotalSeconds) + 1.01);
     }
 
     [Fact]
