@@ -205,16 +205,6 @@ public sealed class LimitScenarios : ProgramScenarios
         return await PenstockProcess.StartedAsync(Folder, "run");
     }
 
-    private Task<HttpResponseMessage> GetAsync(string path, string? key = null)
-    {
-        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Proxy, path));
-        if (key is not null)
-        {
-            request.Headers.Add("X-API-Key", key);
-        }
-        return Http.SendAsync(request);
-    }
-
     private async Task<JsonElement> ExplainAsync(string path, string? key = null)
     {
         Dictionary<string, string> headers = key is null ? [] : new() { ["X-API-Key"] = key };

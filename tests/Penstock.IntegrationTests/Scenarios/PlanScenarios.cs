@@ -115,21 +115,4 @@ public sealed class PlanScenarios : ProgramScenarios
         Assert.True(code == exit, said);
         return said;
     }
-
-    private async Task<string> StatusesAsync(string path, string key, int requests)
-    {
-        var statuses = new List<int>();
-        for (int i = 0; i < requests; i++)
-        {
-            statuses.Add((int)(await GetAsync(path, key)).StatusCode);
-        }
-        return string.Join(' ', statuses);
-    }
-
-    private Task<HttpResponseMessage> GetAsync(string path, string key)
-    {
-        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Proxy, path));
-        request.Headers.Add("X-API-Key", key);
-        return Http.SendAsync(request);
-    }
 }

@@ -39,4 +39,25 @@ public abstract class ProgramScenarios : IDisposable
             await Task.Delay(10, limit.Token);
         }
     }
+
+    /// <summary>The statuses of requests one after the other, by the client with that key.</summary>
+    private protected async Task<string> StatusesAsync(string path, string key, int requests)
+    {
+        var statuses = new List<int>();
+        for (int i = 0; i < requests; i++)
+        {
+            statuses.Add((int)(await GetAsync(path, key)).StatusCode);
+        }
+        return string.Join(' ', statuses);
+    }
+
+    private protected Task<HttpResponseMessage> GetAsync(string path, string? key = null)
+    {
+        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Proxy, path));
+        if (key is not null)
+        {
+            request.Headers.Add("X-API-Key", key);
+        }
+        return Http.SendAsync(request);
+    }
 }

@@ -148,23 +148,6 @@ public sealed class RegisteredClientScenarios : ProgramScenarios
         (await Http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "clients/" + id))).GetProperty("current_tokens")
             .GetDouble());
 
-    private async Task<string> StatusesAsync(string path, string key, int requests)
-    {
-        var statuses = new List<int>();
-        for (int i = 0; i < requests; i++)
-        {
-            statuses.Add((int)(await GetAsync(path, key)).StatusCode);
-        }
-        return string.Join(' ', statuses);
-    }
-
-    private Task<HttpResponseMessage> GetAsync(string path, string key)
-    {
-        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Proxy, path));
-        request.Headers.Add("X-API-Key", key);
-        return Http.SendAsync(request);
-    }
-
     private async Task<JsonElement> ExplainAsync(string path, string key)
     {
         HttpResponseMessage response = await Http.PostAsJsonAsync(new Uri(Admin, "explain"),
