@@ -13,8 +13,9 @@ public sealed record HypotheticalRequest(string Method, string Host, string Path
 /// <summary>What would be done with a request, and why.</summary>
 public sealed record Explanation
 {
-    /// <summary>A word of the access log's <c>reason</c> (<c>ok</c>, <c>rate_limited</c>, <c>unknown_client</c>,
-    /// <c>client_blocked</c>, <c>no_route</c>, <c>no_backend</c>, <c>bad_request</c>), or <c>queued</c>.</summary>
+    /// <summary>A word of the access log's <c>reason</c> (<c>ok</c>, <c>rate_limited</c>,
+    /// <c>concurrency_limited</c>, <c>unknown_client</c>, <c>client_blocked</c>, <c>no_route</c>, <c>no_backend</c>,
+    /// <c>queue_full</c>, <c>loop</c>, <c>bad_request</c>), or <c>queued</c>.</summary>
     public required string Verdict { get; init; }
 
     /// <summary>Why, when it is not <c>ok</c>.</summary>

@@ -208,7 +208,9 @@ public sealed partial class ProxyServer : IAsyncDisposable
         {
             try
             {
-                explained.SetResult(Explainer.Explain(_workers[0], request));
+                Worker worker = _workers[0];
+                var context = new ExplainContext(worker.Snapshot, worker.Random, worker.Loop.NowNs);
+                explained.SetResult(Explainer.Explain(context, request));
             }
             catch (Exception bug)
             {

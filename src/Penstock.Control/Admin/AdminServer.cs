@@ -52,7 +52,8 @@ internal sealed class AdminServer : IAsyncDisposable
         var listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
             listen = new IPEndPoint(IPAddress.Any, ip.Port); // "all addresses", as far as there are any
-        RemoveStaleSocket(listen);
+        if (listen is UnixDomainSocketEndPoint unix)
+            UnixSocketFile.RemoveIfStale(unix.ToString());
         var started = new StartedLog(loggers);
         var app = Build(listen, proxy, started);
         var failed = new FailedLogins(loggers.CreateLogger<FailedLogins>(), time);
@@ -167,24 +168,6 @@ internal sealed class AdminServer : IAsyncDisposable
             415 => "send the body as Content-Type: application/json",
             _ => ReasonPhrases.GetReasonPhrase(status),
         });
-    }
-
-    /// <summary>A killed process leaves its socket behind, which then nobody could bind.</summary>
-    private static void RemoveStaleSocket(EndPoint listen)
-    {
-        // a socket has no length: never remove a file that somebody wrote to
-        if (listen is not UnixDomainSocketEndPoint) return;
-        var file = new FileInfo(listen.ToString()!);
-        if (file is not { Exists: true, Length: 0 }) return;
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            probe.Connect(listen);
-        }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
-        {
-            file.Delete();
-        }
     }
 
     /// <summary>Signals are the program's affair, not this listener's.</summary>

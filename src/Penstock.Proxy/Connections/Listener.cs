@@ -113,12 +113,8 @@ internal sealed class Listener : EventSource
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
         try
         {
-            // The file of a process that is gone stays behind; one that still answers is somebody's.
             string path = address.ToString();
-            if (File.Exists(path) && !Answers(address))
-            {
-                File.Delete(path);
-            }
+            UnixSocketFile.RemoveIfStale(path);
             socket.Bind(address);
             if (mode is { } wanted)
             {
@@ -131,20 +127,6 @@ internal sealed class Listener : EventSource
         {
             socket.Dispose();
             throw;
-        }
-    }
-
-    private static bool Answers(UnixDomainSocketEndPoint address)
-    {
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            probe.Connect(address);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
         }
     }
 

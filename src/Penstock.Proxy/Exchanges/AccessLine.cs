@@ -57,7 +57,7 @@ internal static class AccessLine
             line.Add(",\"exempt\":true"u8);
         }
         Limits(ref line, exchange.Admission);
-        Text(ref line, ",\"reason\":"u8, exchange.Reason.Word());
+        Text(ref line, ",\"reason\":"u8, exchange.Outcome.Word());
         if (exchange.Fault != HttpFault.None)
         {
             Text(ref line, ",\"fault\":"u8, exchange.Fault.Octets());

@@ -16,9 +16,17 @@ internal static class Affinity
     /// <summary>So many of one name are looked at.</summary>
     private const int MaxCookies = 16;
 
+    /// <summary>What the balancer goes by that is in the request: the hash of what the upstream spreads by, and the
+    /// backend that the session cookie names.</summary>
+    public static (ulong Key, Backend? Session) Of(RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller,
+        Upstream upstream, UpstreamConfig config) => (
+        config.Balance != BalanceAlgorithm.Hash ? 0
+            : KeyOf(config.Hash.Source, upstream.HashName, request, head, caller),
+        config.Sticky is null ? null : Session(request, head, upstream));
+
     /// <summary>Hash of what the upstream spreads by; of the caller's address when the request has none of
     /// that.</summary>
-    public static ulong KeyOf(HashSource source, ReadOnlySpan<byte> name, RequestHead request,
+    private static ulong KeyOf(HashSource source, ReadOnlySpan<byte> name, RequestHead request,
         ReadOnlySpan<byte> head, ClientAddress caller)
     {
         Span<byte> room = stackalloc byte[source == HashSource.Query ? MaxDecodedBytes : 0];
@@ -35,7 +43,7 @@ internal static class Affinity
 
     /// <summary>The backend that a session cookie of the request names. A browser may have several of that name, of
     /// other paths or domains: the first that is ours counts.</summary>
-    public static Backend? Session(RequestHead request, ReadOnlySpan<byte> head, Upstream upstream)
+    private static Backend? Session(RequestHead request, ReadOnlySpan<byte> head, Upstream upstream)
     {
         ReadOnlySpan<byte> name = upstream.CookieName;
         for (int nth = 0; nth < MaxCookies; nth++)

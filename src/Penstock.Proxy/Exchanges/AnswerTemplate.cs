@@ -168,7 +168,7 @@ internal sealed class AnswerTemplate
         {
             AnswerValue.Phrase => values.Phrase,
             AnswerValue.Message => values.Message,
-            AnswerValue.Reason => exchange.Reason.Word(),
+            AnswerValue.Reason => exchange.Outcome.Word(),
             AnswerValue.Fault => exchange.Fault == HttpFault.None ? default : exchange.Fault.Octets(),
             AnswerValue.Detail => exchange.Fault == HttpFault.None ? default : exchange.Fault.Sentence(),
             AnswerValue.Client => exchange.ClientName.IsEmpty && exchange.Caller is { } caller ? caller.Text

@@ -1,5 +1,4 @@
 using Penstock.Proxy.Clients;
-using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
 
@@ -29,8 +28,11 @@ internal sealed partial class ClientConnection
         Exchange exchange = _exchange!;
         RequestHead request = exchange.Request;
         ReadOnlySpan<byte> head = Head;
-        exchange.Route = _snapshot.Routes.Match(request, head, _loop.Scratch, out exchange.Fault);
-        ClientIdentity client = _snapshot.Identifier.Identify(request, head, exchange.Caller!, exchange.IdentityRoom);
+        Ruling ruling = Decider.Decide(
+            _snapshot, request, head, exchange.Caller!, exchange.IdentityRoom, _loop.Scratch);
+        ClientIdentity client = ruling.Client;
+        exchange.Route = ruling.Route;
+        exchange.Fault = ruling.Fault;
         exchange.Identifier = _snapshot.Identifier;
         exchange.ClientName = client.Name;
         exchange.ClientKey = _snapshot.Identifier.SourceOctets(client.Source);
@@ -38,68 +40,28 @@ internal sealed partial class ClientConnection
         {
             exchange.IdentityValue = client.Field;
         }
-        if (RefuseUnasked(client) is { } refused)
+        if (!ruling.GoesOn)
         {
             prepaid?.Charge(_loop.NowNs, -exchange.Admission.Cost); // what held when it began to wait holds no more
-            return refused;
+            if (ruling.Outcome is Outcome.UnknownClient or Outcome.ClientBlocked)
+            {
+                NoteTurnedAway(exchange, client, ruling.Outcome);
+            }
+            return Refuse(ruling.Outcome, ruling.Status);
         }
         if (Admit(client, mayWait, prepaid))
         {
             return Step.Pick;
         }
         return exchange.Admission.Awaited is { } awaited ? AwaitTokens(awaited)
-            : Refuse(exchange.Admission.RefusedForSlot ? Reason.ConcurrencyLimited : Reason.RateLimited, 429);
-    }
-
-    /// <summary>What is refused before any limit is asked.</summary>
-    private Step? RefuseUnasked(ClientIdentity client)
-    {
-        Exchange exchange = _exchange!;
-        RequestHead request = exchange.Request;
-        if (exchange.Route is null)
-        {
-            return exchange.Fault == HttpFault.None ? Refuse(Reason.NoRoute, 404) : Refuse(Reason.BadRequest, 400);
-        }
-        if (client.Ambiguous)
-        {
-            exchange.Fault = HttpFault.ClientAmbiguous;
-            return Refuse(Reason.BadRequest, exchange.Fault.Status());
-        }
-        if (client.Rejected)
-        {
-            NoteTurnedAway(exchange, client, UnknownLimit);
-            return Refuse(Reason.UnknownClient, 401);
-        }
-        BoundsConfig bounds = _snapshot.Config.Bounds;
-        if (bounds.BodyBytes > 0 && request.ContentLength > bounds.BodyBytes)
-        {
-            exchange.Fault = HttpFault.BodyTooLarge;
-            return Refuse(Reason.BadRequest, exchange.Fault.Status());
-        }
-        if (request.MaxForwards == 0)
-        {
-            return Refuse(Reason.Ok, 200); // the question was for us
-        }
-        if (IsLoop(request, Head))
-        {
-            return Refuse(Reason.Loop, 508);
-        }
-        if (client.Blocked)
-        {
-            NoteTurnedAway(exchange, client, BlockedLimit);
-            return Refuse(Reason.ClientBlocked, 403);
-        }
-        return null;
+            : Refuse(Decider.OfRejection(exchange.Admission), 429);
     }
 
     /// <summary>What rejected a client that nobody registered, beside the names of limits.</summary>
-    private static readonly byte[] UnknownLimit = Reason.UnknownClient.Word().ToArray();
+    private static readonly byte[] UnknownLimit = Outcome.UnknownClient.Word().ToArray();
 
     /// <summary>What rejected a client that an operator has blocked.</summary>
-    private static readonly byte[] BlockedLimit = Reason.ClientBlocked.Word().ToArray();
-
-    /// <summary>How often a request may pass a Penstock: more than any sensible chain has.</summary>
-    private const int MaxPasses = 8;
+    private static readonly byte[] BlockedLimit = Outcome.ClientBlocked.Word().ToArray();
 
     private long ConnectTimeoutMs =>
         _exchange?.Route is { ConnectTimeoutMs: > 0 and var ms } ? ms : _snapshot.ConnectTimeoutMs;
@@ -146,13 +108,13 @@ internal sealed partial class ClientConnection
         }, _loop.NowNs);
     }
 
-    /// <param name="why">In the place of a limit's name.</param>
-    private void NoteTurnedAway(Exchange exchange, ClientIdentity client, byte[] why) => _worker.Rejections.Add(new()
+    /// <param name="why">Stands in the place of a limit's name.</param>
+    private void NoteTurnedAway(Exchange exchange, ClientIdentity client, Outcome why) => _worker.Rejections.Add(new()
     {
         Key = _snapshot.Limiter.HashOf(client.Name, client.Domain),
         Client = client.Name,
         ClientKey = _snapshot.Identifier.SourceName(client.Source),
-        Limit = why,
+        Limit = why == Outcome.UnknownClient ? UnknownLimit : BlockedLimit,
         Route = exchange.Route!.NameOctets,
         RequestId = exchange.RequestId,
         Tokens = 0,
@@ -160,20 +122,6 @@ internal sealed partial class ClientConnection
         RetryAfterSeconds = 0,
         DryRun = false,
     }, _loop.NowNs);
-
-    /// <summary>Has the request been here too often? Each Penstock on its way left its name in Via.</summary>
-    private static bool IsLoop(RequestHead request, ReadOnlySpan<byte> head)
-    {
-        int passes = 0;
-        foreach (ref readonly Field field in request.Fields)
-        {
-            if (field.Known == FieldName.Via)
-            {
-                passes += field.Value.Of(head).Count(RequestWriter.ViaName);
-            }
-        }
-        return passes >= MaxPasses;
-    }
 
     /// <summary>Keeps the caller's X-Request-Id if it is a plain word, else makes one.</summary>
     private void TakeRequestId(RequestHead request, ReadOnlySpan<byte> head)

@@ -49,15 +49,7 @@ internal sealed partial class ClientConnection
         }
         return error == SocketError.Success ? Step.Send
             : error == SocketError.OperationAborted ? ClientGone()
-            : IsOutOfDescriptors(error) ? NoDescriptors() : NotConnected(error);
-    }
-
-    /// <summary>Another backend would need a descriptor as well.</summary>
-    private Step NoDescriptors()
-    {
-        _worker.TellShortage();
-        ReleaseBackend(reusable: false);
-        return Refuse(Reason.NoDescriptors, 503);
+            : Failed(FailureOf(error));
     }
 
     /// <returns>OperationAborted when the client went away meanwhile.</returns>
@@ -89,7 +81,7 @@ internal sealed partial class ClientConnection
         RequestHead request = exchange.Request;
         // What is here of the body goes out with the head.
         int bodyStart = _start + request.Length;
-        int headEnd = WriteRequestHead(_end - bodyStart);
+        int headEnd = WriteRequestHead(_backend!, _end - bodyStart);
         _requestBody = new BodyReader(request.Framing, request.ContentLength, _snapshot.Config.Bounds.BodyBytes,
             boundsFraming: true);
         int length = headEnd + BodyWriter.Append(ref _requestBody, _buffer.AsSpan(bodyStart, _end - bodyStart),
@@ -99,7 +91,7 @@ internal sealed partial class ClientConnection
         {
             exchange.Fault = _requestBody.Fault;
             ReleaseBackend(reusable: true); // not an octet was sent
-            return Refuse(Reason.BadRequest, exchange.Fault.Status());
+            return Refuse(Outcome.BadRequest, exchange.Fault.Status());
         }
 
         exchange.SentNs = _loop.NowNs;
@@ -107,7 +99,7 @@ internal sealed partial class ClientConnection
         int sent = _backend.Io.TrySend(_loop.Scratch.AsSpan(0, length));
         if (sent == Connection.Broken)
         {
-            return Lost(nothingSent: true);
+            return Failed(Failure.NotSent);
         }
         _sends++;
         if (sent == length)
@@ -118,26 +110,27 @@ internal sealed partial class ClientConnection
         return Step.FlushRequest;
     }
 
+    /// <param name="on">The connection that it is for.</param>
     /// <param name="bodyBytes">Room for so much of the body is needed behind it.</param>
     /// <returns>Octets of it, at the start of the loop's scratch.</returns>
-    private int WriteRequestHead(int bodyBytes)
+    private int WriteRequestHead(BackendConnection on, int bodyBytes)
     {
         Exchange exchange = _exchange!;
         _loop.EnsureScratch(RequestWriter.MostBytes(exchange, Head) + bodyBytes);
-        int origin = exchange.Route!.Upstream.Config.ProxyProtocol is > 0 and var version
+        int origin = exchange.Upstream!.ProxyProtocol is > 0 and var version
             ? ProxyProtocol.Write(_loop.Scratch, version, _peer.EndPoint, _io.LocalEndPoint as IPEndPoint) : 0;
+        on.IsAnnounced |= origin > 0;
         var head = new HeadWriter(_loop.Scratch.AsSpan(origin));
         RequestWriter.Write(ref head, exchange, Head, _peer);
         return origin + head.Length;
     }
 
-    private async ValueTask<Step> FlushRequestAsync() => await FlushAsync(_backend!.Io) switch
+    private async ValueTask<Step> FlushRequestAsync()
     {
-        RelayEnd.Done => AfterSend(),
-        RelayEnd.TargetTimedOut => UpstreamFailed(Reason.UpstreamTimeout, 504),
-        RelayEnd.TargetClosed => Lost(nothingSent: false),
-        _ => ClientGone(),
-    };
+        RelayEnd end = await FlushAsync(_backend!.Io);
+        return end == RelayEnd.Done ? AfterSend()
+            : EndOf.Sending(end) is { } failure ? Failed(failure) : ClientGone();
+    }
 
     private Step AfterSend()
     {
@@ -251,8 +244,8 @@ internal sealed partial class ClientConnection
     {
         if (_backend is not null)
         {
-            UpstreamConfig upstream = _exchange!.Route!.Upstream.Config;
-            if (reusable && upstream.ProxyProtocol == 0)
+            UpstreamConfig upstream = _exchange!.Upstream!;
+            if (reusable && !_backend.IsAnnounced)
             {
                 _backend.Pool.Return(_backend,
                     upstream.BackendIdle is { } idle ? (long)idle.TotalMilliseconds : _snapshot.BackendIdleMs);

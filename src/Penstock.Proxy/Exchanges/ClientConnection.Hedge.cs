@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
 using Penstock.Proxy.Http1;
@@ -17,8 +16,7 @@ internal sealed partial class ClientConnection
 
     /// <summary>How long the first backend has the request to itself; 0 when it is not to be asked twice.</summary>
     private long HedgeAfterMs() =>
-        !_hedged && _attempts == 0 && _exchange!.Request is { IsSafe: true, Framing: BodyFraming.None } request
-        && !request.WantsUpgrade && _exchange.Route!.Upstream.Config.Hedge is { } hedge
+        _exchange!.Upstream!.Hedge is { } hedge && !_hedged && RetryPolicy.MayHedge(_exchange.Request, RetryState)
             ? Math.Max(1, (long)hedge.After.TotalMilliseconds) : 0;
 
     /// <summary>Asks a second backend; the first octets of a response, from whichever, decide, and the other one is let
@@ -68,7 +66,8 @@ internal sealed partial class ClientConnection
         if (octets is null)
         {
             exchange.Tried.Add(secondBackend);
-            return first.Io.WasCanceled ? ClientGone() : first.Io.HasExpired ? TooSlow() : Lost(nothingSent: false);
+            return first.Io.WasCanceled ? ClientGone()
+                : Failed(first.Io.HasExpired ? Failure.HeadTimedOut : Failure.Lost);
         }
         (_response, _responseEnd) = (octets, count);
         exchange.Response.ToHead = exchange.Request.Method == Method.Head;
@@ -91,7 +90,7 @@ internal sealed partial class ClientConnection
     private async Task<(byte[]?, int)> AskAsync(Backend backend)
     {
         ConnectionPool pool = _worker.PoolOf(backend);
-        bool fresh = _exchange!.Route!.Upstream.Config.ProxyProtocol > 0;
+        bool fresh = _exchange!.Upstream!.ProxyProtocol > 0;
         BackendConnection? connection = fresh ? null : TakeIdle(pool, mayRepeat: false);
         if (connection is null)
         {
@@ -109,7 +108,7 @@ internal sealed partial class ClientConnection
             }
         }
         _second = connection;
-        int length = WriteRequestHead(bodyBytes: 0);
+        int length = WriteRequestHead(connection, bodyBytes: 0);
         (_secondSentNs, _secondStalledNs) = (_loop.NowNs, _loop.StalledNs);
         pool.CountRequest();
         if (connection.Io.TrySend(_loop.Scratch.AsSpan(0, length)) != length)

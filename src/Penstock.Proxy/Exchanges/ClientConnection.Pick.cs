@@ -1,7 +1,5 @@
 using Penstock.Proxy.Balancing;
-using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Connections;
-using Penstock.Proxy.Http1;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
@@ -23,12 +21,12 @@ internal sealed partial class ClientConnection
         bool first = exchange.Tried.Count == 0;
         if (first)
         {
-            upstream.Budget.Deposit(upstream.Config.Retries.Share);
-            LookUp(exchange, upstream);
+            exchange.Upstream = upstream.Config;
+            upstream.Budget.Deposit(exchange.Upstream.Retries.Share);
+            (exchange.Key, exchange.Session) = Affinity.Of(
+                exchange.Request, Head, exchange.Caller!, upstream, exchange.Upstream);
         }
-
-        // Who comes now must not overtake who waits.
-        bool waits = first && exchange.Session is null && upstream.Queue.Count > 0;
+        bool waits = first && Decider.StandsInLine(upstream, exchange.Session);
         Backend? backend = waits ? null : upstream.Pick(RequestFor(exchange));
         if (backend is null && _staleBackend is not null && _staleBackend.TryEnter())
         {
@@ -38,7 +36,7 @@ internal sealed partial class ClientConnection
         }
         _staleBackend = null;
         return backend is not null ? Take(backend)
-            : first && upstream.Config.Queue.Length > 0 && (waits || upstream.IsFull()) ? Step.Wait
+            : first && Decider.Place(upstream, exchange.Upstream!, found: false, waits) == Placement.Queue ? Step.Wait
             : RefuseWithoutBackend();
     }
 
@@ -48,9 +46,9 @@ internal sealed partial class ClientConnection
         Exchange exchange = _exchange!;
         exchange.Backend = backend;
         _entered = true;
-        bool fresh = _freshOnly || exchange.Route!.Upstream.Config.ProxyProtocol > 0;
-        bool mayRepeat = exchange.Request is { IsIdempotent: true, Framing: BodyFraming.None } && _sends == 0;
-        _backend = fresh ? null : TakeIdle(_worker.PoolOf(backend), mayRepeat);
+        bool fresh = _freshOnly || exchange.Upstream!.ProxyProtocol > 0;
+        _backend = fresh ? null
+            : TakeIdle(_worker.PoolOf(backend), RetryPolicy.MayMeetClosed(exchange.Request, _sends));
         return _backend is null ? Step.Dial : Step.Send;
     }
 
@@ -64,27 +62,10 @@ internal sealed partial class ClientConnection
         Session = exchange.Session,
     };
 
-    private Step RefuseWithoutBackend() => _exchange!.Tried.Count == 0 ? Refuse(Reason.NoBackend, 503)
-        : _exchange.Reason switch
-        {
-            Reason.UpstreamTimeout => Refuse(Reason.UpstreamTimeout, 504),
-            Reason.ConnectFailed => Refuse(Reason.ConnectFailed, 503),
-            var reason => Refuse(reason, 502),
-        };
-
-    /// <summary>What the balancer goes by that is in the request.</summary>
-    private void LookUp(Exchange exchange, Upstream upstream)
+    private Step RefuseWithoutBackend()
     {
-        UpstreamConfig config = upstream.Config;
-        if (config.Balance == BalanceAlgorithm.Hash)
-        {
-            exchange.Key = Affinity.KeyOf(
-                config.Hash.Source, upstream.HashName, exchange.Request, Head, exchange.Caller!);
-        }
-        if (config.Sticky is not null)
-        {
-            exchange.Session = Affinity.Session(exchange.Request, Head, upstream);
-        }
+        Outcome outcome = _exchange!.Tried.Count == 0 ? Outcome.NoBackend : _exchange.Outcome;
+        return Refuse(outcome, EndOf.Status(outcome));
     }
 
     private async ValueTask<Step> WaitToPickAsync()
@@ -106,13 +87,14 @@ internal sealed partial class ClientConnection
         Exchange exchange = _exchange!;
         Upstream upstream = exchange.Route!.Upstream;
         _slot ??= new SlotWait(_loop);
-        _slot.Begin(StableHash.Of(exchange.ClientName), exchange.Key);
-        if (!upstream.Queue.TryEnter(_slot, upstream.Config.Queue.Length))
+        _slot.Begin(exchange.ClientName, exchange.Key);
+        if (!upstream.Queue.TryEnter(_slot, exchange.Upstream!.Queue.Length))
         {
-            return Refuse(Reason.QueueFull, 503);
+            return Refuse(Outcome.QueueFull, 503);
         }
         long beganNs = _loop.NowNs;
-        Backend? backend = await _slot.WaitAsync(upstream.Queue, (long)upstream.Config.Queue.Timeout.TotalMilliseconds);
+        long timeoutMs = (long)exchange.Upstream.Queue.Timeout.TotalMilliseconds;
+        Backend? backend = await _slot.WaitAsync(upstream.Queue, timeoutMs);
         exchange.QueuedNs = _loop.NowNs - beganNs;
         if (_slot.Canceled || ClientHasLeft)
         {
@@ -123,7 +105,7 @@ internal sealed partial class ClientConnection
             return ClientGone();
         }
         return backend is not null ? Take(backend)
-            : Refuse(_slot.TimedOut ? Reason.QueueTimeout : Reason.QueueFull, 503);
+            : Refuse(_slot.TimedOut ? Outcome.QueueTimeout : Outcome.QueueFull, 503);
     }
 
     /// <summary>A kept connection; for a request that must not, or may no longer, be sent twice, one looked at just

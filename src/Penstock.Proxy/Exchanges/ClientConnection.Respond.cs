@@ -36,7 +36,7 @@ internal sealed partial class ClientConnection
         if (result != WaitResult.Ready)
         {
             return result != WaitResult.TimedOut ? ClientGone()
-                : _responseEnd == 0 && HedgeAfterMs() > 0 ? Step.Hedge : TooSlow();
+                : _responseEnd == 0 && HedgeAfterMs() > 0 ? Step.Hedge : Failed(Failure.HeadTimedOut);
         }
         if (_response is null)
         {
@@ -55,8 +55,7 @@ internal sealed partial class ClientConnection
             return ParseResponse();
         }
         return count == Connection.WouldBlock ? Step.AwaitResponse
-            : _responseEnd == 0 ? Lost(nothingSent: false)
-            : UpstreamFailed(Reason.UpstreamReset, 502);
+            : Failed(_responseEnd == 0 ? Failure.Lost : Failure.HeadCut);
     }
 
     /// <summary>Moves what has come of a head over the interim responses before it, or to a larger buffer.</summary>
@@ -84,11 +83,10 @@ internal sealed partial class ClientConnection
                     _backend!.Io.SetDeadline(ResponseTimeoutMs); // it has made progress
                     return Step.AwaitResponse;
                 case ParseStatus.Complete when !response.IsInterim:
-                    if (IsUnwanted(response.Status))
+                    if (IsUnwanted(response.Status) && VerdictOn(Failure.UnwantedStatus) is { Repeats: true } verdict)
                     {
-                        _attempts++;
                         CountAnswer(response.Status, whole: true, wanted: false);
-                        return TryAnother(Reason.UpstreamInvalid, wait: true);
+                        return Repeat(verdict);
                     }
                     return Respond();
                 case ParseStatus.Complete when response.Status != 101:
@@ -104,7 +102,7 @@ internal sealed partial class ClientConnection
                 default:
                     // Also a 101 that nobody asked for.
                     _exchange.Fault = response.Fault == HttpFault.None ? HttpFault.BadStatusLine : response.Fault;
-                    return UpstreamFailed(Reason.UpstreamInvalid, 502);
+                    return Failed(Failure.Invalid);
             }
         }
     }
@@ -115,7 +113,7 @@ internal sealed partial class ClientConnection
         ResponseHead response = _exchange!.Response;
         if (++_interims > MaxInterims)
         {
-            return UpstreamFailed(Reason.UpstreamInvalid, 502);
+            return Failed(Failure.Invalid);
         }
         if (response.Status == 100)
         {
@@ -132,7 +130,6 @@ internal sealed partial class ClientConnection
         }
         _responseStart += response.Length;
         response.Reset();
-        _attempts = int.MaxValue; // it has begun to answer: not to be sent again
         if (sent == Connection.Broken)
         {
             return ClientGone();
@@ -168,11 +165,11 @@ internal sealed partial class ClientConnection
         if (_responseBody.Fault != HttpFault.None)
         {
             exchange.Fault = _responseBody.Fault;
-            return UpstreamFailed(Reason.UpstreamInvalid, 502);
+            return Failed(Failure.Invalid);
         }
 
         exchange.Status = response.Status;
-        exchange.Reason = Reason.Ok;
+        exchange.Outcome = Outcome.Ok;
         exchange.ResponseNs = _loop.NowNs;
         exchange.BytesOut = payload;
         CountAnswer(response.Status, _responseBody.Done);
@@ -262,15 +259,10 @@ internal sealed partial class ClientConnection
             exchange.Fault = relay.Fault;
             bool reusable = end == RelayEnd.Done && !excess && exchange.Response.KeepAlive && _requestSent;
             StopUpload();
-            if (end is RelayEnd.SourceClosed or RelayEnd.SourceTimedOut or RelayEnd.BodyInvalid)
+            if (EndOf.Blame(EndOf.Response(end, _uploadFailure)) is { } blame)
             {
                 _backend?.Pool.CountFailure();
-                CountError(end switch
-                {
-                    RelayEnd.SourceClosed => BackendError.Reset,
-                    RelayEnd.SourceTimedOut => BackendError.Timeout,
-                    _ => BackendError.Invalid,
-                });
+                CountError(blame);
             }
             else if (end == RelayEnd.Done && !BackendTraffic.IsError(exchange.Status))
             {
@@ -282,16 +274,7 @@ internal sealed partial class ClientConnection
         {
             return Step.Finish;
         }
-        exchange.Reason = end switch
-        {
-            RelayEnd.SourceClosed => Reason.UpstreamReset,
-            RelayEnd.SourceTimedOut => Reason.UpstreamTimeout,
-            RelayEnd.BodyInvalid => Reason.UpstreamInvalid,
-            RelayEnd.TargetTimedOut => Reason.ClientTimeout,
-            RelayEnd.Canceled when _uploadFailure == RelayEnd.SourceTimedOut => Reason.ClientTimeout,
-            RelayEnd.Canceled when _uploadFailure == RelayEnd.BodyInvalid => Reason.BadRequest,
-            _ => Reason.ClientAbort,
-        };
+        exchange.Outcome = EndOf.Response(end, _uploadFailure);
         _cut = true;
         return Step.Close;
     }
@@ -300,12 +283,12 @@ internal sealed partial class ClientConnection
 
     /// <summary>Decides to answer ourselves. The connection stays open only when the rest of the request is known and
     /// here.</summary>
-    private Step Refuse(Reason reason, int status)
+    private Step Refuse(Outcome outcome, int status)
     {
         Exchange exchange = _exchange!;
-        exchange.Reason = reason;
+        exchange.Outcome = outcome;
         exchange.Status = status;
-        bool understood = reason is not (Reason.BadRequest or Reason.ClientTimeout) && exchange.Request.Length > 0;
+        bool understood = outcome is not (Outcome.BadRequest or Outcome.ClientTimeout) && exchange.Request.Length > 0;
         if (!understood || !SkipBody())
         {
             _keepAlive = false;
@@ -354,7 +337,7 @@ internal sealed partial class ClientConnection
         }
         if (sent == Connection.Broken)
         {
-            exchange.Reason = Reason.ClientAbort;
+            exchange.Outcome = Outcome.ClientAbort;
             return Step.Close;
         }
         Stash(_loop.Scratch.AsSpan(0, head.Length), Math.Max(0, sent));

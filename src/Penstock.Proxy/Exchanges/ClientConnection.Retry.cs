@@ -8,9 +8,6 @@ namespace Penstock.Proxy.Exchanges;
 /// <summary>What to do when a try at a backend fails.</summary>
 internal sealed partial class ClientConnection
 {
-    private const int BackOffMs = 25;
-    private const int MaxBackOffMs = 250;
-
     private Backend? _staleBackend;
     private bool _freshOnly;
 
@@ -18,22 +15,35 @@ internal sealed partial class ClientConnection
     private int _attempts;
     private int _backOffMs;
 
-    /// <summary>No connection to this backend: another one, if there is one. Nothing was sent, so it costs no retry;
-    /// but waiting in vain for one connection after the other would take for ever.</summary>
-    private Step NotConnected(SocketError error)
+    private static Failure FailureOf(SocketError error) => IsOutOfDescriptors(error) ? Failure.NoDescriptors
+        : error is SocketError.NoBufferSpaceAvailable or SocketError.AddressNotAvailable ? Failure.NoResources
+        : error == SocketError.TimedOut ? Failure.ConnectTimedOut : Failure.NotConnected;
+
+    /// <summary>A try has failed: the request goes to another backend, or ends.</summary>
+    private Step Failed(Failure failure)
     {
-        if (!IsOurs(error))
-        {
-            CountError(BackendError.Connect);
-            _exchange!.Backend!.Latency.AddUnreachable(_loop.NowNs);
-        }
-        return error == SocketError.TimedOut && ++_attempts > Retries.Attempts
-            ? UpstreamFailed(Reason.ConnectFailed, 503) : TryAnother(Reason.ConnectFailed, wait: false);
+        Verdict verdict = VerdictOn(failure);
+        return verdict.Repeats ? Repeat(verdict) : GiveUp(failure, verdict);
     }
 
-    /// <summary>No descriptors, ports or memory: nothing that the backend could help.</summary>
-    private static bool IsOurs(SocketError error) => IsOutOfDescriptors(error)
-        || error is SocketError.NoBufferSpaceAvailable or SocketError.AddressNotAvailable;
+    private Verdict VerdictOn(Failure failure)
+    {
+        Verdict verdict = RetryPolicy.Next(failure, RetryState, Retries);
+        return !verdict.NeedsLeave || (HasElsewhere() && _exchange!.Route!.Upstream.TryRetry())
+            ? verdict : RetryPolicy.GiveUp(failure);
+    }
+
+    private RetryState RetryState => new()
+    {
+        IsIdempotent = _exchange!.Request.IsIdempotent,
+        BodyIsGone = _upload is not null,
+        IsSent = _requestSent,
+        IsReused = _backend?.WasIdle == true,
+        Sends = _sends,
+        RetriesUsed = _attempts,
+        ResponseBegun = _responseEnd > 0,
+        InterimPassed = _interims > 0,
+    };
 
     private static bool IsOutOfDescriptors(SocketError error) =>
         error is SocketError.TooManyOpenSockets or SocketError.ProcessLimit;
@@ -42,13 +52,9 @@ internal sealed partial class ClientConnection
     private void CountError(BackendError error, int status = 0) =>
         _exchange!.Backend!.Traffic.Failed(_loop.Index, error, status);
 
-    private RetryConfig Retries => _exchange!.Route!.Retries;
+    private RetryConfig Retries => _exchange!.RetryConfig;
 
-    /// <summary>May the request be sent once more: by RFC 9110 §9.2.2, by what we still have of it, and by the budget;
-    /// and is there a backend that it was not sent to?</summary>
-    private bool MayRetry() => _exchange!.Request.IsIdempotent && _upload is null && _requestSent
-        && _attempts < Retries.Attempts && HasElsewhere() && _exchange.Route!.Upstream.TryRetry();
-
+    /// <summary>Is there a backend that the request was not sent to?</summary>
     private bool HasElsewhere()
     {
         Exchange exchange = _exchange!;
@@ -58,65 +64,58 @@ internal sealed partial class ClientConnection
         return elsewhere;
     }
 
-    private Step TryAnother(Reason reason, bool wait)
+    private Step Repeat(in Verdict verdict)
     {
         Exchange exchange = _exchange!;
         Backend backend = exchange.Backend!;
+        Blame(verdict.Blame);
         _worker.PoolOf(backend).CountFailure();
+        _attempts += verdict.Counts ? 1 : 0;
+        _staleBackend = verdict.OrFreshConnection ? backend : null;
         exchange.Tried.Add(backend);
         exchange.Retries++;
-        exchange.Reason = reason;
+        exchange.Outcome = verdict.Outcome;
         ReleaseBackend(reusable: false);
         ReleaseResponse();
         exchange.Response.Reset();
         _requestSent = false;
-        if (!wait || _attempts < 2)
+        if (verdict.MaxWaitMs == 0)
         {
             return Step.Pick;
         }
-        // Envoy's: a random share of 25 ms, 75 ms, 175 ms and so on, so that all that failed do not return as one.
-        int mostMs = Math.Min(((1 << (_attempts - 1)) - 1) * BackOffMs, MaxBackOffMs);
-        _backOffMs = _worker.Random.Next(mostMs + 1);
+        _backOffMs = _worker.Random.Next(verdict.MaxWaitMs + 1);
         return Step.Wait;
     }
 
-    /// <summary>The connection died before an octet of the response. Sent again only when that cannot do harm: nothing
-    /// went out, or the method is idempotent and its body still here (RFC 9110 §9.2.2).</summary>
-    private Step Lost(bool nothingSent)
+    private Step GiveUp(Failure failure, in Verdict verdict)
     {
-        // A kept connection that the backend closed meanwhile is nobody's fault, and costs no retry, once.
-        bool stale = _backend!.WasIdle && _attempts == 0;
-        bool mayRepeat = nothingSent || (stale && _sends == 1 ? _exchange!.Request.IsIdempotent && _upload is null
-            : MayRetry());
-        if (!mayRepeat)
+        if (failure == Failure.NoDescriptors)
         {
-            return UpstreamFailed(Reason.UpstreamReset, 502);
+            _worker.TellShortage();
         }
-        if (!nothingSent)
+        else
         {
-            _attempts++;
+            _worker.PoolOf(_exchange!.Backend!).CountFailure();
         }
-        if (!stale)
-        {
-            CountError(BackendError.Reset);
-        }
-        _staleBackend = _backend!.WasIdle ? _exchange!.Backend : null;
-        return TryAnother(Reason.UpstreamReset, wait: !stale);
+        Blame(verdict.Blame);
+        StopUpload();
+        ReleaseBackend(reusable: false);
+        return Refuse(verdict.Outcome, EndOf.Status(verdict.Outcome));
     }
 
-    /// <summary>The response's head took too long: elsewhere, if there is time and leave for it.</summary>
-    private Step TooSlow()
+    private void Blame(BackendError? error)
     {
-        if (Retries.PerTryTimeout > TimeSpan.Zero && _responseEnd == 0 && MayRetry())
+        if (error is { } blame)
         {
-            _attempts++;
-            CountError(BackendError.Timeout);
-            return TryAnother(Reason.UpstreamTimeout, wait: true);
+            CountError(blame);
+            if (blame == BackendError.Connect)
+            {
+                _exchange!.Backend!.Latency.AddUnreachable(_loop.NowNs);
+            }
         }
-        return UpstreamFailed(Reason.UpstreamTimeout, 504);
     }
 
-    /// <summary>A response whose status the operator wants tried elsewhere, and there is an elsewhere.</summary>
+    /// <summary>A response whose status the operator wants tried elsewhere.</summary>
     private bool IsUnwanted(int status)
     {
         IReadOnlyList<int> statuses = Retries.Statuses;
@@ -124,42 +123,22 @@ internal sealed partial class ClientConnection
         {
             if (statuses[i] == status)
             {
-                return MayRetry();
+                return true;
             }
         }
         return false;
-    }
-
-    private Step UpstreamFailed(Reason reason, int status)
-    {
-        _backend!.Pool.CountFailure();
-        if (reason != Reason.ConnectFailed)
-        {
-            CountError(reason switch
-            {
-                Reason.UpstreamTimeout => BackendError.Timeout,
-                Reason.UpstreamReset => BackendError.Reset,
-                _ => BackendError.Invalid,
-            });
-        }
-        StopUpload();
-        ReleaseBackend(reusable: false);
-        return Refuse(reason, status);
     }
 
     /// <summary>A wait was ended from our side: the client went away, or sent a body that cannot go on.</summary>
     private Step ClientGone()
     {
         ReleaseBackend(reusable: false);
-        switch (_uploadFailure)
+        Outcome outcome = EndOf.Upload(_uploadFailure);
+        if (outcome == Outcome.ClientAbort)
         {
-            case RelayEnd.SourceTimedOut:
-                return Refuse(Reason.ClientTimeout, 408);
-            case RelayEnd.BodyInvalid:
-                return Refuse(Reason.BadRequest, _exchange!.Fault.Status());
-            default:
-                _exchange!.Reason = Reason.ClientAbort;
-                return Step.Close;
+            _exchange!.Outcome = outcome;
+            return Step.Close;
         }
+        return Refuse(outcome, outcome == Outcome.ClientTimeout ? 408 : _exchange!.Fault.Status());
     }
 }

@@ -15,13 +15,13 @@ internal sealed partial class ClientConnection
         ResponseHead response = exchange.Response;
         if (_excessLost)
         {
-            return UpstreamFailed(Reason.UpstreamInvalid, 502);
+            return Failed(Failure.Invalid);
         }
         _tunnels = true;
         _keepAlive = false;
         _uploadRelay?.StopRating();
         exchange.Status = response.Status;
-        exchange.Reason = Reason.Ok;
+        exchange.Outcome = Outcome.Ok;
         exchange.ResponseNs = _loop.NowNs;
         CountAnswer(response.Status, whole: true);
 
@@ -55,12 +55,7 @@ internal sealed partial class ClientConnection
             _worker.Counters.OpenTunnels--;
             end = upEnd is RelayEnd.Done or RelayEnd.Canceled ? downEnd : upEnd;
         }
-        exchange.Reason = end switch
-        {
-            RelayEnd.Done => Reason.Ok,
-            RelayEnd.SourceTimedOut or RelayEnd.TargetTimedOut => Reason.TunnelTimeout,
-            _ => Reason.ClientAbort,
-        };
+        exchange.Outcome = EndOf.Tunnel(end);
         return end == RelayEnd.Done ? Step.Finish : Step.Close;
     }
 

@@ -211,7 +211,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         if (result != WaitResult.Ready)
         {
             return result == WaitResult.TimedOut && _exchange is not null
-                ? Refuse(Reason.ClientTimeout, 408) : Abandon(result);
+                ? Refuse(Outcome.ClientTimeout, 408) : Abandon(result);
         }
 
         bool first = _end == 0;
@@ -238,7 +238,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
         if (count == 0 && _exchange is not null)
         {
             _exchange.Fault = HttpFault.Truncated;
-            return Refuse(Reason.BadRequest, 400);
+            return Refuse(Outcome.BadRequest, 400);
         }
         return Abandon(result);
     }
@@ -281,7 +281,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
                 return Step.AwaitRequest;
             default:
                 _exchange.Fault = _exchange.Request.Fault;
-                return Refuse(Reason.BadRequest, _exchange.Fault.Status());
+                return Refuse(Outcome.BadRequest, _exchange.Fault.Status());
         }
     }
 
@@ -324,7 +324,7 @@ internal sealed partial class ClientConnection : IConnectionOwner
     {
         if (_exchange is not null && result != WaitResult.Canceled)
         {
-            _exchange.Reason = Reason.ClientAbort;
+            _exchange!.Outcome = Outcome.ClientAbort;
         }
         return Step.Close;
     }
@@ -365,8 +365,8 @@ internal sealed partial class ClientConnection : IConnectionOwner
     {
         Exchange exchange = _exchange!;
         _worker.Counters.Count(
-            (exchange.Status == 429 && exchange.Admission.Refused) || exchange.Reason == Reason.ClientBlocked,
-            exchange.Reason is not Reason.Ok && exchange.Status >= 500);
+            (exchange.Status == 429 && exchange.Admission.Refused) || exchange.Outcome == Outcome.ClientBlocked,
+            exchange.Outcome is not Outcome.Ok && exchange.Status >= 500);
         exchange.Caller ??= _peer;
         _worker.LogAccess(exchange, _buffer is null ? default : _buffer.AsSpan(_start, _end - _start));
     }

@@ -1,4 +1,5 @@
 using Penstock.Proxy.Clients;
+using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Routing;
@@ -38,6 +39,10 @@ internal sealed class Exchange(HeadBounds bounds)
     /// the backend whatever the Connection field says.</summary>
     public Stretch IdentityValue;
     public Route? Route;
+
+    /// <summary>The configuration of its upstream that was in force when a backend was first looked for: a reload
+    /// meanwhile is for later requests.</summary>
+    public UpstreamConfig? Upstream;
     public Backend? Backend;
 
     /// <summary>The backend that the client's cookie names.</summary>
@@ -49,7 +54,7 @@ internal sealed class Exchange(HeadBounds bounds)
     /// <summary>What it took from its limits.</summary>
     public Admission Admission { get; } = new();
 
-    public Reason Reason;
+    public Outcome Outcome;
     public HttpFault Fault;
     public int Status;
 
@@ -87,15 +92,19 @@ internal sealed class Exchange(HeadBounds bounds)
         Identifier = null;
         IdentityValue = new Stretch(-1, 0);
         Route = null;
+        Upstream = null;
         Backend = Session = null;
         Key = 0;
         Admission.Reset();
         _clientNameLength = _requestIdLength = Retries = Status = 0;
-        Reason = Reason.Ok;
+        Outcome = Outcome.Ok;
         Fault = HttpFault.None;
         StartNs = SentNs = AskedNs = QueuedNs = ResponseNs = BytesIn = BytesOut = 0;
         PeerTrusted = Exempt = false;
     }
+
+    /// <summary>The route's own, or its upstream's.</summary>
+    public RetryConfig RetryConfig => Route!.Config.Retries ?? Upstream!.Retries;
 
     /// <summary>The identifier that the request was counted under; a copy, because the octets it came in may be
     /// overwritten before the log is written.</summary>

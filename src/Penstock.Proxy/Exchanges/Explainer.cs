@@ -10,75 +10,76 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>Tells what would be done with a request, by the code that does it, and changes nothing: no token is taken,
-/// no rotation goes on. Runs on a loop, whose random numbers its answer depends on.</summary>
+/// <summary>What the answer depends on besides the request: all of it belongs to one loop, or is read only.</summary>
+/// <param name="Random">The loop's random numbers, which some balancers go by.</param>
+internal readonly record struct ExplainContext(Snapshot Snapshot, PickRandom Random, long NowNs);
+
+/// <summary>Tells what would be done with a request, by the functions that do it (<see cref="Decider"/>), and changes
+/// nothing: no token is taken, no rotation goes on.</summary>
 internal static class Explainer
 {
-    public static Explanation Explain(Worker worker, HypotheticalRequest asked)
+    /// <summary>The one verdict that is no outcome: how the request ends is not known yet.</summary>
+    private const string Queued = "queued";
+
+    public static Explanation Explain(in ExplainContext context, HypotheticalRequest asked)
     {
-        Snapshot snapshot = worker.Snapshot;
+        Snapshot snapshot = context.Snapshot;
         byte[] head = Encoding.UTF8.GetBytes(HeadOf(asked));
         var request = new RequestHead(snapshot.HeadBounds);
         ParseStatus parsed = request.Parse(head);
         if (parsed != ParseStatus.Complete)
         {
             string fault = parsed == ParseStatus.Invalid ? request.Fault.ToString() : "the head is not complete";
-            return new Explanation { Verdict = "bad_request", Detail = $"refused by the parser: {fault}" };
+            return new Explanation { Verdict = WordOf(Outcome.BadRequest), Detail = $"refused by the parser: {fault}" };
         }
 
         var peer = new ClientAddress(new IPEndPoint(asked.ClientAddress, 0), snapshot.Identifier.Ipv6Prefix);
         ClientAddress caller = snapshot.Identifier.Caller(request, head, peer);
-        Span<byte> decoded = stackalloc byte[ClientIdentifier.RoomBytes];
-        ClientIdentity client = snapshot.Identifier.Identify(request, head, caller, decoded);
+        Ruling ruling = Decider.Decide(snapshot, request, head, caller, new byte[ClientIdentifier.RoomBytes],
+            new byte[head.Length * 2]);
+        ClientIdentity client = ruling.Client;
         var explanation = new Explanation
         {
-            Verdict = "ok",
+            Verdict = WordOf(ruling.Outcome),
             Client = Encoding.UTF8.GetString(client.Name),
             ClientKey = snapshot.Identifier.SourceName(client.Source),
             ClientAddress = Encoding.UTF8.GetString(caller.Text),
             Registered = client.Registered is not null,
             Exempt = client.Exempt,
             Plan = client.Registered?.Terms?.Terms.Plan,
+            Route = ruling.Route?.Name,
+            Upstream = ruling.Route?.Upstream.Name,
         };
-        Route? route = snapshot.Routes.Match(request, head, worker.Loop.Scratch, out HttpFault ambiguity);
-        if (route is null)
+        if (!ruling.GoesOn)
         {
-            return ambiguity == HttpFault.None
-                ? explanation with { Verdict = "no_route", Detail = "no route matches the request" }
-                : explanation with { Verdict = "bad_request", Detail = Encoding.ASCII.GetString(ambiguity.Sentence()) };
-        }
-        explanation = explanation with { Route = route.Name, Upstream = route.Upstream.Name };
-        if (client.Ambiguous || client.Rejected)
-        {
-            return client.Ambiguous ? explanation with
-            {
-                Verdict = "bad_request", Detail = Encoding.ASCII.GetString(HttpFault.ClientAmbiguous.Sentence()),
-            }
-            : explanation with
-            {
-                Verdict = "unknown_client",
-                Detail = "nobody registered this client, and clients.unknown is reject",
-            };
-        }
-        if (client.Blocked)
-        {
-            return explanation with
-            {
-                Verdict = "client_blocked",
-                Detail = "an operator has blocked the client; PATCH /clients/{id} with access limited lets it in again",
-            };
+            return explanation with { Detail = Why(ruling) };
         }
         if (!client.Exempt)
         {
-            explanation = WithLimits(explanation, worker, client.For(caller), route.Limits);
+            explanation = WithLimits(explanation, context, client.For(caller), ruling.Route!.Limits);
         }
-        return WithPick(explanation, worker, request, head, caller, route.Upstream);
+        return WithPick(explanation, context, request, head, caller, client.Name, ruling.Route!.Upstream);
     }
 
-    private static Explanation WithLimits(Explanation so, Worker worker, AdmissionRequest asked, LimitRules rules)
+    private static string WordOf(Outcome outcome) => Encoding.ASCII.GetString(outcome.Word());
+
+    private static string Why(in Ruling ruling) => ruling.Outcome switch
+    {
+        Outcome.NoRoute => "no route matches the request",
+        Outcome.UnknownClient => "nobody registered this client, and clients.unknown is reject",
+        Outcome.ClientBlocked =>
+            "an operator has blocked the client; PATCH /clients/{id} with access limited lets it in again",
+        Outcome.Loop =>
+            $"the Via field names Penstock {Decider.MaxPasses} times or more: a route leads back to Penstock",
+        Outcome.Ok => "Penstock answers the request itself, because its Max-Forwards is 0",
+        _ => Encoding.ASCII.GetString(ruling.Fault.Sentence()),
+    };
+
+    private static Explanation WithLimits(Explanation so, in ExplainContext context, AdmissionRequest asked,
+        LimitRules rules)
     {
         var admission = new Admission();
-        bool admitted = admission.Look(worker.Snapshot.Limiter, rules, asked, worker.Loop.NowNs);
+        bool admitted = admission.Look(context.Snapshot.Limiter, rules, asked, context.NowNs);
         if (!admission.TryGetDecisive(out Charge charge))
         {
             return so;
@@ -89,19 +90,16 @@ internal static class Explainer
             Capacity = charge.Limit?.Config.Capacity,
             RatePerSec = charge.Limit?.Config.RatePerSecond,
             Tokens = charge.Limit is null ? null : Math.Round(charge.Tokens, 3),
-            Limits = [.. StatesOf(worker.Snapshot.Limiter, admission)],
+            Limits = [.. StatesOf(context.Snapshot.Limiter, admission)],
         };
-        return admitted ? so : charge.Full ? so with
+        return admitted ? so : so with
         {
-            Verdict = "concurrency_limited",
-            Detail = $"limit '{NameOf(charge)}': {charge.Rule.Config.Concurrent} requests are under way, as many as "
-                + "it allows",
-        }
-        : so with
-        {
-            Verdict = "rate_limited",
-            Detail = $"limit '{NameOf(charge)}': {charge.Tokens:0.###} tokens left of {charge.Limit!.Config.Capacity}"
-                + (rules.Cost > 1 ? $", the request costs {rules.Cost}" : ""),
+            Verdict = WordOf(Decider.OfRejection(admission)),
+            Detail = charge.Full
+                ? $"limit '{NameOf(charge)}': {charge.Rule.Config.Concurrent} requests are under way, as many as it "
+                    + "allows"
+                : $"limit '{NameOf(charge)}': {charge.Tokens:0.###} tokens left of {charge.Limit!.Config.Capacity}"
+                    + (rules.Cost > 1 ? $", the request costs {rules.Cost}" : ""),
         };
     }
 
@@ -122,19 +120,18 @@ internal static class Explainer
 
     private static string NameOf(in Charge charge) => Encoding.UTF8.GetString(charge.NameOctets);
 
-    private static Explanation WithPick(Explanation so, Worker worker, RequestHead request, byte[] head,
-        ClientAddress caller, Upstream upstream)
+    private static Explanation WithPick(Explanation so, in ExplainContext context, RequestHead request, byte[] head,
+        ClientAddress caller, ReadOnlySpan<byte> clientName, Upstream upstream)
     {
         UpstreamConfig config = upstream.Config;
-        Backend? session = config.Sticky is null ? null
-            : Affinity.Session(request, head, upstream);
-        Backend? pick = upstream.Peek(new PickRequest
+        (ulong key, Backend? session) = Affinity.Of(request, head, caller, upstream, config);
+        bool standsInLine = Decider.StandsInLine(upstream, session);
+        Backend? pick = standsInLine ? null : upstream.Peek(new PickRequest
         {
             Tried = [],
-            Random = worker.Random,
-            NowNs = worker.Loop.NowNs,
-            Key = config.Balance != BalanceAlgorithm.Hash ? 0
-                : Affinity.KeyOf(config.Hash.Source, upstream.HashName, request, head, caller),
+            Random = context.Random,
+            NowNs = context.NowNs,
+            Key = key,
             Session = session,
             Peek = true,
         });
@@ -147,19 +144,24 @@ internal static class Explainer
                 b.Ejection?.Cause ?? b.Health.Cause))],
             Pick = pick?.Address,
         };
-        if (pick is null && string.Equals(so.Verdict, "ok", StringComparison.Ordinal))
+        if (!string.Equals(so.Verdict, WordOf(Outcome.Ok), StringComparison.Ordinal))
         {
-            bool queues = config.Queue.Length > 0 && upstream.IsFull();
-            so = so with
-            {
-                Verdict = queues ? "queued" : "no_backend",
-                Detail = queues ? "every backend is at its max_connections" : "no backend can take the request",
-            };
+            return so; // a limit rejects it
         }
-        return so;
+        (string verdict, string? detail) = Decider.Place(upstream, config, pick is not null, standsInLine) switch
+        {
+            Placement.Backend => (so.Verdict, null),
+            Placement.Queue when upstream.Queue.HasRoomFor(SlotWait.TurnOf(clientName), config.Queue.Length) =>
+                (Queued, "every backend is at its max_connections, or other requests wait already"),
+            Placement.Queue => (WordOf(Outcome.QueueFull),
+                $"every backend is at its max_connections, and {config.Queue.Length} requests wait already"),
+            _ => (WordOf(Outcome.NoBackend), "no backend can take the request"),
+        };
+        return so with { Verdict = verdict, Detail = detail };
     }
 
-    private static string HeadOf(HypotheticalRequest asked)
+    /// <summary>The head as a client would send it.</summary>
+    internal static string HeadOf(HypotheticalRequest asked)
     {
         var head = new StringBuilder($"{asked.Method} {asked.Path} HTTP/1.1\r\nHost: {asked.Host}\r\n");
         foreach ((string name, string value) in asked.Headers)

@@ -106,11 +106,11 @@ internal static class ResponseWriter
         AnswerPage? page = null, ReadOnlySpan<byte> request = default)
     {
         (ReadOnlySpan<byte> phrase, ReadOnlySpan<byte> message) = Words(exchange.Status);
-        if (exchange.Reason == Reason.ConcurrencyLimited)
+        if (exchange.Outcome == Outcome.ConcurrencyLimited)
         {
             message = "Too many requests at the same time"u8;
         }
-        else if (exchange.Reason == Reason.NoDescriptors)
+        else if (exchange.Outcome == Outcome.NoDescriptors)
         {
             message = "Too many connections are open"u8;
         }
@@ -207,7 +207,7 @@ internal static class ResponseWriter
         json.Add(",\"message\":\""u8);
         json.Add(message);
         json.Add("\""u8);
-        if (exchange.Reason == Reason.ClientBlocked)
+        if (exchange.Outcome == Outcome.ClientBlocked)
         {
             json.Add(",\"client\":"u8);
             JsonText.AddString(ref json, exchange.ClientName);

@@ -1,3 +1,4 @@
+using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
 using Penstock.Proxy.Upstreams;
@@ -16,9 +17,12 @@ internal sealed class SlotWait(Loop loop) : SlotWaiter
     public bool Canceled { get; private set; }
     public bool TimedOut { get; private set; }
 
-    public void Begin(ulong client, ulong key)
+    /// <summary>Whose turn in the queue a request of that client waits for.</summary>
+    public static ulong TurnOf(ReadOnlySpan<byte> clientName) => StableHash.Of(clientName);
+
+    public void Begin(ReadOnlySpan<byte> clientName, ulong key)
     {
-        (Client, Key) = (client, key);
+        (Client, Key) = (TurnOf(clientName), key);
         _backend = null;
         _granted = Canceled = TimedOut = false;
     }

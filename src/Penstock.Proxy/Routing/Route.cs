@@ -21,9 +21,6 @@ internal sealed record Route(
     /// <summary>0: as everywhere.</summary>
     public long ResponseTimeoutMs { get; } = (long)(Config.Timeouts.Response?.TotalMilliseconds ?? 0);
 
-    /// <summary>The route's own, or its upstream's.</summary>
-    public RetryConfig Retries => Config.Retries ?? Upstream.Config.Retries;
-
     /// <summary>Null: the path goes on as it came.</summary>
     public PathRewrite? Rewrite { get; } = Config.Rewrite is { } rewrite ? new PathRewrite(rewrite) : null;
 

@@ -128,6 +128,10 @@ internal sealed class BackendConnection : IConnectionOwner
     /// <summary>It has waited in the pool: the backend may have closed it before it saw our request.</summary>
     public bool WasIdle { get; set; }
 
+    /// <summary>It began with a PROXY protocol header, which says whose requests come on it: it serves that one
+    /// exchange only.</summary>
+    public bool IsAnnounced { get; set; }
+
     public void OnUnattended(Unattended what)
     {
         if (IsIdle)

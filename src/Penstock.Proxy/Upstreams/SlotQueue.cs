@@ -62,6 +62,15 @@ internal sealed class SlotQueue(Func<SlotWaiter, Backend?> take)
         return true;
     }
 
+    /// <summary>Would <see cref="TryEnter"/> take a request of that client now?</summary>
+    public bool HasRoomFor(ulong client, int length)
+    {
+        lock (_lock)
+        {
+            return _count < length || Longest(client) is not null;
+        }
+    }
+
     /// <summary>No longer waits: it timed out, or its client went away.</summary>
     /// <returns>False when it has been, or is being, granted.</returns>
     public bool Leave(SlotWaiter waiter)

@@ -199,10 +199,7 @@ public sealed class RestartTests : IDisposable
     {
         var path = _file.Path + ".sock";
         var address = new UnixDomainSocketEndPoint(path);
-        using (var killed = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
-            killed.Bind(address);
-        if (!File.Exists(path)) // closing removed it, a kill does not
-            await File.WriteAllTextAsync(path, "");
+        StaleSocket.Leave(path);
         var config = AdminFixture.Config() with { Admin = new() { Listen = address } };
 
         await using var host = await PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Penstock.Proxy.Configuration;
 using Penstock.TestKit;
@@ -87,6 +88,50 @@ public sealed class ProxyProtocolTests
         }
         Assert.Equal(["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3", "192.0.2.3"],
             backend.Heads.Select(static h => Wire.Field(h, "X-Forwarded-For")!));
+        await proxy.AssertQuietAsync();
+    }
+
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(0, 1)]
+    [InlineData(1, 1)]
+    public async Task Connection_that_named_a_client_carries_no_other_request_after_a_reload(int before, int after)
+    {
+        var release = new TaskCompletionSource();
+        int connections = 0;
+        var seen = new ConcurrentQueue<(int Connection, string Head)>();
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            int connection = Interlocked.Increment(ref connections);
+            while (await peer.ReadHeadAsync() is { } head)
+            {
+                seen.Enqueue((connection, head));
+                await release.Task;
+                await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            }
+        });
+        ProxyConfig config = TestProxy.Config(backend.Port);
+        ProxyConfig With(int version) =>
+            config with { Upstreams = [config.Upstreams[0] with { ProxyProtocol = version }] };
+        await using var proxy = new TestProxy(With(before));
+
+        Task<RawResponse> first = proxy.GetAsync("/first");
+        await Eventually.TrueAsync(() => seen.Any(static s => s.Head.Contains("/first")), "the request is there");
+        Assert.Empty(proxy.Server.Apply(With(after)));
+        release.SetResult();
+        Assert.Equal(200, (await first).Status);
+        Assert.Equal(200, (await proxy.GetAsync("/second")).Status);
+        Assert.Equal(200, (await proxy.GetAsync("/third")).Status);
+
+        foreach (IGrouping<int, (int, string Head)> connection in seen.GroupBy(static s => s.Connection))
+        {
+            string[] heads = [.. connection.Select(static s => s.Head)];
+            bool announces = !heads[0].StartsWith("GET", StringComparison.Ordinal);
+            Assert.True(heads.Length == 1 || !announces, string.Join("; ", heads));
+            Assert.All(heads.Skip(1), static h => Assert.StartsWith("GET", h, StringComparison.Ordinal));
+        }
+        string second = seen.First(static s => s.Head.Contains("/second")).Head;
+        Assert.Equal(after > 0, !second.StartsWith("GET ", StringComparison.Ordinal));
         await proxy.AssertQuietAsync();
     }
 }

@@ -14,6 +14,7 @@ using Penstock.Proxy.Routing;
 using Penstock.Proxy.Upstreams;
 using Penstock.UnitTests.Http1;
 using Xunit;
+using Outcome = Penstock.Proxy.Exchanges.Outcome;
 
 namespace Penstock.UnitTests.Exchanges;
 
@@ -55,7 +56,7 @@ public sealed class AccessLineTests
     {
         var exchange = new Exchange(HeadBounds.Default) 
         {
-            Fault = HttpFault.BadMethod, Status = 400, Reason = Reason.BadRequest,
+            Fault = HttpFault.BadMethod, Status = 400, Outcome = Outcome.BadRequest,
         };
         using JsonDocument json = JsonDocument.Parse(Line(exchange, default, 0));
         Assert.Equal("", json.RootElement.GetProperty("method").GetString());

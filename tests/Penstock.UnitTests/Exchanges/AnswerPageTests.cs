@@ -82,7 +82,7 @@ public sealed class AnswerPageTests
                 + "{{retry_after}}|{{request_id}}|{{{{x}}|{ {x} }|$",
         }], static e =>
         {
-            e.Reason = Reason.BadRequest;
+            e.Outcome = Outcome.BadRequest;
             e.Fault = HttpFault.HostMissing;
         });
         Assert.Equal("400|Bad Request|Bad request|bad_request|host_missing|The Host field is missing|||0|the-id|{{x}}|"

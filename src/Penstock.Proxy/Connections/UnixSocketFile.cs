@@ -1,0 +1,57 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Penstock.Proxy.Connections;
+
+/// <summary>The file of a Unix domain socket. A process that was killed leaves it behind, and nobody can listen there
+/// before it is removed.</summary>
+public static unsafe partial class UnixSocketFile
+{
+    // Of statx(2) and inode(7).
+    private const int CurrentFolder = -100;
+    private const int DoNotFollow = 0x100;
+    private const uint AskForType = 1;
+    private const int ResultBytes = 256;
+    private const int ModeOffset = 28;
+    private const int TypeMask = 0xF000;
+    private const int SocketKind = 0xC000;
+
+    /// <summary>Removes the file if it is a socket that no process listens on. Any other file is left alone.</summary>
+    public static void RemoveIfStale(string path)
+    {
+        if (IsSocket(path) && !IsListenedOn(path))
+        {
+            File.Delete(path);
+        }
+    }
+
+    private static bool IsSocket(string path)
+    {
+        Span<byte> result = stackalloc byte[ResultBytes];
+        fixed (byte* at = result)
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            return statx(CurrentFolder, name, DoNotFollow, AskForType, at) == 0
+                && (MemoryMarshal.Read<ushort>(result[ModeOffset..])
+                    & TypeMask) == SocketKind;
+        }
+    }
+
+    private static bool IsListenedOn(string path)
+    {
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+            return true;
+        }
+        catch (SocketException e)
+        {
+            return e.SocketErrorCode != SocketError.ConnectionRefused; // whatever else it is, it is not ours to remove
+        }
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int statx(int folder, byte* path, int flags, uint mask, byte* result);
+}

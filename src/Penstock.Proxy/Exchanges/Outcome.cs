@@ -1,0 +1,61 @@
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>How an exchange ended: one word, the same in the access log and in metrics.</summary>
+internal enum Outcome : byte
+{
+    Ok,
+    RateLimited,
+
+    /// <summary>The client has too many requests under way.</summary>
+    ConcurrencyLimited,
+
+    /// <summary>Nobody registered the client, and the operator wants no strangers.</summary>
+    UnknownClient,
+
+    /// <summary>An operator has blocked the client.</summary>
+    ClientBlocked,
+    NoRoute,
+    NoBackend,
+
+    /// <summary>All backends are full, and so is the queue.</summary>
+    QueueFull,
+    QueueTimeout,
+    ConnectFailed,
+
+    /// <summary>This process has no descriptor for a connection to a backend.</summary>
+    NoDescriptors,
+    UpstreamTimeout,
+    UpstreamReset,
+    UpstreamInvalid,
+    ClientAbort,
+    ClientTimeout,
+    BadRequest,
+    Loop,
+    TunnelTimeout,
+}
+
+internal static class Outcomes
+{
+    public static ReadOnlySpan<byte> Word(this Outcome outcome) => outcome switch
+    {
+        Outcome.Ok => "ok"u8,
+        Outcome.RateLimited => "rate_limited"u8,
+        Outcome.ConcurrencyLimited => "concurrency_limited"u8,
+        Outcome.UnknownClient => "unknown_client"u8,
+        Outcome.ClientBlocked => "client_blocked"u8,
+        Outcome.NoRoute => "no_route"u8,
+        Outcome.NoBackend => "no_backend"u8,
+        Outcome.QueueFull => "queue_full"u8,
+        Outcome.QueueTimeout => "queue_timeout"u8,
+        Outcome.ConnectFailed => "connect_failed"u8,
+        Outcome.NoDescriptors => "no_descriptors"u8,
+        Outcome.UpstreamTimeout => "upstream_timeout"u8,
+        Outcome.UpstreamReset => "upstream_reset"u8,
+        Outcome.UpstreamInvalid => "upstream_invalid"u8,
+        Outcome.ClientAbort => "client_abort"u8,
+        Outcome.ClientTimeout => "client_timeout"u8,
+        Outcome.Loop => "loop"u8,
+        Outcome.TunnelTimeout => "tunnel_timeout"u8,
+        _ => "bad_request"u8,
+    };
+}
