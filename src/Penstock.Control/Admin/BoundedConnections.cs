@@ -12,12 +12,18 @@ namespace Penstock.Control.Admin;
 /// bound would refuse who comes.</summary>
 /// <param name="sockets">Accepts the connections.</param>
 /// <param name="most">Of all its listeners together.</param>
-internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int most)
+/// <param name="time">Null: the system's.</param>
+internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int most, TimeProvider? time = null)
     : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     /// <summary>How long closing a connection may take before the next one is closed, too.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>How long a connection is left open that has just come or was just answered: its request may be on its
+    /// way, or not yet seen by a busy process. So a crowd is let in at the bound twenty times a second.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(50);
+
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly Lock _lock = new();
     private readonly LinkedList<BoundedConnection> _idle = new();
     private readonly Channel<bool> _room = Places(most);
@@ -48,16 +54,15 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
         // Nobody else is accepted meanwhile, so there is one more than the bound at most for each listener.
         while (!_room.Reader.TryRead(out _))
         {
-            CloseIdlest();
-            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-            patience.CancelAfter(Patience);
+            using var patience = new CancellationTokenSource(CloseIdlest(), _time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
             try
             {
-                await _room.Reader.WaitToReadAsync(patience.Token);
+                await _room.Reader.WaitToReadAsync(either.Token);
             }
             catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
             {
-                // All of them are busy: again, soon.
+                // All of them are busy or have just come: again, soon.
             }
         }
         var admitted = new BoundedConnection(newcomer, this);
@@ -73,18 +78,26 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
         return places;
     }
 
-    private void CloseIdlest()
+    /// <returns>How long to wait for room before the next call.</returns>
+    private TimeSpan CloseIdlest()
     {
-        BoundedConnection? idlest;
+        BoundedConnection idlest;
         lock (_lock)
         {
-            idlest = _idle.First?.Value;
-            if (idlest is not null)
+            if (_idle.First is not { } first)
             {
-                _idle.RemoveFirst();
+                return Patience;
             }
+            idlest = first.Value;
+            TimeSpan left = Grace - _time.GetElapsedTime(idlest.IdleSince);
+            if (left > TimeSpan.Zero)
+            {
+                return left;
+            }
+            _idle.RemoveFirst();
         }
-        idlest?.Abort(new ConnectionAbortedException("it was idle, and others want to come in"));
+        idlest.Abort(new ConnectionAbortedException("it was idle, and others want to come in"));
+        return Patience;
     }
 
     private void SetIdle(BoundedConnection connection, bool idle)
@@ -97,6 +110,7 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
             }
             if (idle)
             {
+                connection.IdleSince = _time.GetTimestamp();
                 _idle.AddLast(connection.Node);
             }
         }
@@ -187,6 +201,9 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
         }
 
         internal LinkedListNode<BoundedConnection> Node { get; }
+
+        /// <summary>When its last request ended, or it came: a timestamp of the clock.</summary>
+        internal long IdleSince { get; set; }
 
         /// <summary>A request has begun, so it is not idle until <see cref="End"/>.</summary>
         public void Begin() => _bounds.SetIdle(this, idle: false);
