@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
@@ -6,51 +7,62 @@ using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.Observability;
-using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>The HTTP/1 server side: one client connection from accept to close. <see cref="ServeAsync"/> is the life of
-/// a request; the parts of this class are its phases. All of it runs on one loop; not thread-safe.</summary>
-internal sealed partial class ClientConnection : IConnectionOwner
+/// <summary>The HTTP/1 server side: one client connection from accept to close, and nothing that belongs to one of its
+/// requests. <see cref="ServeAsync"/> is the life of both; the phases of a request are classes of their own. All of it
+/// runs on one loop; not thread-safe.</summary>
+internal sealed class ClientConnection : IConnectionOwner
 {
-    private readonly Worker _worker;
-    private readonly Loop _loop;
     private Snapshot _snapshot;
-    private readonly Connection _io;
-    private ClientAddress _peer;
-    private bool _peerTrusted;
+    private bool _awaitsOrigin; // a PROXY protocol header is still to come
 
-    /// <summary>A PROXY protocol header is still to come.</summary>
-    private bool _awaitsOrigin;
-
-    // Octets from the client that are not used up: [_start, _end) of _buffer. While an exchange is under way its head
-    // stays at _start; _bodyTaken octets behind it belong to its body and are used.
-    private byte[]? _buffer;
-    private int _start;
-    private int _end;
-    private int _bodyTaken;
-
+    // Bytes from the client that are not used up. While an exchange is under way they start with its head.
+    private ByteWindow _input;
     private Exchange? _exchange;
-    private BackendConnection? _backend;
     private bool _keepAlive = true;
     private int _requests;
+    private Ending _ending;
+    private Linger? _linger;
 
     public ClientConnection(Worker worker, Socket socket, bool proxyProtocol)
     {
-        _worker = worker;
-        _loop = worker.Loop;
+        Worker = worker;
         _snapshot = worker.Snapshot;
-        _peer = new ClientAddress(socket.RemoteEndPoint, _snapshot.Identifier.Ipv6Prefix);
-        _peerTrusted = _snapshot.Identifier.IsTrusted(_peer.Ip);
+        PeerAddress = new ClientAddress(socket.RemoteEndPoint, _snapshot.Identifier.Ipv6Prefix);
+        PeerTrusted = _snapshot.Identifier.IsTrusted(PeerAddress.Ip);
         _awaitsOrigin = proxyProtocol;
-        Peer = _peer.Ip;
-        MayConnect = !proxyProtocol || _peerTrusted || Peer is null;
-        _io = new Connection(_loop, socket, this);
+        Peer = PeerAddress.Ip;
+        MayConnect = !proxyProtocol || PeerTrusted || Peer is null;
+        Io = new Connection(worker.Loop, socket, this);
     }
 
-    /// <summary>Null behind a Unix domain socket.</summary>
+    /// <summary>How the connection is closed.</summary>
+    private enum Ending : byte
+    {
+        AtOnce,
+
+        /// <summary>The client can read the answer to its end although it still sends.</summary>
+        Linger,
+
+        /// <summary>By a reset: a response was cut off, and nobody must take it for whole.</summary>
+        Reset,
+    }
+
+    public Worker Worker { get; }
+
+    public Connection Io { get; }
+
+    /// <summary>Who is at the other end of the socket; null behind a Unix domain socket.</summary>
     public IPAddress? Peer { get; }
+
+    /// <summary>Who the client is by its socket, or by the PROXY protocol header that the connection began with.
+    /// </summary>
+    public ClientAddress PeerAddress { get; private set; }
+
+    /// <summary>What that says of other callers is believed.</summary>
+    public bool PeerTrusted { get; private set; }
 
     /// <summary>The address that it is counted under, if it is.</summary>
     public IPAddress? CountedAs { get; private set; }
@@ -58,22 +70,38 @@ internal sealed partial class ClientConnection : IConnectionOwner
     /// <summary>False for a stranger where the PROXY protocol is spoken: it could say it is anybody.</summary>
     public bool MayConnect { get; }
 
+    /// <summary>It takes a further request after the one under way.</summary>
+    public bool KeepsAlive => _keepAlive && !Worker.Draining;
+
+    /// <summary>What is here of the request under way and behind it, from its first byte on.</summary>
+    public ReadOnlySpan<byte> Received => _input.Bytes;
+
+    /// <summary>Nobody waits for a response any more. A client that ends its stream counts as one that has left, unless
+    /// the operator has clients that end only their side (a socket does not tell the two apart).</summary>
+    public bool HasLeft => Io.PeerGone || Io.WasCanceled
+        || (Io.PeerClosed && _exchange?.IsTunnel != true && !_snapshot.Config.Bounds.AllowsHalfClose);
+
+    /// <summary>What the client sends is read and thrown away.</summary>
+    public bool IsSwallowing => _linger is not null;
+
+    private Loop Loop => Worker.Loop;
+
     /// <summary>Counts the connection under its client's address. A PROXY protocol header tells that only later: the
     /// peer is a proxy, whose clients must not be counted as one.</summary>
     /// <returns>False when that address has too many.</returns>
     public bool TryCount()
     {
-        if (_awaitsOrigin || _peer.Network is not { } address)
+        if (_awaitsOrigin || PeerAddress.Network is not { } address)
         {
             return true;
         }
-        bool mayStay = _worker.Bounds.TryEnterAddress(address, out bool counted);
+        bool mayStay = Worker.Bounds.TryEnterAddress(address, out bool counted);
         CountedAs = counted ? address : null;
         return mayStay;
     }
 
-    /// <summary>Closes a connection that may not be, before it is served.</summary>
-    public void Refuse() => _io.Close(reset: true);
+    /// <summary>Closes a connection that may not be served.</summary>
+    public void CloseUnserved() => Io.Close(reset: true);
 
     /// <summary>The life of a connection and of each request on it. The only async frame on the usual path: between two
     /// awaits everything is synchronous and says by a <see cref="Step"/> what comes next.</summary>
@@ -81,67 +109,43 @@ internal sealed partial class ClientConnection : IConnectionOwner
     {
         try
         {
-            while (true)
+            Step step = Step.Read;
+            while (step != Step.Close)
             {
-                Step step = StartReading();
-                while (step == Step.AwaitRequest)
+#pragma warning disable CS8524 // every named step has an arm; a missing one is an error
+                step = step switch
                 {
-                    step = OnRequestOctets(await _io.WaitForDataAsync());
-                }
-                while (step is Step.Decide or Step.AwaitTokens)
-                {
-                    step = step == Step.Decide ? Decide() : OnTokens(await _tokens!.WaitAsync());
-                }
-                while (step is Step.Pick or Step.Wait)
-                {
-                    step = step == Step.Pick ? Pick() : await WaitToPickAsync();
-                    if (step == Step.Dial)
-                    {
-                        step = await DialAsync();
-                    }
-                    if (step == Step.Send)
-                    {
-                        step = SendRequest();
-                    }
-                    if (step == Step.FlushRequest)
-                    {
-                        step = await FlushRequestAsync();
-                    }
-                    while (step is Step.AwaitResponse or Step.FlushInterim or Step.Hedge)
-                    {
-                        step = step == Step.AwaitResponse ? OnResponseOctets(await _backend!.Io.WaitForDataAsync())
-                            : step == Step.Hedge ? await HedgeAsync() : await FlushInterimAsync();
-                    }
-                }
-                if (step == Step.Answer)
-                {
-                    step = Answer();
-                }
-                if (step == Step.Relay)
-                {
-                    step = await RelayResponseAsync();
-                }
-                if (step == Step.Tunnel)
-                {
-                    step = await TunnelAsync();
-                }
-                if (step == Step.Finish)
-                {
-                    step = Finish();
-                }
-                if (step == Step.Close)
-                {
-                    break;
-                }
+                    Step.Read => StartReading(),
+                    Step.AwaitRequest => OnRequestBytes(await Io.WaitForDataAsync()),
+                    Step.Decide => Admitting.Decide(_exchange!),
+                    Step.AwaitTokens => OnTokens(await _exchange!.Tokens!.WaitAsync()),
+                    Step.Pick => Picking.Pick(_exchange!),
+                    Step.Queue => await Picking.QueueAsync(_exchange!),
+                    Step.Pause => await Picking.PauseAsync(_exchange!),
+                    Step.Dial => await Dialing.DialAsync(_exchange!),
+                    Step.Send => Sending.Send(_exchange!),
+                    Step.FlushRequest => await Sending.FlushAsync(_exchange!),
+                    Step.AwaitResponse => OnResponseBytes(await _exchange!.Current.Io.WaitForDataAsync()),
+                    Step.FlushInterim => await Responding.FlushInterimAsync(_exchange!),
+                    Step.Hedge => await Hedging.RaceAsync(_exchange!),
+                    Step.Relay => await Relaying.RelayAsync(_exchange!),
+                    Step.Tunnel => await Tunnel.RunAsync(_exchange!),
+                    Step.Answer => Answering.Answer(_exchange!),
+                    Step.Finish => Finish(),
+                    Step.Close => Step.Close,
+                };
+#pragma warning restore CS8524
             }
-            if (_lingers && !_cut)
+            if (_ending == Ending.Linger)
             {
-                await LingerAsync();
+                _input.Release(Loop.Buffers);
+                await Lingering.RunAsync();
             }
         }
         catch (Exception bug)
         {
-            _worker.Logger.LogError(Events.Bug, bug, "a connection was closed by an error of our own");
+            Worker.Logger.LogError(Events.Bug, bug,
+                "bug in Penstock: a client connection was closed after an unexpected exception");
         }
         finally
         {
@@ -154,76 +158,120 @@ internal sealed partial class ClientConnection : IConnectionOwner
     public void Drain()
     {
         _keepAlive = false;
-        if (_lingerUntilMs > 0)
+        if (_linger is { IsLast: true })
         {
-            HastenLinger();
+            _linger.Hasten();
         }
-        else if (_exchange is null && !_io.PollData())
+        else if (_exchange is null && !Io.PollData())
         {
-            _io.Cancel();
+            Io.Cancel();
         }
     }
 
     /// <summary>Ends the connection now.</summary>
     public void Abort()
     {
-        _io.Cancel();
-        GiveUp();
+        Io.Cancel();
+        _exchange?.GiveUp();
     }
 
     public void OnUnattended(Unattended what)
     {
-        // Octets of the next request: they are read when it is their turn.
+        // Bytes of the next request: they are read when it is their turn.
     }
+
+    public void OnPeerClosed()
+    {
+        // Whoever waits for bytes of the client comes to the end of its stream by itself, after what is before it.
+        if (_exchange is not null && HasLeft && !Io.AwaitsData)
+        {
+            _exchange.GiveUp();
+        }
+    }
+
+    // ---- what the phases of an exchange ask of its connection
+
+    /// <summary>The connection ends after this exchange, if so.</summary>
+    public void EndAfterThisUnless(bool mayGoOn) => _keepAlive &= mayGoOn;
+
+    /// <summary>The connection ends after this exchange, and the client may still be sending.</summary>
+    public void EndAfterThisAndLinger()
+    {
+        _keepAlive = false;
+        _ending = _ending == Ending.Reset ? Ending.Reset : Ending.Linger;
+    }
+
+    /// <summary>The connection ends by a reset.</summary>
+    public void ResetOnClose() => _ending = Ending.Reset;
+
+    /// <summary>Begins to read and throw away what the client sends, while the answer is on its way.</summary>
+    public void Swallow() => Lingering.Swallow();
+
+    /// <summary>Keeps what came behind the request's body, the next request: it moves up to the head, over the part of
+    /// the body that was sent.</summary>
+    /// <returns>False when that is more than fits.</returns>
+    public bool TryKeepExcess(ReadOnlySpan<byte> bytes) =>
+        _input.TryReplaceAfter(_exchange!.Request.Length, bytes, Loop.Buffers);
+
+    private Linger Lingering => _linger ??= new Linger(Worker, Io);
+
+    private Step OnTokens(WaitResult result) => Admitting.OnTokens(_exchange!, result);
+
+    private Step OnResponseBytes(WaitResult result) => Responding.OnBytes(_exchange!, result);
 
     // ---- reading a request head
 
     private Step StartReading()
     {
+        Debug.Assert(_exchange is null, "the last exchange is not over");
         TakeSnapshot();
-        if (_start < _end)
+        if (_input.Length > 0)
         {
-            _io.SetDeadline(_snapshot.HeadTimeoutMs);
+            Io.SetDeadline(_snapshot.HeadTimeoutMs);
             return ParseRequest(); // pipelined
         }
-        if (!_keepAlive || _worker.Draining)
+        if (!KeepsAlive)
         {
             return Step.Close;
         }
-        ReleaseBuffer();
-        _io.SetDeadline(_snapshot.IdleTimeoutMs);
+        _input.Release(Loop.Buffers);
+        Io.SetDeadline(_snapshot.IdleTimeoutMs);
         return Step.AwaitRequest;
     }
 
-    /// <summary>Works from now on by the configuration in force, also as to who is trusted.</summary>
+    /// <summary>Goes from now on by the configuration in force, also as to who is trusted.</summary>
     private void TakeSnapshot()
     {
-        if (_snapshot != _worker.Snapshot)
+        if (_snapshot != Worker.Snapshot)
         {
-            _snapshot = _worker.Snapshot;
-            _peer = new ClientAddress(_peer.EndPoint, _snapshot.Identifier.Ipv6Prefix);
-            _peerTrusted = _snapshot.Identifier.IsTrusted(_peer.Ip);
+            _snapshot = Worker.Snapshot;
+            SetPeer(PeerAddress.EndPoint);
         }
     }
 
-    private Step OnRequestOctets(WaitResult result)
+    private void SetPeer(EndPoint? peer)
+    {
+        PeerAddress = new ClientAddress(peer, _snapshot.Identifier.Ipv6Prefix);
+        PeerTrusted = _snapshot.Identifier.IsTrusted(PeerAddress.Ip);
+    }
+
+    private Step OnRequestBytes(WaitResult result)
     {
         if (result != WaitResult.Ready)
         {
             return result == WaitResult.TimedOut && _exchange is not null
-                ? Refuse(Outcome.ClientTimeout, 408) : Abandon(result);
+                ? Answering.AnswerWith(_exchange, Outcome.ClientTimeout, 408) : Abandon(result);
         }
 
-        bool first = _end == 0;
-        EnsureRoom();
-        int count = _io.TryReceive(_buffer.AsSpan(_end));
+        bool first = _input.Length == 0;
+        int count = Io.TryReceive(_input.Room(Loop.Buffers, BufferPool.Small));
         if (count > 0)
         {
-            _end += count;
+            _input.Add(count);
             Step step = ParseRequest();
             if (first && step == Step.AwaitRequest)
             {
-                _io.SetDeadline(_snapshot.HeadTimeoutMs); // for the whole head, however slowly it drips
+                Io.SetDeadline(_snapshot.HeadTimeoutMs); // for the whole head, however slowly it drips
             }
             return step;
         }
@@ -231,14 +279,13 @@ internal sealed partial class ClientConnection : IConnectionOwner
         {
             if (first)
             {
-                ReleaseBuffer();
+                _input.Release(Loop.Buffers);
             }
             return Step.AwaitRequest;
         }
         if (count == 0 && _exchange is not null)
         {
-            _exchange.Fault = HttpFault.Truncated;
-            return Refuse(Outcome.BadRequest, 400);
+            return Answering.AnswerFault(_exchange, HttpFault.Truncated);
         }
         return Abandon(result);
     }
@@ -247,76 +294,59 @@ internal sealed partial class ClientConnection : IConnectionOwner
     {
         if (_awaitsOrigin)
         {
-            switch (ProxyProtocol.Parse(_buffer.AsSpan(_start, _end - _start), out int length, out IPEndPoint? source))
+            switch (ProxyProtocol.Parse(_input.Bytes, out int length, out IPEndPoint? source))
             {
                 case ParseStatus.Incomplete:
                     return Step.AwaitRequest;
                 case ParseStatus.Invalid:
-                    _worker.Logger.LogWarning(Events.OriginInvalid,
+                    Worker.Logger.LogWarning(Events.OriginInvalid,
                         "connection from {Peer} closed: it does not start with a PROXY protocol header", Peer);
                     return Step.Close;
             }
             if (!TakeOrigin(length, source))
             {
-                _cut = true;
+                ResetOnClose();
                 return Step.Close;
             }
-            if (_start == _end)
+            if (_input.Length == 0)
             {
-                _start = _end = 0;
                 return Step.AwaitRequest;
             }
         }
         if (_exchange is null)
         {
             TakeSnapshot(); // it may be another one than when the connection began to wait
-            _exchange = _worker.RentExchange();
-            _exchange.StartNs = _loop.NowNs;
+            _exchange = Worker.RentExchange();
+            _exchange.Begin(this, _snapshot);
         }
-        switch (_exchange.Request.Parse(_buffer.AsSpan(_start, _end - _start)))
+        return _exchange.Request.Parse(_input.Bytes) switch
         {
-            case ParseStatus.Complete:
-                return Step.Decide;
-            case ParseStatus.Incomplete:
-                return Step.AwaitRequest;
-            default:
-                _exchange.Fault = _exchange.Request.Fault;
-                return Refuse(Outcome.BadRequest, _exchange.Fault.Status());
-        }
+            ParseStatus.Complete => StartDeciding(_exchange),
+            ParseStatus.Incomplete => Step.AwaitRequest,
+            _ => Answering.AnswerFault(_exchange, _exchange.Request.Fault),
+        };
+    }
+
+    private Step StartDeciding(Exchange exchange)
+    {
+        Io.ClearDeadline();
+        _requests++;
+        _keepAlive = KeepsAlive && exchange.Request.KeepAlive
+            && _requests != _snapshot.Config.Bounds.RequestsPerConnection;
+        return Step.Decide;
     }
 
     /// <returns>False when the client has too many connections.</returns>
     private bool TakeOrigin(int length, IPEndPoint? source)
     {
         _awaitsOrigin = false;
-        _start += length;
+        _input.Consume(length);
         if (source is null)
         {
             return true; // the proxy speaks for itself
         }
-        _peer = new ClientAddress(source, _snapshot.Identifier.Ipv6Prefix);
-        _peerTrusted = _snapshot.Identifier.IsTrusted(_peer.Ip);
+        SetPeer(source);
         return TryCount();
-    }
-
-    private void EnsureRoom()
-    {
-        _buffer ??= _loop.Buffers.Rent(BufferPool.Small);
-        if (_end < _buffer.Length)
-        {
-            return;
-        }
-        int length = _end - _start;
-        // A buffer of the largest size has room once the octets move to its start: a head fills it at most, and then it
-        // is refused.
-        bool movesUp = length < _buffer.Length / 2 || _buffer.Length == BufferPool.Large;
-        byte[] larger = movesUp ? _buffer : _loop.Buffers.Rent(_buffer.Length + 1);
-        _buffer.AsSpan(_start, length).CopyTo(larger);
-        if (larger != _buffer)
-        {
-            _loop.Buffers.Return(_buffer);
-        }
-        (_buffer, _start, _end) = (larger, 0, length);
     }
 
     /// <summary>The connection ends without an answer.</summary>
@@ -324,73 +354,38 @@ internal sealed partial class ClientConnection : IConnectionOwner
     {
         if (_exchange is not null && result != WaitResult.Canceled)
         {
-            _exchange!.Outcome = Outcome.ClientAbort;
+            _exchange.Outcome = Outcome.ClientAbort;
         }
         return Step.Close;
     }
 
+    // ---- the end
+
     /// <summary>Ends the exchange and makes ready for the next one.</summary>
     private Step Finish()
     {
-        EndExchange();
-        _start += _exchange!.Request.Length + _bodyTaken;
-        if (_start >= _end)
-        {
-            _start = _end = 0;
-        }
-        _lingers |= !_keepAlive && (_end > 0 || _io.HasData); // closing on unread octets would cost it the answer
-        _worker.ReturnExchange(_exchange);
-        _exchange = null;
-        _bodyTaken = _sends = _attempts = _interims = 0;
-        _freshOnly = _requestSent = _hedged = _excessLost = false;
-        _staleBackend = null;
-        _uploadFailure = RelayEnd.Done;
-        return _keepAlive ? Step.AwaitRequest : Step.Close;
-    }
-
-    /// <summary>Counts and logs it, and frees what it still holds; what can be used again is given back
-    /// already.</summary>
-    private void EndExchange()
-    {
-        Record();
-        StopUpload();
-        ReleaseBackend(reusable: false);
-        ReleaseResponse();
-        ReleasePending();
-        ReleaseTokens();
-        _exchange!.Admission.Leave();
-    }
-
-    private void Record()
-    {
         Exchange exchange = _exchange!;
-        _worker.Counters.Count(
-            (exchange.Status == 429 && exchange.Admission.Refused) || exchange.Outcome == Outcome.ClientBlocked,
-            exchange.Outcome is not Outcome.Ok && exchange.Status >= 500);
-        exchange.Caller ??= _peer;
-        _worker.LogAccess(exchange, _buffer is null ? default : _buffer.AsSpan(_start, _end - _start));
-    }
-
-    private void ReleaseBuffer()
-    {
-        if (_buffer is not null)
+        exchange.End();
+        _input.Consume(Math.Min(_input.Length, exchange.Request.Length + exchange.BodyTaken));
+        if (!_keepAlive && _ending == Ending.AtOnce && (_input.Length > 0 || Io.HasData))
         {
-            _loop.Buffers.Return(_buffer);
-            _buffer = null;
-            _start = _end = 0;
+            _ending = Ending.Linger; // closing on unread bytes would cost it the answer
         }
+        _exchange = null;
+        Worker.ReturnExchange(exchange);
+        return _keepAlive ? Step.Read : Step.Close;
     }
 
     private void Close()
     {
-        if (_exchange is not null)
+        if (_exchange is { } exchange)
         {
-            EndExchange();
-            _worker.ReturnExchange(_exchange);
+            exchange.End();
             _exchange = null;
+            Worker.ReturnExchange(exchange);
         }
-        _io.Close(reset: _cut);
-        ReleaseBuffer();
-        _worker.Remove(this);
+        Io.Close(reset: _ending == Ending.Reset);
+        _input.Release(Loop.Buffers);
+        Worker.Remove(this);
     }
 }

@@ -1,22 +1,29 @@
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>What <see cref="ClientConnection.ServeAsync"/> does next.</summary>
+/// <summary>What <see cref="ClientConnection.ServeAsync"/> does next. The chart in src/Penstock.Proxy/README.md shows
+/// which step may follow which.</summary>
 internal enum Step : byte
 {
-    /// <summary>Wait for octets of a request head.</summary>
+    /// <summary>Begin with the next request.</summary>
+    Read,
+
+    /// <summary>Wait for bytes of a request head.</summary>
     AwaitRequest,
 
-    /// <summary>The head is in: who is it, where to, may it?</summary>
+    /// <summary>The head is in: who sends it, where does it go, do its limits admit it?</summary>
     Decide,
 
-    /// <summary>Wait for tokens of a client that nodes share; then decide anew.</summary>
+    /// <summary>Wait for tokens of a client that nodes share; then decide again.</summary>
     AwaitTokens,
 
     /// <summary>Choose a backend, the first or another one.</summary>
     Pick,
 
-    /// <summary>Wait before choosing: for a place, when all backends are full, or a little, after a failure.</summary>
-    Wait,
+    /// <summary>All backends are full: wait for a place at one.</summary>
+    Queue,
+
+    /// <summary>Wait a little before another backend is tried.</summary>
+    Pause,
 
     /// <summary>Open a connection to the backend.</summary>
     Dial,
@@ -24,25 +31,26 @@ internal enum Step : byte
     /// <summary>Send the request to the backend.</summary>
     Send,
 
-    /// <summary>The rest of what did not fit into the backend's socket.</summary>
+    /// <summary>Send what did not fit into the backend's socket.</summary>
     FlushRequest,
 
-    /// <summary>Wait for octets of the response head.</summary>
+    /// <summary>Wait for bytes of the response head.</summary>
     AwaitResponse,
+
+    /// <summary>Send what did not fit into the client's socket of an interim response.</summary>
+    FlushInterim,
 
     /// <summary>The response takes long: ask a second backend, too.</summary>
     Hedge,
 
-    /// <summary>An interim response did not fit into the client's socket.</summary>
-    FlushInterim,
-
-    /// <summary>The response did not fit into one buffer, or not into the client's socket.</summary>
+    /// <summary>Send the rest of a response: it did not fit into one buffer, or not into the client's socket.
+    /// </summary>
     Relay,
 
-    /// <summary>Both sides speak another protocol from now on: carry its octets.</summary>
+    /// <summary>Both sides speak another protocol from now on: carry its bytes.</summary>
     Tunnel,
 
-    /// <summary>Answer ourselves.</summary>
+    /// <summary>Penstock answers itself.</summary>
     Answer,
 
     /// <summary>The exchange is over; the connection goes on if it may.</summary>

@@ -254,7 +254,7 @@ internal sealed class Worker
             client = new ClientConnection(this, socket, proxyProtocol);
             if (!client.MayConnect || !client.TryCount())
             {
-                client.Refuse();
+                client.CloseUnserved();
                 return;
             }
         }

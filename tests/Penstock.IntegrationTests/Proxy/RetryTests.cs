@@ -68,7 +68,7 @@ public sealed class RetryTests
         await using var proxy = new TestProxy(With(static (u, ms) => u with
         {
             Retries = u.Retries with { PerTryTimeout = TimeSpan.FromMilliseconds(ms), Least = 100 },
-        }, 100, silent, quick));
+        }, 500, silent, quick));
         using RawClient client = proxy.Connect();
         for (int i = 0; i < 6; i++)
         {

@@ -1,0 +1,172 @@
+using Penstock.Proxy.Clients;
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>First phase of an exchange: who sends the request, where does it go, do its limits admit it? What is to be
+/// done says <see cref="Decider"/>; here it is done.</summary>
+internal static class Admitting
+{
+    /// <summary>What rejected a client that nobody registered, beside the names of limits.</summary>
+    private static readonly byte[] UnknownLimit = Outcome.UnknownClient.Word().ToArray();
+
+    /// <summary>What rejected a client that an operator has blocked.</summary>
+    private static readonly byte[] BlockedLimit = Outcome.ClientBlocked.Word().ToArray();
+
+    public static Step Decide(Exchange exchange)
+    {
+        ClientConnection client = exchange.Client;
+        exchange.PeerTrusted = client.PeerTrusted;
+        exchange.Caller = client.PeerTrusted
+            ? exchange.Snapshot.Identifier.Caller(exchange.Request, exchange.Head, client.PeerAddress)
+            : client.PeerAddress;
+        ChooseRequestId(exchange);
+        return Decide(exchange, mayWait: exchange.Snapshot.TokenWaitMs > 0);
+    }
+
+    /// <summary>A wait for tokens has ended.</summary>
+    public static Step OnTokens(Exchange exchange, WaitResult result)
+    {
+        TokenWait wait = exchange.Tokens!;
+        if (!wait.IsOver(result))
+        {
+            return Step.AwaitTokens;
+        }
+        if (wait.Canceled || exchange.Client.HasLeft)
+        {
+            wait.Prepaid?.Charge(exchange.Loop.NowNs, -exchange.Admission.Cost);
+            return Failing.ClientGone(exchange);
+        }
+        if (wait is { TimedOut: true, Prepaid: null })
+        {
+            exchange.Snapshot.Limiter.NoteWaitedInVain();
+        }
+        return DecideAgain(exchange);
+    }
+
+    /// <param name="prepaid">Whose tokens were taken for the request while it waited.</param>
+    private static Step Decide(Exchange exchange, bool mayWait, LeasedClient? prepaid = null)
+    {
+        Snapshot snapshot = exchange.Snapshot;
+        Ruling ruling = Decider.Decide(snapshot, exchange.Request, exchange.Head, exchange.Caller!,
+            exchange.IdentityRoom, exchange.Loop.Scratch);
+        exchange.Route = ruling.Route;
+        exchange.Fault = ruling.Fault;
+        exchange.Identifier = snapshot.Identifier;
+        exchange.ClientName = ruling.Client.Name;
+        exchange.ClientKey = snapshot.Identifier.SourceOctets(ruling.Client.Source);
+        if (ruling.Client.Field.Length > 0)
+        {
+            exchange.IdentityValue = ruling.Client.Field;
+        }
+        if (!ruling.GoesOn)
+        {
+            prepaid?.Charge(exchange.Loop.NowNs, -exchange.Admission.Cost); // what held before the wait holds no more
+            NoteTurnedAway(exchange, ruling);
+            return Answering.AnswerWith(exchange, ruling.Outcome, ruling.Status);
+        }
+        if (Admit(exchange, ruling.Client, mayWait, prepaid))
+        {
+            return Step.Pick;
+        }
+        return exchange.Admission.Awaited is { } awaited ? AwaitTokens(exchange, awaited)
+            : Answering.AnswerWith(exchange, Decider.OfRejection(exchange.Admission), 429);
+    }
+
+    private static bool Admit(Exchange exchange, in ClientIdentity client, bool mayWait, LeasedClient? prepaid)
+    {
+        Admission admission = exchange.Admission;
+        exchange.Exempt = client.Exempt;
+        if (client.Exempt)
+        {
+            prepaid?.Charge(exchange.Loop.NowNs, -admission.Cost);
+            return true;
+        }
+        bool admitted = admission.TryAdmit(exchange.Snapshot.Limiter, exchange.Route!.Limits,
+            client.For(exchange.Caller!, mayWait, prepaid), exchange.Loop.NowNs);
+        if ((!admitted && admission.Awaited is null) || (admitted && admission.DryRefusal is not null))
+        {
+            NoteRejection(exchange, client, dryRun: admitted);
+        }
+        return admitted;
+    }
+
+    /// <summary>The request is refused by nothing but the want of these tokens, and they may come: waits, or decides
+    /// anew at once. However often it has to wait, it waits no longer than it may in all.</summary>
+    private static Step AwaitTokens(Exchange exchange, LeasedClient client)
+    {
+        if (exchange.Client.HasLeft)
+        {
+            return Failing.ClientGone(exchange);
+        }
+        exchange.TokensBeganMs = exchange.TokensBeganMs < 0 ? exchange.Loop.NowMs : exchange.TokensBeganMs;
+        exchange.Tokens ??= exchange.Worker.RentTokenWait();
+        long untilMs = exchange.TokensBeganMs + exchange.Snapshot.TokenWaitMs;
+        return exchange.Tokens.Begin(client, exchange.Admission.Cost, untilMs)
+            ? Step.AwaitTokens : DecideAgain(exchange);
+    }
+
+    private static Step DecideAgain(Exchange exchange)
+    {
+        LeasedClient? prepaid = exchange.Tokens!.Prepaid;
+        exchange.Admission.Reset();
+        bool mayWait = prepaid is not null
+            && exchange.Loop.NowMs < exchange.TokensBeganMs + exchange.Snapshot.TokenWaitMs;
+        return Decide(exchange, mayWait, prepaid);
+    }
+
+    private static void NoteRejection(Exchange exchange, in ClientIdentity client, bool dryRun)
+    {
+        Charge charge = exchange.Admission.Refusal;
+        exchange.Worker.Rejections.Add(new RejectionNote
+        {
+            Key = exchange.Snapshot.Limiter.HashOf(client.Name, client.Domain) ^ charge.Rule.SlotKey,
+            Client = client.Name,
+            ClientKey = exchange.Snapshot.Identifier.SourceName(client.Source),
+            Limit = charge.NameOctets,
+            Route = exchange.Route!.NameOctets,
+            RequestId = exchange.RequestId,
+            Tokens = charge.Full ? 0 : charge.WholeTokens,
+            Cost = exchange.Admission.Cost,
+            RetryAfterSeconds = exchange.Admission.RetryAfterSeconds,
+            DryRun = dryRun,
+        }, exchange.Loop.NowNs);
+    }
+
+    /// <summary>Notes a client that is not let in, whatever its limits say.</summary>
+    private static void NoteTurnedAway(Exchange exchange, in Ruling ruling)
+    {
+        if (ruling.Outcome is not (Outcome.UnknownClient or Outcome.ClientBlocked))
+        {
+            return;
+        }
+        exchange.Worker.Rejections.Add(new RejectionNote
+        {
+            Key = exchange.Snapshot.Limiter.HashOf(ruling.Client.Name, ruling.Client.Domain),
+            Client = ruling.Client.Name,
+            ClientKey = exchange.Snapshot.Identifier.SourceName(ruling.Client.Source),
+            Limit = ruling.Outcome == Outcome.UnknownClient ? UnknownLimit : BlockedLimit,
+            Route = exchange.Route!.NameOctets,
+            RequestId = exchange.RequestId,
+            Tokens = 0,
+            Cost = 0,
+            RetryAfterSeconds = 0,
+            DryRun = false,
+        }, exchange.Loop.NowNs);
+    }
+
+    /// <summary>Keeps the caller's X-Request-Id if it is a plain word, else makes one.</summary>
+    private static void ChooseRequestId(Exchange exchange)
+    {
+        ReadOnlySpan<byte> head = exchange.Head;
+        if (exchange.Request.TryGet(head, "x-request-id"u8, out Stretch given)
+            && given.Length is > 0 and <= Exchange.MaxRequestIdBytes && Grammar.IsToken(given.Of(head)))
+        {
+            exchange.RequestId = given.Of(head);
+            return;
+        }
+        exchange.MakeRequestId();
+    }
+}

@@ -1,0 +1,114 @@
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>A try at a backend fails, or the client is gone. Whether the request is tried again says
+/// <see cref="RetryPolicy"/>; here it is done.</summary>
+internal static class Failing
+{
+    /// <summary>A try has failed: the request goes to another backend, or ends.</summary>
+    public static Step Failed(Exchange exchange, Failure failure)
+    {
+        Verdict verdict = VerdictOn(exchange, failure);
+        return verdict.Repeats ? Repeat(exchange, verdict) : GiveUp(exchange, failure, verdict);
+    }
+
+    /// <summary>A response has come. If the operator wants its status tried elsewhere, and that can be done, it is.
+    /// </summary>
+    /// <returns>Null: the response is passed on.</returns>
+    public static Step? RepeatIfUnwanted(Exchange exchange)
+    {
+        IReadOnlyList<int> statuses = exchange.RetryConfig.Statuses;
+        for (int i = 0; i < statuses.Count; i++)
+        {
+            if (statuses[i] == exchange.Response.Status)
+            {
+                Verdict verdict = VerdictOn(exchange, Failure.UnwantedStatus);
+                if (!verdict.Repeats)
+                {
+                    return null;
+                }
+                exchange.Current.CountAnswer(exchange.Loop, whole: true, wanted: false);
+                return Repeat(exchange, verdict);
+            }
+        }
+        return null;
+    }
+
+    /// <summary>No backend takes the request, or none that it was not tried at.</summary>
+    public static Step NoBackendLeft(Exchange exchange)
+    {
+        Outcome outcome = exchange.Tried.Count == 0 ? Outcome.NoBackend : exchange.Outcome;
+        return Answering.AnswerWith(exchange, outcome, EndOf.Status(outcome));
+    }
+
+    /// <summary>A wait was ended from our side: the client went away, or sent a body that cannot go on.</summary>
+    public static Step ClientGone(Exchange exchange)
+    {
+        if (exchange.Route is not null)
+        {
+            exchange.EndAttempt(reusable: false);
+        }
+        Outcome outcome = EndOf.Upload(exchange.UploadFailure);
+        if (outcome == Outcome.ClientAbort)
+        {
+            exchange.Outcome = outcome;
+            return Step.Close;
+        }
+        return Answering.AnswerWith(exchange, outcome,
+            outcome == Outcome.ClientTimeout ? 408 : exchange.Fault.Status());
+    }
+
+    private static Verdict VerdictOn(Exchange exchange, Failure failure)
+    {
+        Verdict verdict = RetryPolicy.Next(failure, exchange.RetryState, exchange.RetryConfig);
+        return !verdict.NeedsLeave || (Picking.HasElsewhere(exchange) && exchange.Route!.Upstream.TryRetry())
+            ? verdict : RetryPolicy.GiveUp(failure);
+    }
+
+    private static Step Repeat(Exchange exchange, in Verdict verdict)
+    {
+        Backend backend = exchange.Backend!;
+        Blame(exchange, verdict.Blame);
+        exchange.Worker.PoolOf(backend).CountFailure();
+        exchange.RetriesUsed += verdict.Counts ? 1 : 0;
+        exchange.StaleBackend = verdict.OrFreshConnection ? backend : null;
+        exchange.Tried.Add(backend);
+        exchange.Retries++;
+        exchange.Outcome = verdict.Outcome;
+        exchange.MaxWaitMs = verdict.MaxWaitMs;
+        exchange.EndAttempt(reusable: false);
+        exchange.Current.IsSent = false;
+        return verdict.MaxWaitMs == 0 ? Step.Pick : Step.Pause;
+    }
+
+    private static Step GiveUp(Exchange exchange, Failure failure, in Verdict verdict)
+    {
+        if (failure == Failure.NoDescriptors)
+        {
+            exchange.Worker.TellShortage();
+        }
+        else
+        {
+            exchange.Worker.PoolOf(exchange.Backend!).CountFailure();
+        }
+        Blame(exchange, verdict.Blame);
+        exchange.Upload?.Stop();
+        exchange.EndAttempt(reusable: false);
+        return Answering.AnswerWith(exchange, verdict.Outcome, EndOf.Status(verdict.Outcome));
+    }
+
+    private static void Blame(Exchange exchange, BackendError? error)
+    {
+        if (error is { } blame)
+        {
+            exchange.Current.CountError(exchange.Loop, blame);
+            if (blame == BackendError.Connect)
+            {
+                exchange.Backend!.Latency.AddUnreachable(exchange.Loop.NowNs);
+            }
+        }
+    }
+}

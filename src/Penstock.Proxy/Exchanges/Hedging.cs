@@ -1,0 +1,135 @@
+using System.Net.Sockets;
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.EventLoop;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>A safe request that takes long is asked of a second backend, too.</summary>
+internal static class Hedging
+{
+    /// <summary>Asks a second backend; the first bytes of a response, from whichever, decide, and the other one is let
+    /// go. Costs one retry of the budget.</summary>
+    public static async ValueTask<Step> RaceAsync(Exchange exchange)
+    {
+        Upstream upstream = exchange.Route!.Upstream;
+        Loop loop = exchange.Loop;
+        Attempt first = exchange.Current;
+        exchange.Hedged = true;
+        first.Received.Release(loop.Buffers);
+        first.Io.SetDeadline(Sending.TryTimeoutMs(exchange));
+        if (!Picking.HasElsewhere(exchange) || !upstream.TryRetry()
+            || Picking.PickRival(exchange) is not { } secondBackend)
+        {
+            return Step.AwaitResponse;
+        }
+
+        exchange.Retries++;
+        Attempt second = exchange.BeginRival(secondBackend);
+        var race = new Race(loop.Buffers);
+        _ = race.RunAsync(first, () => ReceiveAsync(first, loop.Buffers));
+        _ = race.RunAsync(second, () => AskAsync(exchange, second));
+        (Attempt? winner, byte[]? bytes, int count) = await race.Outcome;
+        if (winner == second)
+        {
+            // The first took at least so long; without this, the slowest would be the one that nothing is known of.
+            first.Backend!.Traffic.Responded(loop.Index, loop.NowNs - first.SentNs);
+            exchange.SwapRival();
+            first.End(upstream, loop, keepMs: 0);
+        }
+        else
+        {
+            second.End(upstream, loop, keepMs: 0);
+        }
+        if (bytes is null)
+        {
+            exchange.Tried.Add(secondBackend);
+            return first.Io.WasCanceled ? Failing.ClientGone(exchange)
+                : Failing.Failed(exchange, first.Io.HasExpired ? Failure.HeadTimedOut : Failure.Lost);
+        }
+        exchange.Current.Received.Adopt(bytes, count);
+        return Responding.OnHead(exchange);
+    }
+
+    /// <summary>Sends the request to a second backend and waits for its response.</summary>
+    private static async Task<(byte[]?, int)> AskAsync(Exchange exchange, Attempt attempt)
+    {
+        Worker worker = exchange.Worker;
+        ConnectionPool pool = worker.PoolOf(attempt.Backend!);
+        attempt.Connection = Picking.TakeIdle(exchange, attempt.Backend!, mayBeClosed: false);
+        if (attempt.Connection is null)
+        {
+            attempt.Connection = worker.Dial(pool, attempt.Backend!.AddressesToTry().First, out _);
+            if (attempt.Connection is null)
+            {
+                return default;
+            }
+            attempt.Io.SetDeadline(exchange.ConnectTimeoutMs);
+            Connection dialed = attempt.Io;
+            if (await dialed.WaitForSpaceAsync() != WaitResult.Ready || dialed.ConnectError() != SocketError.Success)
+            {
+                return default;
+            }
+        }
+        int length = Sending.WriteHead(exchange, attempt.Connection, bodyBytes: 0);
+        attempt.SentNs = exchange.Loop.NowNs;
+        attempt.BeginLatency(exchange.Loop);
+        attempt.Response.ToHead = exchange.Request.Method == Method.Head;
+        pool.CountRequest();
+        if (attempt.Io.TrySend(exchange.Loop.Scratch.AsSpan(0, length)) != length)
+        {
+            return default; // a head that a fresh socket does not take is not worth a second try
+        }
+        attempt.IsSent = true;
+        attempt.Io.SetDeadline(Sending.TryTimeoutMs(exchange));
+        return await ReceiveAsync(attempt, exchange.Loop.Buffers);
+    }
+
+    /// <returns>The first bytes; null when there will be none.</returns>
+    private static async Task<(byte[]?, int)> ReceiveAsync(Attempt attempt, BufferPool buffers)
+    {
+        Connection backend = attempt.Io;
+        while (await backend.WaitForDataAsync() == WaitResult.Ready)
+        {
+            byte[] buffer = buffers.Rent(BufferPool.Medium);
+            int count = backend.TryReceive(buffer);
+            if (count > 0)
+            {
+                return (buffer, count);
+            }
+            buffers.Return(buffer);
+            if (count != Connection.WouldBlock)
+            {
+                break;
+            }
+        }
+        return default;
+    }
+
+    /// <summary>Two tries; the first that brings bytes wins, and when neither does, nobody.</summary>
+    private sealed class Race(BufferPool buffers)
+    {
+        // Completed inline: both tries are of this loop, and the one that lost must see what became of it.
+        private readonly TaskCompletionSource<(Attempt?, byte[]?, int)> _outcome = new();
+        private int _left = 2;
+
+        public Task<(Attempt? Winner, byte[]? Bytes, int Count)> Outcome => _outcome.Task;
+
+        public async Task RunAsync(Attempt attempt, Func<Task<(byte[]? Bytes, int Count)>> run)
+        {
+            (byte[]? bytes, int count) = await run();
+            if (bytes is not null)
+            {
+                if (!_outcome.TrySetResult((attempt, bytes, count)))
+                {
+                    buffers.Return(bytes);
+                }
+            }
+            else if (--_left == 0)
+            {
+                _outcome.TrySetResult((null, null, 0));
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+using Penstock.Proxy.Balancing;
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>Second phase of an exchange: which backend, or a place in the queue for one.</summary>
+internal static class Picking
+{
+    public static Step Pick(Exchange exchange)
+    {
+        if (exchange.Client.HasLeft)
+        {
+            return Failing.ClientGone(exchange);
+        }
+        Upstream upstream = exchange.Route!.Upstream;
+        bool first = exchange.Tried.Count == 0;
+        if (first)
+        {
+            exchange.FixUpstreamConfig();
+            upstream.Budget.Deposit(exchange.UpstreamConfig.Retries.Share);
+            (exchange.Key, exchange.Session) = Affinity.Of(
+                exchange.Request, exchange.Head, exchange.Caller!, upstream, exchange.UpstreamConfig);
+        }
+        bool standsInLine = first && Decider.StandsInLine(upstream, exchange.Session);
+        Backend? backend = standsInLine ? null : upstream.Pick(RequestFor(exchange));
+        if (backend is null && exchange.StaleBackend is { } stale && stale.TryEnter())
+        {
+            // Only a kept connection of it was dead, and there is no other backend: a new connection may well work.
+            backend = stale;
+            exchange.FreshOnly = true;
+        }
+        exchange.StaleBackend = null;
+        return backend is not null ? Begin(exchange, backend)
+            : first && Decider.Place(upstream, exchange.UpstreamConfig, found: false, standsInLine) == Placement.Queue
+                ? Step.Queue : Failing.NoBackendLeft(exchange);
+    }
+
+    /// <summary>Is there a backend that the request was not sent to?</summary>
+    public static bool HasElsewhere(Exchange exchange)
+    {
+        exchange.Tried.Add(exchange.Backend!);
+        bool elsewhere = exchange.Route!.Upstream.Peek(RequestFor(exchange, peek: true)) is not null;
+        exchange.Tried.RemoveAt(exchange.Tried.Count - 1);
+        return elsewhere;
+    }
+
+    /// <summary>Picks a backend to ask beside the current one.</summary>
+    public static Backend? PickRival(Exchange exchange)
+    {
+        exchange.Tried.Add(exchange.Backend!);
+        Backend? rival = exchange.Route!.Upstream.Pick(RequestFor(exchange));
+        exchange.Tried.RemoveAt(exchange.Tried.Count - 1);
+        return rival;
+    }
+
+    /// <summary>A kept connection of the backend.</summary>
+    /// <param name="mayBeClosed">False: only one that the backend has not closed, as the kernel says now.</param>
+    public static BackendConnection? TakeIdle(Exchange exchange, Backend backend, bool mayBeClosed)
+    {
+        if (exchange.FreshOnly || exchange.UpstreamConfig.ProxyProtocol > 0)
+        {
+            return null;
+        }
+        ConnectionPool pool = exchange.Worker.PoolOf(backend);
+        while (pool.TryTake() is { } connection)
+        {
+            if (mayBeClosed || !connection.Io.PollData())
+            {
+                return connection;
+            }
+            connection.Io.Close();
+        }
+        return null;
+    }
+
+    /// <summary>Waits for a place at a backend.</summary>
+    public static async ValueTask<Step> QueueAsync(Exchange exchange)
+    {
+        Upstream upstream = exchange.Route!.Upstream;
+        SlotWait slot = exchange.Slot;
+        slot.Begin(exchange.ClientName, exchange.Key);
+        if (!upstream.Queue.TryEnter(slot, exchange.UpstreamConfig.Queue.Length))
+        {
+            return Answering.AnswerWith(exchange, Outcome.QueueFull, 503);
+        }
+        long beganNs = exchange.Loop.NowNs;
+        long timeoutMs = (long)exchange.UpstreamConfig.Queue.Timeout.TotalMilliseconds;
+        Backend? backend = await slot.WaitAsync(upstream.Queue, timeoutMs);
+        exchange.QueuedNs = exchange.Loop.NowNs - beganNs;
+        if (slot.Canceled || exchange.Client.HasLeft)
+        {
+            if (backend is not null)
+            {
+                upstream.Release(backend);
+            }
+            return Failing.ClientGone(exchange);
+        }
+        return backend is not null ? Begin(exchange, backend)
+            : Answering.AnswerWith(exchange, slot.TimedOut ? Outcome.QueueTimeout : Outcome.QueueFull, 503);
+    }
+
+    /// <summary>Waits a little, so that requests that failed together do not return together.</summary>
+    public static async ValueTask<Step> PauseAsync(Exchange exchange)
+    {
+        await exchange.Pause.WaitAsync(exchange.Worker.Random.Next(exchange.MaxWaitMs + 1));
+        return Step.Pick;
+    }
+
+    /// <summary>Begins a try at a backend that has counted us in.</summary>
+    private static Step Begin(Exchange exchange, Backend backend)
+    {
+        exchange.Current.Begin(backend);
+        exchange.Current.Connection = TakeIdle(
+            exchange, backend, RetryPolicy.MayMeetClosed(exchange.Request, exchange.Sends));
+        return exchange.Current.Connection is null ? Step.Dial : Step.Send;
+    }
+
+    private static PickRequest RequestFor(Exchange exchange, bool peek = false) => new()
+    {
+        Peek = peek,
+        Tried = exchange.Tried,
+        Random = exchange.Worker.Random,
+        NowNs = exchange.Loop.NowNs,
+        Key = exchange.Key,
+        Session = exchange.Session,
+    };
+}

@@ -1,0 +1,108 @@
+using System.Diagnostics;
+using System.Net;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Connections;
+using Penstock.Proxy.Http1;
+using Penstock.Proxy.Upstreams;
+
+namespace Penstock.Proxy.Exchanges;
+
+/// <summary>Third phase of an exchange: the request goes to the backend of the current try.</summary>
+internal static class Sending
+{
+    public static Step Send(Exchange exchange)
+    {
+        Attempt attempt = exchange.Current;
+        RequestHead request = exchange.Request;
+        // What is here of the body goes out with the head.
+        ReadOnlySpan<byte> rest = exchange.Client.Received[request.Length..];
+        int headEnd = WriteHead(exchange, attempt.Connection!, rest.Length);
+        byte[] scratch = exchange.Loop.Scratch;
+        exchange.RequestBody = new BodyReader(request.Framing, request.ContentLength,
+            exchange.Snapshot.Config.Bounds.BodyBytes, boundsFraming: true);
+        int length = headEnd + BodyWriter.Append(ref exchange.RequestBody, rest, scratch.AsSpan(headEnd),
+            request.Framing == BodyFraming.Chunked, out exchange.BodyTaken, out int payload);
+        exchange.BytesIn = payload;
+        if (exchange.RequestBody.Fault != HttpFault.None)
+        {
+            exchange.EndAttempt(reusable: true); // not a byte was sent
+            return Answering.AnswerFault(exchange, exchange.RequestBody.Fault);
+        }
+
+        attempt.SentNs = exchange.Loop.NowNs;
+        attempt.Response.ToHead = request.Method == Method.Head;
+        attempt.Connection!.Pool.CountRequest();
+        int sent = attempt.Io.TrySend(scratch.AsSpan(0, length));
+        if (sent == Connection.Broken)
+        {
+            return Failing.Failed(exchange, Failure.NotSent);
+        }
+        exchange.Sends++;
+        if (sent == length)
+        {
+            return AwaitResponse(exchange);
+        }
+        exchange.Keep(scratch.AsSpan(0, length), sent);
+        return Step.FlushRequest;
+    }
+
+    /// <summary>Writes the request's head for that connection.</summary>
+    /// <param name="bodyBytes">Room for so much of the body is needed behind it.</param>
+    /// <returns>Bytes of it, at the start of the loop's scratch.</returns>
+    public static int WriteHead(Exchange exchange, BackendConnection on, int bodyBytes)
+    {
+        ReadOnlySpan<byte> received = exchange.Head;
+        ClientConnection client = exchange.Client;
+        exchange.Loop.EnsureScratch(RequestWriter.MostBytes(exchange, received) + bodyBytes);
+        int origin = 0;
+        if (exchange.UpstreamConfig.ProxyProtocol is > 0 and var version)
+        {
+            Debug.Assert(!on.WasIdle, "the connection has served another client");
+            origin = ProxyProtocol.Write(exchange.Loop.Scratch, version, client.PeerAddress.EndPoint,
+                client.Io.LocalEndPoint as IPEndPoint);
+            on.IsAnnounced = true;
+        }
+        var head = new HeadWriter(exchange.Loop.Scratch.AsSpan(origin));
+        RequestWriter.Write(ref head, exchange, received, client.PeerAddress);
+        return origin + head.Length;
+    }
+
+    public static async ValueTask<Step> FlushAsync(Exchange exchange)
+    {
+        RelayEnd end = await Relaying.FlushAsync(exchange, exchange.Current.Io);
+        return end == RelayEnd.Done ? AwaitResponse(exchange)
+            : EndOf.Sending(end) is { } failure ? Failing.Failed(exchange, failure) : Failing.ClientGone(exchange);
+    }
+
+    /// <summary>How long each try may take until the response head is here.</summary>
+    public static long TryTimeoutMs(Exchange exchange)
+    {
+        long perTryMs = (long)exchange.RetryConfig.PerTryTimeout.TotalMilliseconds;
+        long allMs = exchange.ResponseTimeoutMs;
+        return perTryMs > 0 ? Math.Min(perTryMs, allMs) : allMs;
+    }
+
+    /// <summary>How long the first backend has the request to itself; 0 when it is not to be asked twice.</summary>
+    public static long HedgeAfterMs(Exchange exchange) =>
+        exchange.UpstreamConfig.Hedge is { } hedge && !exchange.Hedged
+        && RetryPolicy.MayHedge(exchange.Request, exchange.RetryState)
+            ? Math.Max(1, (long)hedge.After.TotalMilliseconds) : 0;
+
+    private static Step AwaitResponse(Exchange exchange)
+    {
+        Attempt attempt = exchange.Current;
+        long hedgeMs = HedgeAfterMs(exchange);
+        long timeoutMs = TryTimeoutMs(exchange);
+        attempt.Io.SetDeadline(hedgeMs > 0 ? Math.Min(hedgeMs, timeoutMs) : timeoutMs);
+        attempt.IsSent = exchange.RequestBody.Done;
+        if (attempt.IsSent)
+        {
+            attempt.BeginLatency(exchange.Loop);
+        }
+        else
+        {
+            Upload.Start(exchange);
+        }
+        return Step.AwaitResponse;
+    }
+}
