@@ -23,6 +23,9 @@ public sealed partial class Leases
     private const long IdleNs = 1_000_000_000;
     private const double MaxDrySeconds = 1;
 
+    /// <summary>Tokens in the shared bucket below which nothing is asked for but what requests wait for.</summary>
+    private const double LeastLeftToLeaseAhead = 2;
+
     private readonly Limiter _limiter;
     private readonly MonotonicClock _clock;
     private readonly object _waiting = new();
@@ -160,7 +163,10 @@ public sealed partial class Leases
         }
         long balance = demand.Accounted;
         long waiting = client.WaitingCost;
-        bool asking = balance < waiting || (balance < low && now >= demand.NextAskNs);
+        // The last token is for whoever comes first, at any node. One that this node took for who comes next would be
+        // missed elsewhere, and lost to a bucket that is full again when it comes back unused.
+        bool mayAskAhead = !Waits || demand.Left >= LeastLeftToLeaseAhead;
+        bool asking = balance < waiting || (mayAskAhead && balance < low && now >= demand.NextAskNs);
         if (!asking && back == 0)
         {
             return false;

@@ -7,6 +7,8 @@ namespace Penstock.IntegrationTests.Cluster;
 /// as the statement is a test of its own (<see cref="SimulationTests"/>).</summary>
 internal sealed class SimulatedBuckets
 {
+    private const ulong FnvPrime = 0x100000001b3;
+
     private readonly Dictionary<string, Bucket> _buckets = [];
 
     private sealed class Bucket
@@ -22,6 +24,10 @@ internal sealed class SimulatedBuckets
 
     public long Rows { get; private set; }
 
+    /// <summary>A hash of all asks and grants so far, whatever the order of the clients in a statement: an equal one
+    /// means equal decisions.</summary>
+    public ulong Digest { get; private set; }
+
     public void Add(string id, LimitConfig limit, double tokens) =>
         _buckets[id] = new() { Limit = limit, Tokens = tokens };
 
@@ -34,6 +40,7 @@ internal sealed class SimulatedBuckets
     {
         Statements++;
         Rows += asks.Count;
+        ulong rows = 0;
         foreach (var ask in asks)
         {
             var bucket = _buckets[ask.ClientId];
@@ -44,6 +51,19 @@ internal sealed class SimulatedBuckets
             var grant = Math.Max(0, Math.Min(Math.Min(ask.Want, (long)Math.Floor(have)), chunk));
             (bucket.Tokens, bucket.AtNs, bucket.Leased) = (have - grant, nowNs, bucket.Leased + grant);
             grants.Add(new(ask.ClientId, ask.Epoch, grant, bucket.Tokens, bucket.Leased));
+            rows += Hash(ask, grant);
         }
+        Digest = (Digest ^ rows ^ (ulong)nowNs) * FnvPrime;
+    }
+
+    /// <summary>FNV-1a, 64 bits.</summary>
+    private static ulong Hash(in LeaseAsk ask, long granted)
+    {
+        var hash = 0xcbf29ce484222325;
+        foreach (var letter in ask.ClientId)
+            hash = (hash ^ letter) * FnvPrime;
+        foreach (var value in (ReadOnlySpan<long>)[ask.Need, ask.Want, (long)ask.Back, granted])
+            hash = (hash ^ (ulong)value) * FnvPrime;
+        return hash;
     }
 }

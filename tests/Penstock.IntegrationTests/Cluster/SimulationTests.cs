@@ -13,6 +13,8 @@ namespace Penstock.IntegrationTests.Cluster;
 public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper output)
 {
     private const int Seed = 20261121;
+    private const int Clients = 200;
+    private const int SameClients = 20;
 
     /// <summary>Milliseconds, as in docs/scale.md: between two statements of a node when requests wait all the time,
     /// and when none does; with a statement of 2 ms.</summary>
@@ -22,12 +24,8 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
     [Fact]
     public void Hundred_nodes_admit_never_more_than_the_limit_and_all_of_it_where_it_is_asked_for()
     {
-        const int Clients = 200;
         const double Seconds = 15;
-        LimitConfig[] kinds = [new(100, 20), new(1000, 200), new(20, 2), new(5000, 100), new(1, 1)];
-        var limits = Enumerable.Range(0, Clients).Select(i => kinds[i % kinds.Length]).ToList();
-        var weights = Enumerable.Range(1, Clients).Select(static rank => Math.Pow(rank, -1.1)).ToList(); // Zipf
-        var load = weights.Select(weight => weight / weights.Sum() * 20_000).ToList();
+        var (limits, load) = ManyKinds(20_000);
         var cluster = new SimulatedCluster(100, limits, Seed);
 
         cluster.Run(Seconds, load);
@@ -40,16 +38,73 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
             least = Math.Min(least, (double)admitted / cluster.IdealOf(client));
             var isSaturated = load[client] * Seconds >= 4 * allowed;
             if (isSaturated) saturated++;
-            // tokens are whole, one may be on its way, and those at nodes that are not asked for them again are not
-            // lost
+            // a token is whole, and those at nodes that have not been asked for them again are not lost
             var (due, held) = (cluster.IdealOf(client), cluster.HeldOf(client));
-            Assert.True(admitted >= ((isSaturated ? 0.97 : 0.9) * due) - 2 || admitted + held >= due - 1,
+            Assert.True(admitted >= ((isSaturated ? 0.97 : 0.95) * due) - 1 || admitted + held >= due - 1,
                 $"client {client}: {admitted} admitted, one bucket admits {due}, {held} at the nodes");
         }
         output.WriteLine($"{saturated} saturated; at least {least:p1} of what one bucket admits; "
             + $"{cluster.Buckets.Rows} rows in {cluster.Buckets.Statements} asks");
         Assert.InRange(saturated, 20, Clients - 20);
         Assert.InRange(cluster.Buckets.Statements / Seconds / 100, 1000 / CalmTickMs, (1000 / ShortTickMs) + 1);
+    }
+
+    /// <summary>A token of a small bucket that one node takes ahead is one that the others refuse.</summary>
+    [Theory]
+    [InlineData(3, 1, 1, 3)]
+    [InlineData(3, 1, 1, 0.8)]
+    [InlineData(3, 2, 2, 50)]
+    [InlineData(10, 5, 1, 4)]
+    public void Small_buckets_lose_no_token_to_nodes_that_do_not_use_it(
+        int nodes, long capacity, double rate, double perSecond)
+    {
+        const double Seconds = 20;
+        var cluster = new SimulatedCluster(
+            nodes, Enumerable.Repeat(new LimitConfig(capacity, rate), SameClients).ToList(), Seed);
+
+        cluster.Run(Seconds, Enumerable.Repeat(perSecond, SameClients).ToList());
+
+        var (admitted, due) = Sums(cluster);
+        output.WriteLine($"{admitted} admitted, one bucket admits {due}");
+        Assert.InRange(admitted, (long)Math.Ceiling(0.99 * due), long.MaxValue);
+        Assert.True(Enumerable.Range(0, SameClients).Max(cluster.ExcessOf) <= 1e-6);
+    }
+
+    private static (long Admitted, long Due) Sums(SimulatedCluster cluster)
+    {
+        var all = Enumerable.Range(0, SameClients);
+        return (all.Sum(cluster.AdmittedOf), all.Sum(cluster.IdealOf));
+    }
+
+    /// <summary>For those who rebuild the leases without meaning to change what they decide: with
+    /// <c>PENSTOCK_GRANTS=FILE</c> the first run writes all decisions of a few clusters as hashes to the file, and later
+    /// ones compare. (Not between machines: the last bit of a logarithm may be another one there.)</summary>
+    [Fact]
+    public void Decisions_are_those_of_the_recording_and_the_same_each_time()
+    {
+        string[] lines = [Digest(100, 20_000, 5, 1), Digest(3, 2_000, 10, 2), Digest(1, 2_000, 5, 3)];
+        Assert.Equal(lines[2], Digest(1, 2_000, 5, 3));
+        output.WriteLine(string.Join('\n', lines));
+        if (Environment.GetEnvironmentVariable("PENSTOCK_GRANTS") is not { Length: > 0 } file) return;
+        if (!File.Exists(file)) File.WriteAllLines(file, lines);
+        Assert.Equal(File.ReadAllLines(file), lines);
+    }
+
+    private static string Digest(int nodes, double perSecond, double seconds, int seed)
+    {
+        var (limits, load) = ManyKinds(perSecond);
+        var cluster = new SimulatedCluster(nodes, limits, seed);
+        cluster.Run(seconds, load);
+        return $"{nodes} nodes, seed {seed}: {cluster.Buckets.Digest:x16}";
+    }
+
+    /// <summary>Two hundred clients under five limits, by Zipf's law.</summary>
+    private static (List<LimitConfig> Limits, List<double> Load) ManyKinds(double perSecond)
+    {
+        LimitConfig[] kinds = [new(100, 20), new(1000, 200), new(20, 2), new(5000, 100), new(1, 1)];
+        var weights = Enumerable.Range(1, Clients).Select(static rank => Math.Pow(rank, -1.1)).ToList();
+        return ([.. Enumerable.Range(0, Clients).Select(i => kinds[i % kinds.Length])],
+            [.. weights.Select(weight => weight / weights.Sum() * perSecond)]);
     }
 
     /// <summary>The limit counts from the moment at which the bucket was full and nobody had a lease. From any later
@@ -92,21 +147,20 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
     [InlineData(1, 1000, 1000, 500)]
     public void Rows_of_a_client_are_no_more_than_computed(int nodes, long capacity, double rate, double perSecond)
     {
-        const int Clients = 20;
         const double WarmUpSeconds = 15;
         const double Seconds = 5;
-        var limits = Enumerable.Repeat(new LimitConfig(capacity, rate), Clients).ToList();
+        var limits = Enumerable.Repeat(new LimitConfig(capacity, rate), SameClients).ToList();
         var cluster = new SimulatedCluster(nodes, limits, Seed);
-        var load = Enumerable.Repeat(perSecond, Clients).ToList();
+        var load = Enumerable.Repeat(perSecond, SameClients).ToList();
         cluster.Run(WarmUpSeconds, load);
         var before = cluster.Buckets.Rows;
         cluster.Run(Seconds, load);
 
-        var seen = (cluster.Buckets.Rows - before) / Seconds / Clients / nodes;
+        var seen = (cluster.Buckets.Rows - before) / Seconds / SameClients / nodes;
         var most = perSecond > rate ? DryRows(perSecond / nodes) : CalmRows(perSecond / nodes);
         output.WriteLine($"{seen:0.000} rows/s of a client at a node, at most {most:0.000}");
         Assert.InRange(seen, 0, most);
-        Assert.True(Enumerable.Range(0, Clients).Max(cluster.ExcessOf) <= 1e-6);
+        Assert.True(Enumerable.Range(0, SameClients).Max(cluster.ExcessOf) <= 1e-6);
     }
 
     /// <summary>What the simulation rests on.</summary>
