@@ -13,12 +13,13 @@ internal sealed class BenchNode : IAsyncDisposable
     private readonly PostgresStore _store;
     private readonly ClusterMember _member;
     private readonly MonotonicClock _clock;
-    private readonly LeasedClient[] _clients;
+    private readonly LeasedBucket[] _clients;
 
     private BenchNode(PostgresStore store, ClusterMember member, Limiter limiter, MonotonicClock clock, int clients)
     {
         (_store, _member, Limiter, _clock) = (store, member, limiter, clock);
-        _clients = [.. Enumerable.Range(0, clients).Select(i => limiter.FindLeased(Database.IdOf(i))!)];
+        _clients = [.. Enumerable.Range(0, clients).Select(i =>
+            (LeasedBucket)limiter.Clients.Find(Database.IdOf(i))!.Bucket)];
     }
 
     public Limiter Limiter { get; }
@@ -28,12 +29,11 @@ internal sealed class BenchNode : IAsyncDisposable
     public static BenchNode Join(string url, int clients)
     {
         var clock = new MonotonicClock(TimeProvider.System);
-        var limiter = new Limiter(new() { Listeners = [], Upstreams = [], Routes = [] }, clock);
-        var leases = limiter.ShareTokens();
+        var limiter = new Limiter(new() { Listeners = [], Upstreams = [], Routes = [] }, clock, sharesTokens: true);
         var store = PostgresStore.Open(Database.Parsed(url));
-        var directory = new ClientDirectory(store, limiter, leases, NullLogger<ClientDirectory>.Instance);
+        var directory = new ClientDirectory(store, limiter, NullLogger<ClientDirectory>.Instance);
         var member = ClusterMember.Join(
-            url, store, directory, limiter, leases, TimeProvider.System, NullLoggerFactory.Instance)!;
+            url, store, directory, limiter, TimeProvider.System, NullLoggerFactory.Instance)!;
         return new(store, member, limiter, clock, clients);
     }
 

@@ -45,7 +45,7 @@ internal static class ManyNodes
             var start = Stopwatch.GetTimestamp();
             var capacity = 1000 + edit;
             await database.DoAsync($"UPDATE penstock_clients SET capacity = {capacity} WHERE client_id = '{Edited}'");
-            while (!nodes.TrueForAll(node => node.Limiter.FindLeased(Edited)!.Config.Capacity == capacity))
+            while (!nodes.TrueForAll(node => node.Limiter.Clients.Find(Edited)!.Bucket.Config.Capacity == capacity))
                 await Task.Delay(1);
             took.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }

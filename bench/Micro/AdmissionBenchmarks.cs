@@ -39,8 +39,8 @@ public class AdmissionBenchmarks
         _one = Rules("default");
         _three = Rules("default", "address", "all");
         _slots = Rules("default", "slots");
-        _limiter.Register("192.0.2.17", wide);
-        _limiter.TryFind(_hot, out RegisteredClient? registered);
+        _limiter.Clients.Register("192.0.2.17", wide);
+        _limiter.Clients.TryFind(_hot, out RegisteredClient? registered);
         _registered = registered!;
         for (long i = 0; i < Keys; i++)
         {
@@ -48,7 +48,7 @@ public class AdmissionBenchmarks
             Admit(_one, _key);
         }
 
-        LimitRules Rules(params string[] names) => new(names.Select(n => _limiter.RuleOf(n, limits[n])), 1);
+        LimitRules Rules(params string[] names) => new(names.Select(n => _limiter.Limits.RuleOf(n, limits[n])), 1);
     }
 
     [Benchmark]

@@ -12,6 +12,7 @@ public class LimiterBenchmarks
     private readonly KeyHash _hash = new();
     private readonly byte[] _hot = "192.0.2.17"u8.ToArray();
     private readonly byte[] _key = new byte[8];
+    private readonly Limit _limit = new("default", new LimitConfig(1_000_000_000, 1_000_000));
     private BucketTable _table = null!;
     private ulong _random = 1;
     private long _now = 1_000_000_000;
@@ -19,12 +20,11 @@ public class LimiterBenchmarks
     [GlobalSetup]
     public void Fill()
     {
-        _table = new BucketTable(Keys * BucketTable.EntriesPerBucket,
-            [new Limit("default", new LimitConfig(1_000_000_000, 1_000_000))]);
+        _table = new BucketTable(Keys * BucketTable.EntriesPerBucket, [_limit]);
         for (long i = 0; i < Keys; i++)
         {
             BitConverter.TryWriteBytes(_key, i);
-            _table.TryTake(_hash.Hash(_key), 0, _now, 1, out _);
+            Take(_key);
         }
     }
 
@@ -32,7 +32,7 @@ public class LimiterBenchmarks
     public bool HotKey()
     {
         _now += 1000;
-        return _table.TryTake(_hash.Hash(_hot), 0, _now, 1, out _);
+        return Take(_hot);
     }
 
     [Benchmark]
@@ -43,6 +43,12 @@ public class LimiterBenchmarks
         _random ^= _random << 17;
         BitConverter.TryWriteBytes(_key, (long)(_random % Keys));
         _now += 1000;
-        return _table.TryTake(_hash.Hash(_key), 0, _now, 1, out _);
+        return Take(_key);
+    }
+
+    private bool Take(byte[] key)
+    {
+        Limit limit = _limit;
+        return _table.TryTake(_hash.Hash(key), ref limit, _now, 1, out _);
     }
 }

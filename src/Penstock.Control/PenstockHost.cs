@@ -40,14 +40,13 @@ internal sealed class PenstockHost : IAsyncDisposable
     {
         AdminServer.Refuse(config.Admin);
         var store = ClientStores.Open(config.Store, time);
-        var proxy = new ProxyServer(config.Proxy, loggers, time);
-        var leases = store.SharesTokens ? proxy.Limiter.ShareTokens() : null;
-        var directory = new ClientDirectory(store, proxy.Limiter, leases, loggers.CreateLogger<ClientDirectory>());
+        var proxy = new ProxyServer(config.Proxy, loggers, time, store.SharesTokens);
+        var directory = new ClientDirectory(store, proxy.Limiter, loggers.CreateLogger<ClientDirectory>());
         ClusterMember? member = null;
         BucketKeeper? keeper;
         try
         {
-            member = ClusterMember.Join(config.Store, store, directory, proxy.Limiter, leases, time, loggers);
+            member = ClusterMember.Join(config.Store, store, directory, proxy.Limiter, time, loggers);
             if (member is null) directory.Load();
             directory.Publish(config.Plans);
             keeper = BucketKeeper.Load(config.Proxy.Clients.SaveUnregistered, store, directory, proxy.Limiter,
@@ -62,9 +61,8 @@ internal sealed class PenstockHost : IAsyncDisposable
             throw new StartException(e is StoreException ? $"store {store.Name}: {e.Message}" : e.Message, e);
         }
 
-        // shared tokens are in the store already: then it only finds out when a failing store works again
-        var flusher = new BucketFlusher(leases is null ? proxy.Limiter.CollectChanged : static _ => { },
-            directory, time, loggers.CreateLogger<BucketFlusher>(), keeper);
+        var flusher = new BucketFlusher(proxy.Limiter.Clients.CollectChanged, directory, time,
+            loggers.CreateLogger<BucketFlusher>(), keeper);
         flusher.Start();
         var reloader = new Reloader(config, proxy, directory, read, loggers.CreateLogger<Reloader>());
         var host = new PenstockHost(config, proxy, store, flusher, member, reloader);

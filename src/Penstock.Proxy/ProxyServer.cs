@@ -39,13 +39,14 @@ public sealed partial class ProxyServer : IAsyncDisposable
 
     /// <param name="config">Valid, see the loader.</param>
     /// <param name="time">For tests; the system's by default.</param>
-    public ProxyServer(ProxyConfig config, ILoggerFactory loggers, TimeProvider? time = null)
+    /// <param name="sharesTokens">The tokens of registered clients are leased from buckets that nodes share.</param>
+    public ProxyServer(ProxyConfig config, ILoggerFactory loggers, TimeProvider? time = null, bool sharesTokens = false)
     {
         ArgumentNullException.ThrowIfNull(config);
         _clock = new MonotonicClock(time ?? TimeProvider.System);
         _logger = loggers.CreateLogger("penstock");
         _loops = config.Loops > 0 ? config.Loops : Environment.ProcessorCount;
-        Limiter = new Limiter(config, _clock);
+        Limiter = new Limiter(config, _clock, sharesTokens);
         _health = new UpstreamHealth(_clock, _logger);
         _topology = new Topology(_clock, _logger, _loops, OnBackendsChanged);
         _topology.Apply(config.Upstreams);
@@ -145,11 +146,10 @@ public sealed partial class ProxyServer : IAsyncDisposable
             var removed = _listeners.Where(l => !config.Listeners.Contains(l.Config)).ToList();
             List<(ListenerConfig Config, Socket[] Sockets)> bound = Bind(added);
 
-            if (!Limiter.Apply(config.Limits))
+            if (!Limiter.TryApply(config))
             {
                 later.Add("limits");
             }
-            Limiter.WaitsForTokens = config.Timeouts.Tokens > TimeSpan.Zero;
             _topology.Apply(config.Upstreams);
             _topology.Resolve();
             _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);

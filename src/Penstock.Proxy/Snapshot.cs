@@ -22,7 +22,7 @@ internal sealed class Snapshot
 
         Upstreams = upstreams;
         Dictionary<string, LimitRule> rules = config.Limits.ToDictionary(static l => l.Key,
-            l => limiter.RuleOf(l.Key, l.Value));
+            l => limiter.Limits.RuleOf(l.Key, l.Value));
         Routes = new RouteTable(config.Routes.Select(r =>
         {
             Upstream upstream = Upstreams.First(u => string.Equals(u.Name, r.Upstream, StringComparison.Ordinal));

@@ -35,7 +35,7 @@ internal static class Banner
         if (upstreams.Count > UpstreamLines)
             Line("", $"and {upstreams.Count - UpstreamLines} more upstreams");
         Line("limit", LimitText(host.Config.Proxy));
-        Line("clients", $"{host.Proxy.Limiter.RegisteredCount} registered, kept in "
+        Line("clients", $"{host.Proxy.Limiter.Clients.Count} registered, kept in "
             + ClientStores.NameOf(host.Config.Store));
         Line("admin", host.AdminUrl is { } admin ? $"{admin.ToString().TrimEnd('/')}  API at {new Uri(admin, "docs")}"
             : "off");

@@ -178,10 +178,10 @@ internal static class ClientEndpoints
         }
     }
 
-    private static IResult Show(HttpContext http, ClientTokens client, int status) =>
+    private static IResult Show(HttpContext http, ClientState client, int status) =>
         Show(http, client, ClientView.Of(client), status);
 
-    private static IResult Show(HttpContext http, ClientTokens client, ClientView view, int status)
+    private static IResult Show(HttpContext http, ClientState client, ClientView view, int status)
     {
         http.Response.Headers.ETag = EntityTag.Of(client);
         var config = http.RequestServices.GetRequiredService<ProxyServer>().Config;

@@ -30,7 +30,7 @@ internal sealed class ClientFileWriter : IDisposable
 
     public void Dispose() => _json?.Dispose();
 
-    public void Write(IEnumerable<ClientTokens> clients)
+    public void Write(IEnumerable<ClientState> clients)
     {
         foreach (var client in clients)
         {

@@ -29,13 +29,13 @@ internal sealed record ClientView(
     [property: Description("Why its limit never holds as things are configured; absent when nothing is in the way."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Warnings = null)
 {
-    public static ClientView Look(ClientTokens client) => Of(client) with
+    public static ClientView Look(ClientState client) => Of(client) with
     {
         FullInSeconds = client.Terms is { HasNumbers: false } ? null
             : Math.Round((client.Limit.Capacity - client.Tokens) / client.Limit.RatePerSecond, 3),
     };
 
-    public static ClientView Of(ClientTokens client)
+    public static ClientView Of(ClientState client)
     {
         if (client.Terms is not { } terms)
             return new(client.ClientId, client.Limit.Capacity, client.Limit.RatePerSecond, Rounded(client.Tokens));

@@ -24,14 +24,14 @@ internal sealed class ClusterMember : IAsyncDisposable
     /// <summary>Joins the others and reads all clients; null when the store is this process' own.</summary>
     /// <exception cref="StoreException">The store cannot be read.</exception>
     public static ClusterMember? Join(
-        string setting, IClientStore store, ClientDirectory directory, Limiter limiter, Leases? leases,
+        string setting, IClientStore store, ClientDirectory directory, Limiter limiter,
         TimeProvider time, ILoggerFactory loggers)
     {
-        if (leases is null || !PostgresUrl.TryParse(setting, out var url)) return null;
+        if (limiter.Leases is not { } leases || !PostgresUrl.TryParse(setting, out var url)) return null;
         var version = typeof(ClusterMember).Assembly
             .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
         var link = LeaseLink.Join(url, leases, version, time, loggers.CreateLogger<LeaseLink>());
-        var feed = new EditFeed(url, store, directory, limiter, leases, loggers.CreateLogger<EditFeed>());
+        var feed = new EditFeed(url, store, directory, limiter, loggers.CreateLogger<EditFeed>());
         link.SawVersion = feed.Saw;
         try
         {

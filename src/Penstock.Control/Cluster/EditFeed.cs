@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Penstock.Control.Store;
@@ -11,7 +10,7 @@ namespace Penstock.Control.Cluster;
 /// connection. Through a pooler notifications do not come at all, so then the feed asks every
 /// <see cref="PollMs"/>.</summary>
 internal sealed class EditFeed(
-    PostgresUrl url, IClientStore store, ClientDirectory directory, Limiter limiter, Leases leases,
+    PostgresUrl url, IClientStore store, ClientDirectory directory, Limiter limiter,
     ILogger<EditFeed> log) : IAsyncDisposable
 {
     private static readonly EventId FeedBug = new(1, "edit_feed_bug");
@@ -24,14 +23,14 @@ internal sealed class EditFeed(
     private const int PollMs = 250;
 
     /// <summary>The database remembers for a day which clients were deleted.</summary>
-    private static readonly TimeSpan ReloadAfter = TimeSpan.FromHours(12);
+    private const long ReloadAfterMs = 12 * 3_600_000;
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
     private long _version;
     private long _newest;
-    private long _readAt;
+    private long _readMs;
     private bool _toldOfPooler;
 
     /// <summary>Every edit up to this version is in force here. Thread-safe.</summary>
@@ -45,12 +44,12 @@ internal sealed class EditFeed(
     /// <exception cref="StoreException">The store cannot be read.</exception>
     public void Load(Action<string>? each = null)
     {
-        _readAt = Stopwatch.GetTimestamp();
+        _readMs = Environment.TickCount64;
         var version = directory.LoadPlans();
         store.LoadAll(client =>
         {
-            version = Math.Max(version, client.Shared.Version);
-            directory.TakeOver(client, null);
+            version = Math.Max(version, client.Version);
+            directory.PutInForce(client);
             each?.Invoke(client.ClientId);
         });
         Interlocked.Exchange(ref _version, version);
@@ -81,7 +80,7 @@ internal sealed class EditFeed(
             }
             catch (Exception e)
             {
-                log.LogError(FeedBug, e, "reading other nodes' edits met an error of our own");
+                log.LogError(FeedBug, e, "bug in Penstock: reading other nodes' edits failed; it is tried again");
             }
             await Task.Delay(retryMs, _stop.Token).ContinueWith(static _ => { }, TaskScheduler.Default);
             retryMs = Math.Min(MaxRetryMs, retryMs * 2);
@@ -99,7 +98,7 @@ internal sealed class EditFeed(
             using var listen = new NpgsqlCommand("LISTEN " + PostgresSchema.Channel, connection.Raw);
             listen.ExecuteNonQuery();
         }
-        if (Newest(connection) < Version || Stopwatch.GetElapsedTime(_readAt) > ReloadAfter) Reload();
+        if (Newest(connection) < Version || Environment.TickCount64 - _readMs > ReloadAfterMs) Reload();
         CatchUp(connection);
         caughtUp();
         while (!_stop.IsCancellationRequested)
@@ -113,7 +112,7 @@ internal sealed class EditFeed(
             {
                 CatchUp(connection);
             }
-            _readAt = Stopwatch.GetTimestamp();
+            _readMs = Environment.TickCount64;
         }
     }
 
@@ -121,9 +120,8 @@ internal sealed class EditFeed(
     {
         if (_toldOfPooler) return;
         _toldOfPooler = true;
-        log.LogInformation(Pooled, "a connection pooler stands between this node and the database: edits of other "
-            + "nodes are asked for every {PollMs} ms, and no statement is prepared. An address of the database itself "
-            + "is faster",
+        log.LogInformation(Pooled, "the database is reached through a connection pooler: this node asks for other "
+            + "nodes' edits every {PollMs} ms and prepares no statement. A direct address of the database is faster",
             PollMs);
     }
 
@@ -136,11 +134,11 @@ internal sealed class EditFeed(
             foreach (var edit in edits)
             {
                 if (edit.Plan is { } plan)
-                    directory.TakeOver(plan);
+                    directory.PutInForce(plan);
                 else if (edit.Client is { } client)
-                    directory.TakeOver(client, null);
+                    directory.PutInForce(client);
                 else
-                    leases.Remove(edit.DeletedId, edit.Version);
+                    limiter.Clients.Remove(edit.DeletedId, edit.Version);
                 Interlocked.Exchange(ref _version, edit.Version);
             }
         }
@@ -151,12 +149,12 @@ internal sealed class EditFeed(
     /// the one it was (restored from a backup).</summary>
     private void Reload()
     {
-        leases.DistrustVersions();
+        limiter.Clients.AcceptAnyVersion();
         var there = new HashSet<string>();
         Load(id => there.Add(id));
-        foreach (var id in limiter.RegisteredIds.Where(id => !there.Contains(id)).ToList())
-            leases.Remove(id, long.MaxValue);
-        log.LogWarning(Reloaded, "all clients were read anew: this node had lost track of the edits");
+        foreach (var id in limiter.Clients.Ids.Where(id => !there.Contains(id)).ToList())
+            limiter.Clients.Remove(id);
+        log.LogWarning(Reloaded, "read all clients again: this node may have missed edits");
     }
 
     private static long Newest(PostgresConnection connection)

@@ -7,13 +7,17 @@ namespace Penstock.Control.Cluster;
 
 /// <summary>The lease thread: every tick it asks the database for the tokens that this node's clients need, and every
 /// second it says that the node is here. While the database is away it gives the clients this node's share from memory
-/// and tries to come back. It has a thread of its own, so that neither a slow database nor a busy thread pool can stop
-/// the clients' tokens.</summary>
+/// and tries to come back (<see cref="LinkState"/>). It has a thread of its own, so that neither a slow database nor a
+/// busy thread pool can stop the clients' tokens.</summary>
 internal sealed class LeaseLink : IAsyncDisposable
 {
     private static readonly EventId DatabaseLost = new(1, "database_lost");
     private static readonly EventId DatabaseBack = new(2, "database_back");
     private static readonly EventId LeaseBug = new(3, "lease_bug");
+
+    /// <summary>A statement without an answer for so long is waited for no longer: the node goes on with its share.
+    /// What the answer brings when it comes pays for that first.</summary>
+    public const int PatienceMs = 5000;
 
     /// <summary>Between two statements, when nobody is short of tokens: about this long, so that nodes that started
     /// together do not stay in step, where the same one would always come first.</summary>
@@ -25,18 +29,9 @@ internal sealed class LeaseLink : IAsyncDisposable
     private const int MinTickMs = 20;
     private const int MaxAtOnce = 10;
     private const int HeartbeatMs = 1000;
-    private const int MaxRetryMs = 1000;
-
-    /// <summary>A statement without an answer for so long is waited for no longer: the node goes on with its share.
-    /// What the answer brings when it comes pays for that first.</summary>
-    private const int PatienceMs = 5000;
-
-    /// <summary>When the database is back a node pays its debts and goes on with its share until all the others are
-    /// back, too: who took what came back meanwhile before they have paid would take what they have given out. Then,
-    /// after this time for their payment, or when one has not come for so long, it leases again.</summary>
-    private const int SettleMs = 300;
-    private const int MaxSettleMs = 10_000;
     private const int SettlingHeartbeatMs = 200;
+    private const int MinRetryMs = 50;
+    private const int MaxRetryMs = 1000;
 
     private readonly PostgresUrl _url;
     private readonly string _version;
@@ -49,24 +44,15 @@ internal sealed class LeaseLink : IAsyncDisposable
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Pace _pace = new(MinTickMs, MaxAtOnce, Stopwatch.Frequency);
     private volatile ClusterState _state;
-    private LeaseConnection? _connection;
-    private Task<Answer>? _turn;
-    private long _turnAt;
+    private Wire _wire;
+    private LinkState _link = LinkState.Connected;
+    private Settlement? _settlement;
+    private long _heartbeatMs;
 
-    // While the debts of an outage are paid: the others of before, when it was over, when the last of them was back.
-    private HashSet<string> _awaited = [];
-    private DateTimeOffset _overAt;
-    private long _backAt = -1;
-    private long _allBackAt = -1;
-    private Task<LeaseConnection>? _connecting;
-    private long _heartbeatAt;
-    private long _retryAt;
-    private int _retryMs;
-
-    private LeaseLink(
-        PostgresUrl url, Leases leases, string version, TimeProvider time, ILogger<LeaseLink> log)
+    private LeaseLink(PostgresUrl url, Leases leases, string version, TimeProvider time, ILogger<LeaseLink> log)
     {
         (_url, _leases, _version, _time, _log) = (url, leases, version, time, log);
+        _wire = new Down(null, NowMs, 0);
         _thread = new Thread(Run) { Name = "penstock-leases", IsBackground = true };
         var id = $"{Environment.MachineName}-{Environment.ProcessId}-{Random.Shared.Next(0x10000):x4}";
         _state = new(id, null, time.GetUtcNow(), []);
@@ -77,21 +63,24 @@ internal sealed class LeaseLink : IAsyncDisposable
     /// <summary>Told the version of the last edit of any client, every second.</summary>
     public Action<long> SawVersion { get; set; } = static _ => { };
 
+    private static long NowMs => Environment.TickCount64;
+
     /// <summary>Makes this node known, before any client is.</summary>
     /// <exception cref="StoreException">The database cannot be reached.</exception>
     public static LeaseLink Join(
         PostgresUrl url, Leases leases, string version, TimeProvider time, ILogger<LeaseLink> log)
     {
         var link = new LeaseLink(url, leases, version, time, log);
+        LeaseConnection? connection = null;
         try
         {
-            link._connection = LeaseConnection.Open(url);
-            link.TakeOver(link.AskAsync(link._connection, heartbeat: true, []).GetAwaiter().GetResult());
+            connection = LeaseConnection.Open(url);
+            link.Greet(connection);
             return link;
         }
         catch (Exception e) when (PostgresStore.IsFault(e))
         {
-            link._connection?.Dispose();
+            connection?.Dispose();
             throw new StoreException(PostgresStore.Explain(e), e);
         }
     }
@@ -106,15 +95,13 @@ internal sealed class LeaseLink : IAsyncDisposable
         if (_thread.IsAlive) await _ended.Task;
         try
         {
-            if (_connection is not null && _turn is null)
-                await LeaveAsync(_connection).WaitAsync(TimeSpan.FromMilliseconds(PatienceMs));
+            if (_wire is Idle idle) await LeaveAsync(idle.Connection).WaitAsync(TimeSpan.FromMilliseconds(PatienceMs));
         }
         catch (Exception e) when (e is TimeoutException || PostgresStore.IsFault(e))
         {
             // then the tokens are lost, and the node is forgotten after ten seconds
         }
-        _connection?.Dispose();
-        if (_connecting is { IsCompletedSuccessfully: true }) (await _connecting).Dispose();
+        _wire.Close();
         _stop.Dispose();
     }
 
@@ -124,10 +111,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         {
             try
             {
-                if (_connection is { } connection)
-                    Tick(connection);
-                else
-                    TickAlone();
+                Step();
             }
             catch (Exception e) when (PostgresStore.IsFault(e))
             {
@@ -135,7 +119,7 @@ internal sealed class LeaseLink : IAsyncDisposable
             }
             catch (Exception e)
             {
-                _log.LogError(LeaseBug, e, "leasing tokens met an error of our own");
+                _log.LogError(LeaseBug, e, "bug in Penstock: the lease thread failed, and connects anew");
                 Lose(e);
             }
             Rest();
@@ -147,39 +131,35 @@ internal sealed class LeaseLink : IAsyncDisposable
     /// between two statements.</summary>
     private void Rest()
     {
-        var wait = _leases.ActiveClients > 0 || _connection is null
+        var wait = _leases.ActiveClients > 0 || _wire is Down
             ? TickMs + Random.Shared.Next(-TickJitterMs / 2, TickJitterMs / 2)
             : HeartbeatMs / 2;
         _leases.WaitForNeed(TimeSpan.FromMilliseconds(wait));
-        var pauseMs = _state.Fault is null ? _pace.WaitMs(Stopwatch.GetTimestamp()) : MinTickMs;
+        var pauseMs = _link.IsAway() ? MinTickMs : _pace.WaitMs(Stopwatch.GetTimestamp());
         if (pauseMs > 0) _stop.Wait(pauseMs);
     }
 
-    private void Tick(LeaseConnection connection)
+    private void Step()
     {
-        if (_turn is null) Begin(connection);
-        if (_turn is null) return;
-        if (!IsAnswered(_turn))
+        if (_wire is Idle idle) Ask(idle.Connection);
+        switch (_wire)
         {
-            _leases.GrantShare(_state.Alive);
-            Alone($"no answer for {(int)Stopwatch.GetElapsedTime(_turnAt).TotalSeconds} s");
-            return;
+            case Asking asking:
+                AwaitAnswer(asking);
+                break;
+            case Down down:
+                Reconnect(down);
+                break;
         }
-        var turn = _turn;
-        _turn = null;
-        TakeOver(turn.GetAwaiter().GetResult());
-        Back();
     }
 
     /// <summary>Asks for what there is to ask.</summary>
-    private void Begin(LeaseConnection connection)
+    private void Ask(LeaseConnection connection)
     {
-        var settling = IsSettling();
-        var dueMs = settling ? SettlingHeartbeatMs : HeartbeatMs;
-        if (_leases.Waiting > 0) dueMs *= 2; // who waits need not wait for that, too
-        var due = Stopwatch.GetElapsedTime(_heartbeatAt).TotalMilliseconds >= dueMs;
+        if (_link == LinkState.Settling && _settlement!.IsOver(_state.Nodes, NowMs)) On(LinkEvent.Settled);
+        var settles = _link == LinkState.Settling;
         _asks.Clear();
-        if (settling)
+        if (settles)
         {
             _leases.GrantShare(_state.Alive);
             _leases.PlanDebts(_asks);
@@ -188,10 +168,28 @@ internal sealed class LeaseLink : IAsyncDisposable
         {
             _leases.Plan(_asks);
         }
+        var dueMs = settles ? SettlingHeartbeatMs : HeartbeatMs;
+        if (_leases.Waiting > 0) dueMs *= 2; // who waits need not wait for that, too
+        var due = NowMs - _heartbeatMs >= dueMs;
         if (!due && _asks.Count == 0) return;
-        _turnAt = Stopwatch.GetTimestamp();
-        _pace.Take(_turnAt);
-        _turn = AskAsync(connection, due, _asks);
+        _pace.Take(Stopwatch.GetTimestamp());
+        _wire = new Asking(connection, AskAsync(connection, due, _asks), NowMs);
+    }
+
+    /// <summary>Waits for the answer, up to <see cref="PatienceMs"/> after it was asked.</summary>
+    private void AwaitAnswer(Asking asking)
+    {
+        var leftMs = PatienceMs - (NowMs - asking.SinceMs);
+        if (!asking.Answer.IsCompleted && (leftMs <= 0 || Task.WaitAny([asking.Answer], (int)leftMs) < 0))
+        {
+            _leases.GrantShare(_state.Alive);
+            On(LinkEvent.Unanswered, $"no answer for {(NowMs - asking.SinceMs) / 1000} s");
+            return;
+        }
+        var answer = asking.Answer.GetAwaiter().GetResult();
+        _wire = new Idle(asking.Connection);
+        Use(answer);
+        On(LinkEvent.Answered);
     }
 
     private async Task<Answer> AskAsync(LeaseConnection connection, bool heartbeat, List<LeaseAsk> asks)
@@ -200,31 +198,11 @@ internal sealed class LeaseLink : IAsyncDisposable
         return new(seen, asks.Count == 0 ? [] : await connection.LeaseAsync(asks));
     }
 
-    private bool IsSettling()
-    {
-        if (_backAt < 0) return false;
-        if (_allBackAt < 0 && _state.Nodes.Count(node => _awaited.Contains(node.NodeId) && node.LastSeen > _overAt)
-            == _awaited.Count)
-            _allBackAt = Stopwatch.GetTimestamp();
-        if (Stopwatch.GetElapsedTime(_backAt).TotalMilliseconds < MaxSettleMs
-            && (_allBackAt < 0 || Stopwatch.GetElapsedTime(_allBackAt).TotalMilliseconds < SettleMs))
-            return true;
-        _backAt = -1;
-        return false;
-    }
-
-    /// <summary>Waits for it, for as long as the clients' tokens may.</summary>
-    private bool IsAnswered(Task turn)
-    {
-        var leftMs = PatienceMs - Stopwatch.GetElapsedTime(_turnAt).TotalMilliseconds;
-        return turn.IsCompleted || (leftMs > 0 && Task.WaitAny([turn], (int)leftMs) == 0);
-    }
-
-    private void TakeOver(Answer answer)
+    private void Use(Answer answer)
     {
         if (answer.Seen is var (nodes, lastVersion))
         {
-            _heartbeatAt = Stopwatch.GetTimestamp();
+            _heartbeatMs = NowMs;
             _state = _state with { Nodes = nodes };
             SawVersion(lastVersion);
         }
@@ -237,68 +215,91 @@ internal sealed class LeaseLink : IAsyncDisposable
         };
     }
 
-    /// <summary>The database is away: this node's share, and one try at a time to come back.</summary>
-    private void TickAlone()
+    /// <summary>This node's share, and one try at a time to come back.</summary>
+    private void Reconnect(Down down)
     {
         _leases.GrantShare(_state.Alive);
-        if (_connecting is null)
+        if (down.Opening is not { } opening)
         {
-            if (Stopwatch.GetElapsedTime(_retryAt).TotalMilliseconds < _retryMs) return;
-            _connecting = Task.Factory.StartNew(
-                () => LeaseConnection.Open(_url), CancellationToken.None,
-                TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        }
-        if (!_connecting.IsCompleted) return;
-        var connecting = _connecting;
-        _connecting = null;
-        if (!connecting.IsCompletedSuccessfully)
-        {
-            _ = connecting.Exception;
-            _retryAt = Stopwatch.GetTimestamp();
-            _retryMs = Math.Min(MaxRetryMs, Math.Max(50, _retryMs * 2)) + Random.Shared.Next(50);
+            if (NowMs < down.RetryMs) return;
+            _wire = down with
+            {
+                Opening = Task.Factory.StartNew(() => LeaseConnection.Open(_url), CancellationToken.None,
+                    TaskCreationOptions.LongRunning, TaskScheduler.Default),
+            };
             return;
         }
-        _connection = connecting.Result;
-        TakeOver(AskAsync(_connection, heartbeat: true, []).GetAwaiter().GetResult());
-        _retryMs = 0;
-        Back();
+        if (!opening.IsCompleted) return;
+        var pauseMs = Math.Min(MaxRetryMs, Math.Max(MinRetryMs, down.PauseMs * 2)) + Random.Shared.Next(MinRetryMs);
+        _wire = new Down(null, NowMs + pauseMs, pauseMs);
+        if (!opening.IsCompletedSuccessfully)
+        {
+            _ = opening.Exception;
+            return;
+        }
+        var connection = opening.Result;
+        try
+        {
+            Greet(connection);
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+        On(LinkEvent.Reconnected);
+    }
+
+    /// <summary>Lets the database see this node, over a new connection.</summary>
+    private void Greet(LeaseConnection connection)
+    {
+        _asks.Clear();
+        Use(AskAsync(connection, heartbeat: true, _asks).GetAwaiter().GetResult());
+        _wire = new Idle(connection);
     }
 
     private void Lose(Exception e)
     {
-        _turn = null;
         _leases.NoAnswer();
-        _connection?.Dispose();
-        _connection = null;
+        if (_wire is not Down)
+        {
+            _wire.Close();
+            _wire = new Down(null, NowMs, 0);
+        }
         _leases.GrantShare(_state.Alive); // at once: requests may wait
-        Alone(PostgresStore.Explain(e));
+        On(LinkEvent.Broken, PostgresStore.Explain(e));
     }
 
-    private void Alone(string cause)
+    /// <summary>Goes over to the next state, and tells when the database is gone, or back.</summary>
+    private void On(LinkEvent what, string cause = "")
     {
-        if (_state.Fault is not null) return;
-        if (_backAt < 0) // else those are awaited still
-            _awaited = [.. _state.Nodes.Where(node => node.Alive).Select(node => node.NodeId)];
-        _state = _state with { Fault = cause, ChangedAt = _time.GetUtcNow() };
-        _log.LogError(DatabaseLost, "database is out of reach: {Cause}; this node goes on with its share of each limit "
-            + "({Count} nodes), edits are refused", cause, _state.Alive);
-    }
-
-    private void Back()
-    {
-        if (_state.Fault is null) return;
-        _backAt = Stopwatch.GetTimestamp();
-        _allBackAt = -1;
-        _overAt = _state.Nodes.FirstOrDefault(node => node.NodeId == _state.NodeId)?.LastSeen ?? default;
-        _state = _state with { Fault = null, ChangedAt = _time.GetUtcNow() };
-        _log.LogInformation(DatabaseBack, "database is back: limits are shared with {Count} other nodes again",
-            _state.Alive - 1);
+        var before = _link;
+        _link = before.After(what);
+        if (_link.IsAway() && !before.IsAway())
+        {
+            _settlement ??= new(_state.Nodes.Where(node => node.Alive).Select(node => node.NodeId).ToHashSet());
+            _state = _state with { Fault = cause, ChangedAt = _time.GetUtcNow() };
+            _log.LogError(DatabaseLost, "database unreachable: {Cause}. Until it is back this node grants its share of "
+                + "each limit, as one of {Count} nodes, and rejects edits", cause, _state.Alive);
+        }
+        else if (!_link.IsAway() && before.IsAway())
+        {
+            var self = _state.Nodes.FirstOrDefault(node => node.NodeId == _state.NodeId);
+            _settlement!.Begin(self?.LastSeen ?? default, NowMs);
+            _state = _state with { Fault = null, ChangedAt = _time.GetUtcNow() };
+            _log.LogInformation(DatabaseBack, "database reachable again: this node shares limits with {Count} other "
+                + "nodes", _state.Alive - 1);
+        }
+        else if (_link == LinkState.Connected)
+        {
+            _settlement = null;
+        }
     }
 
     private async Task LeaveAsync(LeaseConnection connection)
     {
         _asks.Clear();
-        _leases.TakeAll(_asks);
+        _leases.ReclaimAll(_asks);
         foreach (var chunk in _asks.Chunk(Leases.MaxAsks))
             await connection.LeaseAsync(chunk);
         await connection.LeaveAsync(_state.NodeId);
@@ -306,4 +307,34 @@ internal sealed class LeaseLink : IAsyncDisposable
 
     /// <param name="Seen">What a heartbeat brought; null: there was none.</param>
     private sealed record Answer((List<ClusterNode> Nodes, long LastVersion)? Seen, List<LeaseGrant> Grants);
+
+    /// <summary>The connection to the database.</summary>
+    private abstract record Wire
+    {
+        public abstract void Close();
+    }
+
+    /// <summary>It can be asked.</summary>
+    private sealed record Idle(LeaseConnection Connection) : Wire
+    {
+        public override void Close() => Connection.Dispose();
+    }
+
+    /// <summary>A statement is under way.</summary>
+    private sealed record Asking(LeaseConnection Connection, Task<Answer> Answer, long SinceMs) : Wire
+    {
+        public override void Close() => Connection.Dispose();
+    }
+
+    /// <summary>There is none.</summary>
+    /// <param name="Opening">The try to open one; null: none is under way.</param>
+    /// <param name="RetryMs">When the next try may be made.</param>
+    /// <param name="PauseMs">How long that was after the try before; 0: there was none.</param>
+    private sealed record Down(Task<LeaseConnection>? Opening, long RetryMs, int PauseMs) : Wire
+    {
+        public override void Close()
+        {
+            if (Opening is { IsCompletedSuccessfully: true }) Opening.Result.Dispose();
+        }
+    }
 }

@@ -6,7 +6,7 @@ namespace Penstock.Control.Store;
 /// <summary>Saves the buckets that moved, every second and at the end: what a crash can lose. Which ones moved is
 /// remembered until they are saved; what they hold is read at that moment.</summary>
 internal sealed class BucketFlusher(
-    Action<List<ClientTokens>> collectChanged, ClientDirectory directory, TimeProvider time, ILogger<BucketFlusher> log,
+    Action<List<ClientState>> collectChanged, ClientDirectory directory, TimeProvider time, ILogger<BucketFlusher> log,
     BucketKeeper? keeper = null)
     : IAsyncDisposable
 {
@@ -14,7 +14,7 @@ internal sealed class BucketFlusher(
     private const int ChunkSize = 2048;
 
     private readonly PeriodicTimer _timer = new(TimeSpan.FromSeconds(1), time);
-    private readonly List<ClientTokens> _changed = [];
+    private readonly List<ClientState> _changed = [];
     private readonly HashSet<string> _unsaved = [];
     private Task _running = Task.CompletedTask;
 
@@ -58,7 +58,8 @@ internal sealed class BucketFlusher(
             }
             catch (Exception e)
             {
-                log.LogError(new EventId(2, "flush_failed"), e, "saving the buckets failed, it is tried again");
+                log.LogError(new EventId(2, "flush_failed"), e,
+                    "bug in Penstock: saving the buckets failed; it is tried again");
             }
         }
     }

@@ -21,7 +21,7 @@ internal sealed class BucketKeeper
     private readonly ClientDirectory _directory;
     private readonly Dictionary<int, long> _limitIds = [];
     private readonly List<BucketChange> _changes = [];
-    private long _endedAt = Stopwatch.GetTimestamp();
+    private long _endedTicks = Stopwatch.GetTimestamp();
     private TimeSpan _took;
     private bool _oldForgotten;
 
@@ -39,15 +39,15 @@ internal sealed class BucketKeeper
             own.ForgetBuckets(static _ => false); // they would be older than they say when they are wanted again
             return null;
         }
-        var began = Stopwatch.GetTimestamp();
+        var beganTicks = Stopwatch.GetTimestamp();
         var (hashKey, savedAt) = own.BucketHash();
         var buckets = limiter.KeepBuckets(hashKey, savedAt);
         own.ForgetFullBuckets();
         var count = 0;
         own.LoadBuckets((limit, hash, fullAt) => count += buckets.Restore(limit, hash, fullAt) ? 1 : 0);
         log.LogInformation(new EventId(1, "buckets_loaded"),
-            "{Count} buckets of clients that are not registered go on, loaded in {DurationMs} ms",
-            count, (long)Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+            "restored {Count} buckets of unregistered clients in {DurationMs} ms",
+            count, (long)Stopwatch.GetElapsedTime(beganTicks).TotalMilliseconds);
         return new(buckets, own, directory);
     }
 
@@ -56,8 +56,8 @@ internal sealed class BucketKeeper
     public void Flush(bool atOnce = false)
     {
         if (_directory.StoreFault is not null) return;
-        if (!atOnce && Stopwatch.GetElapsedTime(_endedAt) < _took * ((1 / MaxShare) - 1)) return;
-        var began = Stopwatch.GetTimestamp();
+        if (!atOnce && Stopwatch.GetElapsedTime(_endedTicks) < _took * ((1 / MaxShare) - 1)) return;
+        var beganTicks = Stopwatch.GetTimestamp();
         for (var more = true; more;)
         {
             _changes.Clear();
@@ -67,8 +67,8 @@ internal sealed class BucketKeeper
         }
         if (!_oldForgotten)
             _oldForgotten = _directory.TryStore(() => _store.ForgetBuckets(_buckets.Knows));
-        _endedAt = Stopwatch.GetTimestamp();
-        _took = Stopwatch.GetElapsedTime(began);
+        _endedTicks = Stopwatch.GetTimestamp();
+        _took = Stopwatch.GetElapsedTime(beganTicks);
     }
 
     private bool Save(ReadOnlyMemory<BucketChange> changes)

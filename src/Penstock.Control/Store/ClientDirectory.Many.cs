@@ -31,23 +31,14 @@ internal sealed partial class ClientDirectory
     {
         lock (_edits)
         {
-            ImportPlan plan = new();
-            List<StoredClient> stored = [];
-            if (!TryStore(() => store.Exclusively(() =>
-                {
-                    plan = Plan(clients);
-                    stored = dryRun || plan.Faults.Count > 0 || (createOnly && plan.Existing.Count > 0)
-                        ? [] : store.PutAll(plan.Changed);
-                    return true;
-                })))
-            {
+            if (!TryUse(() => store.Edit(edit => Import(edit, clients, createOnly, dryRun)), out var import))
                 return new(false, Cause: _storeFault!);
-            }
+            var (plan, stored) = import;
             if (plan.Faults.Count > 0) return new(false, Faults: plan.Faults);
             if (createOnly && plan.Existing.Count > 0) return new(false, Existing: plan.Existing);
-            if (stored.Count > 0) Works();
+            if (stored.Count > 0) NoteRecovery();
             foreach (var client in stored)
-                TakeOver(client, plan.TokensSet.TryGetValue(client.ClientId, out var tokens) ? tokens : null);
+                PutInForce(client, keepsTokens: !plan.TokensSet.Contains(client.ClientId));
             if (!dryRun)
             {
                 log.LogInformation(ClientsImported,
@@ -58,54 +49,55 @@ internal sealed partial class ClientDirectory
         }
     }
 
+    private (ImportPlan Plan, List<ClientState> Stored) Import(
+        IClientTransaction edit, IReadOnlyList<ClientRow> clients, bool createOnly, bool dryRun)
+    {
+        var plan = Plan(edit, clients);
+        return (plan, dryRun || plan.Faults.Count > 0 || (createOnly && plan.Existing.Count > 0)
+            ? [] : edit.PutAll(plan.Changed));
+    }
+
     /// <summary>Up to <paramref name="limit"/> clients after <paramref name="after"/>, as they are now.</summary>
     /// <param name="next">What to go on after; null when there are no more.</param>
     /// <returns>False when the store failed.</returns>
-    public bool TryRead(string after, int limit, out List<ClientTokens> clients, out string? next)
+    public bool TryRead(string after, int limit, out List<ClientState> clients, out string? next)
     {
-        List<StoredClient> page = [];
-        var done = TryStore(() => page = store.Read(after, limit));
-        clients = new(page.Count);
-        foreach (var stored in page)
-        {
-            if (Now(stored) is { } client) clients.Add(client);
-        }
+        clients = [];
+        next = null;
+        if (!TryUse(() => store.Read(after, limit), out var page)) return false;
+        clients.AddRange(page.Select(Now).OfType<ClientState>());
         next = page.Count == limit ? page[^1].ClientId : null;
-        return done;
+        return true;
     }
 
     private sealed class ImportPlan
     {
         public List<ClientPut> Changed { get; } = [];
         public List<int> Existing { get; } = [];
-        public Dictionary<string, double> TokensSet { get; } = [];
+        public HashSet<string> TokensSet { get; } = [];
         public List<(int Place, FieldFault Fault)> Faults { get; } = [];
         public ImportCounts Counts { get; set; }
     }
 
-    private ImportPlan Plan(IReadOnlyList<ClientRow> clients)
+    private ImportPlan Plan(IClientTransaction edit, IReadOnlyList<ClientRow> clients)
     {
         var plan = new ImportPlan();
-        var plans = store.Plans().ToDictionary(static known => known.Name);
-        var before = store.FindAll([.. clients.Select(static client => client.ClientId)])
+        var plans = edit.Plans().ToDictionary(static known => known.Name);
+        var before = edit.FindAll([.. clients.Select(static client => client.ClientId)])
             .ToDictionary(static client => client.ClientId);
         for (var i = 0; i < clients.Count; i++)
         {
             var exists = before.TryGetValue(clients[i].ClientId, out var stored);
-            ClientTokens? now = exists ? Now(stored) : null;
+            ClientState? now = exists ? Now(stored) : null;
             if (exists) plan.Existing.Add(i);
-            var wanted = Settings.Of(exists ? new(stored.ClientId, stored.Limit, stored.Tokens, stored.Terms) : null,
-                clients[i].Change, new(plans), limiter.Configured, partial: false);
+            var wanted = Settings.Of(
+                exists ? stored : null, clients[i].Change, new(plans), limiter.Configured, partial: false);
             plan.Faults.AddRange(wanted.Faults.Select(fault => (i, fault)));
             if (wanted.Faults.Count > 0) continue;
             var client = new ClientPut(clients[i].ClientId, wanted.Limit, clients[i].Change.Tokens, wanted.Terms);
             if (exists && IsSo(client, stored, now)) continue;
-
-            // the truth about tokens is in memory, or in the store where nodes share them
-            var kept = leases is null ? Math.Min(client.Limit.Capacity, now?.Tokens ?? client.Limit.Capacity)
-                : (double?)null;
-            plan.Changed.Add(client with { Tokens = client.Tokens ?? kept });
-            if (client.Tokens is { } set) plan.TokensSet.Add(client.ClientId, set);
+            plan.Changed.Add(client with { Tokens = client.Tokens ?? KeptTokens(now, client.Limit.Capacity) });
+            if (client.Tokens is not null) plan.TokensSet.Add(client.ClientId);
         }
         var (created, changed) = (clients.Count - plan.Existing.Count, plan.Changed.Count);
         plan.Counts = new(created, changed - created, clients.Count - changed);
@@ -114,16 +106,16 @@ internal sealed partial class ClientDirectory
 
     /// <summary>As exact as tokens are ever shown: what was just exported changes nothing when it is imported.
     /// </summary>
-    private static bool IsSo(ClientPut wanted, StoredClient stored, ClientTokens? now) =>
+    private static bool IsSo(ClientPut wanted, ClientState stored, ClientState? now) =>
         stored.Limit == wanted.Limit && stored.Terms == wanted.Terms
         && (wanted.Tokens is not { } tokens || (now is { } has && Math.Abs(has.Tokens - tokens) <= 0.001));
 
     /// <summary>With the tokens of this moment. Null: the limiter does not hold to it (its limit is out of bounds, or
     /// it is just being deleted).</summary>
-    private ClientTokens? Now(StoredClient stored)
+    private ClientState? Now(ClientState stored)
     {
-        if (leases is not null)
-            return new(stored.ClientId, stored.Limit, SharedTokens(stored, leases), stored.Terms);
-        return limiter.TryGet(stored.ClientId, out var client) ? client : null;
+        if (store.SharesTokens)
+            return stored with { Tokens = SharedTokens(stored) };
+        return limiter.Clients.TryGet(stored.ClientId, out var client) ? client : null;
     }
 }

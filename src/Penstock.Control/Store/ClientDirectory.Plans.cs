@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Penstock.Control.Config;
@@ -33,19 +34,19 @@ internal sealed partial class ClientDirectory
         var version = 0L;
         foreach (var plan in store.Plans())
         {
-            TakeOver(plan);
+            PutInForce(plan);
             version = Math.Max(version, plan.Version);
         }
         return version;
     }
 
     /// <summary>Puts a plan in force, unless no limiter could hold to it.</summary>
-    public void TakeOver(PlanNumbers plan)
+    public void PutInForce(PlanNumbers plan)
     {
         if (Limiter.Fault(plan.Numbers.Capacity, plan.Numbers.RatePerSecond) is { } fault)
             log.LogError(ClientIgnored, "plan {Plan} in the store is ignored: {Fault}", plan.Name, fault);
         else
-            limiter.SetPlan(plan);
+            limiter.Clients.SetPlan(plan);
     }
 
     /// <summary>Writes the configuration's plans into the store, where they differ: there all nodes look. A plan that
@@ -55,36 +56,24 @@ internal sealed partial class ClientDirectory
     {
         lock (_edits)
         {
-            List<PlanNumbers> written = [];
-            if (plans.Count > 0)
-            {
-                string? fault = null;
-                if (!TryStore(() => written = store.Exclusively(() => Differing(plans))))
-                    fault = _storeFault;
-                if (fault is not null) throw new StoreException(fault);
-            }
+            if (!TryUse(() => plans.Count == 0 ? [] : store.Edit(edit => PutDiffering(edit, plans)), out var written))
+                throw new StoreException(_storeFault!);
             foreach (var plan in written)
             {
-                TakeOver(plan);
+                PutInForce(plan);
                 log.LogInformation(PlanChanged, "plan {Plan} is as the configuration has it: {Numbers}",
-                    plan.Name, Words(plan.Numbers));
+                    plan.Name, Describe(plan.Numbers));
             }
             _filePlans = plans;
         }
     }
 
     /// <returns>False when the store failed.</returns>
-    public bool TryPlans(out List<(PlanNumbers Plan, long Clients)> plans)
+    public bool TryPlans([NotNullWhen(true)] out List<(PlanNumbers Plan, long Clients)>? plans) => TryUse(() =>
     {
-        List<(PlanNumbers, long)> all = [];
-        var done = TryStore(() =>
-        {
-            var clients = store.CountPlanned();
-            all = [.. store.Plans().Select(plan => (plan, clients.GetValueOrDefault(plan.Name)))];
-        });
-        plans = all;
-        return done;
-    }
+        var clients = store.CountPlanned();
+        return store.Plans().Select(plan => (plan, clients.GetValueOrDefault(plan.Name))).ToList();
+    }, out plans);
 
     /// <summary>Creates a plan or changes one; the next request of each of its clients meets the new numbers.</summary>
     /// <param name="name">Of the plan.</param>
@@ -92,9 +81,10 @@ internal sealed partial class ClientDirectory
     /// <param name="partial">A number that is not named stays; the plan must be there.</param>
     /// <param name="who">For the log.</param>
     public PlanResult PutPlan(string name, ClientChange change, bool partial, string who) =>
-        EditPlan(name, who, before => Put(name, change, partial, before));
+        EditPlan(name, who, (edit, before) => Put(edit, name, change, partial, before));
 
-    private PlanResult Put(string name, ClientChange change, bool partial, PlanNumbers? before)
+    private static PlanResult Put(
+        IClientTransaction edit, string name, ClientChange change, bool partial, PlanNumbers? before)
     {
         if (partial && before is null) return new(EditOutcome.NotFound);
         var full = change with
@@ -103,66 +93,68 @@ internal sealed partial class ClientDirectory
             RatePerSecond = change.RatePerSecond ?? before?.Numbers.RatePerSecond,
         };
         if (full.Faults().ToList() is { Count: > 0 } faults) return new(EditOutcome.Invalid, Faults: faults);
-        var plan = store.PutPlan(name, new(full.Capacity!.Value, full.RatePerSecond!.Value));
-        return new(before is null ? EditOutcome.Created : EditOutcome.Updated, plan,
-            store.CountPlanned(name).GetValueOrDefault(name));
+        var plan = edit.PutPlan(name, new(full.Capacity!.Value, full.RatePerSecond!.Value));
+        return new(before is null ? EditOutcome.Created : EditOutcome.Updated, plan, edit.CountPlanned(name));
     }
 
     /// <summary>Deletes a plan unless clients have it.</summary>
-    public PlanResult DeletePlan(string name, string who) => EditPlan(name, who, before =>
+    public PlanResult DeletePlan(string name, string who) => EditPlan(name, who, (edit, before) =>
     {
         if (before is null) return new(EditOutcome.NotFound);
-        var clients = store.CountPlanned(name).GetValueOrDefault(name);
+        var clients = edit.CountPlanned(name);
         if (clients > 0) return new(EditOutcome.Exists, Clients: clients);
-        store.DeletePlan(name);
+        edit.DeletePlan(name);
         return new(EditOutcome.Deleted);
     });
 
-    private PlanResult EditPlan(string name, string who, Func<PlanNumbers?, PlanResult> edit)
+    private PlanResult EditPlan(
+        string name, string who, Func<IClientTransaction, PlanNumbers?, PlanResult> change)
     {
         lock (_edits)
         {
             if (IsInFile(name)) return new(EditOutcome.Exists, InFile: true);
-            PlanNumbers? before = null;
-            PlanResult result = default;
-            if (!TryStore(() => result = store.Exclusively(() =>
-                {
-                    before = store.Plans().Where(plan => plan.Name == name).Cast<PlanNumbers?>().FirstOrDefault();
-                    return edit(before);
-                })))
-            {
+            if (!TryUse(() => store.Edit(edit => Write(edit, name, change)), out var written))
                 return new(EditOutcome.StoreFailed, Cause: _storeFault!);
-            }
+            var (before, result) = written;
             if (result.Outcome is EditOutcome.Created or EditOutcome.Updated)
-                TakeOver(result.Plan);
+                PutInForce(result.Plan);
             else if (result.Outcome == EditOutcome.Deleted)
-                limiter.RemovePlan(name);
+                limiter.Clients.RemovePlan(name);
             else
                 return result;
-            Works();
+            NoteRecovery();
             log.LogInformation(PlanChanged, "plan {Plan} {Change} by {Who}: {Before} -> {After}, {Clients} clients",
-                name, result.Outcome.ToString().ToLowerInvariant(), who, Words(before?.Numbers),
-                Words(result.Plan.Numbers), result.Clients);
+                name, result.Outcome.ToString().ToLowerInvariant(), who, Describe(before?.Numbers),
+                Describe(result.Plan.Numbers), result.Clients);
             return result;
         }
     }
 
-    private List<PlanNumbers> Differing(IReadOnlyDictionary<string, LimitConfig> plans)
+    private static (PlanNumbers? Before, PlanResult Result) Write(
+        IClientTransaction edit, string name, Func<IClientTransaction, PlanNumbers?, PlanResult> change)
     {
-        var stored = store.Plans().ToDictionary(static plan => plan.Name, static plan => plan.Numbers);
-        return [.. plans.Where(plan => stored.GetValueOrDefault(plan.Key) != plan.Value)
-            .Select(plan => store.PutPlan(plan.Key, plan.Value))];
+        var before = edit.Plans().Where(plan => plan.Name == name).Cast<PlanNumbers?>().FirstOrDefault();
+        return (before, change(edit, before));
     }
 
-    /// <summary>Those that the change may mean; asked of the store, where another node may just have made one.
-    /// </summary>
-    private KnownPlans PlanOf(ClientChange change) => new(change.Plan is null ? new Dictionary<string, PlanNumbers>()
-        : store.Plans().ToDictionary(static plan => plan.Name));
-
-    /// <summary>The terms of a client without numbers by limit that no limiter could hold to.</summary>
-    private ClientTerms? Sound(StoredClient client)
+    private static List<PlanNumbers> PutDiffering(
+        IClientTransaction edit, IReadOnlyDictionary<string, LimitConfig> plans)
     {
-        if (client.Terms is not { Limits.Count: > 0 } terms) return client.Terms;
+        var stored = edit.Plans().ToDictionary(static plan => plan.Name, static plan => plan.Numbers);
+        return [.. plans.Where(plan => stored.GetValueOrDefault(plan.Key) != plan.Value)
+            .Select(plan => edit.PutPlan(plan.Key, plan.Value))];
+    }
+
+    /// <summary>The plans that the change may name, as the store has them: another node may just have made one.
+    /// </summary>
+    private static KnownPlans PlansFor(ClientChange change, IClientTransaction edit) =>
+        new(change.Plan is null ? new Dictionary<string, PlanNumbers>()
+            : edit.Plans().ToDictionary(static plan => plan.Name));
+
+    /// <summary>The client without numbers by limit that no limiter could hold to.</summary>
+    private ClientState Sound(ClientState client)
+    {
+        if (client.Terms is not { Limits.Count: > 0 } terms) return client;
         var faults = terms.Limits.Select(static own =>
                 (own.Name, Fault: Limiter.Fault(own.Numbers.Capacity, own.Numbers.RatePerSecond)))
             .Where(static own => own.Fault is not null).ToList();
@@ -172,25 +164,24 @@ internal sealed partial class ClientDirectory
                 "client {Client} in the store: its numbers for limit {Limit} are ignored: {Fault}",
                 client.ClientId, name, fault);
         }
-        return faults.Count == 0 ? terms : (terms with
-        {
-            Limits = [.. terms.Limits.Where(own => faults.TrueForAll(fault => fault.Name != own.Name))],
-        }).OrNull;
+        if (faults.Count == 0) return client;
+        var sound = terms.Limits.Where(own => faults.TrueForAll(fault => fault.Name != own.Name));
+        return client with { Terms = (terms with { Limits = [.. sound] }).OrNull };
     }
 
-    private static string Words(LimitConfig? numbers) =>
+    private static string Describe(LimitConfig? numbers) =>
         numbers is null ? "none" : $"capacity {numbers.Capacity}, {numbers.RatePerSecond}/s";
 
-    private static string Words(ClientTokens? client)
+    private static string Describe(ClientState? client)
     {
         if (client is not { } c) return "none";
-        var words = new StringBuilder(c.Terms is { HasNumbers: false } ? "no numbers"
-            : $"{Words(c.Limit)}, {Math.Floor(c.Tokens * 1000) / 1000} tokens");
-        if (c.Terms is not { } terms) return words.ToString();
-        if (terms.Plan is not null) words.Append($", plan {terms.Plan}");
-        if (terms.Access != ClientAccess.Limited) words.Append($", {TermsText.WordOf(terms.Access)}");
+        var text = new StringBuilder(c.Terms is { HasNumbers: false } ? "no numbers"
+            : $"{Describe(c.Limit)}, {Math.Floor(c.Tokens * 1000) / 1000} tokens");
+        if (c.Terms is not { } terms) return text.ToString();
+        if (terms.Plan is not null) text.Append($", plan {terms.Plan}");
+        if (terms.Access != ClientAccess.Limited) text.Append($", {TermsText.WordOf(terms.Access)}");
         foreach (var (name, numbers) in terms.Limits)
-            words.Append($", {name} {numbers.Capacity} and {numbers.RatePerSecond}/s");
-        return words.ToString();
+            text.Append($", {name} {numbers.Capacity} and {numbers.RatePerSecond}/s");
+        return text.ToString();
     }
 }

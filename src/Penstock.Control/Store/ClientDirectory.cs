@@ -1,4 +1,4 @@
-using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
@@ -22,13 +22,12 @@ internal enum EditOutcome
 /// <param name="Faults">When invalid.</param>
 /// <param name="Cause">When the store failed.</param>
 internal readonly record struct EditResult(
-    EditOutcome Outcome, ClientTokens Client = default, IReadOnlyList<FieldFault>? Faults = null, string Cause = "");
+    EditOutcome Outcome, ClientState Client = default, IReadOnlyList<FieldFault>? Faults = null, string Cause = "");
 
 /// <summary>The one place where registered clients change. Edits are serialised and go to the store first, then to
 /// the limiter: an answer of success means both kept and in force, one of failure means neither.</summary>
-/// <param name="leases">Where the store's tokens are shared by nodes; null where they are this process' own.</param>
 internal sealed partial class ClientDirectory(
-    IClientStore store, Limiter limiter, Leases? leases, ILogger<ClientDirectory> log)
+    IClientStore store, Limiter limiter, ILogger<ClientDirectory> log)
 {
     private static readonly EventId ClientChanged = new(1, "client_changed");
     private static readonly EventId ClientIgnored = new(2, "client_ignored");
@@ -37,7 +36,7 @@ internal sealed partial class ClientDirectory(
 
     private readonly Lock _edits = new();
     private volatile string? _storeFault;
-    private long _failingSince;
+    private long _failingSinceMs;
 
     /// <summary>Why the last use of the store failed; null while it works.</summary>
     public string? StoreFault => _storeFault;
@@ -47,72 +46,59 @@ internal sealed partial class ClientDirectory(
     public void Load()
     {
         LoadPlans();
-        store.LoadAll(client => TakeOver(client, client.Tokens));
+        store.LoadAll(client => PutInForce(client));
     }
 
     /// <summary>Puts in force what the store holds, unless no limiter could hold to it.</summary>
-    public void TakeOver(StoredClient client, double? tokens)
+    /// <param name="keepsTokens">The tokens that are in this process' bucket stay.</param>
+    public void PutInForce(in ClientState client, bool keepsTokens = false)
     {
         if (Limiter.Fault(client.Limit.Capacity, client.Limit.RatePerSecond) is { } fault)
             log.LogError(ClientIgnored, "client {Client} in the store is ignored: {Fault}", client.ClientId, fault);
-        else if (leases is not null)
-            leases.Apply(client.Shared with { Terms = Sound(client) });
         else
-            limiter.Register(client.ClientId, client.Limit, tokens, Sound(client));
+            limiter.Clients.Put(Sound(client), keepsTokens);
     }
 
     /// <summary>The client as it is now. Where nodes share the tokens, those in the shared bucket and at this node;
     /// while the store fails, as far as this node knows.</summary>
-    public bool TryGet(string clientId, out ClientTokens client)
+    public bool TryGet(string clientId, out ClientState client)
     {
-        var known = limiter.TryGet(clientId, out client);
-        StoredClient? stored = null;
-        if (leases is null || _storeFault is not null || !TryStore(() => stored = store.Find(clientId))) return known;
-        if (stored is not { } found) return false;
-        client = new(clientId, found.Limit, SharedTokens(found, leases), found.Terms);
-        return true;
+        var known = limiter.Clients.TryGet(clientId, out client);
+        if (!store.SharesTokens || _storeFault is not null || !TryUse(() => store.Find(clientId), out var stored))
+            return known;
+        client = stored is { } found ? found with { Tokens = SharedTokens(found) } : default;
+        return stored is not null;
     }
 
-    private static double SharedTokens(StoredClient client, Leases leases) => Math.Min(client.Limit.Capacity,
-        Math.Max(0, client.Tokens) + leases.BalanceOf(client.ClientId));
+    private double SharedTokens(ClientState client) => Math.Min(client.Limit.Capacity,
+        Math.Max(0, client.Tokens) + limiter.Clients.LeasedTokensOf(client.ClientId));
 
     /// <returns>False when the store failed.</returns>
-    public bool TryPage(string after, string contains, int limit, out List<string> ids)
-    {
-        List<string> page = [];
-        var done = TryStore(() => page = store.Page(after, contains, limit));
-        ids = page;
-        return done;
-    }
+    public bool TryPage(string after, string contains, int limit, [NotNullWhen(true)] out List<string>? ids) =>
+        TryUse(() => store.Page(after, contains, limit), out ids);
 
-    public EditResult Create(string clientId, ClientChange change, string who) => Edit(clientId, default, who, before =>
-    {
-        if (before is not null) return new(EditOutcome.Exists);
-        var wanted = Settings.Of(null, change, PlanOf(change), limiter.Configured, partial: false);
-        if (wanted.Faults.Count > 0) return new(EditOutcome.Invalid, Faults: wanted.Faults);
-        var tokens = change.Tokens ?? wanted.Limit.Capacity;
-        return store.Insert(clientId, wanted.Limit, tokens, wanted.Terms) is { } stored
-            ? new(EditOutcome.Created, stored, tokens)
-            : new(EditOutcome.Exists);
-    });
+    public EditResult Create(string clientId, ClientChange change, string who) => Edit(clientId, default, who,
+        (edit, before) => before is null && edit.Find(clientId) is null
+            ? Write(edit, clientId, null, change, partial: false)
+            : new(EditOutcome.Exists));
 
     /// <summary>Creates or replaces; a client that exists keeps its tokens unless told otherwise.</summary>
     public EditResult Put(string clientId, ClientChange change, Preconditions when, string who) =>
-        Edit(clientId, when, who, before => Update(clientId, before, change, partial: false));
+        Edit(clientId, when, who, (edit, before) => Write(edit, clientId, before, change, partial: false));
 
     public EditResult Patch(string clientId, ClientChange change, Preconditions when, string who) =>
-        Edit(clientId, when, who, before => before is { } client
-            ? Update(clientId, client, change, partial: true)
+        Edit(clientId, when, who, (edit, before) => before is { } client
+            ? Write(edit, clientId, client, change, partial: true)
             : new(EditOutcome.NotFound));
 
-    public EditResult Reset(string clientId, Preconditions when, string who) => Edit(clientId, when, who, before =>
-        before is { } client
-            ? new(EditOutcome.Updated, store.Put(clientId, client.Limit, client.Limit.Capacity, client.Terms),
-                client.Limit.Capacity)
+    public EditResult Reset(string clientId, Preconditions when, string who) =>
+        Edit(clientId, when, who, (edit, before) => before is { } client
+            ? new(EditOutcome.Updated, edit.Put(new(clientId, client.Limit, client.Limit.Capacity, client.Terms)))
             : new(EditOutcome.NotFound));
 
-    public EditResult Delete(string clientId, Preconditions when, string who) => Edit(clientId, when, who, before =>
-        new(store.Delete(clientId) || before is not null ? EditOutcome.Deleted : EditOutcome.NotFound));
+    public EditResult Delete(string clientId, Preconditions when, string who) =>
+        Edit(clientId, when, who, (edit, before) =>
+            new(edit.Delete(clientId) || before is not null ? EditOutcome.Deleted : EditOutcome.NotFound));
 
     /// <summary>Saves what these clients hold at this moment: looked up here, between edits, so that a flush can
     /// never put an older value over an edit.</summary>
@@ -122,7 +108,7 @@ internal sealed partial class ClientDirectory(
         lock (_edits)
         {
             return TryStore(() => store.SaveTokens(
-                clientIds.Select(id => limiter.TryGet(id, out var client) ? client : default)
+                clientIds.Select(id => limiter.Clients.TryGet(id, out var client) ? client : default)
                     .Where(client => client.ClientId is not null)));
         }
     }
@@ -130,102 +116,113 @@ internal sealed partial class ClientDirectory(
     /// <summary>Finds out whether a failing store works again.</summary>
     public void Probe()
     {
-        if (TryStore(store.Probe)) Works();
+        if (TryStore(store.Probe)) NoteRecovery();
     }
 
     /// <summary>What an edit did to the store.</summary>
-    /// <param name="Tokens">What it set the tokens to; null: they stay.</param>
+    /// <param name="Stored">The client afterwards, when created or updated.</param>
+    /// <param name="KeepsTokens">It did not set the tokens: those in the bucket at this instant stay.</param>
     private readonly record struct Written(
-        EditOutcome Outcome, StoredClient Stored = default, double? Tokens = null,
-        IReadOnlyList<FieldFault>? Faults = null);
-
-    private Written Update(string clientId, ClientTokens? before, ClientChange change, bool partial)
+        EditOutcome Outcome, ClientState Stored = default, bool KeepsTokens = false,
+        IReadOnlyList<FieldFault>? Faults = null)
     {
-        var wanted = Settings.Of(before, change, PlanOf(change), limiter.Configured, partial);
-        if (wanted.Faults.Count > 0) return new(EditOutcome.Invalid, Faults: wanted.Faults);
-        var limit = wanted.Limit;
-
-        // the truth about tokens is in memory, or in the store where nodes share them
-        var tokens = change.Tokens
-            ?? (leases is null ? Math.Min(limit.Capacity, before?.Tokens ?? limit.Capacity) : null);
-        return new(before is null ? EditOutcome.Created : EditOutcome.Updated,
-            store.Put(clientId, limit, tokens, wanted.Terms),
-            change.Tokens); // those of this instant stay, not those read above
+        public ClientState? Before { get; init; }
     }
 
-    private EditResult Edit(string clientId, Preconditions when, string who, Func<ClientTokens?, Written> change)
+    /// <summary>One edit of a client: in the store within one transaction, then in the limiter.</summary>
+    private EditResult Edit(
+        string clientId, Preconditions when, string who, Func<IClientTransaction, ClientState?, Written> change)
     {
         lock (_edits)
         {
-            ClientTokens? before = null;
-            Written written = default;
-            if (!TryStore(() => written = store.Exclusively(() =>
-                {
-                    before = Before(clientId);
-                    return when.Hold(before) ? change(before) : new(EditOutcome.PreconditionFailed);
-                })))
-            {
+            if (!TryUse(() => store.Edit(edit => Write(edit, clientId, when, change)), out var written))
                 return new(EditOutcome.StoreFailed, Cause: _storeFault!);
-            }
             switch (written.Outcome)
             {
                 case EditOutcome.Created or EditOutcome.Updated:
-                    TakeOver(written.Stored, written.Tokens);
-                    break;
-                case EditOutcome.Deleted when leases is not null:
-                    leases.Remove(clientId, long.MaxValue);
+                    PutInForce(written.Stored, written.KeepsTokens);
                     break;
                 case EditOutcome.Deleted:
-                    limiter.Unregister(clientId);
+                    limiter.Clients.Remove(clientId);
                     break;
                 default:
                     return new(written.Outcome, Faults: written.Faults);
             }
-            Works();
-
-            ClientTokens? after = limiter.TryGet(clientId, out var found) ? found : null;
+            NoteRecovery();
+            ClientState? after = limiter.Clients.TryGet(clientId, out var found) ? found : null;
             log.LogInformation(ClientChanged, "client {Client} {Change} by {Who}: {Before} -> {After}",
-                clientId, written.Outcome.ToString().ToLowerInvariant(), who, Words(before), Words(after));
+                clientId, written.Outcome.ToString().ToLowerInvariant(), who, Describe(written.Before),
+                Describe(after));
             return new(written.Outcome, found);
         }
     }
 
-    /// <summary>Where nodes share the store, another one's edit may not have come here yet.</summary>
-    private ClientTokens? Before(string clientId)
+    private Written Write(IClientTransaction edit, string clientId, Preconditions when,
+        Func<IClientTransaction, ClientState?, Written> change)
     {
-        if (leases is null) return limiter.TryGet(clientId, out var found) ? found : null;
-        return store.Find(clientId) is { } stored ? new(clientId, stored.Limit, stored.Tokens, stored.Terms) : null;
+        var before = Before(edit, clientId);
+        return when.Hold(before) ? change(edit, before) with { Before = before }
+            : new(EditOutcome.PreconditionFailed);
     }
 
-    /// <summary>Runs what uses the store, and logs when the store starts to fail.</summary>
-    public bool TryStore(Action use)
+    private Written Write(
+        IClientTransaction edit, string clientId, ClientState? before, ClientChange change, bool partial)
+    {
+        var wanted = Settings.Of(before, change, PlansFor(change, edit), limiter.Configured, partial);
+        if (wanted.Faults.Count > 0) return new(EditOutcome.Invalid, Faults: wanted.Faults);
+        var tokens = change.Tokens ?? KeptTokens(before, wanted.Limit.Capacity);
+        return new(before is null ? EditOutcome.Created : EditOutcome.Updated,
+            edit.Put(new(clientId, wanted.Limit, tokens, wanted.Terms)),
+            KeepsTokens: before is not null && change.Tokens is null);
+    }
+
+    /// <summary>Where nodes share the store, another one's edit may not have come here yet.</summary>
+    private ClientState? Before(IClientTransaction edit, string clientId) =>
+        store.SharesTokens ? edit.Find(clientId)
+            : limiter.Clients.TryGet(clientId, out var found) ? found : null;
+
+    /// <summary>What is to be written of tokens that stay. They are in this process' memory; where nodes share them
+    /// they are in the store, which keeps them by itself.</summary>
+    private double? KeptTokens(ClientState? before, long capacity) =>
+        store.SharesTokens ? null : Math.Min(capacity, before?.Tokens ?? capacity);
+
+    /// <inheritdoc cref="TryUse{T}"/>
+    public bool TryStore(Action use) => TryUse(() =>
+    {
+        use();
+        return true;
+    }, out _);
+
+    /// <summary>Uses the store, and logs when the store starts to fail.</summary>
+    /// <returns>False when it failed.</returns>
+    private bool TryUse<T>(Func<T> use, [MaybeNullWhen(false)] out T result)
     {
         try
         {
-            use();
+            result = use();
+            return true;
         }
         catch (StoreException e)
         {
             if (Interlocked.Exchange(ref _storeFault, e.Message) is null)
             {
-                Interlocked.Exchange(ref _failingSince, Stopwatch.GetTimestamp());
-                log.LogError(StoreFailing, "client store is failing: {Cause}; limits hold on from memory, edits are "
-                    + "refused, tokens are saved when it works again", e.Message);
+                Interlocked.Exchange(ref _failingSinceMs, Environment.TickCount64);
+                log.LogError(StoreFailing, "client store unavailable: {Cause}. Limits are still enforced from memory; "
+                    + "edits are rejected; tokens will be saved when it recovers", e.Message);
             }
+            result = default;
             return false;
         }
-        return true;
     }
 
-    /// <summary>Something was written: the store does not fail any more. That something can be read says nothing, a
-    /// full disk or a locked file lets that be.</summary>
-    private void Works()
+    /// <summary>Call after a successful write. Only a write proves recovery: reads still work on a full disk or a
+    /// locked file.</summary>
+    private void NoteRecovery()
     {
         if (Interlocked.Exchange(ref _storeFault, null) is { } cause)
         {
-            log.LogInformation(StoreRecovered, "client store works again, it failed for {Seconds} s: {Cause}",
-                (long)Stopwatch.GetElapsedTime(Interlocked.Read(ref _failingSince)).TotalSeconds, cause);
+            log.LogInformation(StoreRecovered, "client store recovered after {Seconds} s: {Cause}",
+                (Environment.TickCount64 - Interlocked.Read(ref _failingSinceMs)) / 1000, cause);
         }
     }
-
 }

@@ -7,7 +7,7 @@ namespace Penstock.Control.Store;
 internal readonly record struct Preconditions(string? IfMatch, string? IfNoneMatch)
 {
     /// <param name="client">As it is; null when there is none.</param>
-    public bool Hold(ClientTokens? client) => (IfMatch is null || EntityTag.Matches(IfMatch, client))
+    public bool Hold(ClientState? client) => (IfMatch is null || EntityTag.Matches(IfMatch, client))
         && (IfNoneMatch is null || !EntityTag.Matches(IfNoneMatch.Replace("W/", "", StringComparison.Ordinal), client));
 }
 
@@ -15,7 +15,7 @@ internal readonly record struct Preconditions(string? IfMatch, string? IfNoneMat
 /// settings themselves: nothing to store, the same on every node, equal again when a change is taken back.</summary>
 internal static class EntityTag
 {
-    public static string Of(ClientTokens client)
+    public static string Of(ClientState client)
     {
         var tag = new StringBuilder($"\"{client.Limit.Capacity}-{client.Limit.RatePerSecond}");
         if (client.Terms is { } terms)
@@ -28,6 +28,6 @@ internal static class EntityTag
         return tag.Append('"').ToString();
     }
 
-    public static bool Matches(string ifMatch, ClientTokens? client) => client is { } known
+    public static bool Matches(string ifMatch, ClientState? client) => client is { } known
         && (ifMatch.Trim() == "*" || ifMatch.Split(',', StringSplitOptions.TrimEntries).Contains(Of(known)));
 }

@@ -3,17 +3,10 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>A client in the store, with the tokens in its bucket at this moment: what it refilled while nobody looked
-/// is counted in.</summary>
-/// <param name="Limit">With a plan, the plan's numbers.</param>
-/// <param name="Shared">What nodes need to know besides, in a store that several share.</param>
-/// <param name="Terms">What else is set for it; null: nothing.</param>
-internal readonly record struct StoredClient(
-    string ClientId, LimitConfig Limit, double Tokens, SharedClient Shared = default, ClientTerms? Terms = null);
-
 /// <summary>What a client is to be.</summary>
 /// <param name="Limit">With a plan, the plan's numbers.</param>
-/// <param name="Tokens">Null: as in <see cref="IClientStore.Put"/>.</param>
+/// <param name="Tokens">Null: a client that exists keeps its tokens as far as the capacity has room, a new one is
+/// full.</param>
 /// <param name="Terms">What else is to be set for it; null: nothing.</param>
 internal readonly record struct ClientPut(
     string ClientId, LimitConfig Limit, double? Tokens, ClientTerms? Terms = null);
@@ -22,7 +15,7 @@ internal readonly record struct ClientPut(
 /// secret.</summary>
 internal sealed class StoreException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>Registered clients, kept. Calls are short, few, and never made by the data plane; each ends within seconds,
+/// <summary>Keeps registered clients. Calls are short, few, and never made by the data plane; each ends within seconds,
 /// whatever happens to the store. Thread-safe. All but <see cref="Name"/>, <see cref="SharesTokens"/> and Dispose throw
 /// <see cref="StoreException"/>.</summary>
 internal interface IClientStore : IDisposable
@@ -35,25 +28,15 @@ internal interface IClientStore : IDisposable
     bool SharesTokens { get; }
 
     /// <summary>Hands over every client, one at a time.</summary>
-    void LoadAll(Action<StoredClient> each);
+    void LoadAll(Action<ClientState> each);
 
-    /// <summary>Runs reads and an edit as one: no other node's edit comes between, and a failure leaves nothing
+    /// <summary>Runs reads and writes as one: no other edit comes between, and a failure leaves nothing
     /// behind.</summary>
-    T Exclusively<T>(Func<T> work);
+    /// <param name="work">Uses the store by what it is given. It may be run a second time.</param>
+    T Edit<T>(Func<IClientTransaction, T> work);
 
     /// <summary>Null when there is no such client.</summary>
-    StoredClient? Find(string clientId);
-
-    /// <summary>Null when the client exists.</summary>
-    StoredClient? Insert(string clientId, LimitConfig limit, double tokens, ClientTerms? terms = null);
-
-    /// <summary>Creates or changes a client.</summary>
-    /// <param name="tokens">Null: a client that exists keeps its tokens as far as the capacity has room, a new one is
-    /// full.</param>
-    StoredClient Put(string clientId, LimitConfig limit, double? tokens, ClientTerms? terms = null);
-
-    /// <summary>False when there is no such client.</summary>
-    bool Delete(string clientId);
+    ClientState? Find(string clientId);
 
     /// <summary>Up to <paramref name="limit"/> ids after <paramref name="after"/>, in the order of their UTF-8 octets,
     /// that contain <paramref name="contains"/> (ASCII letters of either case are equal).</summary>
@@ -61,15 +44,36 @@ internal interface IClientStore : IDisposable
 
     /// <summary>Up to <paramref name="limit"/> clients after <paramref name="after"/>, in the order of
     /// <see cref="Page"/>.</summary>
-    List<StoredClient> Read(string after, int limit);
+    List<ClientState> Read(string after, int limit);
+
+    /// <summary>All plans, ordered by name.</summary>
+    List<PlanNumbers> Plans();
+
+    /// <summary>How many clients have a plan, by its name; plans without clients may be missing.</summary>
+    Dictionary<string, long> CountPlanned();
+
+    /// <summary>Saves what these buckets hold now, all or none. Clients that are gone stay gone.</summary>
+    void SaveTokens(IEnumerable<ClientState> clients);
+
+    /// <summary>Writes without a change, to find out whether writing works.</summary>
+    void Probe();
+}
+
+/// <summary>What can be done within <see cref="IClientStore.Edit"/>.</summary>
+internal interface IClientTransaction
+{
+    /// <summary>Null when there is no such client.</summary>
+    ClientState? Find(string clientId);
 
     /// <summary>Those of these clients that there are, in any order.</summary>
-    List<StoredClient> FindAll(IReadOnlyList<string> clientIds);
+    List<ClientState> FindAll(IReadOnlyList<string> clientIds);
 
-    /// <summary>Creates or changes clients as <see cref="Put"/> does, all or none. No client twice. Only within
-    /// <see cref="Exclusively"/>.</summary>
+    /// <summary>Creates or changes clients. No client twice.</summary>
     /// <returns>All of them as they are now, in any order.</returns>
-    List<StoredClient> PutAll(IReadOnlyList<ClientPut> clients);
+    List<ClientState> PutAll(IReadOnlyList<ClientPut> clients);
+
+    /// <summary>False when there is no such client.</summary>
+    bool Delete(string clientId);
 
     /// <summary>All plans, ordered by name.</summary>
     List<PlanNumbers> Plans();
@@ -81,13 +85,9 @@ internal interface IClientStore : IDisposable
     /// <returns>False when there is no such plan.</returns>
     bool DeletePlan(string name);
 
-    /// <summary>How many clients have a plan, by its name; plans without clients may be missing.</summary>
-    /// <param name="name">Only of this plan; null: of all.</param>
-    Dictionary<string, long> CountPlanned(string? name = null);
+    /// <summary>How many clients have the plan.</summary>
+    long CountPlanned(string name);
 
-    /// <summary>Saves what these buckets hold now, all or none. Clients that are gone stay gone.</summary>
-    void SaveTokens(IEnumerable<ClientTokens> clients);
-
-    /// <summary>Fails as the next write would.</summary>
-    void Probe();
+    /// <summary>Creates or changes one client.</summary>
+    ClientState Put(ClientPut client) => PutAll([client])[0];
 }

@@ -1,9 +1,10 @@
 using Npgsql;
+using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Many clients at once. Rows go and come as arrays, and by the triggers of the table as any other edit does:
-/// they take the edit lock, give out versions and notify the other nodes once, at the commit.</summary>
+/// <content>What an edit does, for one client or many. Rows go and come as arrays, and by the triggers of the table as
+/// any other edit does: they give out versions and notify the other nodes once, at the commit.</content>
 internal sealed partial class PostgresStore
 {
     /// <summary>Rows per statement: each ends well within <see cref="StatementTimeoutMs"/>, however many there are.
@@ -37,28 +38,28 @@ internal sealed partial class PostgresStore
         RETURNING {Columns}
         """;
 
-    public List<StoredClient> Read(string after, int limit) => Use(() =>
+    public List<ClientState> Read(string after, int limit) => Use(() =>
     {
-        var clients = new List<StoredClient>();
+        var clients = new List<ClientState>();
         AddTo(clients, $"SELECT {Columns} FROM penstock_buckets b WHERE client_id > $1 ORDER BY client_id LIMIT $2",
             Text(after), new NpgsqlParameter<int> { TypedValue = limit });
         return clients;
     });
 
-    public List<StoredClient> FindAll(IReadOnlyList<string> clientIds) => Use(() =>
+    List<ClientState> IClientTransaction.FindAll(IReadOnlyList<string> clientIds)
     {
-        var clients = new List<StoredClient>();
+        var clients = new List<ClientState>();
         foreach (var chunk in clientIds.Chunk(ChunkSize))
         {
             AddTo(clients, $"SELECT {Columns} FROM penstock_buckets b WHERE client_id = ANY ($1)",
                 new NpgsqlParameter<string[]> { TypedValue = chunk });
         }
         return clients;
-    });
+    }
 
-    public List<StoredClient> PutAll(IReadOnlyList<ClientPut> clients) => Use(() =>
+    List<ClientState> IClientTransaction.PutAll(IReadOnlyList<ClientPut> clients)
     {
-        var stored = new List<StoredClient>(clients.Count);
+        var stored = new List<ClientState>(clients.Count);
         foreach (var chunk in clients.OrderBy(static client => client.ClientId, OctetOrder.Instance).Chunk(ChunkSize))
         {
             var before = stored.Count;
@@ -66,7 +67,12 @@ internal sealed partial class PostgresStore
             if (stored.Count - before < chunk.Length) AddTo(stored, InsertAllSql, Arrays(chunk));
         }
         return stored;
-    });
+    }
+
+    ClientState? IClientTransaction.Find(string clientId) => FindOne(clientId);
+
+    bool IClientTransaction.Delete(string clientId) =>
+        Execute("DELETE FROM penstock_clients WHERE client_id = $1", Text(clientId)) > 0;
 
     private static NpgsqlParameter[] Arrays(ClientPut[] chunk) =>
     [
@@ -83,7 +89,7 @@ internal sealed partial class PostgresStore
         },
     ];
 
-    private void AddTo(List<StoredClient> clients, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
+    private void AddTo(List<ClientState> clients, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
     {
         using var command = Command(sql, parameters);
         using var rows = PostgresConnection.Read(command);

@@ -11,11 +11,11 @@ namespace Penstock.Control.Store;
 /// <summary>Registered clients in PostgreSQL, shared by many nodes. One connection behind one lock, opened again when
 /// it broke. Statements end within <see cref="StatementTimeoutMs"/>; while the database is away, calls fail at once
 /// but for one a second that tries.</summary>
-internal sealed partial class PostgresStore : IClientStore
+internal sealed partial class PostgresStore : IClientStore, IClientTransaction
 {
     public const int StatementTimeoutMs = 2000;
 
-    private const double RetryAfterSeconds = 1;
+    private const int RetryAfterMs = 1000;
 
     private const string Columns = """
         client_id, capacity, rate_per_sec,
@@ -28,7 +28,7 @@ internal sealed partial class PostgresStore : IClientStore
     private readonly PostgresUrl _url;
     private PostgresConnection _connection;
     private string? _fault;
-    private long _faultAt;
+    private long _retryMs;
     private bool _closed;
 
     private PostgresStore(PostgresConnection connection, PostgresUrl url) =>
@@ -71,7 +71,7 @@ internal sealed partial class PostgresStore : IClientStore
         _ => e.Message,
     };
 
-    public void LoadAll(Action<StoredClient> each) => Use(() =>
+    public void LoadAll(Action<ClientState> each) => Use(() =>
     {
         // millions of rows take their time
         using var command = _connection.Batch(timeoutMs: 0, $"SELECT {Columns} FROM penstock_buckets b");
@@ -81,45 +81,16 @@ internal sealed partial class PostgresStore : IClientStore
         return true;
     });
 
-    public T Exclusively<T>(Func<T> work) => Use(() =>
+    public T Edit<T>(Func<IClientTransaction, T> work) => Use(() =>
     {
         using var transaction = _connection.Raw.BeginTransaction();
         Execute($"SELECT pg_advisory_xact_lock({PostgresSchema.EditLock})");
-        var result = work();
+        var result = work(this);
         transaction.Commit();
         return result;
     });
 
-    public StoredClient? Find(string clientId) => Use(() =>
-        One($"SELECT {Columns} FROM penstock_buckets b WHERE client_id = $1", Text(clientId)));
-
-    public StoredClient? Insert(string clientId, LimitConfig limit, double tokens, ClientTerms? terms = null) =>
-        Use(() => One(
-            $"""
-            INSERT INTO penstock_clients AS b
-                (client_id, capacity, rate_per_sec, tokens, plan, access, has_numbers, limits)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
-            ON CONFLICT (client_id) DO NOTHING RETURNING {Columns}
-            """,
-            Parameters(new(clientId, limit, tokens, terms))));
-
-    public StoredClient Put(string clientId, LimitConfig limit, double? tokens, ClientTerms? terms = null) =>
-        Use(() => One(
-            $"""
-            INSERT INTO penstock_clients AS b
-                (client_id, capacity, rate_per_sec, tokens, plan, access, has_numbers, limits)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)
-            ON CONFLICT (client_id) DO UPDATE SET
-                capacity = {Kept("capacity", "excluded")}, rate_per_sec = {Kept("rate_per_sec", "excluded")},
-                tokens = coalesce($4, b.tokens), epoch = CASE WHEN $4 IS NULL THEN b.epoch ELSE 0 END,
-                plan = excluded.plan, access = excluded.access, has_numbers = excluded.has_numbers,
-                limits = excluded.limits
-            RETURNING {Columns}
-            """,
-            Parameters(new(clientId, limit, tokens, terms)))!.Value);
-
-    public bool Delete(string clientId) =>
-        Use(() => Execute("DELETE FROM penstock_clients WHERE client_id = $1", Text(clientId)) > 0);
+    public ClientState? Find(string clientId) => Use(() => FindOne(clientId));
 
     public List<string> Page(string after, string contains, int limit) => Use(() =>
     {
@@ -137,7 +108,7 @@ internal sealed partial class PostgresStore : IClientStore
         return ids;
     });
 
-    public void SaveTokens(IEnumerable<ClientTokens> clients) => Use(() =>
+    public void SaveTokens(IEnumerable<ClientState> clients) => Use(() =>
     {
         var all = clients.ToList();
         return Execute(
@@ -184,22 +155,22 @@ internal sealed partial class PostgresStore : IClientStore
         return edits;
     }
 
-    private static StoredClient Row(NpgsqlDataReader row)
+    private static ClientState Row(NpgsqlDataReader row)
     {
         var (id, limit) = (row.GetString(0), new LimitConfig(row.GetInt64(1), row.GetDouble(2)));
-        var tokens = row.GetDouble(3);
-        var shared = new SharedClient(id, limit, tokens, row.GetInt64(4), row.GetInt64(5));
+        var (tokens, version, epoch) = (row.GetDouble(3), row.GetInt64(4), row.GetInt64(5)); // read in their order
         var terms = TermsText.Of(row.IsDBNull(6) ? null : row.GetString(6), row.GetString(7), row.GetBoolean(8),
             row.IsDBNull(9) ? null : row.GetString(9));
-        return new(id, limit, tokens, shared with { Terms = terms, PlanVersion = row.GetInt64(10) }, terms);
+        return new(id, limit, tokens, terms, version, epoch, row.GetInt64(10));
     }
 
     private T Use<T>(Func<T> work)
     {
+        Debug.Assert(!_lock.IsHeldByCurrentThread, "within Edit the store is used by its transaction");
         lock (_lock)
         {
             if (_closed) throw new StoreException("the store is closed, Penstock is stopping");
-            if (_fault is not null && Stopwatch.GetElapsedTime(_faultAt).TotalSeconds < RetryAfterSeconds)
+            if (_fault is not null && Environment.TickCount64 < _retryMs)
                 throw new StoreException(_fault);
             try
             {
@@ -215,7 +186,7 @@ internal sealed partial class PostgresStore : IClientStore
             catch (Exception e) when (IsFault(e))
             {
                 _fault = Explain(e);
-                _faultAt = Stopwatch.GetTimestamp();
+                _retryMs = Environment.TickCount64 + RetryAfterMs;
                 // The next call connects anew. What answered with an error may be a server that is not the one to use
                 // any more: read-only after a failover, or behind a pooler that lost it.
                 _connection.Dispose();
@@ -224,9 +195,10 @@ internal sealed partial class PostgresStore : IClientStore
         }
     }
 
-    private StoredClient? One(string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
+    private ClientState? FindOne(string clientId)
     {
-        using var command = Command(sql, parameters);
+        using var command =
+            Command($"SELECT {Columns} FROM penstock_buckets b WHERE client_id = $1", Text(clientId));
         using var rows = PostgresConnection.Read(command);
         return rows.Read() ? Row(rows) : null;
     }
@@ -241,7 +213,4 @@ internal sealed partial class PostgresStore : IClientStore
         _connection.Batch(StatementTimeoutMs, sql, parameters);
 
     private static NpgsqlParameter Text(string value) => new NpgsqlParameter<string> { TypedValue = value };
-
-    private static NpgsqlParameter Number(double? value) =>
-        new() { NpgsqlDbType = NpgsqlDbType.Double, Value = (object?)value ?? DBNull.Value };
 }

@@ -23,7 +23,7 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
     /// <param name="plans">Those that there are.</param>
     /// <param name="limits">Those of the configuration.</param>
     /// <param name="partial">A number that is not named stays, too.</param>
-    public static Settings Of(ClientTokens? before, ClientChange change, KnownPlans plans,
+    public static Settings Of(ClientState? before, ClientChange change, KnownPlans plans,
         IReadOnlyDictionary<string, LimitConfig> limits, bool partial)
     {
         var faults = new List<FieldFault>(change.Faults());
@@ -72,7 +72,7 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
         return plan.Numbers;
     }
 
-    private static LimitConfig Staying(ClientTokens before, ClientChange change, string plan, List<FieldFault> faults)
+    private static LimitConfig Staying(ClientState before, ClientChange change, string plan, List<FieldFault> faults)
     {
         if ((change.Capacity ?? before.Limit.Capacity) != before.Limit.Capacity
             || !(change.RatePerSecond ?? before.Limit.RatePerSecond).Equals(before.Limit.RatePerSecond))

@@ -1,11 +1,12 @@
 using Microsoft.Data.Sqlite;
+using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Many clients at once: one transaction, and statements that are prepared once.</summary>
+/// <content>What an edit does, for one client or many: statements are prepared once.</content>
 internal sealed partial class SqliteStore
 {
-    public List<StoredClient> Read(string after, int limit) => Use(() =>
+    public List<ClientState> Read(string after, int limit) => Use(() =>
     {
         using var command = Command(
             $"""
@@ -14,17 +15,17 @@ internal sealed partial class SqliteStore
             """,
             ("$now", NowUnixMs), ("$after", after), ("$limit", limit));
         using var rows = command.ExecuteReader();
-        var clients = new List<StoredClient>();
+        var clients = new List<ClientState>();
         while (rows.Read())
             clients.Add(Row(rows));
         return clients;
     });
 
-    public List<StoredClient> FindAll(IReadOnlyList<string> clientIds) => Use(() => InTransaction(() =>
+    List<ClientState> IClientTransaction.FindAll(IReadOnlyList<string> clientIds)
     {
         using var command = Command(
             $"SELECT {Columns} FROM planned_clients WHERE client_id = $id", ("$now", NowUnixMs), ("$id", ""));
-        var clients = new List<StoredClient>();
+        var clients = new List<ClientState>();
         foreach (var clientId in clientIds)
         {
             command.Parameters["$id"].Value = clientId;
@@ -32,9 +33,9 @@ internal sealed partial class SqliteStore
             if (rows.Read()) clients.Add(Row(rows));
         }
         return clients;
-    }, "BEGIN"));
+    }
 
-    public List<StoredClient> PutAll(IReadOnlyList<ClientPut> clients) => Use(() => InTransaction(() =>
+    List<ClientState> IClientTransaction.PutAll(IReadOnlyList<ClientPut> clients)
     {
         using var command = Command(
             $"""
@@ -50,15 +51,20 @@ internal sealed partial class SqliteStore
             RETURNING tokens
             """,
             [.. ClientParameters, ("$now", NowUnixMs)]);
-        var stored = new List<StoredClient>(clients.Count);
+        var stored = new List<ClientState>(clients.Count);
         foreach (var client in clients)
         {
             Set(command, client);
 
             // a whole number comes back as such, although the column keeps it as a fraction
-            stored.Add(new(client.ClientId, client.Limit, Convert.ToDouble(command.ExecuteScalar()), default,
+            stored.Add(new(client.ClientId, client.Limit, Convert.ToDouble(command.ExecuteScalar()),
                 client.Terms));
         }
         return stored;
-    }));
+    }
+
+    ClientState? IClientTransaction.Find(string clientId) => FindOne(clientId);
+
+    bool IClientTransaction.Delete(string clientId) =>
+        Execute("DELETE FROM clients WHERE client_id = $id", ("$id", clientId)) > 0;
 }

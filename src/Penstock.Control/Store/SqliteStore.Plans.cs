@@ -37,7 +37,11 @@ internal sealed partial class SqliteStore
         ("$has_numbers", 1L), ("$limits", ""),
     ];
 
-    public List<PlanNumbers> Plans() => Use(() =>
+    public List<PlanNumbers> Plans() => Use(AllPlans);
+
+    List<PlanNumbers> IClientTransaction.Plans() => AllPlans();
+
+    private List<PlanNumbers> AllPlans()
     {
         using var command = Command("SELECT plan, capacity, rate_per_sec FROM plans ORDER BY plan");
         using var rows = command.ExecuteReader();
@@ -45,34 +49,36 @@ internal sealed partial class SqliteStore
         while (rows.Read())
             plans.Add(new(rows.GetString(0), new(rows.GetInt64(1), rows.GetDouble(2))));
         return plans;
-    });
+    }
 
-    public PlanNumbers PutPlan(string name, LimitConfig numbers) => Use(() =>
+    PlanNumbers IClientTransaction.PutPlan(string name, LimitConfig numbers)
     {
         Execute("""
             INSERT INTO plans (plan, capacity, rate_per_sec) VALUES ($plan, $capacity, $rate)
             ON CONFLICT (plan) DO UPDATE SET capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec
             """,
             ("$plan", name), ("$capacity", numbers.Capacity), ("$rate", numbers.RatePerSecond));
-        return new PlanNumbers(name, numbers);
-    });
+        return new(name, numbers);
+    }
 
-    public bool DeletePlan(string name) =>
-        Use(() => Execute("DELETE FROM plans WHERE plan = $plan", ("$plan", name)) > 0);
+    bool IClientTransaction.DeletePlan(string name) =>
+        Execute("DELETE FROM plans WHERE plan = $plan", ("$plan", name)) > 0;
 
-    public Dictionary<string, long> CountPlanned(string? name = null) => Use(() =>
+    public Dictionary<string, long> CountPlanned() => Use(() =>
     {
-        using var command = Command(
-            """
-            SELECT plan, count(*) FROM clients WHERE plan IS NOT NULL AND ($plan IS NULL OR plan = $plan) GROUP BY plan
-            """,
-            ("$plan", name ?? (object)DBNull.Value));
+        using var command = Command("SELECT plan, count(*) FROM clients WHERE plan IS NOT NULL GROUP BY plan");
         using var rows = command.ExecuteReader();
         var counts = new Dictionary<string, long>();
         while (rows.Read())
             counts.Add(rows.GetString(0), rows.GetInt64(1));
         return counts;
     });
+
+    long IClientTransaction.CountPlanned(string name)
+    {
+        using var command = Command("SELECT count(*) FROM clients WHERE plan = $plan", ("$plan", name));
+        return (long)command.ExecuteScalar()!;
+    }
 
     private static void Set(SqliteCommand command, ClientPut client)
     {

@@ -8,14 +8,14 @@ namespace Penstock.Control.Store;
 
 /// <summary>Registered clients in SQLite, in a file or in memory. One connection behind one lock: calls are short,
 /// few, and never made by the data plane.</summary>
-internal sealed partial class SqliteStore : IClientStore
+internal sealed partial class SqliteStore : IClientStore, IClientTransaction
 {
     public const string Prefix = "sqlite:";
     private const int BusyTimeoutSeconds = 2;
 
-    /// <summary>Once a lock was waited for in vain, calls fail at once for so long: those that came meanwhile would
-    /// each wait in turn.</summary>
-    private const double LockedForSeconds = 1;
+    /// <summary>After a lock timeout, fail immediately for this long; otherwise queued calls would each wait the full
+    /// timeout, one after another.</summary>
+    private const int LockedMs = 1000;
 
     /// <summary>Applied in order; the database's user_version counts those it has. Only ever append.</summary>
     private static readonly string[] Migrations =
@@ -63,7 +63,7 @@ internal sealed partial class SqliteStore : IClientStore
     private readonly TimeProvider _time;
     private readonly SqliteCommand _saveTokens;
     private string? _lockedFault;
-    private long _lockedAt;
+    private long _lockedUntilMs;
     private bool _closed;
 
     private SqliteStore(SqliteConnection connection, SqliteFile? file, string name, TimeProvider time)
@@ -112,7 +112,7 @@ internal sealed partial class SqliteStore : IClientStore
         }
     }
 
-    public void LoadAll(Action<StoredClient> each) => Use(() =>
+    public void LoadAll(Action<ClientState> each) => Use(() =>
     {
         using var command = Command(
             $"SELECT {Columns} FROM planned_clients", ("$now", NowUnixMs));
@@ -122,35 +122,10 @@ internal sealed partial class SqliteStore : IClientStore
         return true;
     });
 
-    // one process has the file, and its directory of clients makes one edit at a time
-    public T Exclusively<T>(Func<T> work) => work();
+    // A transaction that only reads takes no lock.
+    public T Edit<T>(Func<IClientTransaction, T> work) => Use(() => InTransaction(() => work(this), "BEGIN"));
 
-    public StoredClient? Find(string clientId) => Use(() =>
-    {
-        using var command = Command(
-            $"SELECT {Columns} FROM planned_clients WHERE client_id = $id", ("$now", NowUnixMs), ("$id", clientId));
-        using var rows = command.ExecuteReader();
-        return rows.Read() ? Row(rows) : (StoredClient?)null;
-    });
-
-    public StoredClient? Insert(string clientId, LimitConfig limit, double tokens, ClientTerms? terms = null) =>
-        Write(new(clientId, limit, tokens, terms), "NOTHING")
-            ? new StoredClient(clientId, limit, tokens, Terms: terms) : null;
-
-    public StoredClient Put(string clientId, LimitConfig limit, double? tokens, ClientTerms? terms = null) => Use(() =>
-    {
-        var left = tokens ?? Math.Min(limit.Capacity, Find(clientId)?.Tokens ?? limit.Capacity);
-        Write(new(clientId, limit, left, terms), """
-            UPDATE SET capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec,
-                       tokens = excluded.tokens, tokens_at_unix_ms = excluded.tokens_at_unix_ms,
-                       plan = excluded.plan, access = excluded.access, has_numbers = excluded.has_numbers,
-                       limits = excluded.limits
-            """);
-        return new StoredClient(clientId, limit, left, Terms: terms);
-    });
-
-    public bool Delete(string clientId) =>
-        Use(() => Execute("DELETE FROM clients WHERE client_id = $id", ("$id", clientId)) > 0);
+    public ClientState? Find(string clientId) => Use(() => FindOne(clientId));
 
     public List<string> Page(string after, string contains, int limit) => Use(() =>
     {
@@ -168,7 +143,7 @@ internal sealed partial class SqliteStore : IClientStore
         return ids;
     });
 
-    public void SaveTokens(IEnumerable<ClientTokens> clients) => Use(() => InTransaction(() =>
+    public void SaveTokens(IEnumerable<ClientState> clients) => Use(() => InTransaction(() =>
     {
         foreach (var client in clients)
         {
@@ -196,32 +171,26 @@ internal sealed partial class SqliteStore : IClientStore
         }
     }
 
-    private static StoredClient Row(SqliteDataReader row) =>
-        new(row.GetString(0), new(row.GetInt64(1), row.GetDouble(2)), row.GetDouble(3), default,
+    private static ClientState Row(SqliteDataReader row) =>
+        new(row.GetString(0), new(row.GetInt64(1), row.GetDouble(2)), row.GetDouble(3),
             TermsText.Of(row.IsDBNull(4) ? null : row.GetString(4), row.GetString(5), row.GetBoolean(6),
                 row.IsDBNull(7) ? null : row.GetString(7)));
 
-    private bool Write(ClientPut client, string onConflict) => Use(() =>
+    private ClientState? FindOne(string clientId)
     {
         using var command = Command(
-            $"""
-            INSERT INTO clients
-                (client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms, plan, access, has_numbers, limits)
-            VALUES ($id, $capacity, $rate, $tokens, $now, $plan, $access, $has_numbers, $limits)
-            ON CONFLICT (client_id) DO {onConflict}
-            """,
-            [.. ClientParameters, ("$now", NowUnixMs)]);
-        Set(command, client);
-        return command.ExecuteNonQuery() > 0;
-    });
+            $"SELECT {Columns} FROM planned_clients WHERE client_id = $id", ("$now", NowUnixMs), ("$id", clientId));
+        using var rows = command.ExecuteReader();
+        return rows.Read() ? Row(rows) : null;
+    }
 
     private T Use<T>(Func<T> work)
     {
-        if (_lock.IsHeldByCurrentThread) return work(); // part of another use, which fails or is repeated as a whole
+        Debug.Assert(!_lock.IsHeldByCurrentThread, "within Edit the store is used by its transaction");
         lock (_lock)
         {
             if (_closed) throw new StoreException("the store is closed, Penstock is stopping");
-            if (_lockedFault is not null && Stopwatch.GetElapsedTime(_lockedAt).TotalSeconds < LockedForSeconds)
+            if (_lockedFault is not null && Environment.TickCount64 < _lockedUntilMs)
                 throw new StoreException(_lockedFault);
             _lockedFault = null;
             try
@@ -232,7 +201,7 @@ internal sealed partial class SqliteStore : IClientStore
             {
                 var cause = Cause(e);
                 if (e.SqliteErrorCode is raw.SQLITE_BUSY or raw.SQLITE_LOCKED)
-                    (_lockedFault, _lockedAt) = (cause, Stopwatch.GetTimestamp());
+                    (_lockedFault, _lockedUntilMs) = (cause, Environment.TickCount64 + LockedMs);
                 throw new StoreException(cause, e);
             }
         }

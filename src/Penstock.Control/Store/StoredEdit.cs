@@ -6,4 +6,4 @@ namespace Penstock.Control.Store;
 /// <param name="Version">Grows from edit to edit.</param>
 /// <param name="DeletedId">When it is neither of the others.</param>
 internal readonly record struct StoredEdit(
-    long Version, StoredClient? Client = null, PlanNumbers? Plan = null, string DeletedId = "");
+    long Version, ClientState? Client = null, PlanNumbers? Plan = null, string DeletedId = "");

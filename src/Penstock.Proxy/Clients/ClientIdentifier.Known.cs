@@ -23,20 +23,20 @@ internal sealed partial class ClientIdentifier
         if (id.Length <= MaxIdBytes)
         {
             exempt = _exemptIds.Contains(id);
-            if (_limiter.TryFind(id, out client) && !client.IsAddress)
+            if (_limiter.Clients.TryFind(id, out client) && !client.IsAddress)
             {
                 return true;
             }
             client = null;
         }
-        if (exempt || !(_limiter.AnyHashed || _exemptsHashes))
+        if (exempt || !(_limiter.Clients.AnyHashed || _exemptsHashes))
         {
             return exempt;
         }
         Span<byte> hash = stackalloc byte[HashedKey.Length];
         HashedKey.Write(id, hash);
         exempt = _exemptIds.TryGetValue(hash, out byte[]? exempted);
-        bool registered = _limiter.TryFind(hash, out client, out byte[]? known);
+        bool registered = _limiter.Clients.TryFind(hash, out client, out byte[]? known);
         id = registered ? known : exempt ? exempted : id;
         return registered || exempt;
     }

@@ -41,7 +41,7 @@ internal readonly ref struct ClientIdentity
     /// <summary>No request of it is admitted, whatever else is said of it.</summary>
     public bool Blocked => Registered?.Access == ClientAccess.Blocked;
 
-    public AdmissionRequest For(ClientAddress caller, bool mayWait = false, LeasedClient? prepaid = null) => new()
+    public AdmissionRequest For(ClientAddress caller, bool mayWait = false, LeasedBucket? prepaid = null) => new()
     {
         MayWait = mayWait,
         Prepaid = prepaid,
@@ -144,7 +144,7 @@ internal sealed partial class ClientIdentifier
         ReadOnlySpan<byte> unknown = default;
         Stretch unknownField = default;
         int unknownSource = -1;
-        int sources = _alwaysReads || _limiter.AnyRegistered ? _sources.Length : 0;
+        int sources = _alwaysReads || _limiter.Clients.Any ? _sources.Length : 0;
         for (int i = 0; i < sources && _sources[i].Kind != IdentityKind.Address; i++)
         {
             var said = new SourceReading(this, room);
@@ -167,7 +167,8 @@ internal sealed partial class ClientIdentifier
                 unknown = said.KeepFirst();
             }
         }
-        if (_limiter.AnyRegistered && _limiter.TryFind(caller.Ip, caller.ClientName, out RegisteredClient? address,
+        ClientBuckets clients = _limiter.Clients;
+        if (clients.Any && clients.TryFind(caller.Ip, caller.ClientName, out RegisteredClient? address,
             out byte[]? addressId))
         {
             return new ClientIdentity { Registered = address, Name = addressId, Source = -1, Exempt = exempt };

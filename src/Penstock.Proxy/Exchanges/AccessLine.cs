@@ -68,7 +68,7 @@ internal static class AccessLine
 
     private static void Limits(ref HeadWriter line, Admission admission)
     {
-        if (admission.TryGetDecisive(out Charge charge))
+        if (admission.TryGetDecisive(out AppliedLimit charge))
         {
             Text(ref line, ",\"limit\":"u8, charge.NameOctets);
             if (charge.Limit is not null)
@@ -76,7 +76,7 @@ internal static class AccessLine
                 Number(ref line, ",\"tokens_left\":"u8, charge.WholeTokens);
             }
         }
-        if (admission.DryRefusal is { } dry)
+        if (admission.DryRejection is { } dry)
         {
             Text(ref line, ",\"dry_run_rejects\":"u8, dry.NameOctets);
         }

@@ -36,7 +36,7 @@ internal static class Admitting
         }
         if (wait.Canceled || exchange.Client.HasLeft)
         {
-            wait.Prepaid?.Charge(exchange.Loop.NowNs, -exchange.Admission.Cost);
+            wait.Prepaid?.Debit(exchange.Loop.NowNs, -exchange.Admission.Cost);
             return Failing.ClientGone(exchange);
         }
         if (wait is { TimedOut: true, Prepaid: null })
@@ -47,7 +47,7 @@ internal static class Admitting
     }
 
     /// <param name="prepaid">Whose tokens were taken for the request while it waited.</param>
-    private static Step Decide(Exchange exchange, bool mayWait, LeasedClient? prepaid = null)
+    private static Step Decide(Exchange exchange, bool mayWait, LeasedBucket? prepaid = null)
     {
         Snapshot snapshot = exchange.Snapshot;
         Ruling ruling = Decider.Decide(snapshot, exchange.Request, exchange.Head, exchange.Caller!,
@@ -63,7 +63,7 @@ internal static class Admitting
         }
         if (!ruling.GoesOn)
         {
-            prepaid?.Charge(exchange.Loop.NowNs, -exchange.Admission.Cost); // what held before the wait holds no more
+            prepaid?.Debit(exchange.Loop.NowNs, -exchange.Admission.Cost); // what held before the wait holds no more
             NoteTurnedAway(exchange, ruling);
             return Answering.AnswerWith(exchange, ruling.Outcome, ruling.Status);
         }
@@ -75,18 +75,18 @@ internal static class Admitting
             : Answering.AnswerWith(exchange, Decider.OfRejection(exchange.Admission), 429);
     }
 
-    private static bool Admit(Exchange exchange, in ClientIdentity client, bool mayWait, LeasedClient? prepaid)
+    private static bool Admit(Exchange exchange, in ClientIdentity client, bool mayWait, LeasedBucket? prepaid)
     {
         Admission admission = exchange.Admission;
         exchange.Exempt = client.Exempt;
         if (client.Exempt)
         {
-            prepaid?.Charge(exchange.Loop.NowNs, -admission.Cost);
+            prepaid?.Debit(exchange.Loop.NowNs, -admission.Cost);
             return true;
         }
         bool admitted = admission.TryAdmit(exchange.Snapshot.Limiter, exchange.Route!.Limits,
             client.For(exchange.Caller!, mayWait, prepaid), exchange.Loop.NowNs);
-        if ((!admitted && admission.Awaited is null) || (admitted && admission.DryRefusal is not null))
+        if ((!admitted && admission.Awaited is null) || (admitted && admission.DryRejection is not null))
         {
             NoteRejection(exchange, client, dryRun: admitted);
         }
@@ -95,7 +95,7 @@ internal static class Admitting
 
     /// <summary>The request is refused by nothing but the want of these tokens, and they may come: waits, or decides
     /// anew at once. However often it has to wait, it waits no longer than it may in all.</summary>
-    private static Step AwaitTokens(Exchange exchange, LeasedClient client)
+    private static Step AwaitTokens(Exchange exchange, LeasedBucket client)
     {
         if (exchange.Client.HasLeft)
         {
@@ -110,7 +110,7 @@ internal static class Admitting
 
     private static Step DecideAgain(Exchange exchange)
     {
-        LeasedClient? prepaid = exchange.Tokens!.Prepaid;
+        LeasedBucket? prepaid = exchange.Tokens!.Prepaid;
         exchange.Admission.Reset();
         bool mayWait = prepaid is not null
             && exchange.Loop.NowMs < exchange.TokensBeganMs + exchange.Snapshot.TokenWaitMs;
@@ -119,10 +119,10 @@ internal static class Admitting
 
     private static void NoteRejection(Exchange exchange, in ClientIdentity client, bool dryRun)
     {
-        Charge charge = exchange.Admission.Refusal;
+        AppliedLimit charge = exchange.Admission.Rejection;
         exchange.Worker.Rejections.Add(new RejectionNote
         {
-            Key = exchange.Snapshot.Limiter.HashOf(client.Name, client.Domain) ^ charge.Rule.SlotKey,
+            Key = exchange.Snapshot.Limiter.HashOf(client.Name, client.Domain) ^ charge.Rule.ConcurrencyKey,
             Client = client.Name,
             ClientKey = exchange.Snapshot.Identifier.SourceName(client.Source),
             Limit = charge.NameOctets,

@@ -173,7 +173,8 @@ internal sealed class AnswerTemplate
             AnswerValue.Detail => exchange.Fault == HttpFault.None ? default : exchange.Fault.Sentence(),
             AnswerValue.Client => exchange.ClientName.IsEmpty && exchange.Caller is { } caller ? caller.Text
                 : exchange.ClientName,
-            AnswerValue.Limit => exchange.Admission.Refused && exchange.Admission.TryGetDecisive(out Charge refusal)
+            AnswerValue.Limit => exchange.Admission.Rejected
+                && exchange.Admission.TryGetDecisive(out AppliedLimit refusal)
                 ? refusal.NameOctets : default,
             AnswerValue.RequestId => exchange.RequestId,
             AnswerValue.Origin => values.Origin,

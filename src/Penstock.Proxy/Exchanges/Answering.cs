@@ -35,7 +35,7 @@ internal static class Answering
         {
             exchange.MakeRequestId();
         }
-        if (!exchange.Admission.Refused)
+        if (!exchange.Admission.Rejected)
         {
             exchange.Admission.CountStatus(exchange.Status, exchange.Loop.NowNs);
         }

@@ -90,7 +90,7 @@ internal static class Decider
 
     /// <summary>How a request ends that its limits reject, always with 429.</summary>
     public static Outcome OfRejection(Admission admission) =>
-        admission.RefusedForSlot ? Outcome.ConcurrencyLimited : Outcome.RateLimited;
+        admission.RejectedForConcurrency ? Outcome.ConcurrencyLimited : Outcome.RateLimited;
 
     /// <summary>Must the request wait although a backend may have room? A new request must not overtake those that
     /// wait already.</summary>

@@ -238,7 +238,7 @@ internal sealed class Exchange(HeadBounds bounds)
     public void End()
     {
         Worker.Counters.Count(
-            (Status == 429 && Admission.Refused) || Outcome == Outcome.ClientBlocked,
+            (Status == 429 && Admission.Rejected) || Outcome == Outcome.ClientBlocked,
             Outcome is not Outcome.Ok && Status >= 500);
         Caller ??= Client.PeerAddress;
         Worker.LogAccess(this, Client.Received);

@@ -79,8 +79,8 @@ internal static class Explainer
         LimitRules rules)
     {
         var admission = new Admission();
-        bool admitted = admission.Look(context.Snapshot.Limiter, rules, asked, context.NowNs);
-        if (!admission.TryGetDecisive(out Charge charge))
+        bool admitted = admission.Peek(context.Snapshot.Limiter, rules, asked, context.NowNs);
+        if (!admission.TryGetDecisive(out AppliedLimit charge))
         {
             return so;
         }
@@ -106,19 +106,20 @@ internal static class Explainer
     private static List<LimitState> StatesOf(Limiter limiter, Admission admission)
     {
         var states = new List<LimitState>();
-        foreach (ref readonly Charge charge in admission.Charges)
+        foreach (ref readonly AppliedLimit charge in admission.Limits)
         {
             LimitConfig config = charge.Rule.Config;
             bool bound = config.Concurrent > 0;
             states.Add(new LimitState(NameOf(charge), config.By, charge.Limit?.Config.Capacity,
                 charge.Limit?.Config.RatePerSecond, charge.Limit is null ? null : Math.Round(charge.Tokens, 3),
-                bound ? config.Concurrent : null, bound ? limiter.Slots.Peek(charge.SlotKey) : null, config.DryRun,
+                bound ? config.Concurrent : null, bound ? limiter.Concurrency.Peek(charge.ConcurrencyKey) : null,
+                config.DryRun,
                 admission.Admits(charge)));
         }
         return states;
     }
 
-    private static string NameOf(in Charge charge) => Encoding.UTF8.GetString(charge.NameOctets);
+    private static string NameOf(in AppliedLimit charge) => Encoding.UTF8.GetString(charge.NameOctets);
 
     private static Explanation WithPick(Explanation so, in ExplainContext context, RequestHead request, byte[] head,
         ClientAddress caller, ReadOnlySpan<byte> clientName, Upstream upstream)

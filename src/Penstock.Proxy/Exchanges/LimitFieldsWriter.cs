@@ -16,7 +16,7 @@ internal static class LimitFieldsWriter
     {
         bool buckets = false;
         bool shown = false;
-        foreach (ref readonly Charge charge in exchange.Admission.Charges)
+        foreach (ref readonly AppliedLimit charge in exchange.Admission.Limits)
         {
             shown |= IsShown(charge);
             buckets |= IsShown(charge) && charge.Limit is not null;
@@ -64,7 +64,7 @@ internal static class LimitFieldsWriter
     private static void WriteStandard(ref HeadWriter to, Admission admission)
     {
         int shown = 0;
-        foreach (ref readonly Charge charge in admission.Charges)
+        foreach (ref readonly AppliedLimit charge in admission.Limits)
         {
             if (IsShown(charge))
             {
@@ -78,7 +78,7 @@ internal static class LimitFieldsWriter
         }
         to.Add("\r\n"u8);
         shown = 0;
-        foreach (ref readonly Charge charge in admission.Charges)
+        foreach (ref readonly AppliedLimit charge in admission.Limits)
         {
             if (!IsShown(charge))
             {
@@ -98,9 +98,9 @@ internal static class LimitFieldsWriter
 
     private static void WriteLegacy(ref HeadWriter to, Admission admission, HeaderEdits? edits)
     {
-        Charge nearest = default; // of the smallest share left
+        AppliedLimit nearest = default; // of the smallest share left
         double least = double.MaxValue;
-        foreach (ref readonly Charge charge in admission.Charges)
+        foreach (ref readonly AppliedLimit charge in admission.Limits)
         {
             double left = charge.Limit is null ? 0 : (double)charge.WholeTokens / charge.Limit.Config.Capacity;
             if (IsShown(charge) && charge.Limit is not null && left < least)
@@ -120,7 +120,7 @@ internal static class LimitFieldsWriter
 
     /// <summary>Limits in dry run are nobody's business yet, and one that bounds requests at the same time tells its
     /// state only when it refuses: it would be stale at once.</summary>
-    private static bool IsShown(in Charge charge) =>
+    private static bool IsShown(in AppliedLimit charge) =>
         (charge.Full || charge.Limit is not null) && charge.Rule.Config is { Hidden: false, DryRun: false };
 
     private static void Field(ref HeadWriter to, HeaderEdits? edits, ReadOnlySpan<byte> name, long value)

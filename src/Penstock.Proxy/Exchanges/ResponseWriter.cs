@@ -212,7 +212,7 @@ internal static class ResponseWriter
             json.Add(",\"client\":"u8);
             JsonText.AddString(ref json, exchange.ClientName);
         }
-        if (exchange.Admission.Refused && exchange.Admission.TryGetDecisive(out Charge refusal))
+        if (exchange.Admission.Rejected && exchange.Admission.TryGetDecisive(out AppliedLimit refusal))
         {
             json.Add(",\"client\":"u8);
             JsonText.AddString(ref json, exchange.ClientName);

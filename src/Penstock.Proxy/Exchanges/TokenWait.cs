@@ -12,7 +12,7 @@ internal sealed class TokenWait : TokenWaiter
     private readonly Alarm _alarm;
     private readonly Loop _loop;
     private readonly Action _tell;
-    private LeasedClient? _client;
+    private LeasedBucket? _client;
     private bool _granted;
 
     /// <summary>It stands in line, or an answer is on its way.</summary>
@@ -32,11 +32,11 @@ internal sealed class TokenWait : TokenWaiter
     public bool TimedOut { get; private set; }
 
     /// <summary>Whose tokens have been taken for the request; null: nobody's.</summary>
-    public LeasedClient? Prepaid => _granted ? _client : null;
+    public LeasedBucket? Prepaid => _granted ? _client : null;
 
     /// <summary>Stands in line for a client's tokens.</summary>
     /// <returns>True: it waits, see <see cref="WaitAsync"/>. False: that is decided already.</returns>
-    public bool Begin(LeasedClient client, int cost, long untilMs)
+    public bool Begin(LeasedBucket client, int cost, long untilMs)
     {
         _client = client;
         _granted = _abandoned = Canceled = TimedOut = false;
@@ -83,7 +83,7 @@ internal sealed class TokenWait : TokenWaiter
         _pending = false;
         if (_abandoned && _granted)
         {
-            _client!.Charge(_loop.NowNs, -Cost);
+            _client!.Debit(_loop.NowNs, -Cost);
         }
         _wait.Complete(WaitResult.Ready);
     }

@@ -18,12 +18,12 @@ internal readonly ref struct AdmissionRequest
     /// <summary>It may wait for tokens that are not here, see <see cref="Admission.Awaited"/>.</summary>
     public bool MayWait { get; init; }
 
-    /// <summary>Whose tokens were taken for it while it waited: those it uses, or gives back.</summary>
-    public LeasedClient? Prepaid { get; init; }
+    /// <summary>The bucket whose tokens were taken for it while it waited: it uses them, or gives them back.</summary>
+    public LeasedBucket? Prepaid { get; init; }
 }
 
 /// <summary>One limit that a request is under, and what it took of it.</summary>
-internal struct Charge
+internal struct AppliedLimit
 {
     public LimitRule Rule;
 
@@ -31,94 +31,97 @@ internal struct Charge
     public Limit? Limit;
 
     /// <summary>The bucket, when it is not one of the table's.</summary>
-    public RegisteredClient? Bucket;
+    public Bucket? Bucket;
 
     /// <summary>The key of the bucket in the table, and of the requests under way.</summary>
     public ulong Hash;
 
-    /// <summary>The bucket's word after the decision, and the limit's clock then.</summary>
-    public long Word;
+    /// <summary>The bucket's state after the decision, and the limit's clock then.</summary>
+    public long State;
     public long Clock;
 
-    /// <summary>Tokens were taken, a slot was.</summary>
+    /// <summary>Its tokens were taken.</summary>
     public bool Taken;
+
+    /// <summary>The request counts as under way.</summary>
     public bool Entered;
 
-    /// <summary>It was refused for want of a slot.</summary>
+    /// <summary>The client has as many requests under way as the limit allows.</summary>
     public bool Full;
 
     /// <summary>What the client and the log know the limit by: a registered client's own is <c>client</c>.</summary>
     public readonly byte[] NameOctets => Full || Limit is null ? Rule.NameOctets : Limit.NameOctets;
 
-    public readonly double Tokens => Limit!.Tokens(Word, Clock);
+    public readonly double Tokens => Limit!.Tokens(State, Clock);
 
-    public readonly long WholeTokens => Limit!.WholeTokens(Word, Clock);
+    public readonly long WholeTokens => Limit!.WholeTokens(State, Clock);
 
-    public readonly long SecondsToNextToken => Limit!.SecondsToNextToken(Word, Clock);
+    public readonly long SecondsToNextToken => Limit!.SecondsToNextToken(State, Clock);
 
-    public readonly long SecondsToFull => Limit!.SecondsToFull(Word, Clock);
+    public readonly long SecondsToFull => Limit!.SecondsToFull(State, Clock);
 
-    public readonly ulong SlotKey => Hash ^ Rule.SlotKey;
+    public readonly ulong ConcurrencyKey => Hash ^ Rule.ConcurrencyKey;
 }
 
 /// <summary>What one request took from all its limits: all of them admit it, or none is charged. Reused with its
 /// exchange; allocates nothing. Not thread-safe; the buckets are.</summary>
 internal sealed class Admission
 {
-    private readonly Charge[] _charges = new Charge[LimitConfig.MaxPerRequest + 1]; // and the client's own
+    private readonly AppliedLimit[] _limits = new AppliedLimit[LimitConfig.MaxPerRequest + 1]; // and the client's own
     private Limiter? _limiter;
     private int _cost;
     private int _count;
-    private int _refusedBy = -1;
-    private int _dryRefusedBy = -1;
-    private LeasedClient? _prepaid;
+    private int _rejectedBy = -1;
+    private int _dryRejectedBy = -1;
+    private LeasedBucket? _prepaid;
 
-    /// <summary>Refused for now, and by nothing but the want of this client's tokens, which may be in the bucket that
-    /// nodes share: once they are here, or known not to be, the request is to be decided anew.</summary>
-    public LeasedClient? Awaited { get; private set; }
+    /// <summary>The request is rejected for now, and by nothing but the want of these tokens, which may be in the
+    /// bucket that nodes share. Once they are here, or known not to be, the request is to be decided anew.</summary>
+    public LeasedBucket? Awaited { get; private set; }
 
-    public ReadOnlySpan<Charge> Charges => _charges.AsSpan(0, _count);
+    public ReadOnlySpan<AppliedLimit> Limits => _limits.AsSpan(0, _count);
 
     /// <summary>Tokens that were asked of each bucket.</summary>
     public int Cost => _cost;
 
-    /// <summary>The first limit in dry run that would have refused.</summary>
-    public LimitRule? DryRefusal => _dryRefusedBy < 0 ? null : _charges[_dryRefusedBy].Rule;
+    /// <summary>The first limit in dry run that would have rejected the request.</summary>
+    public LimitRule? DryRejection => _dryRejectedBy < 0 ? null : _limits[_dryRejectedBy].Rule;
 
-    /// <summary>What refused, or else would have refused without dry run.</summary>
-    public Charge Refusal => _charges[Refused ? _refusedBy : _dryRefusedBy];
+    /// <summary>The limit that rejected the request, or else would have without dry run.</summary>
+    public AppliedLimit Rejection => _limits[Rejected ? _rejectedBy : _dryRejectedBy];
 
-    public bool Refused => _refusedBy >= 0;
+    public bool Rejected => _rejectedBy >= 0;
 
-    /// <summary>Refused because the client has too many requests under way.</summary>
-    public bool RefusedForSlot => Refused && _charges[_refusedBy].Full;
+    /// <summary>Rejected because the client has too many requests under way.</summary>
+    public bool RejectedForConcurrency => Rejected && _limits[_rejectedBy].Full;
 
-    /// <summary>The limit that tells how the request stands: the one that refused it, else the client's.</summary>
-    public bool TryGetDecisive(out Charge charge)
+    /// <summary>The limit that tells how the request stands: the one that rejected it, else the client's.</summary>
+    public bool TryGetDecisive(out AppliedLimit limit)
     {
-        charge = _count > 0 ? _charges[Math.Max(0, _refusedBy)] : default;
+        limit = _count > 0 ? _limits[Math.Max(0, _rejectedBy)] : default;
         return _count > 0;
     }
 
-    /// <summary>Seconds after which the refused request would be admitted if nobody else came; 1 where nobody knows;
+    /// <summary>Seconds after which the rejected request would be admitted if nobody else came; 1 where nobody knows;
     /// 0: never.</summary>
     public long RetryAfterSeconds
     {
         get
         {
-            Charge refusal = Refusal;
-            return refusal.Full ? 1 : Math.Max(0, refusal.Limit!.SecondsUntil(refusal.Word, refusal.Clock, _cost));
+            AppliedLimit by = Rejection;
+            return by.Full ? 1 : Math.Max(0, by.Limit!.SecondsUntil(by.State, by.Clock, _cost));
         }
     }
 
-    /// <summary>What the limit says, after <see cref="Look"/>.</summary>
-    public bool Admits(in Charge charge) => !charge.Full
-        && (charge.Limit is null || charge.Limit.SecondsUntil(charge.Word, charge.Clock, _cost) == 0);
+    /// <summary>What the limit says, after <see cref="Peek(Limiter, LimitRules, in AdmissionRequest,
+    /// long)"/>.</summary>
+    public bool Admits(in AppliedLimit limit) => !limit.Full
+        && (limit.Limit is null || limit.Limit.SecondsUntil(limit.State, limit.Clock, _cost) == 0);
 
     public void Reset()
     {
         _count = 0;
-        _refusedBy = _dryRefusedBy = -1;
+        _rejectedBy = _dryRejectedBy = -1;
         Awaited = null;
     }
 
@@ -128,54 +131,54 @@ internal sealed class Admission
         _limiter = limiter;
         _cost = rules.Cost;
         _prepaid = request.Prepaid;
-        Line(rules, request);
+        CollectLimits(rules, request);
         for (int i = 0; i < _count; i++)
         {
-            ref Charge charge = ref _charges[i];
-            if (TryEnter(ref charge) && TryTake(ref charge, nowNs))
+            ref AppliedLimit limit = ref _limits[i];
+            if (TryEnter(ref limit) && TryTake(ref limit, nowNs))
             {
                 continue;
             }
-            if (charge.Rule.Config.DryRun)
+            if (limit.Rule.Config.DryRun)
             {
-                _dryRefusedBy = _dryRefusedBy < 0 ? i : _dryRefusedBy;
-                Leave(ref charge);
+                _dryRejectedBy = _dryRejectedBy < 0 ? i : _dryRejectedBy;
+                Leave(ref limit);
                 continue;
             }
-            Refuse(i, request.MayWait, nowNs);
+            Reject(i, request.MayWait, nowNs);
             break;
         }
         if (_prepaid is not null)
         {
             ReturnPrepaid(nowNs);
         }
-        return !Refused;
+        return !Rejected;
     }
 
-    private void Refuse(int by, bool mayWait, long nowNs)
+    private void Reject(int by, bool mayWait, long nowNs)
     {
         for (int j = 0; j <= by; j++)
         {
-            GiveBack(ref _charges[j], nowNs);
+            GiveBack(ref _limits[j], nowNs);
         }
-        _refusedBy = by;
-        if (mayWait && !_charges[by].Full && _charges[by].Bucket is LeasedClient leased && leased.MayCome(nowNs, _cost)
+        _rejectedBy = by;
+        if (mayWait && !_limits[by].Full && _limits[by].Bucket?.Awaitable(nowNs, _cost) is { } awaited
             && OthersAdmit(by + 1, nowNs))
         {
-            Awaited = leased;
+            Awaited = awaited;
         }
     }
 
-    /// <summary>There is no point in waiting for tokens where a later limit refuses anyway: then that is the one that
-    /// does.</summary>
+    /// <summary>There is no point in waiting for tokens where a later limit rejects the request anyway: then that is
+    /// the one that does.</summary>
     private bool OthersAdmit(int from, long nowNs)
     {
         for (int i = from; i < _count; i++)
         {
-            ref Charge charge = ref _charges[i];
-            if (!charge.Rule.Config.DryRun && !Admits(ref charge, nowNs))
+            ref AppliedLimit limit = ref _limits[i];
+            if (!limit.Rule.Config.DryRun && !Admits(ref limit, nowNs))
             {
-                _refusedBy = i;
+                _rejectedBy = i;
                 return false;
             }
         }
@@ -185,42 +188,42 @@ internal sealed class Admission
     /// <summary>The limit that they were taken for was not asked, or is another one by now.</summary>
     private void ReturnPrepaid(long nowNs)
     {
-        _prepaid!.Charge(nowNs, -_cost);
+        _prepaid!.Debit(nowNs, -_cost);
         _prepaid = null;
     }
 
     /// <summary>What the limits would say, taking nothing.</summary>
-    public bool Look(Limiter limiter, LimitRules rules, in AdmissionRequest request, long nowNs)
+    public bool Peek(Limiter limiter, LimitRules rules, in AdmissionRequest request, long nowNs)
     {
         _limiter = limiter;
         _cost = rules.Cost;
-        Line(rules, request);
+        CollectLimits(rules, request);
         for (int i = 0; i < _count; i++)
         {
-            ref Charge charge = ref _charges[i];
-            bool admits = Admits(ref charge, nowNs);
-            if (!admits && charge.Rule.Config.DryRun)
+            ref AppliedLimit limit = ref _limits[i];
+            bool admits = Admits(ref limit, nowNs);
+            if (!admits && limit.Rule.Config.DryRun)
             {
-                _dryRefusedBy = _dryRefusedBy < 0 ? i : _dryRefusedBy;
+                _dryRejectedBy = _dryRejectedBy < 0 ? i : _dryRejectedBy;
             }
-            else if (!admits && _refusedBy < 0)
+            else if (!admits && _rejectedBy < 0)
             {
-                _refusedBy = i;
+                _rejectedBy = i;
             }
         }
-        return !Refused;
+        return !Rejected;
     }
 
-    /// <summary>Takes the tokens of the limits that count such a status. They may go below nothing, by a whole bucket
-    /// at most: requests that came together were all admitted while the tokens of the first were still there.</summary>
+    /// <summary>Takes the tokens of the limits that count such a status. Concurrent requests may all be admitted before
+    /// the first is charged, so a bucket may go negative, down to minus its capacity.</summary>
     public void CountStatus(int status, long nowNs)
     {
         for (int i = 0; i < _count; i++)
         {
-            ref Charge charge = ref _charges[i];
-            if (!charge.Rule.CountedStatuses.IsEmpty && charge.Rule.CountedStatuses.Contains(status))
+            ref AppliedLimit limit = ref _limits[i];
+            if (!limit.Rule.CountedStatuses.IsEmpty && limit.Rule.CountedStatuses.Contains(status))
             {
-                Add(ref charge, _cost, nowNs);
+                Debit(ref limit, _cost, nowNs);
             }
         }
     }
@@ -230,33 +233,33 @@ internal sealed class Admission
     {
         for (int i = 0; i < _count; i++)
         {
-            Leave(ref _charges[i]);
+            Leave(ref _limits[i]);
         }
     }
 
-    private void Line(LimitRules rules, in AdmissionRequest request)
+    private void CollectLimits(LimitRules rules, in AdmissionRequest request)
     {
         ulong client = 0; // hashed when first wanted
         ulong address = 0;
         if (request.Registered is not null && rules.AddsOwn)
         {
-            _charges[_count++] = new Charge { Rule = LimitRule.OwnLimit, Bucket = request.Registered };
+            _limits[_count++] = new AppliedLimit { Rule = LimitRule.OwnLimit, Bucket = request.Registered.Bucket };
         }
         for (int i = 0; i < rules.Rules.Length; i++)
         {
             LimitRule rule = rules.Rules[i];
             bool own = i == rules.OwnIndex && request.Registered is not null;
-            ref Charge charge = ref _charges[_count++];
-            charge = new Charge { Rule = rule, Bucket = own ? request.Registered : rule.Common };
+            ref AppliedLimit limit = ref _limits[_count++];
+            limit = new AppliedLimit { Rule = rule, Bucket = own ? request.Registered!.Bucket : rule.Common };
             if (request.Registered?.Terms is { } terms)
             {
-                charge.Bucket = terms.BucketOf(rule) ?? charge.Bucket;
+                limit.Bucket = terms.BucketOf(rule) ?? limit.Bucket;
             }
-            if (charge.Bucket is not null && rule.Config.Concurrent == 0)
+            if (limit.Bucket is not null && rule.Config.Concurrent == 0)
             {
                 continue; // no key is needed
             }
-            charge.Hash = rule.Config.By switch
+            limit.Hash = rule.Config.By switch
             {
                 LimitKey.Client => client = client != 0 ? client : _limiter!.HashOf(request.Client, request.Domain),
                 LimitKey.Address => address = address != 0 ? address : _limiter!.HashOf(request.Address, 0),
@@ -265,102 +268,102 @@ internal sealed class Admission
         }
     }
 
-    private bool TryEnter(ref Charge charge)
+    private bool TryEnter(ref AppliedLimit limit)
     {
-        int most = charge.Rule.Config.Concurrent;
-        charge.Entered = most > 0 && _limiter!.Slots.TryEnter(charge.SlotKey, most);
-        charge.Full = most > 0 && !charge.Entered;
-        return !charge.Full;
+        int max = limit.Rule.Config.Concurrent;
+        limit.Entered = max > 0 && _limiter!.Concurrency.TryEnter(limit.ConcurrencyKey, max);
+        limit.Full = max > 0 && !limit.Entered;
+        return !limit.Full;
     }
 
     /// <summary>Would it admit the request? Takes nothing.</summary>
-    private bool Admits(ref Charge charge, long nowNs)
+    private bool Admits(ref AppliedLimit limit, long nowNs)
     {
-        int most = charge.Rule.Config.Concurrent;
-        charge.Full = most > 0 && _limiter!.Slots.Peek(charge.SlotKey) >= most;
-        return Peek(ref charge, nowNs) && !charge.Full;
+        int max = limit.Rule.Config.Concurrent;
+        limit.Full = max > 0 && _limiter!.Concurrency.Peek(limit.ConcurrencyKey) >= max;
+        return Peek(ref limit, nowNs) && !limit.Full;
     }
 
-    private bool TryTake(ref Charge charge, long nowNs)
+    private bool TryTake(ref AppliedLimit limit, long nowNs)
     {
-        if (!charge.Rule.CountedStatuses.IsEmpty)
+        if (!limit.Rule.CountedStatuses.IsEmpty)
         {
-            return Peek(ref charge, nowNs);
+            return Peek(ref limit, nowNs);
         }
-        if (charge.Bucket is { } bucket)
+        if (limit.Bucket is { } bucket)
         {
-            charge.Taken = bucket == _prepaid ? UsePrepaid(bucket, ref charge, nowNs)
-                : bucket.TryTake(nowNs, _cost, out charge.Limit, out charge.Word);
+            limit.Taken = bucket == _prepaid ? UsePrepaid(bucket, ref limit, nowNs)
+                : bucket.TryTake(nowNs, _cost, out limit.Limit, out limit.State);
         }
-        else if (charge.Rule.Tracked is { } limit)
+        else if (limit.Rule.Tracked is { } tracked)
         {
-            charge.Taken = _limiter!.Table.TryTake(charge.Hash, ref limit, nowNs, _cost, out charge.Word);
-            charge.Limit = limit;
+            limit.Taken = _limiter!.Limits.Table.TryTake(limit.Hash, ref tracked, nowNs, _cost, out limit.State);
+            limit.Limit = tracked;
         }
         else
         {
             return true;
         }
-        charge.Clock = charge.Limit!.Clock(nowNs);
-        return charge.Taken;
+        limit.Clock = limit.Limit!.Clock(nowNs);
+        return limit.Taken;
     }
 
-    private bool UsePrepaid(RegisteredClient bucket, ref Charge charge, long nowNs)
+    private bool UsePrepaid(Bucket bucket, ref AppliedLimit limit, long nowNs)
     {
         _prepaid = null;
-        charge.Limit = bucket.Look(nowNs, out charge.Word);
+        limit.Limit = bucket.Peek(nowNs, out limit.State);
         return true;
     }
 
-    private bool Peek(ref Charge charge, long nowNs)
+    private bool Peek(ref AppliedLimit limit, long nowNs)
     {
-        if (charge.Bucket is { } bucket)
+        if (limit.Bucket is { } bucket)
         {
-            charge.Limit = bucket.Look(nowNs, out charge.Word);
+            limit.Limit = bucket.Peek(nowNs, out limit.State);
         }
-        else if (charge.Rule.Tracked is { } limit)
+        else if (limit.Rule.Tracked is { } tracked)
         {
-            charge.Word = _limiter!.Table.Peek(charge.Hash, ref limit, nowNs);
-            charge.Limit = limit;
+            limit.State = _limiter!.Limits.Table.Peek(limit.Hash, ref tracked, nowNs);
+            limit.Limit = tracked;
         }
         else
         {
             return true;
         }
-        charge.Clock = charge.Limit.Clock(nowNs);
-        return charge.Limit.SecondsUntil(charge.Word, charge.Clock, _cost) == 0;
+        limit.Clock = limit.Limit.Clock(nowNs);
+        return limit.Limit.SecondsUntil(limit.State, limit.Clock, _cost) == 0;
     }
 
-    private void GiveBack(ref Charge charge, long nowNs)
+    private void GiveBack(ref AppliedLimit limit, long nowNs)
     {
-        Leave(ref charge);
-        if (charge.Taken)
+        Leave(ref limit);
+        if (limit.Taken)
         {
-            charge.Taken = false;
-            Add(ref charge, -_cost, nowNs);
-        }
-    }
-
-    private void Leave(ref Charge charge)
-    {
-        if (charge.Entered)
-        {
-            charge.Entered = false;
-            _limiter!.Slots.Leave(charge.SlotKey);
+            limit.Taken = false;
+            Debit(ref limit, -_cost, nowNs);
         }
     }
 
-    private void Add(ref Charge charge, int cost, long nowNs)
+    private void Leave(ref AppliedLimit limit)
     {
-        if (charge.Bucket is { } bucket)
+        if (limit.Entered)
         {
-            charge.Word = bucket.Charge(nowNs, cost);
+            limit.Entered = false;
+            _limiter!.Concurrency.Leave(limit.ConcurrencyKey);
         }
-        else if (charge.Rule.Tracked is { } limit)
+    }
+
+    private void Debit(ref AppliedLimit limit, int cost, long nowNs)
+    {
+        if (limit.Bucket is { } bucket)
         {
-            charge.Word = _limiter!.Table.Charge(charge.Hash, ref limit, nowNs, cost);
-            charge.Limit = limit;
+            limit.State = bucket.Debit(nowNs, cost);
         }
-        charge.Clock = charge.Limit!.Clock(nowNs);
+        else if (limit.Rule.Tracked is { } tracked)
+        {
+            limit.State = _limiter!.Limits.Table.Debit(limit.Hash, ref tracked, nowNs, cost);
+            limit.Limit = tracked;
+        }
+        limit.Clock = limit.Limit!.Clock(nowNs);
     }
 }

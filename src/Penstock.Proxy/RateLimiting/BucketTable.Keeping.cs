@@ -18,11 +18,11 @@ internal sealed unsafe partial class BucketTable
 
     /// <summary>Reads an entry while loops may write it, without a lock.</summary>
     /// <returns>False when it is empty or changing hands.</returns>
-    public bool TryRead(long index, out ulong mark, out long word)
+    public bool TryRead(long index, out ulong mark, out long state)
     {
         ref Entry entry = ref _entries[index];
         mark = Volatile.Read(ref entry.Mark);
-        word = Volatile.Read(ref entry.Word);
+        state = Volatile.Read(ref entry.State);
         return mark != 0 && Volatile.Read(ref entry.Mark) == mark; // the mark is the first to go and the last to come
     }
 
@@ -34,7 +34,7 @@ internal sealed unsafe partial class BucketTable
     /// <summary>Puts a bucket of before the start. Where its set is full, the one nearest to full gives way.</summary>
     /// <param name="displaced">The mark that gave way; 0: none did.</param>
     /// <returns>The entry's index; -1 when the key has a bucket with fewer tokens there.</returns>
-    public long Place(ulong hash, int limit, long word, long nowNs, out ulong displaced)
+    public long Restore(ulong hash, int limit, long state, long nowNs, out ulong displaced)
     {
         ulong mark = MarkOf(hash, limit);
         displaced = 0;
@@ -42,7 +42,7 @@ internal sealed unsafe partial class BucketTable
         {
             Span<Entry> set = Set(hash);
             int way = Find(set, mark, Home(hash));
-            if (way >= 0 && set[way].Word >= word)
+            if (way >= 0 && set[way].State >= state)
             {
                 return -1;
             }
@@ -55,9 +55,7 @@ internal sealed unsafe partial class BucketTable
             {
                 Interlocked.Increment(ref _filled);
             }
-            Volatile.Write(ref set[way].Mark, 0);
-            Interlocked.Exchange(ref set[way].Word, word);
-            Volatile.Write(ref set[way].Mark, mark);
+            set[way].Assign(mark, state);
             return ((long)(hash & _setMask) * Ways) + way;
         }
     }

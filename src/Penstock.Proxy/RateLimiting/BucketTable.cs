@@ -4,7 +4,7 @@ using System.Numerics;
 namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>The buckets of clients without a setting of their own: a bounded, set-associative table of fingerprint and
-/// word, 16 octets an entry, allocated once. Thread-safe: taking from a bucket that is there is one compare-and-swap;
+/// state, 16 octets an entry, allocated once. Thread-safe: taking from a bucket that is there is one compare-and-swap;
 /// a new key takes a striped lock.
 ///
 /// A set is two cache lines and a key is at home in one of them, where it is looked for first and put if there is
@@ -38,7 +38,24 @@ internal sealed unsafe partial class BucketTable
     {
         /// <summary>Upper bits of the key's hash, and the limit's number + 1; 0 means empty.</summary>
         public ulong Mark;
-        public long Word;
+        public long State;
+
+        /// <summary>Gives the entry to another key. Readers check the mark after they read the state, so they never
+        /// take the new state for the old key's. Under the set's lock.</summary>
+        public void Assign(ulong mark, long state)
+        {
+            Volatile.Write(ref Mark, 0);
+            Interlocked.Exchange(ref State, state);
+            Volatile.Write(ref Mark, mark);
+        }
+
+        /// <summary>Empties the entry. Under the set's lock.</summary>
+        /// <returns>The state that it had at the end.</returns>
+        public long Clear()
+        {
+            Volatile.Write(ref Mark, 0);
+            return Interlocked.Exchange(ref State, 0);
+        }
     }
 
     private readonly TableMemory _memory;
@@ -66,7 +83,7 @@ internal sealed unsafe partial class BucketTable
     public long Capacity { get; }
 
     /// <summary>Knows these limits from now on. A number that another limit had must be free: see
-    /// <see cref="Settle(long)"/>. </summary>
+    /// <see cref="Settle(long)"/>.</summary>
     public void Apply(IReadOnlyList<Limit> limits)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(limits.Count, MaxLimits, nameof(limits));
@@ -92,30 +109,30 @@ internal sealed unsafe partial class BucketTable
     /// <summary>Takes <paramref name="cost"/> tokens from the key's bucket under that limit, or under the one that took
     /// its place.</summary>
     /// <param name="hash">Of the key, seeded.</param>
-    /// <param name="limit">The limit; afterwards the one in force, whose the word is.</param>
-    /// <param name="word">The bucket's word afterwards.</param>
-    public bool TryTake(ulong hash, ref Limit limit, long nowNs, int cost, out long word) =>
-        Take(hash, ref limit, nowNs, cost, force: false, out word);
+    /// <param name="limit">The limit; afterwards the one in force, on whose clock the state is.</param>
+    /// <param name="state">The bucket's state afterwards.</param>
+    public bool TryTake(ulong hash, ref Limit limit, long nowNs, int cost, out long state) =>
+        Take(hash, ref limit, nowNs, cost, inAnyCase: false, out state);
 
     /// <summary>Takes tokens whether they are there or not; a negative cost gives back what was taken.</summary>
-    /// <returns>The bucket's word afterwards.</returns>
-    public long Charge(ulong hash, ref Limit limit, long nowNs, int cost)
+    /// <returns>The bucket's state afterwards.</returns>
+    public long Debit(ulong hash, ref Limit limit, long nowNs, int cost)
     {
-        Take(hash, ref limit, nowNs, cost, force: true, out long word);
-        return word;
+        Take(hash, ref limit, nowNs, cost, inAnyCase: true, out long state);
+        return state;
     }
 
-    private bool Take(ulong hash, ref Limit limit, long nowNs, int cost, bool force, out long word)
+    private bool Take(ulong hash, ref Limit limit, long nowNs, int cost, bool inAnyCase, out long state)
     {
         while (true)
         {
             Limit rule = limit = limit.Current;
             if (rule.Number < 0)
             {
-                word = 0; // gone for long: nobody is held to it any more
+                state = 0; // gone for long: nobody is held to it any more
                 return true;
             }
-            if (TryTake(hash, rule, nowNs, cost, force, out word, out bool taken))
+            if (TryTake(hash, rule, nowNs, cost, inAnyCase, out state, out bool taken))
             {
                 return taken;
             }
@@ -123,7 +140,7 @@ internal sealed unsafe partial class BucketTable
     }
 
     /// <summary>False when another limit took the place of this one meanwhile.</summary>
-    private bool TryTake(ulong hash, Limit rule, long nowNs, int cost, bool force, out long word, out bool taken)
+    private bool TryTake(ulong hash, Limit rule, long nowNs, int cost, bool inAnyCase, out long state, out bool taken)
     {
         ulong mark = MarkOf(hash, rule.Number);
         Span<Entry> set = Set(hash);
@@ -134,16 +151,16 @@ internal sealed unsafe partial class BucketTable
         {
             if (way < 0 && cost < 0)
             {
-                word = 0; // nothing is kept of what it would go back to
+                state = 0; // nothing is kept of what it would go back to
                 return taken = true;
             }
             if (way < 0)
             {
-                if (TryInsert(hash, mark, rule, nowNs, cost, force, out word, out taken))
+                if (TryInsert(hash, mark, rule, nowNs, cost, inAnyCase, out state, out taken))
                 {
                     return true;
                 }
-                if (rule.Next is not null)
+                if (rule.Successor is not null)
                 {
                     return false;
                 }
@@ -152,51 +169,26 @@ internal sealed unsafe partial class BucketTable
             }
 
             ref Entry entry = ref set[way];
-            long before = Volatile.Read(ref entry.Word);
+            long before = Volatile.Read(ref entry.State);
             if (Volatile.Read(ref entry.Mark) != mark)
             {
                 way = Find(set, mark, Home(hash));
                 continue; // given to another key meanwhile
             }
-            word = before;
-            if (force)
-            {
-                word = rule.Charge(word, clock, cost);
-            }
-            else if (!rule.TryTake(ref word, clock, cost))
+            state = before;
+            if (!rule.TryTake(ref state, clock, cost, inAnyCase))
             {
                 taken = false;
                 return true;
             }
-            if (Interlocked.CompareExchange(ref entry.Word, word, before) == before)
+            if (Interlocked.CompareExchange(ref entry.State, state, before) == before)
             {
                 return taken = true;
             }
         }
     }
 
-    /// <inheritdoc cref="TryTake(ulong, ref Limit, long, int, out long)"/>
-    public bool TryTake(ulong hash, int limit, long nowNs, int cost, out long word)
-    {
-        Limit rule = _limits[limit];
-        return TryTake(hash, ref rule, nowNs, cost, out word);
-    }
-
-    /// <inheritdoc cref="Charge(ulong, ref Limit, long, int)"/>
-    public long Charge(ulong hash, int limit, long nowNs, int cost)
-    {
-        Limit rule = _limits[limit];
-        return Charge(hash, ref rule, nowNs, cost);
-    }
-
-    /// <inheritdoc cref="Peek(ulong, ref Limit, long)"/>
-    public long Peek(ulong hash, int limit, long nowNs)
-    {
-        Limit rule = _limits[limit];
-        return Peek(hash, ref rule, nowNs);
-    }
-
-    /// <summary>The key's word without taking anything; 0 (full) when it is not tracked.</summary>
+    /// <summary>The state of the key's bucket without taking anything; 0 (full) when it is not tracked.</summary>
     public long Peek(ulong hash, ref Limit limit, long nowNs)
     {
         limit = limit.Current;
@@ -206,7 +198,7 @@ internal sealed unsafe partial class BucketTable
         }
         Span<Entry> set = Set(hash);
         int way = Find(set, MarkOf(hash, limit.Number), Home(hash));
-        return way >= 0 ? Volatile.Read(ref set[way].Word) : Inherited(set, hash, limit, nowNs, take: false);
+        return way >= 0 ? Volatile.Read(ref set[way].State) : Inherited(set, hash, limit, nowNs, take: false);
     }
 
     internal static ulong MarkOf(ulong hash, int limit) => (hash & ~LimitMask) | (uint)(limit + 1);
@@ -231,34 +223,29 @@ internal sealed unsafe partial class BucketTable
 
     /// <summary>Makes the bucket of a key that was not there; false when another thread just did, or when another limit
     /// took the place of this one: its bucket may have gone there, and a second one would be full.</summary>
-    private bool TryInsert(ulong hash, ulong mark, Limit rule, long nowNs, int cost, bool force, out long word,
+    private bool TryInsert(ulong hash, ulong mark, Limit rule, long nowNs, int cost, bool inAnyCase, out long state,
         out bool taken)
     {
         long clock = rule.Clock(nowNs);
-        word = 0;
+        state = 0;
         taken = false;
         lock (_locks[hash & _setMask & (Stripes - 1)])
         {
             Span<Entry> set = Set(hash);
-            if (rule.Next is not null || Find(set, mark, Home(hash)) >= 0)
+            if (rule.Successor is not null || Find(set, mark, Home(hash)) >= 0)
             {
                 return false;
             }
-            word = Inherited(set, hash, rule, nowNs, take: true);
-            bool inherited = word != 0;
-            taken = force || rule.TryTake(ref word, clock, cost);
-            word = force ? rule.Charge(word, clock, cost) : word;
+            state = Inherited(set, hash, rule, nowNs, take: true);
+            bool inherited = state != 0;
+            taken = rule.TryTake(ref state, clock, cost, inAnyCase);
             if (!taken && !inherited)
             {
                 return true;
             }
             ref Entry entry = ref set[Victim(set, nowNs, Home(hash), out bool inUse)];
             bool empty = entry.Mark == 0;
-
-            // Others check the mark after reading the word, so they never take the new word for the old key's.
-            Volatile.Write(ref entry.Mark, 0);
-            Interlocked.Exchange(ref entry.Word, word);
-            Volatile.Write(ref entry.Mark, mark);
+            entry.Assign(mark, state);
             if (inUse)
             {
                 Interlocked.Increment(ref _displaced);
@@ -275,7 +262,7 @@ internal sealed unsafe partial class BucketTable
     /// one took the place of, unless that was so long ago that it would be full by now.</summary>
     private long Inherited(Span<Entry> set, ulong hash, Limit rule, long nowNs, bool take)
     {
-        for (Limit? old = rule.Before; old is not null; old = old.Before)
+        for (Limit? old = rule.Predecessor; old is not null; old = old.Predecessor)
         {
             if (IsPast(old, nowNs))
             {
@@ -284,13 +271,8 @@ internal sealed unsafe partial class BucketTable
             int way = Find(set, MarkOf(hash, old.Number), Home(hash));
             if (way >= 0)
             {
-                long word = Volatile.Read(ref set[way].Word);
-                if (take)
-                {
-                    Volatile.Write(ref set[way].Mark, 0);
-                    word = Interlocked.Exchange(ref set[way].Word, 0);
-                }
-                return rule.Word(old.Tokens(word, old.Clock(nowNs)), rule.Clock(nowNs));
+                long state = take ? set[way].Clear() : Volatile.Read(ref set[way].State);
+                return rule.StateOf(old.Tokens(state, old.Clock(nowNs)), rule.Clock(nowNs));
             }
         }
         return 0;
@@ -323,7 +305,7 @@ internal sealed unsafe partial class BucketTable
         }
         foreach (Limit limit in limits)
         {
-            limit.Before = null;
+            limit.Predecessor = null;
             if (limit.ReplacedAtNs < long.MaxValue)
             {
                 limit.Number = -1;
@@ -335,14 +317,12 @@ internal sealed unsafe partial class BucketTable
     {
         Limit rule = old.Current;
         ulong next = (mark & ~LimitMask) | (uint)(rule.Number + 1);
-        Volatile.Write(ref entry.Mark, 0);
-        long word = Interlocked.Exchange(ref entry.Word, 0);
+        long state = entry.Clear();
         if (rule == old || IsPast(old, nowNs) || Find(set, next, home: 0) >= 0)
         {
             return;
         }
-        Interlocked.Exchange(ref entry.Word, rule.Word(old.Tokens(word, old.Clock(nowNs)), rule.Clock(nowNs)));
-        Volatile.Write(ref entry.Mark, next);
+        entry.Assign(next, rule.StateOf(old.Tokens(state, old.Clock(nowNs)), rule.Clock(nowNs)));
     }
 
     /// <summary>An empty entry or a full bucket, in the key's own line if there is one, else the bucket with the
@@ -361,7 +341,7 @@ internal sealed unsafe partial class BucketTable
                 return way;
             }
             Limit rule = _limits[(int)(mark & LimitMask) - 1];
-            double taken = (double)(set[way].Word - rule.Clock(nowNs)) / rule.Full;
+            double taken = (double)(set[way].State - rule.Clock(nowNs)) / rule.Full;
             if (taken <= 0)
             {
                 return way;

@@ -19,7 +19,7 @@ public readonly record struct BucketChange(ulong Hash, int Limit, long FullAtUni
     internal long Index { get; init; }
 
     /// <summary>What was read there.</summary>
-    internal long Word { get; init; }
+    internal long State { get; init; }
 
     /// <summary>By key, and forgetting comes first: a key that moved within the table is kept.</summary>
     public static int ByKey(BucketChange one, BucketChange other) =>
@@ -37,10 +37,10 @@ public sealed unsafe class KeptBuckets
     {
         /// <summary>0: nothing.</summary>
         public ulong Mark;
-        public long Word;
+        public long State;
     }
 
-    private readonly Limiter _limiter;
+    private readonly LimitTable _limits;
     private readonly MonotonicClock _clock;
     private readonly long _wallAtLeastNs;
     private readonly Dictionary<KeptLimit, Limit> _before = [];
@@ -52,10 +52,10 @@ public sealed unsafe class KeptBuckets
 
     /// <param name="savedAtUnixNs">When the last of them was saved: tokens are not taken away when the time of day was
     /// set back since.</param>
-    internal KeptBuckets(Limiter limiter, MonotonicClock clock, long savedAtUnixNs)
+    internal KeptBuckets(LimitTable limits, MonotonicClock clock, long savedAtUnixNs)
     {
-        (_limiter, _clock, _wallAtLeastNs) = (limiter, clock, savedAtUnixNs);
-        (_table, _memory) = Remember(limiter.Table);
+        (_limits, _clock, _wallAtLeastNs) = (limits, clock, savedAtUnixNs);
+        (_table, _memory) = Remember(limits.Table);
     }
 
     private long WallNs =>
@@ -65,17 +65,15 @@ public sealed unsafe class KeptBuckets
     public KeptLimit LimitAt(int number) => Kept(_table.Limits[number]);
 
     /// <summary>Is a limit of that name and with those settings in force?</summary>
-    public bool Knows(KeptLimit limit) =>
-        _limiter.NumberOf(limit.Name) is >= 0 and var number && LimitAt(number) == limit;
+    public bool Knows(KeptLimit limit) => _limits.Find(limit.Name) is { } known && Kept(known) == limit;
 
     /// <summary>Takes over what was saved, before the first request. Under a limit whose settings changed since, the
     /// client has the tokens that it had, as far as there is room.</summary>
     /// <returns>False when there is no such limit any more or the bucket is full.</returns>
     public bool Restore(KeptLimit limit, ulong hash, long fullAtUnixNs)
     {
-        int number = _limiter.NumberOf(limit.Name);
         long fullInNs = fullAtUnixNs - WallNs;
-        if (number < 0 || fullInNs <= 0)
+        if (_limits.Find(limit.Name) is not { } rule || fullInNs <= 0)
         {
             return false;
         }
@@ -84,14 +82,13 @@ public sealed unsafe class KeptBuckets
             _before[limit] = before = new Limit(limit.Name, limit.Config);
         }
         long now = _clock.NowNs;
-        Limit rule = _table.Limits[number];
         bool same = Kept(rule) == limit;
-        long word = Math.Min(before.Clock(now + fullInNs), before.Clock(now) + (2 * before.Full)); // with its debt
+        long state = Math.Min(before.Clock(now + fullInNs), before.Clock(now) + (2 * before.Full)); // with its debt
         if (!same)
         {
-            word = rule.Word(before.Tokens(word, before.Clock(now)), rule.Clock(now));
+            state = rule.StateOf(before.Tokens(state, before.Clock(now)), rule.Clock(now));
         }
-        long index = _table.Place(hash, number, word, now, out ulong displaced);
+        long index = _table.Restore(hash, rule.Number, state, now, out ulong displaced);
         if (index < 0)
         {
             return true;
@@ -100,7 +97,7 @@ public sealed unsafe class KeptBuckets
         {
             Forget(index, displaced, _gone);
         }
-        _saved[index] = same ? new Saved { Mark = Mark(hash, number), Word = word } : default;
+        _saved[index] = same ? new Saved { Mark = Mark(hash, rule.Number), State = state } : default;
         return true;
     }
 
@@ -111,9 +108,9 @@ public sealed unsafe class KeptBuckets
     public bool Collect(List<BucketChange> into, int most)
     {
         ArgumentNullException.ThrowIfNull(into);
-        if (_table != _limiter.Table)
+        if (_table != _limits.Table)
         {
-            (_table, _memory) = Remember(_limiter.Table); // the first limit came; the table before was empty
+            (_table, _memory) = Remember(_limits.Table); // the first limit came; the table before was empty
         }
         if (_table.IsEmpty)
         {
@@ -127,7 +124,7 @@ public sealed unsafe class KeptBuckets
         for (; _next < _table.Capacity && (into.Count < most || _next % BucketTable.SetEntries != 0); _next++)
         {
             ulong saved = _saved[_next].Mark;
-            if (!_table.TryRead(_next, out ulong mark, out long word))
+            if (!_table.TryRead(_next, out ulong mark, out long state))
             {
                 if (saved != 0 && mark == 0)
                 {
@@ -135,7 +132,7 @@ public sealed unsafe class KeptBuckets
                 }
                 continue;
             }
-            if (saved == mark && _saved[_next].Word == word && word > clocks[BucketTable.LimitOf(mark)])
+            if (saved == mark && _saved[_next].State == state && state > clocks[BucketTable.LimitOf(mark)])
             {
                 continue;
             }
@@ -144,18 +141,18 @@ public sealed unsafe class KeptBuckets
             {
                 continue; // of a configuration that came this instant
             }
-            bool full = word <= clocks[number];
+            bool full = state <= clocks[number];
             if (saved != 0 && (saved != mark || full))
             {
                 Forget(_next, saved, into);
             }
             if (!full)
             {
-                long fullAt = limits[number].AdmitsAtNs(word, now, (int)limits[number].Config.Capacity);
+                long fullAt = limits[number].AdmitsAtNs(state, now, (int)limits[number].Config.Capacity);
                 into.Add(new BucketChange(BucketTable.HashAt(_next, mark), number, wall + (fullAt - now))
                 {
                     Index = _next,
-                    Word = word,
+                    State = state,
                 });
             }
         }
@@ -177,7 +174,7 @@ public sealed unsafe class KeptBuckets
             ulong mark = Mark(change.Hash, change.Limit);
             if (change.FullAtUnixNs != 0)
             {
-                saved = new Saved { Mark = mark, Word = change.Word };
+                saved = new Saved { Mark = mark, State = change.State };
             }
             else if (saved.Mark == mark)
             {

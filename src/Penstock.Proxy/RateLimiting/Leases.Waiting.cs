@@ -1,6 +1,6 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>Requests that wait for a lease: how many there are, and whether there is a point in it.</summary>
+/// <content>Requests that wait for a lease: how many there are, and whether there is a point in it.</content>
 public sealed partial class Leases
 {
     /// <summary>Of all clients, and of one: with a database that is slow no more connections than these stand still.
@@ -11,15 +11,19 @@ public sealed partial class Leases
     /// <summary>So long without an answer means that the database is away, as far as waiting for it goes.</summary>
     private const long OverdueNs = 1_000_000_000;
 
+    private volatile bool _requestsWait;
     private volatile bool _overdue;
     private long _askedNs = long.MaxValue;
     private int _waiters;
     private long _waited;
     private long _waitedInVain;
 
-    /// <summary>Requests wait for leases at all: what a lease asks for without fail is then what they wait for.
-    /// Otherwise it is what they will probably need.</summary>
-    private bool Waits => _limiter.WaitsForTokens;
+    /// <summary>Requests wait for leases at all. Thread-safe.</summary>
+    internal bool RequestsWait
+    {
+        get => _requestsWait;
+        set => _requestsWait = value;
+    }
 
     /// <summary>An answer of the shared buckets may be waited for: they can be asked, and answer in time.</summary>
     internal bool Answers => !_sharing && !_overdue;

@@ -5,9 +5,9 @@ using Penstock.Proxy.Configuration;
 namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>A compiled limit: the arithmetic of GCRA (the generic cell rate algorithm, ITU-T I.371) on one 64-bit
-/// word. Immutable, thread-safe.
+/// number, the state of a bucket. Immutable, thread-safe.
 ///
-/// The word is the bucket's theoretical arrival time (TAT): the moment when the bucket will be full again. It is
+/// The state is the bucket's theoretical arrival time (TAT): the moment when the bucket will be full again. It is
 /// counted not in seconds but on the limit's own clock, in fractions of a token: <c>clock(now) = now · rate</c>. So a
 /// token costs a whole number of units, however odd the rate, and nothing is ever rounded twice: a clock reading is
 /// rounded once, by less than one unit, and errors do not add up. A unit is 2^-k token, with the largest k up to 40
@@ -33,7 +33,7 @@ internal sealed class Limit
     private readonly ulong _factor;
     private readonly int _factorShift;
     private readonly double _unitsPerSecond;
-    private volatile Limit? _next;
+    private volatile Limit? _successor;
 
     /// <param name="name">For the RateLimit fields and the log: a limit's name, or <c>client</c>.</param>
     /// <param name="config">Must have passed <see cref="Limiter.Fault"/>.</param>
@@ -59,16 +59,16 @@ internal sealed class Limit
     /// <summary>Its place in the table of buckets; -1: none, or none any more.</summary>
     public int Number { get; set; } = -1;
 
-    /// <summary>The limit that this one took the place of, with its buckets' tokens; null: none, or none any more.
-    /// </summary>
-    public Limit? Before { get; set; }
+    /// <summary>The limit whose place this one took, and whose buckets' tokens it takes over; null: none, or none any
+    /// more.</summary>
+    public Limit? Predecessor { get; set; }
 
     /// <summary>The limit that took the place of this one. From that moment on nobody uses this one's buckets, whoever
     /// still knows it: a loop that has not taken the new configuration over, or an exchange under way.</summary>
-    public Limit? Next
+    public Limit? Successor
     {
-        get => _next;
-        set => _next = value;
+        get => _successor;
+        set => _successor = value;
     }
 
     /// <summary>The limit that is in force in this one's place.</summary>
@@ -77,7 +77,7 @@ internal sealed class Limit
         get
         {
             Limit current = this;
-            while (current._next is { } next)
+            while (current._successor is { } next)
             {
                 current = next;
             }
@@ -94,6 +94,10 @@ internal sealed class Limit
 
     /// <summary>Units in a full bucket.</summary>
     public long Full { get; }
+
+    /// <summary>Its buckets are what those of the other would be.</summary>
+    public bool HasNumbersOf(LimitConfig other) =>
+        Config.Capacity == other.Capacity && Config.RatePerSecond.Equals(other.RatePerSecond);
 
     /// <summary>Seconds in which an empty bucket fills, rounded up: the <c>w</c> of RateLimit-Policy.</summary>
     public long WindowSeconds => (long)Math.Min(int.MaxValue, Math.Ceiling(Config.Capacity / Config.RatePerSecond));
@@ -122,75 +126,89 @@ internal sealed class Limit
     }
 
     /// <summary>Takes <paramref name="cost"/> tokens if they are there; else the bucket stays as it was.</summary>
-    /// <param name="tat">The word; updated when admitted.</param>
+    /// <param name="state">Of the bucket; updated when admitted.</param>
     /// <param name="clock">From <see cref="Clock"/>.</param>
-    public bool TryTake(ref long tat, long clock, int cost)
+    public bool TryTake(ref long state, long clock, int cost)
     {
-        long next = Math.Max(tat, clock) + ((long)cost << _unitBits);
+        long next = Math.Max(state, clock) + ((long)cost << _unitBits);
         if (next - clock > Full || cost > Config.Capacity) // a cost far beyond the capacity would overflow
         {
             return false;
         }
-        tat = next;
+        state = next;
         return true;
     }
 
     /// <summary>Takes tokens whether they are there or not, down to a whole bucket below nothing; a negative cost gives
     /// back what was taken.</summary>
-    public long Charge(long tat, long clock, int cost) =>
-        Math.Min(Math.Max(tat, clock) + ((long)cost << _unitBits), clock + (2 * Full));
+    /// <returns>The bucket's new state.</returns>
+    public long Debit(long state, long clock, int cost) =>
+        Math.Min(Math.Max(state, clock) + ((long)cost << _unitBits), clock + (2 * Full));
+
+    /// <summary>Takes tokens if they are there, or in any case.</summary>
+    /// <returns>Are they taken?</returns>
+    public bool TryTake(ref long state, long clock, int cost, bool inAnyCase)
+    {
+        if (!inAnyCase)
+        {
+            return TryTake(ref state, clock, cost);
+        }
+        state = Debit(state, clock, cost);
+        return true;
+    }
 
     /// <summary>Units taken and not yet back, at that clock.</summary>
-    private long Used(long tat, long clock) => Math.Clamp(tat - clock, 0, 2 * Full);
+    private long Used(long state, long clock) => Math.Clamp(state - clock, 0, 2 * Full);
 
     /// <summary>Tokens in the bucket, with their fraction.</summary>
-    public double Tokens(long tat, long clock) => Math.ScaleB((double)Left(tat, clock), -_unitBits);
+    public double Tokens(long state, long clock) => Math.ScaleB((double)Left(state, clock), -_unitBits);
 
-    public long WholeTokens(long tat, long clock) => Left(tat, clock) >> _unitBits;
+    public long WholeTokens(long state, long clock) => Left(state, clock) >> _unitBits;
 
-    private long Left(long tat, long clock) => Math.Max(0, Full - Used(tat, clock));
+    private long Left(long state, long clock) => Math.Max(0, Full - Used(state, clock));
 
-    /// <summary>The word of a bucket that holds <paramref name="tokens"/> (clamped to 0–capacity) now.</summary>
-    public long Word(double tokens, long clock)
+    /// <summary>The state of a bucket that holds <paramref name="tokens"/> (clamped to 0–capacity) now.</summary>
+    public long StateOf(double tokens, long clock)
     {
         long units = (long)Math.ScaleB(Math.Clamp(tokens, 0, Config.Capacity), _unitBits);
         return clock + (Full - Math.Min(units, Full));
     }
 
-    /// <summary>The word of a bucket that holds what this one does and <paramref name="tokens"/> more, for showing:
+    /// <summary>The state of a bucket that holds what this one does and <paramref name="tokens"/> more, for showing:
     /// more than a full one counts as full.</summary>
-    public long Plus(long tat, long clock, long tokens) =>
-        Math.Max(tat, clock) - (Math.Min(tokens, Config.Capacity) << _unitBits);
+    public long Plus(long state, long clock, long tokens) =>
+        Math.Max(state, clock) - (Math.Min(tokens, Config.Capacity) << _unitBits);
 
-    /// <summary>The word of a bucket that is short of so many tokens by nothing worth naming.</summary>
-    public long Almost(long clock, int tokens) => clock + Full - ((long)tokens << _unitBits) + 1;
+    /// <summary>The state of a bucket that lacks one unit of <paramref name="tokens"/>, so that Retry-After says 1: the
+    /// lease is on its way.</summary>
+    public long JustBelow(long clock, int tokens) => clock + Full - ((long)tokens << _unitBits) + 1;
 
     /// <summary>Whole seconds, rounded up, until the bucket holds one more whole token than now; 0 when it is
     /// full.</summary>
-    public long SecondsToNextToken(long tat, long clock)
+    public long SecondsToNextToken(long state, long clock)
     {
-        long used = Used(tat, clock);
-        return used == 0 ? 0 : SecondsFor(used - Full + ((WholeTokens(tat, clock) + 1) << _unitBits));
+        long used = Used(state, clock);
+        return used == 0 ? 0 : SecondsFor(used - Full + ((WholeTokens(state, clock) + 1) << _unitBits));
     }
 
     /// <summary>Whole seconds, rounded up, until the bucket is full.</summary>
-    public long SecondsToFull(long tat, long clock) => SecondsFor(Used(tat, clock));
+    public long SecondsToFull(long state, long clock) => SecondsFor(Used(state, clock));
 
     /// <summary>Whole seconds, rounded up, after which <paramref name="cost"/> tokens are there if nobody takes any;
     /// 0 when they are, and -1 when they never will be.</summary>
-    public long SecondsUntil(long tat, long clock, int cost) => cost > Config.Capacity ? -1
-        : SecondsFor(Used(tat, clock) + ((long)cost << _unitBits) - Full);
+    public long SecondsUntil(long state, long clock, int cost) => cost > Config.Capacity ? -1
+        : SecondsFor(Used(state, clock) + ((long)cost << _unitBits) - Full);
 
     /// <summary>The first moment at which the bucket, if nobody takes from it, admits <paramref name="cost"/> tokens:
     /// one nanosecond earlier it does not.</summary>
     /// <returns>Nanoseconds on the process' monotonic clock, at least <paramref name="nowNs"/>; -1: never.</returns>
-    public long AdmitsAtNs(long tat, long nowNs, int cost)
+    public long AdmitsAtNs(long state, long nowNs, int cost)
     {
         if (cost > Config.Capacity)
         {
             return -1;
         }
-        long target = tat + ((long)cost << _unitBits) - Full; // the clock must have come so far
+        long target = state + ((long)cost << _unitBits) - Full; // the clock must have come so far
         if (target <= Clock(nowNs))
         {
             return nowNs;

@@ -5,7 +5,7 @@ using Penstock.Proxy.Configuration;
 namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>A limit as requests meet it: who shares its buckets, where they are, and what becomes of those that it
-/// refuses. Immutable, thread-safe.</summary>
+/// rejects. Immutable, thread-safe.</summary>
 internal sealed class LimitRule
 {
     /// <summary>Where a registered client's own limit comes in besides those of the route.</summary>
@@ -13,13 +13,13 @@ internal sealed class LimitRule
 
     /// <param name="tracked">Whose buckets are in the table; null: none.</param>
     /// <param name="common">The bucket that all share; null unless they do.</param>
-    /// <param name="slotKey">Tells its counts of requests under way from those of other limits.</param>
-    public LimitRule(string name, LimitConfig config, Limit? tracked, OwnedClient? common, ulong slotKey)
+    /// <param name="concurrencyKey">Tells its counts of requests under way from those of other limits.</param>
+    public LimitRule(string name, LimitConfig config, Limit? tracked, LocalBucket? common, ulong concurrencyKey)
     {
         Name = name;
         NameOctets = Encoding.UTF8.GetBytes(name);
         Config = config;
-        (Tracked, Common, SlotKey) = (tracked, common, slotKey);
+        (Tracked, Common, ConcurrencyKey) = (tracked, common, concurrencyKey);
         CountedStatuses = [.. config.CountsStatuses];
         ConcurrencyPolicyField =
             Encoding.ASCII.GetBytes($"\"{name}\";q={config.Concurrent};qu=\"concurrent-requests\"");
@@ -30,8 +30,8 @@ internal sealed class LimitRule
     public byte[] NameOctets { get; }
     public LimitConfig Config { get; }
     public Limit? Tracked { get; }
-    public OwnedClient? Common { get; }
-    public ulong SlotKey { get; }
+    public LocalBucket? Common { get; }
+    public ulong ConcurrencyKey { get; }
 
     /// <summary>Empty: every request counts.</summary>
     public ImmutableArray<int> CountedStatuses { get; }
@@ -46,12 +46,12 @@ internal sealed class LimitRule
     public bool IsOneClients => HasBucket && Config.By == LimitKey.Client;
 
     /// <summary>A registered client's own limit can take the place of its bucket.</summary>
-    public bool StandsAside => HasBucket && Config is { By: LimitKey.Client, DryRun: false }
+    public bool YieldsToOwnLimit => HasBucket && Config is { By: LimitKey.Client, DryRun: false }
         && CountedStatuses.IsEmpty;
 }
 
 /// <summary>The limits that a route's requests are under, in the order in which they are asked: those of one client
-/// first, those that all share after them, so that nobody else ever misses a token that a refused request held for a
+/// first, those that all share after them, so that nobody else ever misses a token that a rejected request held for a
 /// moment. Immutable.</summary>
 internal sealed class LimitRules
 {
@@ -63,7 +63,7 @@ internal sealed class LimitRules
     {
         Rules = [.. rules.Distinct().OrderBy(static r => r.Config.DryRun)
             .ThenBy(static r => r.Config.By == LimitKey.All)];
-        OwnIndex = Array.FindIndex(Rules, static r => r.StandsAside);
+        OwnIndex = Array.FindIndex(Rules, static r => r.YieldsToOwnLimit);
         AddsOwn = OwnIndex < 0 && !off;
         Cost = cost;
     }

@@ -93,7 +93,7 @@ internal sealed class IdentityTarget : FuzzTarget
         var limiter = new Limiter(config, new MonotonicClock(TimeProvider.System));
         foreach (string id in Ids)
         {
-            limiter.Register(id, new LimitConfig(1, 1));
+            limiter.Clients.Register(id, new LimitConfig(1, 1));
         }
         return new ClientIdentifier(Clients, limiter);
     }

@@ -56,7 +56,7 @@ public abstract class ClientFileTests : IAsyncLifetime
         await HasAsync("other", 100, 40);
         await HasAsync("new, \"ключ\"", 10, 10);
         await HasAsync("new2", 10, 3);
-        Assert.True(_admin.Host.Proxy.Limiter.TryGet("new2", out var client));
+        Assert.True(_admin.Host.Proxy.Limiter.Clients.TryGet("new2", out var client));
         Assert.Equal(new(10, 0.001), client.Limit);
     }
 
@@ -89,7 +89,7 @@ public abstract class ClientFileTests : IAsyncLifetime
         Assert.Equal("""{"created":1,"updated":1,"unchanged":0}""", answer.Body);
         await HasAsync("a", 100, 40);
         (await _admin.SendAsync("GET", "/clients/b")).IsError(404);
-        Assert.Equal(1, _admin.Host.Proxy.Limiter.RegisteredCount);
+        Assert.Equal(1, _admin.Host.Proxy.Limiter.Clients.Count);
         Assert.Equal(answer.Body, (await ImportAsync(File, JsonLines, "?dry_run=false")).Body);
         await HasAsync("a", 50, 40);
     }
@@ -169,7 +169,7 @@ public abstract class ClientFileTests : IAsyncLifetime
 
         Assert.Equal(Count, (await ImportAsync(file.ToString(), JsonLines))["created"].GetInt32());
 
-        Assert.Equal(Count, _admin.Host.Proxy.Limiter.RegisteredCount);
+        Assert.Equal(Count, _admin.Host.Proxy.Limiter.Clients.Count);
         var lines = (await _admin.SendAsync("GET", "/clients/export")).Body.TrimEnd().Split('\n');
         Assert.Equal(Count, lines.Length);
         Assert.All(lines.Select(static line => JsonElement.Parse(line)).Index(), static line => Assert.Equal(
@@ -210,7 +210,7 @@ public abstract class ClientFileTests : IAsyncLifetime
     {
         (await ImportAsync("client_id,capacity,rate_per_sec\na,1,1\n", type))
             .IsError(415, "Content-Type: application/x-ndjson or text/csv");
-        Assert.Equal(0, _admin.Host.Proxy.Limiter.RegisteredCount);
+        Assert.Equal(0, _admin.Host.Proxy.Limiter.Clients.Count);
     }
 
     [Fact]
@@ -275,7 +275,7 @@ public sealed class SqliteClientFileTests : ClientFileTests
             .IsError(503, "nothing was changed");
         (await Admin.SendAsync("GET", "/clients/export")).IsError(503, "no such table");
 
-        Assert.True(Admin.Host.Proxy.Limiter.TryGet("a", out var client));
+        Assert.True(Admin.Host.Proxy.Limiter.Clients.TryGet("a", out var client));
         Assert.Equal(100, client.Limit.Capacity);
     }
 
@@ -287,8 +287,7 @@ public sealed class SqliteClientFileTests : ClientFileTests
         using (var store = ClientStores.Open(file.Setting, TimeProvider.System))
         {
             var name = new string('ж', 240);
-            store.Exclusively(() => store.PutAll(
-                [.. Enumerable.Range(0, Count).Select(i => new ClientPut($"{i}{name}", new(10, 1), null))]));
+            store.PutAll([.. Enumerable.Range(0, Count).Select(i => new ClientPut($"{i}{name}", new(10, 1), null))]);
         }
         await using var admin = await AdminFixture.StartAsync(file.Setting);
         using var tcp = new TcpClient { ReceiveBufferSize = 4096 };

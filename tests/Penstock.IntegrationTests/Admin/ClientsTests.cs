@@ -16,7 +16,7 @@ public sealed class ClientsTests
         Assert.Equal(201, created.Status);
         Assert.Equal("/clients/user1", created.Location);
         Assert.Equal("""{"client_id":"user1","capacity":100,"rate_per_sec":10,"current_tokens":100}""", created.Body);
-        Assert.True(admin.Host.Proxy.Limiter.TryGet("user1", out var client));
+        Assert.True(admin.Host.Proxy.Limiter.Clients.TryGet("user1", out var client));
         Assert.Equal(new(100, 10), client.Limit);
         var read = await admin.SendAsync("GET", created.Location!);
         var expected = created.Body[..^1] + ",\"full_in_seconds\":0}";
@@ -103,7 +103,7 @@ public sealed class ClientsTests
 
         var fault = Assert.Single(answer.IsError(400)["errors"].EnumerateArray());
         Assert.Equal(field, fault.GetProperty("field").GetString());
-        Assert.Equal(0, admin.Host.Proxy.Limiter.RegisteredCount);
+        Assert.Equal(0, admin.Host.Proxy.Limiter.Clients.Count);
     }
 
     [Theory]
@@ -151,7 +151,7 @@ public sealed class ClientsTests
         var sibling = await admin.SendAsync("PUT", target + "2", """{"capacity":10,"rate_per_sec":1}""");
         Assert.Equal((201, target + "2"), (sibling.Status, sibling.Location));
         Assert.Equal(204, (await admin.SendAsync("DELETE", target)).Status);
-        Assert.False(admin.Host.Proxy.Limiter.TryGet(id, out _));
+        Assert.False(admin.Host.Proxy.Limiter.Clients.TryGet(id, out _));
         (await admin.SendAsync("GET", target)).IsError(404, id);
     }
 
@@ -237,7 +237,7 @@ public sealed class ClientsTests
         var deleted = await admin.SendAsync("DELETE", "/clients/a");
         Assert.Equal((204, ""), (deleted.Status, deleted.Body));
         (await admin.SendAsync("DELETE", "/clients/a")).IsError(404);
-        Assert.Equal(0, admin.Host.Proxy.Limiter.RegisteredCount);
+        Assert.Equal(0, admin.Host.Proxy.Limiter.Clients.Count);
     }
 
     [Fact]

@@ -76,8 +76,8 @@ public sealed class ImportTests(SharedPostgres postgres) : IAsyncLifetime
         foreach (var node in _nodes)
         {
             var limiter = node.Host.Proxy.Limiter;
-            await UntilAsync(() => limiter.RegisteredCount == Count && Enumerable.Range(0, Count)
-                    .All(i => limiter.TryGet($"c{i}", out var client) && client.Limit.Capacity == capacity),
+            await UntilAsync(() => limiter.Clients.Count == Count && Enumerable.Range(0, Count)
+                    .All(i => limiter.Clients.TryGet($"c{i}", out var client) && client.Limit.Capacity == capacity),
                 $"the node knows all clients with capacity {capacity}");
         }
     }

@@ -101,7 +101,7 @@ internal sealed class Node : IAsyncDisposable
 
     /// <summary>Waits until this node knows the client with that limit.</summary>
     public Task KnowsAsync(string id, long capacity) => Eventually.TrueAsync(
-        () => Host.Proxy.Limiter.TryGet(id, out var client) && client.Limit.Capacity == capacity,
+        () => Host.Proxy.Limiter.Clients.TryGet(id, out var client) && client.Limit.Capacity == capacity,
         $"the node knows {id} with capacity {capacity}");
 
     public async ValueTask DisposeAsync()

@@ -90,7 +90,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         Assert.All(hammer.Statuses.Keys, static answer => Assert.True(answer is 200 or 429));
         hammer.AssertNeverMore(Capacity, Rate);
         Assert.All(Nodes, static node => Assert.InRange(node.Log.Lines.Count(static line =>
-            line.Contains("database is out of reach", StringComparison.Ordinal)), 1, 3)); // said once, not at each try
+            line.Contains("database unreachable", StringComparison.Ordinal)), 1, 3)); // said once, not at each try
         await Nodes[1].PutAsync("c", 5, 1);
         await Nodes[2].KnowsAsync("c", 5);
     }
@@ -115,8 +115,9 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         await Nodes[1].ConnectedAsync(false);
         await Nodes[0].PutAsync("edited", 2000, 1);
         await hammer.ForAsync(since + (ClusterRun.Seconds / 2));
-        Assert.True(Nodes[1].Host.Proxy.Limiter.TryGet("edited", out var before) && before.Limit.Capacity == 1000);
-        var owed = Nodes[1].Host.Proxy.Limiter.FindLeased("c")!.Demand.Owed;
+        Assert.True(Nodes[1].Host.Proxy.Limiter.Clients.TryGet("edited", out var before));
+        Assert.Equal(1000, before.Limit.Capacity);
+        var owed = Nodes[1].Host.Proxy.Limiter.LeasedBucketOf("c").Account.Owed;
         var alone = hammer.Seconds - since;
         var share = 0.85 * Rate * alone; // if it was all its clients' node; it is about half here
         output.WriteLine($"{owed:0.0} owed, {share:0.0} would be the whole share");
@@ -139,7 +140,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         foreach (var node in Nodes)
         {
             await node.ConnectedAsync(true);
-            await Eventually.TrueAsync(() => node.Host.Proxy.Limiter.FindLeased("c")!.Demand.Owed == 0,
+            await Eventually.TrueAsync(() => node.Host.Proxy.Limiter.LeasedBucketOf("c").Account.Owed == 0,
                 "the node owes nothing");
         }
     }

@@ -39,7 +39,7 @@ public sealed class PoolerTests(SharedPostgres postgres) : ClusterTest
         await Nodes[2].PutAsync("c", 200, 1);
         await Nodes[0].KnowsAsync("c", 200);
         await Nodes[1].SendAsync("DELETE", "/clients/c");
-        await Eventually.TrueAsync(() => !Nodes[0].Host.Proxy.Limiter.TryGet("c", out _), "a deletion arrives");
+        await Eventually.TrueAsync(() => !Nodes[0].Host.Proxy.Limiter.Clients.TryGet("c", out _), "a deletion arrives");
         Assert.Contains(Nodes[0].Log.Lines,
             static line => line.Contains("connection pooler", StringComparison.Ordinal));
         Assert.DoesNotContain(Nodes[2].Log.Lines,

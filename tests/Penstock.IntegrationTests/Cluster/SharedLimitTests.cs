@@ -71,7 +71,7 @@ public sealed class SharedLimitTests(SharedLimitTests.ThreeNodes three) : IClass
         await three.All[0].PutAsync("set", 1000, 0.001, 40);
         foreach (var node in three.All)
         {
-            await Eventually.TrueAsync(() => node.Host.Proxy.Limiter.TryGet("set", out var c) && c.Tokens < 60,
+            await Eventually.TrueAsync(() => node.Host.Proxy.Limiter.Clients.TryGet("set", out var c) && c.Tokens < 60,
                 "the node knows");
         }
         using var after = Hammer.Start("set", [.. three.All.Select(node => node.EndPoint)]);

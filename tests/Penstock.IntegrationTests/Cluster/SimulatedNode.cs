@@ -35,7 +35,7 @@ internal sealed class SimulatedNode
     private readonly Leases _leases;
     private readonly List<LeaseAsk> _asks = [];
     private readonly List<LeaseGrant> _grants = [];
-    private readonly LeasedClient[] _clients;
+    private readonly LeasedBucket[] _clients;
     private readonly Queue<Waiter> _waiting = [];
     private readonly Pace _pace = new(MinTickMs, AtOnce, 1_000_000_000);
     private readonly int _nodes;
@@ -47,14 +47,15 @@ internal sealed class SimulatedNode
         Random random, Action<int> admitted)
     {
         (_time, _buckets, _nodes, _random, _admitted) = (time, buckets, nodes, random, admitted);
-        var limiter = new Limiter(new() { Listeners = [], Upstreams = [], Routes = [] }, new MonotonicClock(time));
-        _leases = limiter.ShareTokens();
-        _clients = new LeasedClient[limits.Count];
+        var limiter = new Limiter(new() { Listeners = [], Upstreams = [], Routes = [] }, new MonotonicClock(time),
+            sharesTokens: true);
+        _leases = limiter.Leases!;
+        _clients = new LeasedBucket[limits.Count];
         for (var i = 0; i < limits.Count; i++)
         {
             var id = IdOf(i);
-            _leases.Apply(new(id, limits[i], limits[i].Capacity, Version: 1, Epoch: 1));
-            _clients[i] = limiter.FindLeased(id)!;
+            limiter.Clients.Put(new(id, limits[i], limits[i].Capacity, Version: 1, Epoch: 1));
+            _clients[i] = limiter.LeasedBucketOf(id);
         }
         _phaseEndNs = random.Next(WaitMs) * MsNs; // nodes are not in step
     }
@@ -86,7 +87,7 @@ internal sealed class SimulatedNode
             _admitted(client);
             return;
         }
-        if (!bucket.MayCome(now, 1)) return;
+        if (bucket.Awaitable(now, 1) is null) return;
         var waiter = new Waiter(this, client);
         if (bucket.Enter(waiter, 1, now) is { } taken)
         {

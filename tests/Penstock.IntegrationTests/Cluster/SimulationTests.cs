@@ -77,8 +77,8 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
     }
 
     /// <summary>For those who rebuild the leases without meaning to change what they decide: with
-    /// <c>PENSTOCK_GRANTS=FILE</c> the first run writes all decisions of a few clusters as hashes to the file, and later
-    /// ones compare. (Not between machines: the last bit of a logarithm may be another one there.)</summary>
+    /// <c>PENSTOCK_GRANTS=FILE</c> the first run writes all decisions of a few clusters as hashes to the file, and
+    /// later ones compare. (Not between machines: the last bit of a logarithm may be another one there.)</summary>
     [Fact]
     public void Decisions_are_those_of_the_recording_and_the_same_each_time()
     {
@@ -180,7 +180,7 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
             """);
         var simulated = new SimulatedBuckets();
         var random = new Random(Seed);
-        var clients = new List<StoredClient>();
+        var clients = new List<ClientState>();
         foreach (long capacity in new[] { 1, 2, 3, 10, 31, 32, 100, 1000, 100_000, 1_000_000_000 })
         {
             clients.Add(real.Put("client-" + capacity, new(capacity, Rate), null));
@@ -194,7 +194,7 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
                 var need = (long)(client.Limit.Capacity * Math.Pow(random.NextDouble(), 4));
                 var want = need + (long)((client.Limit.Capacity - need) * random.NextDouble());
                 var back = Math.Round(client.Limit.Capacity * (random.NextDouble() - 0.4)) / 2;
-                return new LeaseAsk(client.ClientId, client.Shared.Epoch, need, want, back);
+                return new LeaseAsk(client.ClientId, client.Epoch, need, want, back);
             })];
             var granted = await connection.LeaseAsync(asks);
             List<LeaseGrant> expected = [];

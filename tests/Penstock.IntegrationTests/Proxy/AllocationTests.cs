@@ -51,11 +51,13 @@ public sealed class AllocationTests
             },
             AccessLog = log,
         });
-        proxy.Server.Limiter.Register("known", new LimitConfig(1_000_000, 1_000_000));
-        proxy.Server.Limiter.Register("poor", new LimitConfig(1, 0.0001), 0);
-        proxy.Server.Limiter.Register("blocked", new LimitConfig(1, 1), 0, new() { Access = ClientAccess.Blocked });
-        proxy.Server.Limiter.Register("exempt", new LimitConfig(1, 1), 0, new() { Access = ClientAccess.Exempt });
-        proxy.Server.Limiter.Register("gold", new LimitConfig(1_000_000, 1_000_000), null, new()
+        proxy.Server.Limiter.Clients.Register("known", new LimitConfig(1_000_000, 1_000_000));
+        proxy.Server.Limiter.Clients.Register("poor", new LimitConfig(1, 0.0001), 0);
+        proxy.Server.Limiter.Clients.Register("blocked", new LimitConfig(1, 1), 0,
+            new() { Access = ClientAccess.Blocked });
+        proxy.Server.Limiter.Clients.Register("exempt", new LimitConfig(1, 1), 0,
+            new() { Access = ClientAccess.Exempt });
+        proxy.Server.Limiter.Clients.Register("gold", new LimitConfig(1_000_000, 1_000_000), null, new()
         {
             Plan = "gold",
             Limits = [new("default", new(1_000_000, 1_000_000)), new("failures", new(1_000_000, 1))],

@@ -30,7 +30,7 @@ public sealed class AttackTests
             Routes = [config.Routes[0] with { Host = "a" }],
             Clients = new ClientsConfig { Identify = [new IdentitySource(IdentityKind.Header, "X-Client-ID")] },
         });
-        proxy.Server.Limiter.Register("spent", new LimitConfig(1, 0.0001), tokens: 0);
+        proxy.Server.Limiter.Clients.Register("spent", new LimitConfig(1, 0.0001), tokens: 0);
         string[] framings = [$"Content-Length: {Smuggled.Length}\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"];
         foreach (string framing in framings)
         {

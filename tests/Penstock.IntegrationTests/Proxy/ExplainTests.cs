@@ -38,9 +38,11 @@ public sealed class ExplainTests
             names[$"127.0.0.1:{backend.Port}"] = $"backend{i}";
         }
         await using var proxy = new TestProxy(TestProxy.Config([.. backends.Select(static b => b.Port)]));
-        proxy.Server.Limiter.Register("known", new LimitConfig(200, 1));
-        proxy.Server.Limiter.Register("blocked", new LimitConfig(1, 1), null, new() { Access = ClientAccess.Blocked });
-        proxy.Server.Limiter.Register("exempt", new LimitConfig(1, 1), 0, new() { Access = ClientAccess.Exempt });
+        proxy.Server.Limiter.Clients.Register("known", new LimitConfig(200, 1));
+        proxy.Server.Limiter.Clients.Register("blocked", new LimitConfig(1, 1), null,
+            new() { Access = ClientAccess.Blocked });
+        proxy.Server.Limiter.Clients.Register("exempt", new LimitConfig(1, 1), 0,
+            new() { Access = ClientAccess.Exempt });
         IReadOnlyList<ListenerConfig> listeners = proxy.Server.Config.Listeners;
         var verdicts = new Dictionary<string, int>();
         string cookie = "";

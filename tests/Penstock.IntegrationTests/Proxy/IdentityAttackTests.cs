@@ -63,7 +63,7 @@ public sealed class IdentityAttackTests
     {
         await using var backend = ScriptedBackend.Always("ok");
         await using var proxy = new TestProxy(Limited(backend.Port));
-        proxy.Server.Limiter.Register("known", new LimitConfig(100, 1));
+        proxy.Server.Limiter.Clients.Register("known", new LimitConfig(100, 1));
         RawResponse response = await proxy.GetAsync("/v1/", fields);
         Assert.StartsWith(known ? "\"client\";q=100" : "\"default\";q=5", response["RateLimit-Policy"]);
     }
@@ -86,7 +86,7 @@ public sealed class IdentityAttackTests
     {
         await using var backend = ScriptedBackend.Always("ok");
         await using var proxy = new TestProxy(Limited(backend.Port));
-        proxy.Server.Limiter.Register("known", new LimitConfig(1, 0.000_001), 0);
+        proxy.Server.Limiter.Clients.Register("known", new LimitConfig(1, 0.000_001), 0);
         RawResponse response = await proxy.GetAsync(target, fields);
         Assert.Equal(status, $"{response.Status}");
         if (response.Status == 400)

@@ -74,8 +74,8 @@ public sealed class IntermediaryTests
         {
             Clients = new ClientsConfig { Identify = [new IdentitySource(IdentityKind.Header, "X-API-Key")] },
         });
-        proxy.Server.Limiter.Register("key1", new LimitConfig(10, 1));
-        proxy.Server.Limiter.Register("127.0.0.9", new LimitConfig(10, 1));
+        proxy.Server.Limiter.Clients.Register("key1", new LimitConfig(10, 1));
+        proxy.Server.Limiter.Clients.Register("127.0.0.9", new LimitConfig(10, 1));
         RawResponse response = await proxy.GetAsync("/",
             "X-API-Key: key1\r\nConnection: X-API-Key, X-Other\r\nX-Other: 1\r\n");
         Assert.Equal("\"client\";q=10;w=10", response["RateLimit-Policy"]);

@@ -60,11 +60,11 @@ public sealed class LimitingTests
     {
         await using var backend = ScriptedBackend.Always("ok");
         await using var proxy = new TestProxy(Limited(backend, 1, 0.001));
-        proxy.Server.Limiter.Register("client9", new LimitConfig(100, 0.001), 5);
+        proxy.Server.Limiter.Clients.Register("client9", new LimitConfig(100, 0.001), 5);
         using RawClient client = proxy.Connect();
         Assert.Equal(5, await AdmittedAsync(client, 8, target, field));
         Assert.Equal(1, await AdmittedAsync(client, 3, "/", ""));
-        proxy.Server.Limiter.Register("client9", new LimitConfig(1000, 0.001), 7);
+        proxy.Server.Limiter.Clients.Register("client9", new LimitConfig(1000, 0.001), 7);
         Assert.Equal(7, await AdmittedAsync(client, 10, target, field));
     }
 

@@ -22,7 +22,7 @@ public sealed class BucketFlusherTests : IAsyncDisposable
     public BucketFlusherTests()
     {
         _store = ClientStores.Open(_file.Setting, _time);
-        _directory = new(_store, _limiter, null, _log.Factory.CreateLogger<ClientDirectory>());
+        _directory = new(_store, _limiter, _log.Factory.CreateLogger<ClientDirectory>());
         _flusher = new(Collect, _directory, _time, _log.Factory.CreateLogger<BucketFlusher>());
         Assert.Equal(EditOutcome.Created, _directory.Create("a", new(100, 0.001), "test").Outcome);
     }
@@ -129,7 +129,7 @@ public sealed class BucketFlusherTests : IAsyncDisposable
         for (var i = 0; i < Clients; i++)
         {
             _store.Put($"c{i}", new(100, 0.001), 100);
-            _limiter.Register($"c{i}", new(100, 0.001));
+            _limiter.Clients.Register($"c{i}", new(100, 0.001));
             Move($"c{i}", 50);
         }
 
@@ -144,14 +144,14 @@ public sealed class BucketFlusherTests : IAsyncDisposable
 
     private void Move(string clientId, double tokens)
     {
-        Assert.True(_limiter.TryGet(clientId, out var client));
-        _limiter.Register(clientId, client.Limit, tokens);
+        Assert.True(_limiter.Clients.TryGet(clientId, out var client));
+        _limiter.Clients.Register(clientId, client.Limit, tokens);
         _moved.Add(clientId);
     }
 
-    private void Collect(List<ClientTokens> into)
+    private void Collect(List<ClientState> into)
     {
-        into.AddRange(_moved.Select(id => new ClientTokens(id, new(1, 1), 0)));
+        into.AddRange(_moved.Select(id => new ClientState(id, new(1, 1), 0)));
         _moved.Clear();
         if (Interlocked.Increment(ref _collections) == 2) _collectedTwice.TrySetResult();
     }

@@ -114,21 +114,28 @@ public sealed class BucketKeeperTests(ITestOutputHelper output) : IDisposable
         };
         var limiter = new ProxyServer(config, new LogLines()).Limiter;
         var store = ClientStores.Open(_file.Setting, TimeProvider.System);
-        _directory = new(store, limiter, null, _log.Factory.CreateLogger<ClientDirectory>());
+        _directory = new(store, limiter, _log.Factory.CreateLogger<ClientDirectory>());
         return (store, limiter, BucketKeeper.Load(wanted, store, _directory, limiter, _log.Factory.CreateLogger("x")));
     }
 
     private static void Take(Limiter limiter, int first, int count, int times)
     {
         for (var i = 0; i < count * times; i++)
-            Assert.True(limiter.TryTake(Hash(limiter, first + (i % count)), 0, 1_000_000_000, 1, out _));
+        {
+            var limit = OnlyLimit(limiter);
+            var hash = Hash(limiter, first + (i % count));
+            Assert.True(limiter.Limits.Table.TryTake(hash, ref limit, 1_000_000_000, 1, out _));
+        }
     }
 
     private static double Tokens(Limiter limiter, int i)
     {
-        var rule = limiter.LimitAt(0);
-        return rule.Tokens(limiter.Peek(Hash(limiter, i), 0, 1_000_000_000), rule.Clock(1_000_000_000));
+        var limit = OnlyLimit(limiter);
+        var state = limiter.Limits.Table.Peek(Hash(limiter, i), ref limit, 1_000_000_000);
+        return limit.Tokens(state, limit.Clock(1_000_000_000));
     }
+
+    private static Limit OnlyLimit(Limiter limiter) => limiter.Limits.Table.Limits[0];
 
     private static ulong Hash(Limiter limiter, int i) =>
         limiter.HashOf(Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture)), 1);

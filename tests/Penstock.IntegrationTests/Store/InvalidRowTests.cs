@@ -70,7 +70,7 @@ public sealed class InvalidRowTests(SharedPostgres postgres)
 
         await using var again = await Node.StartAsync(store, backend);
         await again.KnowsAsync("b", 50);
-        Assert.False(again.Host.Proxy.Limiter.TryGet("a", out _));
+        Assert.False(again.Host.Proxy.Limiter.Clients.TryGet("a", out _));
         Assert.Equal(1, again.Log.Count("client_ignored"));
         await server.SqlAsync(store, "UPDATE penstock_clients SET rate_per_sec = 2 WHERE client_id = 'a'");
         await again.KnowsAsync("a", 100);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Penstock.Control.Store;
+using Penstock.Proxy.RateLimiting;
 using Xunit;
 
 namespace Penstock.IntegrationTests.Store;
@@ -25,10 +26,9 @@ public abstract partial class StoreContract : IAsyncLifetime
     }
 
     [Fact]
-    public void Insert_of_a_new_client_is_found_and_of_a_known_one_changes_nothing()
+    public void Client_that_is_put_is_found()
     {
-        Assert.Equal(("b", 10, 0.001, 5), Short(_store.Insert("b", new(10, 0.001), 5)));
-        Assert.Null(_store.Insert("b", new(99, 9), 9));
+        Assert.Equal(("b", 10, 0.001, 5), Short(_store.Put("b", new(10, 0.001), 5)));
 
         Assert.Equal(("b", 10, 0.001, 5), Short(_store.Find("b")));
         Assert.Null(_store.Find("a"));
@@ -53,7 +53,7 @@ public abstract partial class StoreContract : IAsyncLifetime
         Assert.True(_store.Delete("a"));
         Assert.False(_store.Delete("a"));
         Assert.Null(_store.Find("a"));
-        Assert.NotNull(_store.Insert("a", new(2, 1), 2));
+        Assert.Equal(2, _store.Put("a", new(2, 1), 2).Tokens);
     }
 
     [Fact]
@@ -75,7 +75,7 @@ public abstract partial class StoreContract : IAsyncLifetime
         for (var i = 0; i < 1000; i++)
             _store.Put($"c{i}", new(1000 + i, 0.5), i);
 
-        var all = new Dictionary<string, StoredClient>();
+        var all = new Dictionary<string, ClientState>();
         _store.LoadAll(client => all.Add(client.ClientId, client));
 
         Assert.Equal(1000, all.Count);
@@ -122,11 +122,11 @@ public abstract partial class StoreContract : IAsyncLifetime
         _store.Put("set", new(100, 0.001), 40);
         _store.Put("other", new(100, 0.001), 40);
 
-        var put = _store.Exclusively(() => _store.PutAll(
+        var put = _store.PutAll(
         [
             new("new", new(10, 0.002), null), new("kept", new(200, 0.003), null), new("new set", new(10, 0.002), 7),
             new("cut", new(20, 0.001), null), new("set", new(100, 0.001), 7.5),
-        ]));
+        ]);
 
         (string, long, double, double)[] expected =
         [
@@ -142,8 +142,8 @@ public abstract partial class StoreContract : IAsyncLifetime
     public void Many_thousands_that_are_put_at_once_are_all_there()
     {
         var ids = Enumerable.Range(0, 10_001).Select(i => $"𐐷\uFF5E{i}").ToList();
-        List<StoredClient> Put(long capacity, double? tokens) => _store.Exclusively(() =>
-            _store.PutAll([.. ids.Select(id => new ClientPut(id, new(capacity, 0.5), tokens))]));
+        List<ClientState> Put(long capacity, double? tokens) =>
+            _store.PutAll([.. ids.Select(id => new ClientPut(id, new(capacity, 0.5), tokens))]);
 
         Assert.Equal(ids.Count, Put(10, null).Count);
         Assert.Equal(ids.Count, Put(20, 3).DistinctBy(client => client.ClientId).Count());
@@ -152,7 +152,7 @@ public abstract partial class StoreContract : IAsyncLifetime
         Assert.Equal(ids.Count, found.DistinctBy(client => client.ClientId).Count());
         Assert.All(found, client => Assert.Equal(new(20, 0.5), client.Limit));
         Assert.Empty(_store.FindAll([]));
-        Assert.Empty(_store.Exclusively(() => _store.PutAll([])));
+        Assert.Empty(_store.PutAll([]));
     }
 
     [Fact]
@@ -161,8 +161,8 @@ public abstract partial class StoreContract : IAsyncLifetime
         _store.Put("0", new(10, 1), null);
         IEnumerable<ClientPut> good = Enumerable.Range(0, 5000).Select(i => new ClientPut($"{i}", new(20, 1), null));
 
-        Assert.Throws<StoreException>(() => _store.Exclusively(() =>
-            _store.PutAll([.. good, new("z", new(0, 1), null)]))); // the table refuses a capacity of 0
+        Assert.Throws<StoreException>(() =>
+            _store.PutAll([.. good, new("z", new(0, 1), null)])); // the table refuses a capacity of 0
 
         Eventually(() => Assert.Equal("0", Assert.Single(_store.Read("", 10)).ClientId));
         Assert.Equal(10, _store.Find("0")!.Value.Limit.Capacity);
@@ -174,7 +174,7 @@ public abstract partial class StoreContract : IAsyncLifetime
     [InlineData("ключ 🔑 \\ %41")]
     public void Any_printable_id_is_kept_as_it_is(string id)
     {
-        _store.Insert(id, new(10, 1), 3);
+        _store.Put(id, new(10, 1), 3);
         Assert.Equal(id, _store.Find(id)!.Value.ClientId);
         Assert.Equal([id], _store.Page("", "", 10));
         Assert.True(_store.Delete(id));
@@ -192,12 +192,20 @@ public abstract partial class StoreContract : IAsyncLifetime
     }
 
     [Fact]
-    public void Work_that_fails_in_an_edit_reaches_the_caller()
+    public void Edit_that_fails_leaves_nothing_behind_and_the_failure_reaches_the_caller()
     {
-        Assert.Equal(3, _store.Exclusively(() => 3));
-        Assert.Throws<InvalidOperationException>(() =>
-            _store.Exclusively<int>(() => throw new InvalidOperationException()));
-        Assert.NotNull(_store.Insert("a", new(1, 1), 1));
+        Assert.Equal(3, _store.Edit(static _ => 3));
+        Assert.Throws<InvalidOperationException>(() => _store.Edit<int>(static edit =>
+        {
+            edit.PutPlan("gold", new(10, 1));
+            edit.Put(new("a", new(1, 1), 1));
+            Assert.NotNull(edit.Find("a"));
+            throw new InvalidOperationException();
+        }));
+
+        Assert.Null(_store.Find("a"));
+        Assert.Empty(_store.Plans());
+        Assert.Equal(1, _store.Put("a", new(1, 1), 1).Tokens);
     }
 
     [Fact]
@@ -248,7 +256,7 @@ public abstract partial class StoreContract : IAsyncLifetime
 
     private IClientStore Open() => ClientStores.Open(_setting, TimeProvider.System);
 
-    private static (string, long, double, double) Short(StoredClient? client) => client is { } c
+    private static (string, long, double, double) Short(ClientState? client) => client is { } c
         ? (c.ClientId, c.Limit.Capacity, c.Limit.RatePerSecond, Math.Round(c.Tokens, 1)) : default;
 }
 

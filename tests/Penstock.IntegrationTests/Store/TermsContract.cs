@@ -19,11 +19,10 @@ public abstract partial class StoreContract
         ];
         for (var i = 0; i < all.Length; i++)
         {
-            Assert.Equal(all[i], _store.Insert($"i{i}", new(10, 1), 3, all[i])!.Value.Terms);
+            Assert.Equal(all[i], _store.Put($"i{i}", new(10, 1), 3, all[i]).Terms);
             Assert.Equal(all[i], _store.Put($"p{i}", new(10, 1), null, all[i]).Terms);
         }
-        _store.Exclusively(() => _store.PutAll(
-            [.. all.Select((terms, i) => new ClientPut($"m{i}", new(10, 1), 3, terms))]));
+        _store.PutAll([.. all.Select((terms, i) => new ClientPut($"m{i}", new(10, 1), 3, terms))]);
         for (var i = 0; i < all.Length; i++)
         {
             Assert.Equal(all[i], _store.Find($"i{i}")!.Value.Terms);
@@ -77,8 +76,7 @@ public abstract partial class StoreContract
         _store.Put("b", new(100, 1), null, new() { Plan = "gold" });
 
         Assert.Equal([KeyValuePair.Create("gold", 2L)], _store.CountPlanned());
-        Assert.Equal([KeyValuePair.Create("gold", 2L)], _store.CountPlanned("gold"));
-        Assert.Empty(_store.CountPlanned("iron"));
+        Assert.Equal((2, 0), _store.Edit(static edit => (edit.CountPlanned("gold"), edit.CountPlanned("iron"))));
         Assert.True(_store.DeletePlan("iron"));
         Assert.False(_store.DeletePlan("iron"));
         Assert.Equal("gold", Assert.Single(_store.Plans()).Name);

@@ -10,7 +10,7 @@ public sealed class ClientFileWriterTests
     [Fact]
     public void Clients_are_lines_of_the_format()
     {
-        ClientTokens[] clients =
+        ClientState[] clients =
         [
             new("a", new(100, 0.5), 99.99999), new("b,\"c\"", new(1, 2e-7), 0),
             new("d", new(9, 1), 7, new() { Plan = "gold", Access = ClientAccess.Exempt }),
@@ -42,7 +42,7 @@ public sealed class ClientFileWriterTests
         var random = new Random(20261121); // the same ids every time
         string[] pieces =
             ["a", "\"", ",", "\"\"", "\\", "'", " x", ";", "=", "й.", "é", "ключ", "🔑", "{", "~.", "<"];
-        var clients = Enumerable.Range(0, 2000).Select(i => new ClientTokens(
+        var clients = Enumerable.Range(0, 2000).Select(i => new ClientState(
             i + string.Concat(Enumerable.Range(0, random.Next(8)).Select(_ => pieces[random.Next(pieces.Length)])),
             new(random.Next(1, 1_000_000_000), 0.01 + (random.NextDouble() * 1000)), 0.5)).ToList();
 
@@ -56,7 +56,7 @@ public sealed class ClientFileWriterTests
                 new LimitConfig(c.Change.Capacity!.Value, c.Change.RatePerSecond!.Value), c.Change.Tokens)));
     }
 
-    private static string Written(IEnumerable<ClientTokens> clients, bool csv)
+    private static string Written(IEnumerable<ClientState> clients, bool csv)
     {
         using var writer = new ClientFileWriter(csv);
         writer.Write(clients);

@@ -103,8 +103,8 @@ public sealed class ClientIdTests
         var address = new ClientAddress(new IPEndPoint(IPAddress.Parse(caller), 1), 56);
         Assert.Equal(met, identifier.Identify(request, head, address, new byte[ClientIdentifier.RoomBytes])
             .Registered?.Id);
-        limiter.Unregister(one);
-        limiter.Unregister(other);
+        limiter.Clients.Remove(one);
+        limiter.Clients.Remove(other);
         Assert.Null(identifier.Identify(request, head, address, new byte[ClientIdentifier.RoomBytes]).Registered?.Id);
     }
 
@@ -150,7 +150,7 @@ public sealed class ClientIdTests
             new MonotonicClock(TimeProvider.System));
         foreach (string id in ids)
         {
-            limiter.Register(id, new LimitConfig(1, 1));
+            limiter.Clients.Register(id, new LimitConfig(1, 1));
         }
         return limiter;
     }

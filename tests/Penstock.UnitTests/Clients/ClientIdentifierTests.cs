@@ -263,7 +263,7 @@ public sealed class ClientIdentifierTests
         var limiter = new Limiter(config, new MonotonicClock(TimeProvider.System));
         foreach (string id in registered)
         {
-            limiter.Register(id, new LimitConfig(1, 1));
+            limiter.Clients.Register(id, new LimitConfig(1, 1));
         }
         return new ClientIdentifier(clients, limiter);
     }

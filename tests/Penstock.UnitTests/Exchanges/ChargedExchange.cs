@@ -18,7 +18,7 @@ internal static class ChargedExchange
             Routes = [],
             Limits = new Dictionary<string, LimitConfig> { [limit] = config },
         }, new MonotonicClock(new ManualTime()));
-        var rules = new LimitRules([limiter.RuleOf(limit, config)], 1);
+        var rules = new LimitRules([limiter.Limits.RuleOf(limit, config)], 1);
         for (int i = 0; i < requests; i++)
         {
             exchange.Admission.Reset();

@@ -106,9 +106,11 @@ public sealed class DeciderTests
             Bounds = new BoundsConfig { BodyBytes = 100 },
         };
         var limiter = new Limiter(config, Clock);
-        limiter.Register("known", new LimitConfig(1, 1));
-        limiter.Register("blocked", new LimitConfig(1, 1), null, new ClientTerms { Access = ClientAccess.Blocked });
-        limiter.Register("exempt", new LimitConfig(1, 1), null, new ClientTerms { Access = ClientAccess.Exempt });
+        limiter.Clients.Register("known", new LimitConfig(1, 1));
+        limiter.Clients.Register("blocked", new LimitConfig(1, 1), null,
+            new ClientTerms { Access = ClientAccess.Blocked });
+        limiter.Clients.Register("exempt", new LimitConfig(1, 1), null,
+            new ClientTerms { Access = ClientAccess.Exempt });
         var snapshot = new Snapshot(config, limiter, [new Upstream(config.Upstreams[0], Clock)]);
         fields = fields.Replace("8*penstock", string.Join(", ", Enumerable.Repeat("1.1 penstock", 8)))
             .Replace("7*penstock", string.Join(", ", Enumerable.Repeat("1.1 penstock", 7)))

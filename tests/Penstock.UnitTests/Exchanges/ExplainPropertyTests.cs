@@ -106,9 +106,9 @@ public sealed class ExplainPropertyTests
             _pickRandom = new PickRandom((ulong)random.NextInt64());
             ProxyConfig config = RandomConfig(random);
             _limiter = new Limiter(config, _clock);
-            _limiter.Register("known", new LimitConfig(random.Next(1, 40), 0.001));
-            _limiter.Register("blocked", new LimitConfig(1, 1), null, new() { Access = ClientAccess.Blocked });
-            _limiter.Register("exempt", new LimitConfig(1, 1), 0, new() { Access = ClientAccess.Exempt });
+            _limiter.Clients.Register("known", new LimitConfig(random.Next(1, 40), 0.001));
+            _limiter.Clients.Register("blocked", new LimitConfig(1, 1), null, new() { Access = ClientAccess.Blocked });
+            _limiter.Clients.Register("exempt", new LimitConfig(1, 1), 0, new() { Access = ClientAccess.Exempt });
             _snapshot = new Snapshot(config, _limiter, [.. config.Upstreams.Select(u => new Upstream(u, _clock))]);
         }
 
@@ -167,7 +167,7 @@ public sealed class ExplainPropertyTests
             {
                 return (Word(Decider.OfRejection(admission)), null);
             }
-            DryRejections += admission.DryRefusal is null ? 0 : 1;
+            DryRejections += admission.DryRejection is null ? 0 : 1;
             (string verdict, Backend? backend) =
                 Pick(ruling.Route!.Upstream, request, head, caller, ruling.Client.Name);
             if (backend is not null)

@@ -28,7 +28,7 @@ public sealed class AdmissionTests
         _limits["wide"] = new LimitConfig(10, 0.001);
         _limits["tight"] = new LimitConfig(3, 0.001) { By = tightIsBy };
         Assert.Equal(3, Admitted(20, "wide", "tight"));
-        Assert.True(_admission.TryGetDecisive(out Charge refusal));
+        Assert.True(_admission.TryGetDecisive(out AppliedLimit refusal));
         Assert.Equal("tight", Name(refusal));
         Assert.Equal(7, Tokens("wide"));
         Assert.Equal(0, Tokens("tight"));
@@ -80,9 +80,9 @@ public sealed class AdmissionTests
     {
         _limits["default"] = new LimitConfig(1, 0.001);
         _limits["search"] = new LimitConfig(5, 0.001);
-        Limiter.Register("x", new LimitConfig(100, 0.001));
+        Limiter.Clients.Register("x", new LimitConfig(100, 0.001));
         Assert.Equal(5, Admitted(20, "default", "search"));
-        Assert.True(Limiter.TryGet("x", out ClientTokens client));
+        Assert.True(Limiter.Clients.TryGet("x", out ClientState client));
         Assert.Equal(95, client.Tokens, 3);
         Assert.Equal(95, Admitted(200, "default"));
         Assert.Equal(1, Admitted(20, ["default"], registered: false));
@@ -91,7 +91,7 @@ public sealed class AdmissionTests
     [Fact]
     public void TryAdmit_without_any_rule_still_holds_a_registered_client_to_its_own_limit()
     {
-        Limiter.Register("x", new LimitConfig(4, 0.001));
+        Limiter.Clients.Register("x", new LimitConfig(4, 0.001));
         Assert.Equal(4, Admitted(9));
         Assert.Equal(9, Admitted(9, [], registered: false));
     }
@@ -117,10 +117,10 @@ public sealed class AdmissionTests
         for (int i = 0; i < 5; i++)
         {
             Assert.True(Admit(["dry", "real"], "x", "x", 1, 0));
-            Assert.Equal(i < 2 ? null : "dry", _admission.DryRefusal?.Name);
+            Assert.Equal(i < 2 ? null : "dry", _admission.DryRejection?.Name);
         }
         Assert.False(Admit(["dry", "real"], "x", "x", 1, 0));
-        Assert.Equal("real", Name(_admission.Refusal));
+        Assert.Equal("real", Name(_admission.Rejection));
     }
 
     [Fact]
@@ -135,7 +135,7 @@ public sealed class AdmissionTests
             held.Add(admission);
         }
         Assert.False(Admit(["slots"], "x", "x", 1, 0));
-        Assert.True(_admission.RefusedForSlot);
+        Assert.True(_admission.RejectedForConcurrency);
         Assert.Equal(1, _admission.RetryAfterSeconds);
         Assert.True(Admit(["slots"], "y", "y", 1, 0));
         _admission.Leave();
@@ -145,7 +145,7 @@ public sealed class AdmissionTests
         Assert.True(Admit(["slots"], "x", "x", 1, 0));
         _admission.Leave();
         held[1].Leave();
-        Assert.Equal(0, Limiter.Slots.Count);
+        Assert.Equal(0, Limiter.Concurrency.Count);
     }
 
     [Fact]
@@ -211,22 +211,22 @@ public sealed class AdmissionTests
         byte[] name = Encoding.UTF8.GetBytes(client);
         return new AdmissionRequest
         {
-            Registered = registered && Limiter.TryFind(name, out RegisteredClient? known) ? known : null,
+            Registered = registered && Limiter.Clients.TryFind(name, out RegisteredClient? known) ? known : null,
             Client = name,
             Address = Encoding.UTF8.GetBytes(address),
         };
     }
 
     private LimitRules Rules(IEnumerable<string> names, int cost) =>
-        new(names.Select(n => Limiter.RuleOf(n, _limits[n])), cost);
+        new(names.Select(n => Limiter.Limits.RuleOf(n, _limits[n])), cost);
 
     /// <summary>Of client x.</summary>
     private long Tokens(string limit)
     {
         var look = new Admission();
-        look.Look(Limiter, Rules([limit], 1), Request("x", "x", false), 0);
-        return look.Charges[0].WholeTokens;
+        look.Peek(Limiter, Rules([limit], 1), Request("x", "x", false), 0);
+        return look.Limits[0].WholeTokens;
     }
 
-    private static string Name(in Charge charge) => Encoding.UTF8.GetString(charge.NameOctets);
+    private static string Name(in AppliedLimit limit) => Encoding.UTF8.GetString(limit.NameOctets);
 }

@@ -182,3 +182,13 @@ public sealed class BucketTableTests
         Assert.Equal(0xc9f49bf37d57ca93UL, hash.Hash([0]));
     }
 }
+
+file static class NumberedLimits
+{
+    /// <summary>Takes from the bucket under the table's limit of that number.</summary>
+    public static bool TryTake(this BucketTable table, ulong hash, int number, long nowNs, int cost, out long state)
+    {
+        Limit limit = table.Limits[number];
+        return table.TryTake(hash, ref limit, nowNs, cost, out state);
+    }
+}

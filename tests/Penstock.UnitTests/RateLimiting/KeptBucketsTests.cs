@@ -134,7 +134,7 @@ public sealed class KeptBucketsTests
             Take("a", "x");
         }
         Flush();
-        _limiter.Apply(new Dictionary<string, LimitConfig> { ["x"] = new(50, 0.01) });
+        _limiter.Limits.TryApply(new Dictionary<string, LimitConfig> { ["x"] = new(50, 0.01) });
         Take("a", "x");
         Flush();
 
@@ -244,15 +244,19 @@ public sealed class KeptBucketsTests
         return all;
     }
 
-    private bool Take(string id, string limit) => _limiter.TryTake(
-        _limiter.HashOf(Encoding.UTF8.GetBytes(id), 1), _limiter.NumberOf(limit), _clock.NowNs, 1, out _);
-
-    private double Tokens(string id, string limit)
+    private bool Take(string id, string name)
     {
-        (int number, long now) = (_limiter.NumberOf(limit), _clock.NowNs);
-        Limit rule = _limiter.LimitAt(number);
-        return rule.Tokens(
-            _limiter.Peek(_limiter.HashOf(Encoding.UTF8.GetBytes(id), 1), number, now), rule.Clock(now));
+        Limit limit = _limiter.Limits.Find(name)!;
+        return _limiter.Limits.Table.TryTake(
+            _limiter.HashOf(Encoding.UTF8.GetBytes(id), 1), ref limit, _clock.NowNs, 1, out _);
+    }
+
+    private double Tokens(string id, string name)
+    {
+        long now = _clock.NowNs;
+        Limit limit = _limiter.Limits.Find(name)!;
+        ulong hash = _limiter.HashOf(Encoding.UTF8.GetBytes(id), 1);
+        return limit.Tokens(_limiter.Limits.Table.Peek(hash, ref limit, now), limit.Clock(now));
     }
 
     private long WallNs() => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;

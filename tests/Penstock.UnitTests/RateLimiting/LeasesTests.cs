@@ -19,14 +19,14 @@ public sealed class LeasesTests
     public LeasesTests()
     {
         _clock = new MonotonicClock(_time);
-        _limiter = new Limiter(new() { Listeners = [], Upstreams = [], Routes = [] }, _clock);
-        _leases = _limiter.ShareTokens();
+        _limiter = new Limiter(new() { Listeners = [], Upstreams = [], Routes = [] }, _clock, sharesTokens: true);
+        _leases = _limiter.Leases!;
     }
 
     [Fact]
     public void Who_waits_is_served_in_order_as_far_as_the_lease_goes_and_refused_at_once_beyond()
     {
-        LeasedClient client = Register(capacity: 10);
+        LeasedBucket client = Register(capacity: 10);
         Waiter[] waiters = [.. Enumerable.Range(0, 4).Select(i => Wait(client, i))];
 
         LeaseAsk ask = Plan();
@@ -41,13 +41,13 @@ public sealed class LeasesTests
     [Fact]
     public void No_more_wait_than_the_shared_bucket_can_have_tokens_for()
     {
-        LeasedClient client = Register(capacity: 3);
+        LeasedBucket client = Register(capacity: 3);
         for (int i = 0; i < 3; i++)
         {
             Wait(client, i);
         }
 
-        Assert.False(client.MayCome(_clock.NowNs, 1));
+        Assert.Null(client.Awaitable(_clock.NowNs, 1));
         Assert.False(client.Enter(new Waiter(this, 3), 1, _clock.NowNs));
         Assert.Equal(3, _leases.Waiting);
     }
@@ -55,36 +55,36 @@ public sealed class LeasesTests
     [Fact]
     public void Bucket_that_is_known_to_be_empty_lets_nobody_wait_until_it_may_have_a_token()
     {
-        LeasedClient client = Register(capacity: 10, rate: 2);
+        LeasedBucket client = Register(capacity: 10, rate: 2);
         Wait(client, 0);
         Answer(Plan(), granted: 0, left: 0.25);
 
         Assert.False(TryTake(client));
-        Assert.False(client.MayCome(_clock.NowNs, 1));
+        Assert.Null(client.Awaitable(_clock.NowNs, 1));
         _time.Advance(TimeSpan.FromMilliseconds(370));
-        Assert.False(client.MayCome(_clock.NowNs, 1));
+        Assert.Null(client.Awaitable(_clock.NowNs, 1));
         _time.Advance(TimeSpan.FromMilliseconds(10));
-        Assert.True(client.MayCome(_clock.NowNs, 1)); // 0.25 + 0.38 · 2
-        Assert.False(client.MayCome(_clock.NowNs, 2));
+        Assert.NotNull(client.Awaitable(_clock.NowNs, 1)); // 0.25 + 0.38 · 2
+        Assert.Null(client.Awaitable(_clock.NowNs, 2));
     }
 
     [Fact]
     public void What_a_bucket_told_goes_stale()
     {
-        LeasedClient client = Register(capacity: 10, rate: 0.000_1);
+        LeasedBucket client = Register(capacity: 10, rate: 0.000_1);
         Wait(client, 0);
         Answer(Plan(), granted: 0, left: 0);
-        Assert.False(client.MayCome(_clock.NowNs, 1));
+        Assert.Null(client.Awaitable(_clock.NowNs, 1));
 
         _time.Advance(TimeSpan.FromSeconds(2.1)); // others may have given tokens back
 
-        Assert.True(client.MayCome(_clock.NowNs, 1));
+        Assert.NotNull(client.Awaitable(_clock.NowNs, 1));
     }
 
     [Fact]
     public void Request_that_came_alone_leases_one_token_and_leaves_nothing_behind()
     {
-        LeasedClient client = Register(capacity: 1000);
+        LeasedBucket client = Register(capacity: 1000);
         Wait(client, 0);
         LeaseAsk ask = Plan();
         Answer(ask, granted: 1, left: 999);
@@ -101,14 +101,47 @@ public sealed class LeasesTests
     }
 
     [Fact]
+    public void Each_client_is_looked_at_once_in_a_round_also_when_another_one_is_let_go()
+    {
+        Wait(Register(capacity: 10, id: "idle"), 0);
+        LeasedBucket second = Register(capacity: 10, id: "second");
+        Wait(second, 1);
+        _leases.Plan(_asks);
+        _leases.Grant([.. _asks.Select(static ask => new LeaseGrant(ask.ClientId, ask.Epoch, 1, 9, LeasedByAll: 0))]);
+        _leases.Plan(_asks); // counts what was used
+        _time.Advance(TimeSpan.FromSeconds(1.1));
+
+        Wait(second, 2);
+        Wait(Register(capacity: 10, id: "third"), 3);
+        _asks.Clear();
+        _leases.Plan(_asks);
+
+        Assert.Equal(["second", "third"], _asks.Select(static ask => ask.ClientId).Order());
+        Assert.Equal(2, _leases.ActiveClients);
+    }
+
+    [Fact]
+    public void Lowered_capacity_with_requests_waiting_is_no_fault_of_the_plan()
+    {
+        LeasedBucket client = Register(capacity: 10);
+        for (int i = 0; i < 5; i++)
+        {
+            Wait(client, i);
+        }
+        _limiter.Clients.Put(new("c", new(2, 0.001), 2, Version: 2, Epoch: 1));
+
+        Assert.Equal(5, Plan().Need);
+    }
+
+    [Fact]
     public void Nobody_overtakes_who_waits_and_tokens_that_come_back_are_theirs()
     {
-        LeasedClient client = Register(capacity: 10);
+        LeasedBucket client = Register(capacity: 10);
         Waiter first = Wait(client, 0);
         Answer(Plan(), granted: 1, left: 9);
         Waiter second = Wait(client, 1);
 
-        client.Charge(_clock.NowNs, -1); // the first one's, whom another limit refused
+        client.Debit(_clock.NowNs, -1); // the first one's, whom another limit refused
 
         Assert.True(first.Granted);
         Assert.True(second.Granted);
@@ -118,7 +151,7 @@ public sealed class LeasesTests
     [Fact]
     public void Who_leaves_the_line_costs_nothing()
     {
-        LeasedClient client = Register(capacity: 10);
+        LeasedBucket client = Register(capacity: 10);
         Waiter gone = Wait(client, 0);
         Waiter stays = Wait(client, 1);
 
@@ -136,12 +169,12 @@ public sealed class LeasesTests
     [Fact]
     public void Lowered_capacity_gives_back_what_is_at_hand()
     {
-        LeasedClient client = Register(capacity: 100);
+        LeasedBucket client = Register(capacity: 100);
         Wait(client, 0);
         Answer(Plan(), granted: 50, left: 50);
         Assert.Equal(49, client.Balance);
 
-        _leases.Apply(new("c", new(20, 0.001), 20, Version: 2, Epoch: 1));
+        _limiter.Clients.Put(new("c", new(20, 0.001), 20, Version: 2, Epoch: 1));
 
         Assert.Equal(0, client.Balance);
         Assert.Equal(49, Plan().Back);
@@ -150,7 +183,7 @@ public sealed class LeasesTests
     [Fact]
     public void Edits_of_a_plan_bring_no_token_and_a_lowered_capacity_gives_back_what_is_at_hand()
     {
-        LeasedClient client = RegisterPlanned(100);
+        LeasedBucket client = RegisterPlanned(100);
         Wait(client, 0);
         Answer(Plan(), granted: 50, left: 30);
 
@@ -172,24 +205,24 @@ public sealed class LeasesTests
     [Fact]
     public void Lowered_capacity_forgives_no_debt()
     {
-        LeasedClient client = RegisterPlanned(100);
-        client.Charge(_clock.NowNs, 3); // such as for a status that counts
+        LeasedBucket client = RegisterPlanned(100);
+        client.Debit(_clock.NowNs, 3); // such as for a status that counts
 
         SetPlan(20, version: 2);
         Assert.Equal(-3, client.Balance);
-        _leases.Apply(new("c", new(10, 0.001), 10, Version: 2, Epoch: 1));
+        _limiter.Clients.Put(new("c", new(10, 0.001), 10, Version: 2, Epoch: 1));
 
         Assert.Equal(-3, client.Balance);
-        Assert.Equal(0, client.Demand.Returned);
+        Assert.Equal(0, client.Account.Returned);
     }
 
     [Fact]
     public void Deleted_client_sends_who_waits_away()
     {
-        LeasedClient client = Register(capacity: 10);
+        LeasedBucket client = Register(capacity: 10);
         Waiter waiter = Wait(client, 0);
 
-        _leases.Remove("c", version: 5);
+        _limiter.Clients.Remove("c", version: 5);
 
         Assert.Equal([0], _answered);
         Assert.False(waiter.Granted);
@@ -198,64 +231,64 @@ public sealed class LeasesTests
     [Fact]
     public void Node_that_cannot_ask_decides_by_its_share_from_the_first_request_on()
     {
-        LeasedClient client = Register(capacity: 100);
-        LeasedClient another = Register(capacity: 10, id: "waiting");
+        LeasedBucket client = Register(capacity: 100);
+        LeasedBucket another = Register(capacity: 10, id: "waiting");
         Waiter waiter = Wait(another, 0);
 
         _leases.GrantShare(nodes: 2);
 
         Assert.True(waiter.Granted);
         Assert.Equal(42, Enumerable.Range(0, 100).Count(_ => TryTake(client))); // 85 % of a half
-        Assert.False(client.MayCome(_clock.NowNs, 1));
+        Assert.Null(client.Awaitable(_clock.NowNs, 1));
         Assert.False(client.Enter(new Waiter(this, 0), 1, _clock.NowNs));
-        Assert.Equal(42, client.Demand.Owed);
+        Assert.Equal(42, client.Account.Owed);
     }
 
     [Fact]
     public void Nobody_waits_any_more_when_the_shared_buckets_are_silent_for_long()
     {
-        LeasedClient client = Register(capacity: 10);
+        LeasedBucket client = Register(capacity: 10);
         Waiter waiter = Wait(client, 0);
         LeaseAsk ask = Plan();
 
         _time.Advance(TimeSpan.FromMilliseconds(100));
         Assert.True(client.Leave(waiter));
         _limiter.NoteWaitedInVain();
-        Assert.True(client.MayCome(_clock.NowNs, 1));
+        Assert.NotNull(client.Awaitable(_clock.NowNs, 1));
         _time.Advance(TimeSpan.FromSeconds(1));
         _limiter.NoteWaitedInVain();
-        Assert.False(client.MayCome(_clock.NowNs, 1));
+        Assert.Null(client.Awaitable(_clock.NowNs, 1));
         Answer(ask, granted: 0, left: 10);
 
-        Assert.True(client.MayCome(_clock.NowNs, 1));
+        Assert.NotNull(client.Awaitable(_clock.NowNs, 1));
         Assert.Equal((1, 2), (_leases.Waited, _leases.WaitedInVain));
     }
 
-    private LeasedClient Register(long capacity, double rate = 0.001, string id = "c")
+    private LeasedBucket Register(long capacity, double rate = 0.001, string id = "c")
     {
-        _leases.Apply(new(id, new(capacity, rate), capacity, Version: 1, Epoch: 1));
-        return _limiter.FindLeased(id)!;
+        _limiter.Clients.Put(new(id, new(capacity, rate), capacity, Version: 1, Epoch: 1));
+        return (LeasedBucket)_limiter.Clients.Find(id)!.Bucket;
     }
 
-    private LeasedClient RegisterPlanned(long capacity)
+    private LeasedBucket RegisterPlanned(long capacity)
     {
-        _leases.Apply(new("c", new(capacity, 0.001), capacity, Version: 1, Epoch: 1)
+        _limiter.Clients.Put(new("c", new(capacity, 0.001), capacity, Version: 1, Epoch: 1)
         {
             Terms = new() { Plan = "gold" },
             PlanVersion = 1,
         });
-        return _limiter.FindLeased("c")!;
+        return (LeasedBucket)_limiter.Clients.Find("c")!.Bucket;
     }
 
     private void SetPlan(long capacity, long version) =>
-        _limiter.SetPlan(new PlanNumbers("gold", new(capacity, 0.001), version));
+        _limiter.Clients.SetPlan(new PlanNumbers("gold", new(capacity, 0.001), version));
 
-    private bool TryTake(LeasedClient client) => client.TryTake(_clock.NowNs, 1, out _, out _);
+    private bool TryTake(LeasedBucket client) => client.TryTake(_clock.NowNs, 1, out _, out _);
 
-    private Waiter Wait(LeasedClient client, int number)
+    private Waiter Wait(LeasedBucket client, int number)
     {
         Assert.False(TryTake(client));
-        Assert.True(client.MayCome(_clock.NowNs, 1));
+        Assert.NotNull(client.Awaitable(_clock.NowNs, 1));
         var waiter = new Waiter(this, number);
         Assert.Null(client.Enter(waiter, 1, _clock.NowNs));
         return waiter;

@@ -242,23 +242,23 @@ public sealed class LimitPropertyTests
     {
         var random = new Random(9);
         var config = new LimitConfig(capacity, (double)numerator / denominator);
-        var client = new OwnedClient("x", config, capacity, Second);
+        var bucket = new LocalBucket("x", config, Second);
         long now = Second;
         for (int step = 0; step < 5_000; step++)
         {
             now += random.NextInt64(Second);
-            client.TryTake(now, 1 + random.Next((int)Math.Min(capacity, 1000)), out _, out _);
+            bucket.TryTake(now, 1 + random.Next((int)Math.Min(capacity, 1000)), out _, out _);
             var next = new LimitConfig(1 + random.NextInt64(Math.Min(capacity * 2, 1_000_000_000)),
                 config.RatePerSecond * (1 + random.Next(3)));
             if (Limiter.Fault(next.Capacity, next.RatePerSecond) is not null)
             {
                 continue;
             }
-            double before = client.TokensAt(now);
-            client = client.Change(next, tokens: null, now);
+            double before = bucket.TokensAt(now);
+            bucket = bucket.Change(new Limit("x", next), tokens: null, now);
             double kept = Math.Min(before, next.Capacity);
-            double unit = Math.ScaleB(1, -client.Limit.UnitBits) + (kept * 1e-14);
-            Assert.InRange(client.TokensAt(now), kept - unit, kept + (kept * 1e-14));
+            double unit = Math.ScaleB(1, -bucket.Limit.UnitBits) + (kept * 1e-14);
+            Assert.InRange(bucket.TokensAt(now), kept - unit, kept + (kept * 1e-14));
         }
     }
 

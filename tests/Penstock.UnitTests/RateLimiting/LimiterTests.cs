@@ -22,8 +22,8 @@ public sealed class LimiterTests
     [Fact]
     public void Register_new_client_is_full_or_as_told()
     {
-        _limiter.Register("a", new LimitConfig(10, 1));
-        _limiter.Register("b", new LimitConfig(10, 1), 4);
+        _limiter.Clients.Register("a", new LimitConfig(10, 1));
+        _limiter.Clients.Register("b", new LimitConfig(10, 1), 4);
         Assert.Equal(10, Tokens("a"));
         Assert.Equal(4, Tokens("b"));
         Assert.Equal(4, TakeAll("b"));
@@ -32,10 +32,10 @@ public sealed class LimiterTests
     [Fact]
     public void Register_changed_limit_keeps_the_tokens_clamped()
     {
-        _limiter.Register("a", new LimitConfig(100, 5), 50);
-        _limiter.Register("a", new LimitConfig(1000, 7));
+        _limiter.Clients.Register("a", new LimitConfig(100, 5), 50);
+        _limiter.Clients.Register("a", new LimitConfig(1000, 7));
         Assert.Equal(50, Tokens("a"), 3);
-        _limiter.Register("a", new LimitConfig(20, 5));
+        _limiter.Clients.Register("a", new LimitConfig(20, 5));
         Assert.Equal(20, Tokens("a"), 3);
         Assert.Equal(20, TakeAll("a"));
     }
@@ -43,9 +43,9 @@ public sealed class LimiterTests
     [Fact]
     public void Register_unchanged_does_not_refill()
     {
-        _limiter.Register("a", new LimitConfig(10, 1));
+        _limiter.Clients.Register("a", new LimitConfig(10, 1));
         Assert.Equal(10, TakeAll("a"));
-        _limiter.Register("a", new LimitConfig(10, 1));
+        _limiter.Clients.Register("a", new LimitConfig(10, 1));
         Assert.Equal(0, TakeAll("a"));
     }
 
@@ -122,24 +122,24 @@ public sealed class LimiterTests
     /// <summary>Puts a limit that hardly refills in force.</summary>
     private Limit Apply(int capacity)
     {
-        Assert.True(_limiter.Apply(new Dictionary<string, LimitConfig> { ["x"] = new(capacity, 0.00001) }));
-        return _limiter.LimitAt(_limiter.NumberOf("x"));
+        Assert.True(_limiter.Limits.TryApply(new Dictionary<string, LimitConfig> { ["x"] = new(capacity, 0.00001) }));
+        return _limiter.Limits.Find("x")!;
     }
 
     private int Take(ulong key, Limit limit) =>
-        _limiter.Table.TryTake(key << 20, ref limit, _clock.NowNs, 1, out _) ? 1 : 0;
+        _limiter.Limits.Table.TryTake(key << 20, ref limit, _clock.NowNs, 1, out _) ? 1 : 0;
 
     [Fact]
     public async Task Register_under_load_neither_loses_nor_gives_tokens()
     {
-        _limiter.Register("a", new LimitConfig(50_000, 0.001));
+        _limiter.Clients.Register("a", new LimitConfig(50_000, 0.001));
         int admitted = 0;
         using var stop = new CancellationTokenSource();
         Task editor = Task.Run(() =>
         {
             for (int i = 0; !stop.IsCancellationRequested; i++)
             {
-                _limiter.Register("a", new LimitConfig(50_000 + (i % 2), 0.001 * (1 + (i % 3))));
+                _limiter.Clients.Register("a", new LimitConfig(50_000 + (i % 2), 0.001 * (1 + (i % 3))));
             }
         });
         Parallel.For(0, 4, _ =>
@@ -162,8 +162,8 @@ public sealed class LimiterTests
     public void Property_7_sixteen_threads_admit_exactly_what_one_would_at_each_moment()
     {
         // The clock stands still while they take, then goes on by a part of a token and more.
-        _limiter.Register("a", new LimitConfig(1000, 10.0 / 3));
-        var one = new OwnedClient("one", new LimitConfig(1000, 10.0 / 3), 1000, _clock.NowNs);
+        _limiter.Clients.Register("a", new LimitConfig(1000, 10.0 / 3));
+        var one = new LocalBucket("one", new LimitConfig(1000, 10.0 / 3), _clock.NowNs);
         for (int round = 0; round < 20; round++)
         {
             int admitted = 0;
@@ -188,19 +188,9 @@ public sealed class LimiterTests
     }
 
     [Fact]
-    public void Reset_fills_the_bucket()
-    {
-        _limiter.Register("a", new LimitConfig(10, 1));
-        TakeAll("a");
-        Assert.True(_limiter.Reset("a"));
-        Assert.Equal(10, TakeAll("a"));
-        Assert.False(_limiter.Reset("nobody"));
-    }
-
-    [Fact]
     public void Time_refills_continuously_up_to_capacity()
     {
-        _limiter.Register("a", new LimitConfig(10, 2), 0);
+        _limiter.Clients.Register("a", new LimitConfig(10, 2), 0);
         _time.Advance(TimeSpan.FromMilliseconds(1900));
         Assert.Equal(3.8, Tokens("a"), 3);
         Assert.Equal(3, TakeAll("a"));
@@ -212,23 +202,23 @@ public sealed class LimiterTests
     [Fact]
     public void CollectChanged_tells_only_buckets_that_moved()
     {
-        _limiter.Register("a", new LimitConfig(10, 1));
-        _limiter.Register("b", new LimitConfig(10, 1));
+        _limiter.Clients.Register("a", new LimitConfig(10, 1));
+        _limiter.Clients.Register("b", new LimitConfig(10, 1));
         TryTake("a");
         Assert.Equal(["a"], Changed());
         Assert.Empty(Changed());
-        _limiter.Register("b", new LimitConfig(20, 1));
+        _limiter.Clients.Register("b", new LimitConfig(20, 1));
         Assert.Equal(["b"], Changed());
     }
 
     [Fact]
     public void Unregister_forgets_the_client()
     {
-        _limiter.Register("a", new LimitConfig(10, 1));
-        Assert.True(_limiter.Unregister("a"));
-        Assert.False(_limiter.Unregister("a"));
-        Assert.False(_limiter.TryGet("a", out _));
-        Assert.False(_limiter.AnyRegistered);
+        _limiter.Clients.Register("a", new LimitConfig(10, 1));
+        Assert.True(_limiter.Clients.Remove("a"));
+        Assert.False(_limiter.Clients.Remove("a"));
+        Assert.False(_limiter.Clients.TryGet("a", out _));
+        Assert.False(_limiter.Clients.Any);
     }
 
     [Theory]
@@ -236,21 +226,21 @@ public sealed class LimiterTests
     [InlineData("größe/ключ 鍵")]
     public void TryFind_takes_any_text(string id)
     {
-        _limiter.Register(id, new LimitConfig(10, 1));
-        Assert.True(_limiter.TryFind(Encoding.UTF8.GetBytes(id), out RegisteredClient? client));
+        _limiter.Clients.Register(id, new LimitConfig(10, 1));
+        Assert.True(_limiter.Clients.TryFind(Encoding.UTF8.GetBytes(id), out RegisteredClient? client));
         Assert.Equal(id, client.Id);
     }
 
     private double Tokens(string id)
     {
-        Assert.True(_limiter.TryGet(id, out ClientTokens state));
+        Assert.True(_limiter.Clients.TryGet(id, out ClientState state));
         return state.Tokens;
     }
 
     private bool TryTake(string id)
     {
-        Assert.True(_limiter.TryFind(Encoding.UTF8.GetBytes(id), out RegisteredClient? client));
-        return client.TryTake(_clock.NowNs, 1, out _, out _);
+        Assert.True(_limiter.Clients.TryFind(Encoding.UTF8.GetBytes(id), out RegisteredClient? client));
+        return client.Bucket.TryTake(_clock.NowNs, 1, out _, out _);
     }
 
     private int TakeAll(string id)
@@ -265,8 +255,8 @@ public sealed class LimiterTests
 
     private List<string> Changed()
     {
-        var changed = new List<ClientTokens>();
-        _limiter.CollectChanged(changed);
+        var changed = new List<ClientState>();
+        _limiter.Clients.CollectChanged(changed);
         return [.. changed.Select(static c => c.ClientId)];
     }
 

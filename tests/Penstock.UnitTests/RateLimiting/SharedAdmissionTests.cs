@@ -22,13 +22,16 @@ public sealed class SharedAdmissionTests
     };
 
     private readonly Limiter _limiter;
-    private readonly LeasedClient _client;
+    private readonly RegisteredClient _registered;
+    private readonly LeasedBucket _client;
 
     public SharedAdmissionTests()
     {
-        _limiter = new Limiter(new() { Listeners = [], Upstreams = [], Routes = [], Limits = _limits }, _clock);
-        _limiter.ShareTokens().Apply(new("c", new(10, 0.001), 10, Version: 1, Epoch: 1));
-        _client = _limiter.FindLeased("c")!;
+        _limiter = new Limiter(new() { Listeners = [], Upstreams = [], Routes = [], Limits = _limits }, _clock,
+            sharesTokens: true);
+        _limiter.Clients.Put(new("c", new(10, 0.001), 10, Version: 1, Epoch: 1));
+        _registered = _limiter.Clients.Find("c")!;
+        _client = (LeasedBucket)_registered.Bucket;
     }
 
     [Fact]
@@ -37,7 +40,7 @@ public sealed class SharedAdmissionTests
         Assert.False(TryAdmit(mayWait: true, null, "default", "slots", "site"));
 
         Assert.Same(_client, _admission.Awaited);
-        Assert.Equal(0, _limiter.Slots.Count);
+        Assert.Equal(0, _limiter.Concurrency.Count);
         Assert.True(TryAdmit(mayWait: false, _client, "default", "slots", "site"));
     }
 
@@ -47,7 +50,7 @@ public sealed class SharedAdmissionTests
         Assert.False(TryAdmit(mayWait: false, null, "default"));
 
         Assert.Null(_admission.Awaited);
-        Assert.True(_admission.Refused);
+        Assert.True(_admission.Rejected);
     }
 
     [Fact]
@@ -59,7 +62,7 @@ public sealed class SharedAdmissionTests
         Assert.False(TryAdmit(mayWait: true, null, "default", "site"));
 
         Assert.Null(_admission.Awaited);
-        Assert.Equal("site", Encoding.UTF8.GetString(_admission.Refusal.NameOctets));
+        Assert.Equal("site", Encoding.UTF8.GetString(_admission.Rejection.NameOctets));
     }
 
     [Fact]
@@ -75,7 +78,7 @@ public sealed class SharedAdmissionTests
     [Fact]
     public void Tokens_that_were_taken_meanwhile_are_used_once_or_given_back()
     {
-        _client.Add(4, epoch: 1);
+        _client.TryAdd(4, epoch: 1);
         Assert.True(TryAdmit(mayWait: false, _client, "default", "site"));
         Assert.Equal(4, _client.Balance);
 
@@ -92,13 +95,13 @@ public sealed class SharedAdmissionTests
         Assert.Equal(1, _client.Balance);
     }
 
-    private bool TryAdmit(bool mayWait, LeasedClient? prepaid, params string[] names) =>
-        TryAdmit(mayWait, prepaid, _client, names);
+    private bool TryAdmit(bool mayWait, LeasedBucket? prepaid, params string[] names) =>
+        TryAdmit(mayWait, prepaid, _registered, names);
 
-    private bool TryAdmit(bool mayWait, LeasedClient? prepaid, LeasedClient? registered, params string[] names)
+    private bool TryAdmit(bool mayWait, LeasedBucket? prepaid, RegisteredClient? registered, params string[] names)
     {
         _admission.Reset();
-        return _admission.TryAdmit(_limiter, new(names.Select(n => _limiter.RuleOf(n, _limits[n])), 1),
+        return _admission.TryAdmit(_limiter, new(names.Select(n => _limiter.Limits.RuleOf(n, _limits[n])), 1),
             new AdmissionRequest
             {
                 Client = "c"u8, Address = "192.0.2.1"u8, Registered = registered, MayWait = mayWait, Prepaid = prepaid,

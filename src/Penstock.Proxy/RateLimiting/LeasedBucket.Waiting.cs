@@ -1,8 +1,8 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>Requests that wait for tokens of this client. They wait in the order in which they came, only while nobody
-/// here knows that the shared bucket has too few, and not more of them than it can have tokens for.</summary>
-internal sealed partial class LeasedClient
+/// <content>Requests that wait for tokens of this bucket. They wait in the order in which they came, only while nobody
+/// here knows that the shared bucket has too few, and not more of them than it can have tokens for.</content>
+internal sealed partial class LeasedBucket
 {
     /// <summary>What the shared bucket told is worth nothing after so long: other nodes may have given tokens back. A
     /// client that is used is told of at least once a second.</summary>
@@ -17,7 +17,7 @@ internal sealed partial class LeasedClient
     /// <summary>Tokens that requests wait for.</summary>
     public long WaitingCost => Volatile.Read(ref _waitingCost);
 
-    public override bool MayCome(long nowNs, int cost) => MayHold(nowNs, cost + WaitingCost);
+    public override LeasedBucket? Awaitable(long nowNs, int cost) => MayHold(nowNs, cost + WaitingCost) ? this : null;
 
     /// <summary>Stands in line for tokens.</summary>
     /// <returns>True: they are here and taken. False: they will not come. Null: <see cref="TokenWaiter.Answer"/>
@@ -43,7 +43,7 @@ internal sealed partial class LeasedClient
             Interlocked.Add(ref _waitingCost, cost); // a fence: who gives tokens back from now on sees it
             Serve(nowNs);
         }
-        Touch(wake: true);
+        MarkUsed(wake: true);
         return null;
     }
 
@@ -111,11 +111,11 @@ internal sealed partial class LeasedClient
     {
         View view = Volatile.Read(ref _view);
         long here = Math.Max(0, Balance);
-        if (!_leases.Answers || cost > view.Limit.Config.Capacity + here || nowNs < Volatile.Read(ref _dryUntilNs))
+        if (!_leases.Answers || cost > view.Limit.Config.Capacity + here || nowNs < Volatile.Read(ref _emptyUntilNs))
         {
             return false;
         }
         return nowNs - Volatile.Read(ref _toldNs) > StaleNs
-            || view.Limit.WholeTokens(Volatile.Read(ref view.SharedWord), view.Limit.Clock(nowNs)) + here >= cost;
+            || view.Limit.WholeTokens(Volatile.Read(ref view.SharedState), view.Limit.Clock(nowNs)) + here >= cost;
     }
 }

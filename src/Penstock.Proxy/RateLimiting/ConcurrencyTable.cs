@@ -5,7 +5,7 @@ namespace Penstock.Proxy.RateLimiting;
 /// <summary>How many requests each client has under way, for limits that bound them. A client is in the table only
 /// while it has any, so that what bounds connections bounds the table. Thread-safe; a striped lock, because a count
 /// must go down exactly as often as it went up.</summary>
-internal sealed class SlotTable
+internal sealed class ConcurrencyTable
 {
     private const int Stripes = 64;
 
@@ -22,14 +22,14 @@ internal sealed class SlotTable
     });
 
     /// <param name="key">Of a client under a limit: seeded, so that nobody can make two alike.</param>
-    /// <param name="most">At least 1.</param>
-    public bool TryEnter(ulong key, int most)
+    /// <param name="max">At least 1.</param>
+    public bool TryEnter(ulong key, int max)
     {
         Dictionary<ulong, int> counts = _counts[key % Stripes];
         lock (counts)
         {
             ref int count = ref CollectionsMarshal.GetValueRefOrAddDefault(counts, key, out _);
-            if (count >= most)
+            if (count >= max)
             {
                 return false;
             }

@@ -1,16 +1,4 @@
-using Penstock.Proxy.Configuration;
-
 namespace Penstock.Proxy.RateLimiting;
-
-/// <summary>A client as the bucket that all nodes share has it.</summary>
-/// <param name="Tokens">In the shared bucket now, less than nothing while debts are paid back.</param>
-/// <param name="Version">Grows with every edit of any client.</param>
-/// <param name="Epoch">The version at which somebody last set the tokens: leases of an earlier one are void.</param>
-/// <param name="Terms">What else is set for it; null: nothing.</param>
-/// <param name="PlanVersion">Of the plan whose numbers the limit has.</param>
-public readonly record struct SharedClient(
-    string ClientId, LimitConfig Limit, double Tokens, long Version, long Epoch, ClientTerms? Terms = null,
-    long PlanVersion = 0);
 
 /// <summary>What a node asks of a client's shared bucket. One statement carries those of all its active clients.
 /// </summary>

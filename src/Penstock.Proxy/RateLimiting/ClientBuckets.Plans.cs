@@ -1,26 +1,13 @@
-using Penstock.Proxy.Configuration;
-
 namespace Penstock.Proxy.RateLimiting;
 
 /// <content>Plans, and what is set for a client besides its limit.</content>
-public sealed partial class Limiter
+public sealed partial class ClientBuckets
 {
     private readonly Dictionary<string, Plan> _plans = [];
 
     /// <summary>Terms without buckets, which clients that have the same can share: one for each plan and access.
     /// </summary>
-    private readonly Dictionary<ClientTerms, RegisteredTerms> _sharedTerms = [];
-    private volatile IReadOnlyDictionary<string, LimitConfig> _configured = new Dictionary<string, LimitConfig>();
-
-    /// <summary>The limits of the configuration in force.</summary>
-    public IReadOnlyDictionary<string, LimitConfig> Configured => _configured;
-
-    /// <summary>Can a registered client have numbers of its own for such a limit?</summary>
-    public static bool CanBeOwn(LimitConfig limit)
-    {
-        ArgumentNullException.ThrowIfNull(limit);
-        return limit is { By: LimitKey.Client, Capacity: > 0 };
-    }
+    private readonly Dictionary<ClientTerms, TermsInForce> _sharedTerms = [];
 
     /// <summary>Creates a plan or changes its numbers, unless a newer edit is known. When it returns, the next request
     /// of every client of the plan meets the new numbers. Buckets keep their tokens, clamped.</summary>
@@ -35,7 +22,7 @@ public sealed partial class Limiter
             else if (plan.Version >= known.Version)
             {
                 known.Version = plan.Version;
-                if (!IsSame(known.Limit.Config, plan.Numbers))
+                if (!known.Limit.HasNumbersOf(plan.Numbers))
                 {
                     known.Limit = Compile(plan).Limit;
                     ChangeClientsOf(known);
@@ -65,44 +52,36 @@ public sealed partial class Limiter
     private void ChangeClientsOf(Plan plan)
     {
         long now = _clock.NowNs;
-        foreach ((byte[] key, RegisteredClient client) in _registered)
+        foreach ((_, RegisteredClient client) in _clients)
         {
-            if (!string.Equals(client.Terms?.Terms.Plan, plan.Name, StringComparison.Ordinal))
+            if (string.Equals(client.Terms?.Terms.Plan, plan.Name, StringComparison.Ordinal))
             {
-                continue;
-            }
-            if (client is OwnedClient owned)
-            {
-                _registered[key] = owned.Change(plan.Limit, null, now);
-            }
-            else
-            {
-                ((LeasedClient)client).Change(plan.Limit, now);
+                client.Bucket = client.Bucket.WithLimit(plan.Limit, now);
             }
         }
     }
 
     /// <summary>The limit that clients of the plan share, which becomes known if it is not; null without a plan.
     /// </summary>
-    private Limit? PlanLimit(ClientTerms? terms, LimitConfig numbers, long version)
+    private Limit? PlanLimit(in ClientState client)
     {
-        if (terms?.Plan is not { } name)
+        if (client.Terms?.Plan is not { } name)
         {
             return null;
         }
-        SetPlan(new PlanNumbers(name, numbers, version));
+        SetPlan(new PlanNumbers(name, client.Limit, client.PlanVersion));
         return _plans[name].Limit;
     }
 
-    private RegisteredTerms? TermsOf(string clientId, ClientTerms? terms, RegisteredTerms? before, long nowNs)
+    private TermsInForce? TermsOf(ClientTerms? terms, TermsInForce? before, long nowNs)
     {
         if (terms is null || terms.Limits.Count > 0)
         {
-            return terms is null ? null : new RegisteredTerms(terms, clientId, before, nowNs);
+            return terms is null ? null : new TermsInForce(terms, before, nowNs);
         }
-        if (!_sharedTerms.TryGetValue(terms, out RegisteredTerms? shared))
+        if (!_sharedTerms.TryGetValue(terms, out TermsInForce? shared))
         {
-            _sharedTerms[terms] = shared = new RegisteredTerms(terms, "", null, nowNs);
+            _sharedTerms[terms] = shared = new TermsInForce(terms, null, nowNs);
         }
         return shared;
     }

@@ -1,0 +1,35 @@
+namespace Penstock.Control.Cluster;
+
+/// <summary>Who must pay after an outage before this node leases again. Each node repays the tokens that it granted by
+/// itself; a node that leased earlier would hand out tokens that the others have already spent. So it keeps to its
+/// fixed share until all nodes of before have reconnected and had <see cref="SettleMs"/> to repay, at most <see
+/// cref="MaxSettleMs"/>. Not thread-safe.</summary>
+/// <param name="awaited">The nodes that were alive before the outage, this one included.</param>
+internal sealed class Settlement(IReadOnlySet<string> awaited)
+{
+    public const int SettleMs = 300;
+    public const int MaxSettleMs = 10_000;
+
+    private DateTimeOffset _outageEnd;
+    private long? _backMs;
+    private long? _allBackMs;
+
+    /// <summary>The database is back.</summary>
+    /// <param name="outageEnd">When it saw this node again, by its own clock.</param>
+    /// <param name="nowMs">Milliseconds of a monotonic clock.</param>
+    public void Begin(DateTimeOffset outageEnd, long nowMs) =>
+        (_outageEnd, _backMs, _allBackMs) = (outageEnd, nowMs, null);
+
+    /// <param name="nodes">As the database last knew them.</param>
+    /// <param name="nowMs">Milliseconds of the same clock.</param>
+    public bool IsOver(IReadOnlyList<ClusterNode> nodes, long nowMs)
+    {
+        if (_backMs is not { } backMs)
+            return false;
+        if (_allBackMs is null && nodes.Count(HasComeBack) == awaited.Count)
+            _allBackMs = nowMs;
+        return nowMs - backMs >= MaxSettleMs || nowMs - _allBackMs >= SettleMs;
+    }
+
+    private bool HasComeBack(ClusterNode node) => awaited.Contains(node.NodeId) && node.LastSeen > _outageEnd;
+}

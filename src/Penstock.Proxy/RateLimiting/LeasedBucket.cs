@@ -1,0 +1,282 @@
+namespace Penstock.Proxy.RateLimiting;
+
+/// <summary>This node's part of a client's bucket that several nodes share: a number of whole tokens, the balance,
+/// which were deducted from the shared bucket when they came. A request takes one by a compare-and-swap. When there is
+/// none it waits for a lease, or is rejected if this node knows that the shared bucket has none either. <see
+/// cref="Leases"/> sees to it that there are enough. Thread-safe; <see cref="Account"/> belongs to whoever holds the
+/// <see cref="Gate"/>.</summary>
+internal sealed partial class LeasedBucket : Bucket
+{
+    private readonly Leases _leases;
+    private View _view;
+    private long _balance;
+    private long _missed;
+    private int _active;
+
+    /// <summary>Before this time the shared bucket is known to be empty: do not wake the lease thread.</summary>
+    private long _emptyUntilNs;
+    private long _lowWater;
+    private volatile bool _closed;
+
+    public LeasedBucket(Leases leases, in ClientState client, Limit limit, long nowNs)
+    {
+        _leases = leases;
+        ClientId = client.ClientId;
+        (Version, Epoch) = (client.Version, client.Epoch);
+        _view = new View(limit, client.Tokens, nowNs);
+        _toldNs = nowNs;
+        Account = new LeaseAccount(client.Tokens, nowNs);
+    }
+
+    public string ClientId { get; }
+
+    /// <summary>Held by who edits, plans or grants; never on the way of a request that finds its tokens here.</summary>
+    public Lock Gate { get; } = new();
+
+    /// <summary>The limit, and what the shared bucket held when the database last told, as a state on that limit's
+    /// clock.</summary>
+    private sealed class View
+    {
+        public View(Limit limit, double sharedTokens, long nowNs)
+        {
+            Limit = limit;
+            SharedState = Limit.StateOf(sharedTokens, Limit.Clock(nowNs));
+        }
+
+        public Limit Limit { get; }
+        public long SharedState;
+    }
+
+    public override Limit Limit => Volatile.Read(ref _view).Limit;
+
+    public long Version { get; private set; }
+    public long Epoch { get; private set; }
+    public bool Closed => _closed;
+
+    /// <summary>Whole tokens at hand.</summary>
+    public long Balance => Volatile.Read(ref _balance);
+
+    public override long LeasedTokens => Balance;
+
+    public LeaseAccount Account { get; }
+
+    /// <summary>The next in the stack of buckets that were used and that the lease thread has not yet seen.</summary>
+    public LeasedBucket? Next { get; set; }
+
+    public override bool TryTake(long nowNs, int cost, out Limit limit, out long state)
+    {
+        View view = Volatile.Read(ref _view);
+        limit = view.Limit;
+        long clock = limit.Clock(nowNs);
+        long shared = Volatile.Read(ref view.SharedState);
+        while (true)
+        {
+            long before = Volatile.Read(ref _balance);
+            if (before < cost || Volatile.Read(ref _waitingCost) != 0) // nobody overtakes who waits
+            {
+                return !_leases.Answers && _leases.GiveShare(this, cost, nowNs) && TryTakeHere(cost)
+                    ? Taken(limit, nowNs, out state) : Miss(limit, nowNs, cost, out state);
+            }
+            if (Interlocked.CompareExchange(ref _balance, before - cost, before) == before)
+            {
+                state = limit.Plus(shared, clock, before - cost);
+                long low = Volatile.Read(ref _lowWater);
+                MarkUsed(wake: low > 0 && before > low && before - cost <= low);
+                return true;
+            }
+        }
+    }
+
+    private bool Taken(Limit limit, long nowNs, out long state)
+    {
+        state = limit.Plus(Volatile.Read(ref _view.SharedState), limit.Clock(nowNs), Balance);
+        MarkUsed(wake: false);
+        return true;
+    }
+
+    private bool Miss(Limit limit, long nowNs, int cost, out long state)
+    {
+        bool mayCome = MayHold(nowNs, cost + WaitingCost);
+        if (!mayCome)
+        {
+            Interlocked.Add(ref _missed, cost);
+        }
+        long clock = limit.Clock(nowNs);
+        state = mayCome ? limit.JustBelow(clock, cost) // then they will be here at once
+            : limit.Plus(Volatile.Read(ref _view.SharedState), clock, Math.Max(0, Balance));
+        MarkUsed(wake: mayCome);
+        return false;
+    }
+
+    public override long Debit(long nowNs, int cost)
+    {
+        View view = Volatile.Read(ref _view);
+        long balance = Interlocked.Add(ref _balance, -cost);
+        if (cost < 0)
+        {
+            Serve(nowNs);
+        }
+        return view.Limit.Plus(Volatile.Read(ref view.SharedState), view.Limit.Clock(nowNs), balance);
+    }
+
+    public override Limit Peek(long nowNs, out long state)
+    {
+        View view = Volatile.Read(ref _view);
+        state = view.Limit.Plus(Volatile.Read(ref view.SharedState), view.Limit.Clock(nowNs), Balance);
+        return view.Limit;
+    }
+
+    /// <summary>Tokens at hand stay, unless the edit set the tokens: then they are void.</summary>
+    public override bool TryApply(in ClientState client, Limit limit, bool keepsTokens, long nowNs, out Bucket after)
+    {
+        after = this;
+        bool returns;
+        lock (Gate)
+        {
+            if (IsAsNewAs(client.Version))
+            {
+                return false;
+            }
+            Version = client.Version;
+            if (client.Epoch != Epoch)
+            {
+                Epoch = client.Epoch;
+                Interlocked.Exchange(ref _balance, 0);
+                Account.Returned = 0;
+            }
+            Account.Left = client.Tokens;
+            Volatile.Write(ref _toldNs, nowNs);
+            returns = ReplaceLimit(limit, client.Tokens, nowNs);
+        }
+        if (returns)
+        {
+            MarkUsed(wake: true);
+        }
+        return true;
+    }
+
+    /// <summary>The tokens stay, here and in the shared bucket, as far as the capacity has room.</summary>
+    public override Bucket WithLimit(Limit limit, long nowNs)
+    {
+        bool returns;
+        lock (Gate)
+        {
+            View view = _view;
+            double shared = view.Limit.Tokens(Volatile.Read(ref view.SharedState), view.Limit.Clock(nowNs));
+            returns = ReplaceLimit(limit, shared, nowNs);
+        }
+        if (returns)
+        {
+            MarkUsed(wake: true);
+        }
+        return this;
+    }
+
+    /// <summary>When the capacity has become less, the tokens at hand go back: what all nodes hold and what is in the
+    /// shared bucket might be more than it.</summary>
+    /// <returns>Are there tokens to go back?</returns>
+    private bool ReplaceLimit(Limit limit, double shared, long nowNs)
+    {
+        long capacity = limit.Config.Capacity;
+        if (capacity < Config.Capacity)
+        {
+            Account.Returned += Reclaim();
+        }
+        Account.Left = Math.Min(Account.Left, capacity);
+        Volatile.Write(ref _emptyUntilNs, 0);
+        Volatile.Write(ref _view, new View(limit, Math.Min(shared, capacity), nowNs));
+        Serve(nowNs);
+        return Account.Returned > 0;
+    }
+
+    /// <summary>Gives granted tokens, unless somebody set the tokens meanwhile: then they are void.</summary>
+    /// <returns>False then.</returns>
+    public bool TryAdd(long granted, long epoch)
+    {
+        lock (Gate)
+        {
+            if (epoch != Epoch)
+            {
+                return false;
+            }
+            Interlocked.Add(ref _balance, granted);
+            Account.CountedBalance += granted;
+            return true;
+        }
+    }
+
+    /// <summary>Takes back all tokens at hand.</summary>
+    public long Reclaim()
+    {
+        while (true)
+        {
+            long before = Volatile.Read(ref _balance);
+            if (before <= 0)
+            {
+                return 0;
+            }
+            if (Interlocked.CompareExchange(ref _balance, 0, before) == before)
+            {
+                Account.CountedBalance -= before;
+                return before;
+            }
+        }
+    }
+
+    /// <summary>Notes what the shared bucket holds.</summary>
+    /// <param name="emptyUntilNs">When it can next have a token.</param>
+    /// <param name="lowWater">The balance at which a request should wake the lease thread.</param>
+    public void OnSharedState(double left, long emptyUntilNs, long lowWater, long nowNs)
+    {
+        View view = Volatile.Read(ref _view);
+        Volatile.Write(ref view.SharedState, view.Limit.StateOf(left, view.Limit.Clock(nowNs)));
+        Volatile.Write(ref _emptyUntilNs, emptyUntilNs);
+        Volatile.Write(ref _toldNs, nowNs);
+        Volatile.Write(ref _lowWater, lowWater);
+    }
+
+    /// <summary>How much it was used since the last call.</summary>
+    public BucketUse DrainUse()
+    {
+        long balance = Balance;
+        long used = Math.Max(0, Account.CountedBalance - balance);
+        Account.CountedBalance = balance;
+        return new BucketUse(used, Interlocked.Exchange(ref _missed, 0), WaitingCost);
+    }
+
+    /// <summary>The lease thread lets go of an idle bucket.</summary>
+    /// <returns>False when it was used in that very moment, and stays active.</returns>
+    public bool TryDeactivate()
+    {
+        Interlocked.Exchange(ref _active, 0);
+        return (Balance == Account.CountedBalance && Volatile.Read(ref _missed) == 0 && WaitingCost == 0)
+            || Interlocked.Exchange(ref _active, 1) == 1; // then a request has put it on the stack itself
+    }
+
+    public override void AcceptAnyVersion() => Version = -1;
+
+    public override bool IsAsNewAs(long version) => Version >= version;
+
+    /// <summary>The requests that wait are decided anew.</summary>
+    public override void Close(long nowNs)
+    {
+        lock (Gate)
+        {
+            _closed = true;
+            Serve(nowNs);
+        }
+    }
+
+    /// <summary>Sees to it that the lease thread knows of this bucket.</summary>
+    public void MarkUsed(bool wake)
+    {
+        if (Volatile.Read(ref _active) == 0 && Interlocked.Exchange(ref _active, 1) == 0)
+        {
+            _leases.Activate(this);
+        }
+        if (wake)
+        {
+            _leases.Wake();
+        }
+    }
+}

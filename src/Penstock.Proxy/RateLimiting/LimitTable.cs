@@ -1,0 +1,161 @@
+using System.Text;
+using Penstock.Proxy.Configuration;
+
+namespace Penstock.Proxy.RateLimiting;
+
+/// <summary>The limits of the configuration in force, with the buckets of clients without a setting of their own, and
+/// those that all requests share. Taking tokens is thread-safe; changes are made by one caller at a time.</summary>
+internal sealed class LimitTable
+{
+    /// <summary>Keeps hashes of limits' names apart from those of clients' names.</summary>
+    private const ulong NameDomain = ulong.MaxValue;
+
+    private readonly MonotonicClock _clock;
+    private readonly KeyHash _nameHash;
+    private readonly int _maxTracked;
+    private readonly bool _keepsBuckets;
+    private readonly Dictionary<string, int> _numbers = [];
+    private readonly Queue<int> _freeNumbers = [];
+
+    /// <summary>The buckets that all requests share, by their limits' names.</summary>
+    private readonly Dictionary<string, LocalBucket> _common = [];
+    private volatile Limit[] _limits = [];
+    private volatile BucketTable _table;
+    private volatile IReadOnlyDictionary<string, LimitConfig> _configured = new Dictionary<string, LimitConfig>();
+
+    public LimitTable(ProxyConfig config, MonotonicClock clock, KeyHash nameHash)
+    {
+        (_clock, _nameHash) = (clock, nameHash);
+        _maxTracked = config.Clients.MaxTracked;
+        _keepsBuckets = config.Clients.SaveUnregistered;
+        _table = NewTable([]);
+        TryApply(config.Limits);
+    }
+
+    public IReadOnlyDictionary<string, LimitConfig> Configured => _configured;
+
+    /// <summary>The buckets of clients without a setting of their own.</summary>
+    public BucketTable Table => _table;
+
+    /// <summary>Puts changed limits in force. A limit with another capacity or rate is a new one, whose buckets begin
+    /// with the tokens that the old one's have.</summary>
+    /// <returns>False when there are thousands of them: limits stay as they are.</returns>
+    public bool TryApply(IReadOnlyDictionary<string, LimitConfig> limits)
+    {
+        long now = _clock.NowNs;
+        if (!HasNumbersFor(limits.Count, now))
+        {
+            return false;
+        }
+        _configured = limits;
+        List<Limit> all = [.. _limits];
+        List<(Limit Old, Limit New)> replaced = [];
+        foreach ((string name, LimitConfig config) in limits)
+        {
+            bool common = config.By == LimitKey.All;
+            if (config.Capacity == 0 || common)
+            {
+                Forget(name, now);
+            }
+            if (config.Capacity == 0 || !common)
+            {
+                _common.Remove(name);
+            }
+            if (config.Capacity > 0 && common)
+            {
+                PutCommon(name, config);
+            }
+            else if (config.Capacity > 0)
+            {
+                PutTracked(all, replaced, name, config);
+            }
+        }
+        foreach (string gone in _numbers.Keys.Concat(_common.Keys).Except(limits.Keys).ToList())
+        {
+            Forget(gone, now);
+            _common.Remove(gone);
+        }
+        if (!all.SequenceEqual(_limits))
+        {
+            _table = _limits.Length == 0 ? NewTable(all) : _table;
+            _table.Apply(all);
+            _limits = [.. all];
+        }
+        foreach ((Limit old, Limit changed) in replaced)
+        {
+            old.ReplacedAtNs = now;
+            old.Successor = changed; // from now on, for every loop
+        }
+        return true;
+    }
+
+    /// <summary>A limit as requests meet it.</summary>
+    public LimitRule RuleOf(string name, LimitConfig config) => new(name, config, Find(name),
+        _common.GetValueOrDefault(name), _nameHash.Hash(Encoding.UTF8.GetBytes(name), NameDomain));
+
+    /// <summary>The limit of that name whose buckets are in the table; null when there is none.</summary>
+    public Limit? Find(string name) => _numbers.TryGetValue(name, out int number) ? _limits[number] : null;
+
+    /// <summary>Numbers are few, and each change of a limit takes one. Those of limits that are not in force any more
+    /// are used again, the longest free first, so that whoever still looks at one has long ended.</summary>
+    private bool HasNumbersFor(int count, long nowNs)
+    {
+        if (_limits.Length + count > BucketTable.MaxLimits && _freeNumbers.Count < count)
+        {
+            _table.Settle(nowNs);
+            foreach (int number in Enumerable.Range(0, _limits.Length).Except(_freeNumbers).ToList())
+            {
+                if (_limits[number].Number < 0)
+                {
+                    _freeNumbers.Enqueue(number);
+                }
+            }
+        }
+        return BucketTable.MaxLimits - _limits.Length + _freeNumbers.Count >= count;
+    }
+
+    private void Forget(string name, long nowNs)
+    {
+        if (_numbers.Remove(name, out int number))
+        {
+            _limits[number].ReplacedAtNs = nowNs;
+        }
+    }
+
+    private void PutTracked(List<Limit> all, List<(Limit Old, Limit New)> replaced, string name, LimitConfig config)
+    {
+        Limit? before = Find(name);
+        if (before is not null && before.HasNumbersOf(config))
+        {
+            return;
+        }
+        var limit = new Limit(name, config) { Predecessor = before };
+        if (before is not null)
+        {
+            replaced.Add((before, limit));
+        }
+        if (all.Count < BucketTable.MaxLimits)
+        {
+            _numbers[name] = all.Count;
+            all.Add(limit);
+        }
+        else
+        {
+            all[_numbers[name] = _freeNumbers.Dequeue()] = limit;
+        }
+    }
+
+    private void PutCommon(string name, LimitConfig config)
+    {
+        LocalBucket? known = _common.GetValueOrDefault(name);
+        if (known is null || !known.Limit.HasNumbersOf(config))
+        {
+            _common[name] = known?.Change(new Limit(name, config), null, _clock.NowNs)
+                ?? new LocalBucket(name, config, _clock.NowNs);
+        }
+    }
+
+    private BucketTable NewTable(IReadOnlyList<Limit> limits) => new(limits.Count == 0 ? 1
+        : Math.Max(_keepsBuckets ? BucketTable.LeastKeptEntries : 1, (long)_maxTracked * BucketTable.EntriesPerBucket),
+        limits);
+}

@@ -1,0 +1,109 @@
+using Penstock.Proxy.Configuration;
+
+namespace Penstock.Proxy.RateLimiting;
+
+/// <summary>A bucket in this process: a registered client's, or one that all requests share. Another limit makes
+/// another object; the old one's state is closed in the same step that fixes the new one's, so that no token is lost or
+/// given twice between them. Thread-safe.</summary>
+internal sealed class LocalBucket : Bucket
+{
+    private const long Closed = long.MinValue;
+
+    private long _state;
+    private long _savedState;
+    private LocalBucket? _successor;
+
+    /// <param name="limit">May be shared with other buckets.</param>
+    public LocalBucket(Limit limit, double tokens, long nowNs)
+    {
+        Limit = limit;
+        _state = Limit.StateOf(tokens, Limit.Clock(nowNs));
+        _savedState = _state;
+    }
+
+    /// <summary>A full one, with a limit of its own.</summary>
+    public LocalBucket(string limitName, LimitConfig config, long nowNs)
+        : this(new Limit(limitName, config), config.Capacity, nowNs)
+    {
+    }
+
+    public override Limit Limit { get; }
+
+    public override bool TryTake(long nowNs, int cost, out Limit limit, out long state) =>
+        Take(nowNs, cost, inAnyCase: false, out limit, out state);
+
+    public override long Debit(long nowNs, int cost)
+    {
+        Take(nowNs, cost, inAnyCase: true, out _, out long state);
+        return state;
+    }
+
+    /// <summary>Takes tokens from this bucket, or from the one that it has become.</summary>
+    private bool Take(long nowNs, int cost, bool inAnyCase, out Limit limit, out long state)
+    {
+        LocalBucket bucket = this;
+        while (true)
+        {
+            long before = Volatile.Read(ref bucket._state);
+            if (before == Closed)
+            {
+                bucket = bucket._successor!;
+                continue;
+            }
+            limit = bucket.Limit;
+            state = before;
+            if (!limit.TryTake(ref state, limit.Clock(nowNs), cost, inAnyCase))
+            {
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref bucket._state, state, before) == before)
+            {
+                return true;
+            }
+        }
+    }
+
+    public override Limit Peek(long nowNs, out long state)
+    {
+        LocalBucket bucket = this;
+        while ((state = Volatile.Read(ref bucket._state)) == Closed)
+        {
+            bucket = bucket._successor!;
+        }
+        return bucket.Limit;
+    }
+
+    public override Bucket WithLimit(Limit limit, long nowNs) => Change(limit, null, nowNs);
+
+    public override bool TryApply(in ClientState client, Limit limit, bool keepsTokens, long nowNs, out Bucket after)
+    {
+        after = Change(limit, keepsTokens ? null : client.Tokens, nowNs);
+        return true;
+    }
+
+    public override bool TryCollect(long nowNs, out double tokens)
+    {
+        long state = Volatile.Read(ref _state);
+        tokens = Limit.Tokens(state, Limit.Clock(nowNs));
+        bool changed = state != _savedState && state != Closed;
+        _savedState = state;
+        return changed;
+    }
+
+    /// <summary>Closes this bucket and returns its successor: with the same tokens, as far as the capacity has room, or
+    /// with <paramref name="tokens"/>. One caller at a time.</summary>
+    public LocalBucket Change(Limit limit, double? tokens, long nowNs)
+    {
+        while (true)
+        {
+            long before = Volatile.Read(ref _state);
+            double kept = tokens ?? Math.Min(limit.Config.Capacity, Limit.Tokens(before, Limit.Clock(nowNs)));
+            var next = new LocalBucket(limit, kept, nowNs) { _savedState = Closed };
+            _successor = next;
+            if (Interlocked.CompareExchange(ref _state, Closed, before) == before)
+            {
+                return next;
+            }
+        }
+    }
+}

@@ -1,0 +1,10 @@
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.IntegrationTests.Cluster;
+
+internal static class LeasedBuckets
+{
+    /// <summary>The node's part of a registered client's bucket, where nodes share it.</summary>
+    public static LeasedBucket LeasedBucketOf(this Limiter limiter, string clientId) =>
+        (LeasedBucket)limiter.Clients.Find(clientId)!.Bucket;
+}
