@@ -55,10 +55,8 @@ internal sealed class Reloader(
         }
         try
         {
-            List<string> later = [.. proxy.Apply(config.Proxy)];
+            List<string> later = [.. proxy.Apply(config.Proxy), .. FileKeys.Table.ReadAtStart(started, config)];
             directory.Publish(config.Plans);
-            if (config.Admin != started.Admin) later.Add("admin");
-            if (config.Store != started.Store) later.Add("store");
             return new(null, diagnostics, later);
         }
         catch (ProxyStartException e)

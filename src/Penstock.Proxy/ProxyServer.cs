@@ -128,7 +128,10 @@ public sealed partial class ProxyServer : IAsyncDisposable
     /// flows: health, connections, buckets and rotations of what stays are kept, and an exchange under way ends with
     /// the configuration that it began with.</summary>
     /// <param name="config">Valid, see the loader.</param>
-    /// <returns>Settings that differ but are read at start only.</returns>
+    /// <returns>Keys that were not put in force although they could be: limits stay as they are when there are
+    /// thousands of them. What is read at start only (<see cref="ProxyConfig.Loops"/>, <see
+    /// cref="ProxyConfig.AccessLog"/>, <see cref="ClientsConfig.MaxTracked"/>, <see
+    /// cref="ClientsConfig.SaveUnregistered"/>) is not looked at.</returns>
     /// <exception cref="ProxyStartException">A new listener's address cannot be had, or a stop has begun: nothing was
     /// changed.</exception>
     public IReadOnlyList<string> Apply(ProxyConfig config)
@@ -140,7 +143,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
             {
                 throw new ProxyStartException(StopsWord);
             }
-            List<string> later = ReadAtStart(config);
+            List<string> later = [];
             ApplyModes(config.Listeners);
             var added = config.Listeners.Where(n => !_listeners.Exists(l => l.Config == n)).ToList();
             var removed = _listeners.Where(l => !config.Listeners.Contains(l.Config)).ToList();
@@ -301,24 +304,6 @@ public sealed partial class ProxyServer : IAsyncDisposable
                 {
                     socket.Dispose();
                 }
-            }
-        }
-    }
-
-    private List<string> ReadAtStart(ProxyConfig config)
-    {
-        List<string> differ = [];
-        Add("loops", config.Loops, Config.Loops);
-        Add("access_log", config.AccessLog, Config.AccessLog);
-        Add("clients.max_tracked", config.Clients.MaxTracked, Config.Clients.MaxTracked);
-        Add("clients.save_unregistered", config.Clients.SaveUnregistered, Config.Clients.SaveUnregistered);
-        return differ;
-
-        void Add<T>(string name, T now, T before)
-        {
-            if (!EqualityComparer<T>.Default.Equals(now, before))
-            {
-                differ.Add(name);
             }
         }
     }

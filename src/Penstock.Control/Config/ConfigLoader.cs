@@ -53,7 +53,7 @@ internal static class ConfigLoader
         var root = fileName.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
             ? JsonTree.Read(text, report, variables)
             : YamlTree.Read(text, report, variables);
-        var config = root is null ? null : ConfigBinder.Bind(root, report);
+        var config = root is null ? null : FileKeys.Read(root, report);
         return new(report.Errors > 0 ? null : config! with { File = fileName }, report.Diagnostics);
     }
 

@@ -13,8 +13,103 @@ internal static partial class ConfigValue
     private const string UnixPrefix = "unix:";
     private const int MaxSocketPathBytes = 107; // sun_path of Linux holds 108 with its final zero
 
+    /// <summary>See <see cref="TryListen"/>; null is nowhere.</summary>
+    public static readonly Syntax<EndPoint?> Address = new(
+        static (string text, out EndPoint? address, out string error) => TryListen(text, out address!, out error),
+        static address => address is null ? null : SchemaPart.Quote(address.ToString()!))
+    {
+        Schema = """{ "$ref": "#/definitions/address" }""",
+        Text = "[address](#addresses)",
+        Samples = ["127.0.0.1:9802", "unix:/run/a.sock", ":80", "[::1]:80", "localhost:8080"],
+    };
+
+    /// <summary>See <see cref="TryListen"/>.</summary>
+    public static readonly Syntax<ListenerConfig> Listener = new(
+        static (string text, out ListenerConfig listener, out string error) =>
+        {
+            bool valid = TryListen(text, out EndPoint address, out error);
+            listener = new(address, text);
+            return valid;
+        },
+        static listener => SchemaPart.Quote(listener.Text))
+    {
+        Schema = Address.Schema,
+        Text = Address.Text,
+        Samples = Address.Samples,
+    };
+
+    /// <summary>See <see cref="TryFileMode"/>.</summary>
+    public static readonly Syntax<UnixFileMode> SocketMode = new(TryFileMode)
+    {
+        Schema = SchemaPart.AnyOf(SchemaPart.Pattern("0?[0-7]{3}"), SchemaPart.Whole(0, 777)),
+        Text = "three octal digits",
+        Samples = ["0660", "0600"],
+    };
+
+    /// <summary>See <see cref="TryBackend"/>.</summary>
+    public static readonly Syntax<BackendConfig> Backend = new(TryBackend)
+    {
+        Schema = SchemaPart.String,
+        Text = "`http://host:port`, `http://host` (port 80), `host:port` or `unix:/path`",
+        Samples = ["http://127.0.0.1:9003", "127.0.0.1:9004", "http://a", "https://a", "unix:/a"],
+    };
+
+    /// <summary>See <see cref="TryNetwork"/>; or <c>unix</c>, whoever connects to a Unix socket.</summary>
+    public static readonly Syntax<TrustedPeer> Trusted = new(
+        static (string text, out TrustedPeer peer, out string error) =>
+        {
+            peer = new(default, IsUnix: text.Equals("unix", StringComparison.OrdinalIgnoreCase));
+            if (peer.IsUnix)
+            {
+                return Succeed(out error);
+            }
+            bool valid = TryNetwork(text, out IPNetwork network, out error);
+            peer = new(network, IsUnix: false);
+            return valid;
+        })
+    {
+        Schema = SchemaPart.String,
+        Text = "network, address or `unix`",
+        Samples = ["10.0.0.0/8", "192.0.2.7", "unix", "::/0"],
+    };
+
+    /// <summary>See <see cref="TryIdentity"/>.</summary>
+    public static readonly Syntax<IdentitySource> Identity = new(TryIdentity,
+        static source => SchemaPart.Quote(source.ToString()))
+    {
+        Schema = SchemaPart.Pattern("[Aa]ddress|[Hh]eader:.+|[Qq]uery:.+"),
+        Text = "`header:NAME`, `query:NAME` or `address`",
+        Samples = ["header:X-Key", "query:key", "address"],
+    };
+
+    /// <summary>See <see cref="TryStore"/>.</summary>
+    public static readonly Syntax<string> Store = new(TryStore, SchemaPart.Quote)
+    {
+        Schema = SchemaPart.AnyOf(SchemaPart.Words("memory"),
+            """{ "type": "string", "pattern": "^(sqlite:.|postgres(ql)?://.)" }""", SchemaPart.Variable),
+        Text = "`sqlite:PATH`, `postgres://user:password@host:5432/database` or `memory`",
+        Samples = ["memory", "sqlite:a.db"],
+    };
+
+    /// <summary>See <see cref="TryToken"/>.</summary>
+    public static readonly Syntax<string> Token = new(TryToken, SchemaPart.Quote)
+    {
+        Schema = SchemaPart.String,
+        Text = "text",
+        Samples = ["secret-one", "secret-two"],
+    };
+
+    /// <summary>See <see cref="TryAccessLog"/>.</summary>
+    public static readonly Syntax<string> AccessLog = new(TryAccessLog, SchemaPart.Quote)
+    {
+        Schema = SchemaPart.AnyOf("""{ "enum": ["stdout", "off", false] }""",
+            """{ "type": "string", "pattern": "/" }""", SchemaPart.Variable),
+        Text = "`stdout`, `off`, or the path of a file, which has a `/`",
+        Samples = ["off", "./access.log"],
+    };
+
     private static readonly Parser<string> AccessLogWord =
-        OneOf(("stdout", "stdout"), ("off", "off"), ("/path", ""), ("false", "off"));
+        OneOf(("stdout", "stdout"), ("off", "off"), ("/path", ""), ("false", "off")).Parse;
 
     private const string TokenMarks = "!#$%&'*+-.^_`|~"; // RFC 9110, 5.6.2
 
@@ -152,13 +247,6 @@ internal static partial class ConfigValue
         if (text.Contains('/') && !text.EndsWith('/'))
             return Succeed(out error);
         return AccessLogWord(text, out target, out error);
-    }
-
-    /// <summary>The request target of a health check; it may have a query.</summary>
-    public static bool TryCheckPath(string text, out string path, out string error)
-    {
-        path = text;
-        return IsPath(text) ? Succeed(out error) : Fail($"{Quote(text)} is not a path; write /health", out error);
     }
 
     private static bool IsPath(string text) => text.StartsWith('/') && text.All(c => c is > ' ' and <= '~' and not '#');

@@ -7,47 +7,129 @@ namespace Penstock.Control.Config;
 internal static partial class ConfigValue
 {
     /// <summary>The host of a route: a name, <c>*.example.com</c>, or <c>*</c> for any, which is null.</summary>
-    public static bool TryRouteHost(string text, out string? host, out string error)
+    public static readonly Syntax<string?> RouteHost = new(TryRouteHost)
     {
-        host = text == "*" ? null : text.ToLowerInvariant().TrimEnd('.');
-        var name = text.StartsWith("*.", StringComparison.Ordinal) ? text[2..] : text;
-        var kind = Uri.CheckHostName(name);
-        if (kind == UriHostNameType.IPv6 && !name.StartsWith('['))
-            host = $"[{host}]"; // as requests write it
-        return text == "*" || kind != UriHostNameType.Unknown
-            ? Succeed(out error)
-            : Fail($"{Quote(text)} is not a host name; write example.com or *.example.com, without a port", out error);
-    }
+        Schema = SchemaPart.String,
+        Text = "`example.com`, `*.example.com` or `*`",
+        Samples = ["a.example.com", "*.example.com", "*"],
+    };
 
     /// <summary>The path of a route: exact, or a prefix that ends in <c>*</c>.</summary>
-    public static bool TryRoutePath(string text, out string path, out string error)
+    public static readonly Syntax<string> RoutePath = new(TryRoutePath)
     {
-        path = text;
-        var literal = text.EndsWith('*') ? text[..^1] : text;
-        if (!IsPath(literal) || literal.AsSpan().ContainsAny("*?"))
-            return Fail($"{Quote(text)} is not a path; write /exact or /prefix/*", out error);
-        return RouteRules.PathFault(literal, isPrefix: literal != text) is { } fault
-            ? Fail($"{Quote(text)}: {fault}", out error)
-            : Succeed(out error);
-    }
+        Schema = SchemaPart.Path,
+        Text = "`/exact` or `/prefix/*`",
+        Samples = ["/v1/*", "/v2/a"],
+    };
 
     /// <summary>What is taken off the front of a path, or put there.</summary>
-    public static bool TryPrefix(string text, out string prefix, out string error)
+    public static readonly Syntax<string> Prefix = new(TryPrefix)
     {
-        prefix = text;
-        if (!IsPath(text) || text.AsSpan().ContainsAny("*?") || text.Length > RouteRules.MaxPrefixBytes)
-            return Fail($"{Quote(text)} is not a prefix; write /v1", out error);
-        return RouteRules.PathFault(text, isPrefix: false) is { } fault
-            ? Fail($"{Quote(text)}: {fault}", out error)
-            : Succeed(out error);
-    }
+        Schema = SchemaPart.Path,
+        Text = "path",
+        Samples = ["/v1", "/v1/a"],
+    };
 
-    public static bool TryMethod(string text, out string method, out string error)
+    /// <summary>A method, in capitals.</summary>
+    public static readonly Syntax<string> Method = new(TryMethod)
+    {
+        Schema = SchemaPart.String,
+        Text = "method",
+        Samples = ["GET", "POST"],
+    };
+
+    /// <summary>What <c>balance: hash</c> goes by: <c>address</c>, <c>path</c>, <c>header:NAME</c>,
+    /// <c>cookie:NAME</c> or <c>query:NAME</c>.</summary>
+    public static readonly Syntax<HashConfig> HashKey = new(TryHashKey,
+        static hash => SchemaPart.Quote(hash.Source.ToString().ToLowerInvariant()
+            + (hash.Name.Length == 0 ? "" : ":" + hash.Name)))
+    {
+        Schema = SchemaPart.Pattern("[Aa]ddress|[Pp]ath|([Hh]eader|[Cc]ookie|[Qq]uery):.+"),
+        Text = "`address`, `path`, `header:NAME`, `cookie:NAME` or `query:NAME`",
+        Samples = ["path", "header:X-Tenant", "cookie:c", "query:q"],
+    };
+
+    /// <summary>The name of a cookie.</summary>
+    public static readonly Syntax<string> CookieName = new(
+        static (string text, out string name, out string error) =>
+        {
+            name = text;
+            return IsToken(text) ? Succeed(out error) : Fail($"{Quote(text)} is not a cookie's name", out error);
+        })
+    {
+        Schema = SchemaPart.String,
+        Text = "name",
+        Samples = ["session", "other"],
+    };
+
+    private static bool TryMethod(string text, out string method, out string error)
     {
         method = text.ToUpperInvariant();
         return IsToken(text)
             ? Succeed(out error)
             : Fail($"{Quote(text)} is not a method; write GET or POST", out error);
+    }
+
+    private static bool TryRouteHost(string text, out string? host, out string error)
+    {
+        host = text == "*" ? null : text.ToLowerInvariant().TrimEnd('.');
+        string name = text.StartsWith("*.", StringComparison.Ordinal) ? text[2..] : text;
+        UriHostNameType kind = Uri.CheckHostName(name);
+        if (kind == UriHostNameType.IPv6 && !name.StartsWith('['))
+        {
+            host = $"[{host}]"; // as requests write it
+        }
+        return text == "*" || kind != UriHostNameType.Unknown
+            ? Succeed(out error)
+            : Fail($"{Quote(text)} is not a host name; write example.com or *.example.com, without a port", out error);
+    }
+
+    private static bool TryRoutePath(string text, out string path, out string error)
+    {
+        path = text;
+        string literal = text.EndsWith('*') ? text[..^1] : text;
+        if (!IsPath(literal) || literal.AsSpan().ContainsAny("*?"))
+        {
+            return Fail($"{Quote(text)} is not a path; write /exact or /prefix/*", out error);
+        }
+        return RouteRules.PathFault(literal, isPrefix: literal != text) is { } fault
+            ? Fail($"{Quote(text)}: {fault}", out error)
+            : Succeed(out error);
+    }
+
+    private static bool TryPrefix(string text, out string prefix, out string error)
+    {
+        prefix = text;
+        if (!IsPath(text) || text.AsSpan().ContainsAny("*?") || text.Length > RouteRules.MaxPrefixBytes)
+        {
+            return Fail($"{Quote(text)} is not a prefix; write /v1", out error);
+        }
+        return RouteRules.PathFault(text, isPrefix: false) is { } fault
+            ? Fail($"{Quote(text)}: {fault}", out error)
+            : Succeed(out error);
+    }
+
+    private static bool TryHashKey(string text, out HashConfig value, out string error)
+    {
+        value = new();
+        (string kind, string? name) = text.IndexOf(':', StringComparison.Ordinal) is >= 0 and int colon
+            ? (text[..colon], text[(colon + 1)..]) : (text, null);
+        HashSource? source = kind.ToLowerInvariant() switch
+        {
+            "address" when name is null => HashSource.Address,
+            "path" when name is null => HashSource.Path,
+            "header" when name is not null && IsToken(name) => HashSource.Header,
+            "cookie" when name is not null && IsToken(name) => HashSource.Cookie,
+            "query" when !string.IsNullOrEmpty(name) => HashSource.Query,
+            _ => null,
+        };
+        if (source is not { } known)
+        {
+            return Fail($"{Quote(text)} is nothing to hash by; write address, path, header:NAME, cookie:NAME or "
+                + "query:NAME", out error);
+        }
+        value = new() { Source = known, Name = name ?? "" };
+        return Succeed(out error);
     }
 
     /// <summary>The name of a header field that a route looks at.</summary>

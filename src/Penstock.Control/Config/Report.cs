@@ -12,11 +12,18 @@ internal sealed class Report(string file, string text)
     private readonly List<Diagnostic> _diagnostics = [];
     private readonly HashSet<(Place, string)> _said = [];
     private readonly HashSet<Place> _hidden = [];
+    private readonly Dictionary<string, IReadOnlyCollection<string>> _names = [];
 
     /// <summary>The name of the file.</summary>
     public string File => file;
 
     public int Errors { get; private set; }
+
+    /// <summary>Names of such things that the file defines, for values that refer to them.</summary>
+    public IReadOnlyCollection<string> Names(string what) => _names.GetValueOrDefault(what) ?? [];
+
+    /// <summary>From now on the file is known to define these.</summary>
+    public void Define(string what, IReadOnlyCollection<string> names) => _names[what] = names;
 
     /// <summary>Errors before warnings, each in the order of the file.</summary>
     public IReadOnlyList<Diagnostic> Diagnostics =>

@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace Penstock.Control.Config;
 
 /// <summary>A mapping with known keys. Asking for a key is what makes it known, so what the binder reads and what it
@@ -36,36 +34,18 @@ internal sealed class Section
         }
     }
 
-    /// <summary>Like <see cref="Value"/>, of a key whose value nobody may see. A key of this mapping that is not known
-    /// may be the same one misspelt, so the values of those are not shown either.</summary>
-    [return: NotNullIfNotNull(nameof(otherwise))]
-    public T? Secret<T>(string key, Parser<T> parser, T? otherwise = default)
+    /// <summary>Nobody may see the value of this key. A key of this mapping that is not known may be the same one
+    /// misspelt, so the values of those are not shown either.</summary>
+    public void Hide(string key)
     {
         _holdsSecrets = true;
         if (this[key] is { } field)
+        {
             At.Report.Hide(field.Node);
-        return Value(key, parser, otherwise);
+        }
     }
 
     public bool Has(string key) => this[key] is not null;
-
-    [return: NotNullIfNotNull(nameof(otherwise))]
-    public T? Value<T>(string key, Parser<T> parser, T? otherwise = default) =>
-        this[key] is { } field ? field.Parse(parser, otherwise) : otherwise;
-
-    public T? Required<T>(string key, Parser<T> parser)
-    {
-        if (!Has(key))
-            At.Error($"missing '{key}'");
-        return Value(key, parser);
-    }
-
-    public T Group<T>(string key, Func<Section, T> read, T otherwise) =>
-        this[key] is { } field ? field.Section(read, otherwise)! : otherwise;
-
-    public IReadOnlyList<Field> Items(string key) => this[key]?.Items() ?? [];
-
-    public IReadOnlyList<Field> Named(string key) => this[key]?.Named() ?? [];
 
     /// <summary>Keys at the top that begin with <c>x-</c> are not read: a place for anchors, as in Compose files.
     /// </summary>

@@ -8,11 +8,15 @@ public sealed record AnswerConfig(int FirstStatus, int LastStatus)
 {
     /// <summary>Fields besides, or instead of, those that such an answer has; values may have placeholders, see
     /// <see cref="AnswerRules"/>. One whose placeholders leave nothing is not sent.</summary>
+    /// <value>Key <c>error.headers</c>: <c>NAME: value</c>, or a list of values; default: none.</value>
     public IReadOnlyList<HeaderField> Fields { get; init; } = [];
 
     /// <summary>The body, with placeholders; null: as for more statuses, or else JSON of our own.</summary>
+    /// <value>Key <c>error.body</c>: text; default: <c>{"code":429,"message":"Rate limit exceeded", …}</c>.</value>
     public string? Body { get; init; }
 
     /// <summary>Of <see cref="Body"/>; it also says how what a client sent is escaped in there.</summary>
+    /// <value>Key <c>error.content_type</c>: content type; default: by the file's name (<c>.html</c>, <c>.json</c>,
+    /// <c>.xml</c>), or by how the text begins (<c>&lt;</c>, <c>{</c>, <c>[</c>), else plain text.</value>
     public string ContentType { get; init; } = "text/plain; charset=utf-8";
 }

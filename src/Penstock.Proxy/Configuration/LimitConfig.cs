@@ -10,20 +10,25 @@ public sealed record LimitConfig(long Capacity, double RatePerSecond)
     public const int MaxPerRequest = 8;
 
     /// <summary>Who shares a bucket.</summary>
+    /// <value>Key <c>limit.by</c>: <c>client</c>, <c>address</c> or <c>all</c>; default: client.</value>
     public LimitKey By { get; init; }
 
     /// <summary>Requests at the same time, from the first octet of the request to the last of the response; 0 is
     /// unbounded.</summary>
+    /// <value>Key <c>limit.concurrent</c>: 1 to 1,000,000; default: no bound.</value>
     public int Concurrent { get; init; }
 
     /// <summary>Count and log what would be rejected, and admit it.</summary>
+    /// <value>Key <c>limit.dry_run</c>: <c>true</c> or <c>false</c>; default: false.</value>
     public bool DryRun { get; init; }
 
     /// <summary>Leave the limit out of the RateLimit fields; a rejection still names it.</summary>
+    /// <value>Key <c>limit.hidden</c>: <c>true</c> or <c>false</c>; default: false.</value>
     public bool Hidden { get; init; }
 
     /// <summary>Only responses with these statuses take tokens, once they are known. Empty: every request does, before
     /// it is forwarded.</summary>
+    /// <value>Key <c>limit.statuses</c>: 100 to 599, or a list; default: every request takes tokens.</value>
     public ValueList<int> CountsStatuses { get; init; } = [];
 }
 
@@ -49,6 +54,8 @@ public enum LimitFields
     /// <summary>X-RateLimit-Limit, -Remaining and -Reset (seconds until the bucket is full), of the limit that is
     /// nearest to refusing.</summary>
     Legacy,
+
+    /// <summary>Both of these.</summary>
     Both,
 
     /// <summary>None; rejections still have Retry-After.</summary>

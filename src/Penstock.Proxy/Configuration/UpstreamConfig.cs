@@ -3,60 +3,106 @@ namespace Penstock.Proxy.Configuration;
 /// <summary>A named group of equal servers.</summary>
 public sealed record UpstreamConfig
 {
+    /// <summary>What routes, the admin API and logs call it. A reload finds an upstream again by its name.</summary>
     public required string Name { get; init; }
+
+    /// <summary>Its servers; at least one.</summary>
+    /// <value>Key <c>upstream.backends</c>: <c>http://host:port</c>, <c>http://host</c> (port 80), <c>host:port</c> or
+    /// <c>unix:/path</c>; or a mapping; or a list; required.</value>
     public required IReadOnlyList<BackendConfig> Backends { get; init; }
+
+    /// <summary>How one of the backends is picked for a request.</summary>
+    /// <value>Key <c>upstream.balance</c>: <c>round_robin</c>, <c>least_connections</c>, <c>random</c>,
+    /// <c>power_of_two</c>, <c>least_time</c>, <c>hash</c>, <c>least_conn</c> or <c>p2c</c>; default:
+    /// round_robin.</value>
     public BalanceAlgorithm Balance { get; init; } = BalanceAlgorithm.RoundRobin;
 
-    /// <summary>Tells backends who the client is by a PROXY protocol header of this version, 1 or 2, before the
-    /// request; 0 does not. Such a connection serves one exchange only.</summary>
+    /// <summary>Version, 1 or 2, of the PROXY protocol header that tells backends who the client is, before the
+    /// request; 0: there is none. A connection that began with such a header serves one exchange only.</summary>
+    /// <value>Key <c>upstream.send_proxy</c>: <c>off</c>, <c>v1</c> or <c>v2</c>; default: off.</value>
     public int ProxyProtocol { get; init; }
 
-    /// <summary>Instead of <see cref="TimeoutsConfig.BackendIdle"/> for its backends; null: as there.</summary>
+    /// <summary>How long a connection to its backends is kept for the next request; zero: not at all; null: as
+    /// <see cref="TimeoutsConfig.BackendIdle"/> says.</summary>
+    /// <value>Key <c>upstream.backend_idle</c>: <c>off</c>, or duration; default: <c>timeouts.backend_idle</c>.</value>
     public TimeSpan? BackendIdle { get; init; }
 
-    /// <summary>What <see cref="BalanceAlgorithm.Hash"/> goes by.</summary>
+    /// <summary>What <see cref="BalanceAlgorithm.Hash"/> goes by; other algorithms do not look at it.</summary>
+    /// <value>Key <c>upstream.hash</c>: <c>address</c>, <c>path</c>, <c>header:NAME</c>, <c>cookie:NAME</c> or
+    /// <c>query:NAME</c>; or a mapping; default: address.</value>
     public HashConfig Hash { get; init; } = new();
 
-    /// <summary>Null: no sticky sessions.</summary>
+    /// <summary>Sessions that stay at one backend; null: there are none.</summary>
+    /// <value>Key <c>upstream.sticky</c>: <c>off</c>, or a mapping; default: off.</value>
     public StickyConfig? Sticky { get; init; }
 
-    /// <summary>How long a backend that comes back or joins takes to its full weight; zero: none.</summary>
+    /// <summary>How long a backend that comes back or joins takes to its full weight; zero: it has it at
+    /// once.</summary>
+    /// <value>Key <c>upstream.slow_start</c>: <c>off</c>, or duration; default: off.</value>
     public TimeSpan SlowStart { get; init; }
 
+    /// <summary>When a request is sent again. A route may say it differently.</summary>
+    /// <value>Key <c>upstream.retries</c>: <c>off</c>, or a mapping; default: as below.</value>
     public RetryConfig Retries { get; init; } = new();
 
+    /// <summary>Where requests wait when every backend is at its bound.</summary>
+    /// <value>Key <c>upstream.queue</c>: <c>off</c>, or a mapping; default: as below.</value>
     public QueueConfig Queue { get; init; } = new();
 
-    /// <summary>Null: one backend at a time.</summary>
+    /// <summary>When a request is sent to a second backend, too; null: never.</summary>
+    /// <value>Key <c>upstream.hedge</c>: <c>off</c>, or a mapping; default: off.</value>
     public HedgeConfig? Hedge { get; init; }
 
-    /// <summary>Names of limits that its requests are under, besides their route's.</summary>
+    /// <summary>Names of limits that its requests are under, besides those of their route; names that the configuration
+    /// has.</summary>
+    /// <value>Key <c>upstream.limit</c>: name of a limit, a list of them, or <c>off</c>; default: none.</value>
     public ValueList<string> Limits { get; init; } = [];
 
-    /// <summary>Null: no active checks; a backend is then up until a connection to it fails.</summary>
+    /// <summary>How backends are asked for their health; null: they are not asked, and a backend is up until a
+    /// connection to it fails.</summary>
+    /// <value>Key <c>upstream.health_check</c>: <c>off</c>, or <c>tcp</c>, or a mapping; default: off.</value>
     public HealthCheckConfig? HealthCheck { get; init; }
 
-    /// <summary>Null: live traffic ejects no backend.</summary>
+    /// <summary>When live traffic ejects a backend; null: never.</summary>
+    /// <value>Key <c>upstream.passive_health</c>: <c>off</c>, or a mapping; default: on, as below.</value>
     public PassiveHealthConfig? PassiveHealth { get; init; } = new();
 }
 
+/// <summary>How a backend is picked.</summary>
 public enum BalanceAlgorithm
 {
+    /// <summary>One after the other by weight, evenly interleaved over the whole process.</summary>
     RoundRobin,
+
+    /// <summary>The one with the fewest requests in flight for its weight.</summary>
     LeastConnections,
+
+    /// <summary>At random, by weight.</summary>
     Random,
+
+    /// <summary>The less busy of two that are drawn at random.</summary>
     PowerOfTwo,
+
+    /// <summary>The one whose latency of late, times the requests in flight, is shortest.</summary>
     LeastTime,
+
+    /// <summary>The same backend for the same key, see <see cref="UpstreamConfig.Hash"/>.</summary>
     Hash,
 }
 
 /// <summary>What a request is hashed by.</summary>
 public enum HashSource
 {
-    /// <summary>The caller's address, behind trusted proxies the one they saw.</summary>
+    /// <summary>The caller's address; behind trusted proxies the one that they saw.</summary>
     Address,
+
+    /// <summary>The value of a header field.</summary>
     Header,
+
+    /// <summary>The value of a cookie.</summary>
     Cookie,
+
+    /// <summary>The value of a query parameter.</summary>
     Query,
 
     /// <summary>The path without the query.</summary>
@@ -66,56 +112,79 @@ public enum HashSource
 /// <summary>Which backend belongs to which request.</summary>
 public sealed record HashConfig
 {
+    /// <summary>What is hashed.</summary>
+    /// <value>Key <c>hash.key</c>: <c>address</c>, <c>path</c>, <c>header:NAME</c>, <c>cookie:NAME</c> or
+    /// <c>query:NAME</c>; default: address.</value>
     public HashSource Source { get; init; }
 
-    /// <summary>Of the header, cookie or query parameter; a request without it goes by address.</summary>
+    /// <summary>Name of the header field, cookie or query parameter; empty for the others. A request without it goes by
+    /// address.</summary>
+    /// <value>Key <c>hash.key</c>: <c>address</c>, <c>path</c>, <c>header:NAME</c>, <c>cookie:NAME</c> or
+    /// <c>query:NAME</c>; default: address.</value>
     public string Name { get; init; } = "";
 
-    /// <summary>Most exchanges in flight at a backend as a multiple of its fair share, from 1.05; 0 for no
-    /// bound.</summary>
+    /// <summary>How many exchanges may be in flight at a backend, as a multiple of its fair share, from 1.05; what is
+    /// above goes to the next backend. 0: there is no bound.</summary>
+    /// <value>Key <c>hash.bound</c>: 105% to 10000%; default: no bound.</value>
     public double Bound { get; init; }
 }
 
-/// <summary>Sessions by a cookie of ours: a client stays with its backend as long as that can take it.</summary>
+/// <summary>Sessions by a cookie of Penstock's own: a client stays with its backend as long as that can take
+/// it.</summary>
 public sealed record StickyConfig
 {
     /// <summary>The cookie's name; null: <c>penstock-</c> and the upstream's name, because two upstreams of one host
     /// must not share one.</summary>
+    /// <value>Key <c>sticky.cookie</c>: name; default: <c>penstock-NAME</c>, with the upstream's name.</value>
     public string? Cookie { get; init; }
 
-    /// <summary>Signs the cookie; all nodes and restarts must share it, or sessions move.</summary>
+    /// <summary>Signs the cookie, 16 characters or more. All nodes and restarts must share it, or sessions
+    /// move.</summary>
+    /// <value>Key <c>sticky.secret</c>: text; required.</value>
     public required string Secret { get; init; }
 
-    /// <summary>How long a browser keeps it; zero: until it ends.</summary>
+    /// <summary>How long a browser keeps the cookie; zero: until the browser ends.</summary>
+    /// <value>Key <c>sticky.max_age</c>: <c>off</c>, or duration; default: off.</value>
     public TimeSpan MaxAge { get; init; }
 
-    /// <summary>Sent over TLS only.</summary>
+    /// <summary>The cookie is sent over TLS only.</summary>
+    /// <value>Key <c>sticky.secure</c>: <c>true</c> or <c>false</c>; default: false.</value>
     public bool Secure { get; init; }
 
     /// <summary>A draining backend is done when no session has come for so long.</summary>
+    /// <value>Key <c>sticky.idle</c>: duration; default: 30m.</value>
     public TimeSpan Idle { get; init; } = TimeSpan.FromMinutes(30);
 
+    /// <summary>The cookie's name for an upstream of that name.</summary>
     public string CookieOf(string upstream) => Cookie ?? $"penstock-{upstream}";
 }
 
 /// <summary>When a request is sent again, to another backend.</summary>
 public sealed record RetryConfig
 {
-    /// <summary>Most times that one request is sent again, or that a connection for it times out; a refused connection
-    /// does not count. 0: never sent again.</summary>
+    /// <summary>How often one request may be sent again. A connection for it that times out counts, too; one that is
+    /// refused does not. 0: no request is sent again.</summary>
+    /// <value>Key <c>retries.attempts</c>: 0 to 10; default: 2.</value>
     public int Attempts { get; init; } = 2;
 
-    /// <summary>Retries per request, over all requests of the upstream (Envoy's default, 20 %).</summary>
+    /// <summary>Retries per request, over all requests of the upstream: 0.2 is one retry for five requests (Envoy's
+    /// default). A route's is not looked at.</summary>
+    /// <value>Key <c>retries.budget</c>: 0% to 1000%; default: 20%.</value>
     public double Share { get; init; } = 0.2;
 
-    /// <summary>Retries a second that may be made whatever the share, also those of the last ten seconds that were
-    /// not (Finagle's and linkerd's default, 10).</summary>
+    /// <summary>Retries a second that may be made whatever <see cref="Share"/> says. Those of the last ten seconds that
+    /// were not made count, too (10 is the default of Finagle and linkerd). A route's is not looked at.</summary>
+    /// <value>Key <c>retries.least</c>: 0 to 1,000; default: 10.</value>
     public int Least { get; init; } = 10;
 
-    /// <summary>For the response's head, each try; zero: <see cref="TimeoutsConfig.Response"/> for all.</summary>
+    /// <summary>How long each try may take until the response's head has arrived. Zero:
+    /// <see cref="TimeoutsConfig.Response"/> bounds a try, and a request that timed out is not sent again.</summary>
+    /// <value>Key <c>retries.per_try_timeout</c>: <c>off</c>, or duration; default: off.</value>
     public TimeSpan PerTryTimeout { get; init; }
 
-    /// <summary>Statuses of a response that are tried elsewhere.</summary>
+    /// <summary>A response with one of these statuses, 400 to 599, is not passed on: the request is sent to another
+    /// backend. Empty: every response is passed on.</summary>
+    /// <value>Key <c>retries.statuses</c>: 400 to 599, or a list; default: none.</value>
     public IReadOnlyList<int> Statuses { get; init; } = [];
 }
 
@@ -123,32 +192,46 @@ public sealed record RetryConfig
 /// </summary>
 public sealed record QueueConfig
 {
-    /// <summary>Most that wait; 0: none does, it is a 503 at once. 1024: Envoy's max_pending_requests.</summary>
+    /// <summary>How many requests may wait at the same time; one more is answered 503 at once, and with 0 each one is.
+    /// 1024 is Envoy's max_pending_requests.</summary>
+    /// <value>Key <c>queue.length</c>: 0 to 1,000,000; default: 1024.</value>
     public int Length { get; init; } = 1024;
 
-    /// <summary>How long one waits (HAProxy's usual timeout queue).</summary>
+    /// <summary>How long a request waits before it is answered 503 (HAProxy's usual <c>timeout queue</c>).</summary>
+    /// <value>Key <c>queue.timeout</c>: duration; default: 5s.</value>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(5);
 }
 
 /// <summary>A safe request that takes long is sent to a second backend, too; the first answer counts (Dean and Barroso,
 /// "The Tail at Scale", 2013). Each one costs a retry of the budget.</summary>
-/// <param name="After">How long to wait for the response's head before.</param>
+/// <param name="After">How long to wait for the response's head before; longer than zero.</param>
 public sealed record HedgeConfig(TimeSpan After);
 
 /// <summary>One server of an upstream.</summary>
 public sealed record BackendConfig
 {
     /// <summary>IP literal, DNS name, or the path of a Unix domain socket when <see cref="Port"/> is 0.</summary>
+    /// <value>Key <c>backend.url</c>: <c>http://host:port</c>, <c>http://host</c> (port 80), <c>host:port</c> or
+    /// <c>unix:/path</c>; required.</value>
     public required string Host { get; init; }
+
+    /// <summary>TCP port, 1 to 65535; 0 for a Unix domain socket.</summary>
+    /// <value>Key <c>backend.url</c>: <c>http://host:port</c>, <c>http://host</c> (port 80), <c>host:port</c> or
+    /// <c>unix:/path</c>; required.</value>
     public required int Port { get; init; }
 
-    /// <summary>Share of traffic relative to the other backends, 1–256.</summary>
+    /// <summary>Share of the traffic relative to the other backends, 1 to 256. An operator may set another at run
+    /// time.</summary>
+    /// <value>Key <c>backend.weight</c>: 1 to 256; default: 1.</value>
     public int Weight { get; init; } = 1;
 
-    /// <summary>Most exchanges in flight at once; 0 means no bound.</summary>
+    /// <summary>How many exchanges may be in flight at the same time; further requests go elsewhere or wait. 0: there
+    /// is no bound.</summary>
+    /// <value>Key <c>backend.max_connections</c>: 0 to 1,000,000; default: 0.</value>
     public int MaxConnections { get; init; }
 
-    /// <summary>Used only when no other backend of the upstream can take the request.</summary>
+    /// <summary>It is used only when no other backend of the upstream can take the request.</summary>
+    /// <value>Key <c>backend.backup</c>: <c>true</c> or <c>false</c>; default: false.</value>
     public bool Backup { get; init; }
 
     /// <summary>Its host is a DNS name; every address that it resolves to becomes a backend.</summary>

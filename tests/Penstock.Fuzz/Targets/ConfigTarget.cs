@@ -50,8 +50,10 @@ internal sealed class ConfigTarget(string name, string fileName) : FuzzTarget
         }
         """;
 
-    private HashSet<string> Keys => field ??= [.. Tokens.Select(Encoding.UTF8.GetString)
-        .Where(static t => t.All(static c => char.IsAsciiLetterLower(c) || c == '_'))];
+    private static readonly IReadOnlyList<KeyTable> Tables = FileKeys.Table.Reachable();
+
+    private static readonly HashSet<string> Keys =
+        [.. Tables.SelectMany(static table => table.Rows).Select(static row => row.Name)];
 
     private readonly bool _json = fileName.EndsWith(".json", StringComparison.Ordinal);
 
@@ -79,14 +81,10 @@ internal sealed class ConfigTarget(string name, string fileName) : FuzzTarget
             "${UNSET:-x}", "$$",
             "\\u0000", "\\ud800", "\\n", "\\\"", "//", "/*", "*/", "0x10", "1e400", "-1", ".5", "10/s", "30/m", "2s",
             "1h", "0s", "127.0.0.1:9001", "http://a", "https://a", "[::1]:80", "unix:/a", ":80", ":0", "a:99999",
-            "10.0.0.0/8", "::/0", "/v1/*", "*.example.com", "listen", "admin", "token", "clients", "identify",
-            "unknown", "trusted_proxies", "ipv6_prefix", "limits", "default", "capacity", "rate", "store", "upstreams",
-            "balance", "backends", "url", "weight", "backup", "max_connections", "health_check", "path", "interval",
-            "timeout", "rise", "fall", "routes", "host", "upstream", "limit", "methods", "timeouts", "connect", "head",
-            "errors", "headers", "body", "content_type", "any", "4xx", "{{status}}", "{{", "x-a", "mode", "0660",
-            "unix", "backend_idle",
-            "response", "idle", "shutdown", "loops", "access_log", "proxy_protocol", "bounds", "p2c", "least_requests",
-        }.Select(Encoding.UTF8.GetBytes),
+            "10.0.0.0/8", "::/0", "/v1/*", "*.example.com", "least_requests", "{{status}}", "{{", "x-a", "any", "4xx",
+        }.Concat(Tables.SelectMany(static table => table.Rows)
+                .SelectMany(static row => row.Shape.Samples.Prepend(row.Name)))
+            .Distinct().Select(Encoding.UTF8.GetBytes),
     ];
 
     public override HashSet<string> Run(byte[] input)

@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Penstock.Control.Config;
@@ -8,74 +9,115 @@ namespace Penstock.UnitTests.Config;
 /// <summary>The schema for editors and the reference for people say what the binder does.</summary>
 public sealed partial class ConfigSchemaTests
 {
-    private const string KnownKeys = "known keys: ";
+    private const string Begin = "<!-- generated: keys of ";
+    private const string End = "<!-- end of generated -->\n";
 
     private static readonly JsonNode Schema = JsonNode.Parse(File.ReadAllText(Docs("penstock.schema.json")))!;
     private static readonly string Reference = File.ReadAllText(Docs("configuration.md"));
 
-    // A wrong key in every mapping there is makes the binder list the right ones.
-    private const string EveryMapping = """
-        zzzzzzzz: 1
-        listen: [{ zzzzzzzz: 1 }]
-        admin: { zzzzzzzz: 1 }
-        clients: { zzzzzzzz: 1 }
-        limits: { x: { zzzzzzzz: 1 } }
-        plans: { x: { zzzzzzzz: 1 } }
-        upstreams:
-          x:
-            zzzzzzzz: 1
-            backends: [{ zzzzzzzz: 1 }]
-            health_check: { zzzzzzzz: 1, expect: { zzzzzzzz: 1 } }
-            passive_health: { zzzzzzzz: 1 }
-            hash: { zzzzzzzz: 1 }
-            sticky: { zzzzzzzz: 1 }
-            retries: { zzzzzzzz: 1 }
-            queue: { zzzzzzzz: 1 }
-            hedge: { zzzzzzzz: 1 }
-        routes:
-          - zzzzzzzz: 1
-            timeouts: { zzzzzzzz: 1 }
-            rewrite: { zzzzzzzz: 1 }
-            retries: { zzzzzzzz: 1 }
-            request_headers: { zzzzzzzz: 1 }
-            response_headers: { zzzzzzzz: 1 }
-        timeouts: { zzzzzzzz: 1 }
-        bounds: { zzzzzzzz: 1 }
-        errors: { 429: { zzzzzzzz: 1 } }
-        """;
+    /// <summary>Properties that no key fills, each with what does.</summary>
+    private static readonly string[] NotOfKeys =
+    [
+        "PenstockConfig.Proxy", // most keys at the top are its
+        "PenstockConfig.File", // the path that was loaded
+        "UpstreamConfig.Name", // the name of the entry
+        "AnswerConfig.FirstStatus", "AnswerConfig.LastStatus", // the name of the entry
+        "CheckField.Name", "CheckField.Value", "RouteCondition.Name", "RouteCondition.Value", "HeaderField.Name",
+        "HeaderField.Value", "StatusRange.From", "StatusRange.To", // one value makes all of it
+        "IdentitySource.Kind", "IdentitySource.Name",
+    ];
 
     [Fact]
-    public void Schema_has_exactly_the_keys_of_the_binder()
+    public void Schema_is_that_of_the_keys()
     {
-        var ofBinder = ConfigText.Parse(EveryMapping).Diagnostics
-            .Where(d => d.Hint?.StartsWith(KnownKeys, StringComparison.Ordinal) == true)
-            .Select(d => (Name: Definition(d.Path), Keys: Sorted(d.Hint![KnownKeys.Length..].Split(", "))))
-            .Distinct().ToDictionary(d => d.Name, d => d.Keys);
-        var ofSchema = Mappings(Schema).ToDictionary(m => m.Name, m => Sorted(m.Properties.Select(p => p.Key)));
-
-        Assert.Equal(ofSchema.OrderBy(m => m.Key, StringComparer.Ordinal),
-            ofBinder.OrderBy(m => m.Key, StringComparer.Ordinal));
-
-        static string Sorted(IEnumerable<string> keys) => string.Join(' ', keys.Order(StringComparer.Ordinal));
-
-        static string Definition(string? path) => path switch
+        string wanted = KeyTables.Schema();
+        if (Environment.GetEnvironmentVariable("PENSTOCK_ACCEPT") == "1")
         {
-            null => "",
-            "listen[0]" => "listener",
-            "limits.x" => "limit",
-            "errors.429" => "error",
-            "plans.x" => "plan",
-            "upstreams.x" => "upstream",
-            "upstreams.x.backends[0]" => "backend",
-            "upstreams.x.health_check.expect" => "health_check_expect",
-            not null when path.StartsWith("upstreams.x.", StringComparison.Ordinal) => path["upstreams.x.".Length..],
-            "routes[0]" => "route",
-            "routes[0].timeouts" => "route_timeouts",
-            "routes[0].rewrite" => "rewrite",
-            "routes[0].retries" => "route_retries",
-            "routes[0].request_headers" or "routes[0].response_headers" => "header_edits",
-            _ => path,
-        };
+            File.WriteAllText(Docs("penstock.schema.json"), wanted);
+        }
+        Assert.Equal(wanted, File.ReadAllText(Docs("penstock.schema.json")));
+    }
+
+    [Fact]
+    public void Tables_of_the_reference_are_those_of_the_keys()
+    {
+        string wanted = Reference;
+        foreach (KeyTable table in KeyTables.All)
+        {
+            string mark = $"{Begin}{(table.Name.Length == 0 ? "the file" : table.Name)} -->\n";
+            int begin = wanted.IndexOf(mark, StringComparison.Ordinal) + mark.Length;
+            Assert.True(begin >= mark.Length, $"docs/configuration.md has no table for {mark}");
+            int end = wanted.IndexOf(End, begin, StringComparison.Ordinal);
+            wanted = wanted[..begin] + KeyTables.Reference(table) + wanted[end..];
+        }
+        Assert.Equal(KeyTables.All.Count, wanted.Split(Begin).Length - 1);
+        if (Environment.GetEnvironmentVariable("PENSTOCK_ACCEPT") == "1")
+        {
+            File.WriteAllText(Docs("configuration.md"), wanted);
+        }
+        Assert.Equal(wanted, File.ReadAllText(Docs("configuration.md")));
+    }
+
+    [Fact]
+    public void Every_key_says_what_it_does_and_fills_a_property_that_exists()
+    {
+        foreach (KeyTable table in KeyTables.All)
+        {
+            Assert.All(table.Rows, row => Assert.True(row.Description is [.., '.'] && row.Shape.Text.Length > 0,
+                $"'{row.Name}' of '{table.Name}' has no sentence that says what it does"));
+            Assert.All(table.Rows.SelectMany(static row => row.Properties), path =>
+                Assert.True(Find(table.Record, path) is not null, $"{table.Record.Name} has no {path}"));
+        }
+    }
+
+    [Fact]
+    public void Every_property_of_a_record_has_a_key()
+    {
+        HashSet<string> filled = [.. KeyTables.All.SelectMany(static table => table.Rows
+            .SelectMany(static row => row.Properties)
+            .Select(path => Find(table.Record, path)!))
+            .Select(static p => $"{p.DeclaringType!.Name}.{p.Name}")];
+        IEnumerable<string> all = Records().SelectMany(static record => record.GetProperties()
+            .Where(static p => p.SetMethod is not null).Select(p => $"{record.Name}.{p.Name}"));
+
+        Assert.Equal([], all.Except(filled).Except(NotOfKeys));
+    }
+
+    [Fact]
+    public void Schema_accepts_what_the_binder_accepts()
+    {
+        var schema = new JsonSchema(Schema);
+        string[] files = [.. Directory.GetFiles(Path.Combine(Repository.Root, "examples"), "*.yaml")
+            .Select(File.ReadAllText), EveryKey.Full, EveryKey.Flat, ConfigText.Example];
+
+        Assert.All(files, text => Assert.True(schema.Accepts(ConfigText.ToJson(text)), text));
+        Assert.False(schema.Accepts(ConfigText.ToJson("backends: a:1\nloops: 1025")));
+        Assert.False(schema.Accepts(ConfigText.ToJson("backends: a:1\nlooops: 1")));
+        Assert.False(schema.Accepts(ConfigText.ToJson("backends: a:1\nretries: { attempts: 11 }")));
+    }
+
+    private static PropertyInfo? Find(Type record, string path)
+    {
+        PropertyInfo? property = null;
+        foreach (string name in path.Split('.'))
+        {
+            property = (property?.PropertyType ?? record).GetProperty(name);
+        }
+        return property;
+    }
+
+    /// <summary>The configuration and every record that it holds.</summary>
+    private static List<Type> Records()
+    {
+        List<Type> all = [typeof(PenstockConfig)];
+        for (int i = 0; i < all.Count; i++)
+        {
+            all.AddRange(all[i].GetProperties().SelectMany(static p => p.PropertyType.GetGenericArguments()
+                    .Append(p.PropertyType))
+                .Where(t => t.Namespace is "Penstock.Proxy.Configuration" or "Penstock.Control.Config"
+                    && t is { IsEnum: false, IsGenericType: false } && !all.Contains(t)).Distinct());
+        }
+        return all;
     }
 
     [Fact]
@@ -106,23 +148,6 @@ public sealed partial class ConfigSchemaTests
     }
 
     [Fact]
-    public void Reference_explains_every_key_with_its_default()
-    {
-        foreach (var (name, properties) in Mappings(Schema))
-        {
-            foreach (var (key, property) in properties)
-            {
-                var row = Reference.Split('\n').FirstOrDefault(line =>
-                    line.Contains($"`{key}`", StringComparison.Ordinal)
-                    && (property!["default"]?.ToJsonString() is not { } value
-                        || line.Contains($"`{value}`", StringComparison.Ordinal)
-                        || line.Contains($"`{value.Trim('"')}`", StringComparison.Ordinal)));
-                Assert.True(row is not null, $"docs/configuration.md does not explain '{key}' of '{name}'");
-            }
-        }
-    }
-
-    [Fact]
     public void Examples_of_the_reference_load()
     {
         var examples = Example().Matches(Reference + File.ReadAllText(Docs("routing.md")));
@@ -146,44 +171,28 @@ public sealed partial class ConfigSchemaTests
         Assert.Equal(expected, output.ToString());
     }
 
-    private static IEnumerable<(string Name, JsonObject Properties)> Mappings(JsonNode schema)
-    {
-        yield return ("", schema["properties"]!.AsObject());
-        foreach (var (name, definition) in schema["definitions"]!.AsObject())
-        {
-            var shapes = definition!["anyOf"]?.AsArray() ?? [];
-            foreach (var shape in shapes.Prepend(definition))
-                if (shape!["properties"] is JsonObject properties)
-                    yield return (name, properties);
-        }
-    }
-
     /// <summary>A mapping with every default the schema states, and some more.</summary>
     private static JsonObject Defaults(string mapping, params (string Key, JsonNode Value)[] more)
     {
         var result = new JsonObject();
-        foreach (var (key, property) in Mappings(Schema).Single(m => m.Name == mapping).Properties)
+        JsonNode definition = mapping.Length == 0 ? Schema : Schema["definitions"]![mapping]!;
+        foreach ((string key, JsonNode? property) in definition["properties"]!.AsObject())
         {
-            var target = property!["default"] is null && property["$ref"] is { } reference
-                ? Schema["definitions"]![reference.GetValue<string>().Split('/')[^1]]!
-                : property;
             // The flat form's keys cannot stand beside upstreams.
-            if (target["default"] is { } value
-                && (mapping.Length > 0 || key is not ("balance" or "send_proxy" or "slow_start")))
+            if (property!["default"] is { } value
+                && (mapping.Length > 0 || UpstreamKeys.Flat.Rows.All(row => row.Name != key)))
+            {
                 result[key] = value.DeepClone();
+            }
         }
-        foreach (var (key, value) in more)
+        foreach ((string key, JsonNode value) in more)
+        {
             result[key] = value;
+        }
         return result;
     }
 
-    private static string Docs(string file)
-    {
-        var directory = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(directory.FullName, "Penstock.slnx")))
-            directory = directory.Parent ?? throw new InvalidOperationException("the tests run outside the repository");
-        return Path.Combine(directory.FullName, "docs", file);
-    }
+    private static string Docs(string file) => Path.Combine(Repository.Root, "docs", file);
 
     [GeneratedRegex("```(?<language>yaml|jsonc)\n(?<text>.*?)```",
         RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

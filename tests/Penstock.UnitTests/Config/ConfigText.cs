@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Penstock.Control.Config;
 using Xunit;
@@ -62,6 +64,25 @@ internal static class ConfigText
     /// <summary>Everything in a configuration, for comparing two of them.</summary>
     public static string Describe(PenstockConfig config) =>
         JsonSerializer.Serialize(config with { File = null }, Readable);
+
+    /// <summary>YAML as editors see it: scalars that look like numbers or booleans are that.</summary>
+    public static JsonNode? ToJson(string yaml)
+    {
+        var report = new Report("a.yaml", yaml);
+        return Json(YamlTree.Read(yaml, report, new Variables(static _ => "", report))!);
+
+        static JsonNode? Json(ConfigNode node) => node switch
+        {
+            MappingNode mapping => new JsonObject(mapping.Entries.Select(
+                static e => KeyValuePair.Create(e.Key, Json(e.Value)))),
+            SequenceNode list => new JsonArray([.. list.Items.Select(Json)]),
+            ScalarNode { Text: "true" or "false" } scalar => JsonValue.Create(scalar.Text == "true"),
+            ScalarNode scalar when double.TryParse(scalar.Text, CultureInfo.InvariantCulture, out double number) =>
+                JsonValue.Create(number),
+            ScalarNode scalar => JsonValue.Create(scalar.Text),
+            _ => null,
+        };
+    }
 
     private static string[] Lines(ConfigResult result) =>
     [

@@ -1,0 +1,172 @@
+using System.Globalization;
+using System.Text;
+using Penstock.Proxy;
+using Penstock.Proxy.Configuration;
+using static Penstock.Control.Config.ConfigValue;
+
+namespace Penstock.Control.Config;
+
+/// <summary>Keys that say what Penstock's own answers look like.</summary>
+internal static class AnswerKeys
+{
+    private static readonly Syntax<string> ContentType = new(static (string text, out string value, out string error) =>
+    {
+        value = text;
+        error = text.Length > 0 && text.All(static c => c is >= ' ' and <= '~') ? ""
+            : $"{Quote(text)} is not a content type; write one such as text/html";
+        return error.Length == 0;
+    })
+    {
+        Schema = SchemaPart.String,
+        Text = "content type",
+        Samples = ["text/html", "application/json"],
+    };
+
+    private static readonly Keys<AnswerConfig> Table =
+        new Keys<AnswerConfig>("error", new(0, 0))
+            .Key("headers", RouteKeys.Fields(TryText, FieldNamed), static _ => [],
+                (answer, v) => answer with { Fields = [.. v.SelectMany(static f => f.Value)] },
+                "Header fields besides the usual ones, or instead of `Retry-After`; [placeholders](#placeholders) are "
+                    + "filled in, and a field that they leave empty is not sent.", "Fields")
+            .DefaultText("none")
+            .Then(static (section, answer) =>
+            {
+                if (answer.Fields.Sum(static f => f.Name.Length + f.Value.Length + 4) > AnswerRules.MaxFieldsBytes / 2)
+                {
+                    section["headers"]!.Error($"more than {AnswerRules.MaxFieldsBytes / 2} bytes of header fields");
+                }
+            })
+            .Custom("body", Text, static (section, answer) => section["file"] is not null ? answer
+                : answer with { Body = section["body"]?.Parse<string>(TryText) },
+                "The body, with placeholders.", "Body")
+            .DefaultText("`{\"code\":429,\"message\":\"Rate limit exceeded\", …}`")
+            .Custom("file", Text, ReadFile, "The body from a file, whose path is relative to the folder of the "
+                + "configuration. It is read at start and at a reload.")
+            .Custom("content_type", ContentType, static (section, answer) => answer with
+            {
+                ContentType = section["content_type"] is { } field
+                    ? field.Parse(ContentType.Parse, TypeOf(section, answer.Body))
+                    : TypeOf(section, answer.Body),
+            }, "Of the body. It decides how placeholders are escaped.", "ContentType")
+            .DefaultText("by the file's name (`.html`, `.json`, `.xml`), or by how the text begins (`<`, `{`, `[`), "
+                + "else plain text")
+            .Finally(CheckBody);
+
+    /// <summary>The answers by status.</summary>
+    public static readonly NamedShape<AnswerConfig?> Answers = new(static field => field.Section(section =>
+    {
+        AnswerConfig answer = Table.Read(section, Table.Default);
+        return StatusesOf(field.Name) is not var (first, last) ? null
+            : answer with { FirstStatus = first, LastStatus = last };
+    }))
+    {
+        Name = TryStatus,
+        Check = static answers => Repeated.Report("status", answers.Select(
+            static answer => (answer.At, (string?)answer.At.Name)), static name => name),
+        Schema = """
+            { "type": ["object", "null"],
+              "propertyNames": { "pattern": "^([45][0-9][0-9]|[45][xX][xX]|[aA][nN][yY]|<<)$" },
+              "additionalProperties": { "$ref": "#/definitions/error" } }
+            """,
+        Text = "`STATUS: { … }`",
+        Samples = ["{ 429: { body: a } }", "{ 5xx: { body: b } }", "{ any: { headers: { X-A: a } } }"],
+        Tables = [Table],
+    };
+
+    /// <summary><c>429</c>, <c>5xx</c> or <c>any</c>.</summary>
+    private static bool TryStatus(string text, out string status, out string error)
+    {
+        status = text;
+        error = StatusesOf(text) is null ? $"{Quote(text)} is not a status of an error; write 429, 5xx or any" : "";
+        return error.Length == 0;
+    }
+
+    private static (int First, int Last)? StatusesOf(string text) => text.ToLowerInvariant() switch
+    {
+        "any" => (400, 599),
+        "4xx" => (400, 499),
+        "5xx" => (500, 599),
+        _ => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int status)
+            && text.Length == 3 && status is >= 400 and <= 599 ? (status, status) : null,
+    };
+
+    private static bool TryText(string text, out string value, out string error) =>
+        Text.Parse(text, out value, out error);
+
+    private static Parser<HeaderField> FieldNamed(string name) =>
+        (string text, out HeaderField field, out string error) =>
+        {
+            field = new(name, text);
+            error = AnswerRules.FieldFault(name, text) is { } fault ? $"{Quote(text)}: {fault}" : "";
+            return error.Length == 0;
+        };
+
+    /// <summary>Beside the configuration, of which it is a part.</summary>
+    private static AnswerConfig ReadFile(Section section, AnswerConfig answer)
+    {
+        if (section["file"] is not { } file)
+        {
+            return answer;
+        }
+        if (section.Has("body"))
+        {
+            file.Error("'file' and 'body' exclude each other", "remove one of them");
+        }
+        if (file.Parse<string>(TryText) is not { Length: > 0 } path)
+        {
+            return answer;
+        }
+        try
+        {
+            string full = Path.GetFullPath(path, Path.GetDirectoryName(Path.GetFullPath(file.Report.File))!);
+            using FileStream stream = File.OpenRead(full);
+            byte[] room = new byte[AnswerRules.MaxBodyBytes + 1];
+            int length = stream.ReadAtLeast(room, room.Length, throwOnEndOfStream: false); // a device has no end
+            if (length < room.Length)
+            {
+                return answer with { Body = Encoding.UTF8.GetString(room, 0, length) };
+            }
+            file.Error($"{Quote(path)} has more than {AnswerRules.MaxBodyCharacters} characters");
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException
+            or NotSupportedException)
+        {
+            file.Error($"cannot read {Quote(path)}: {fault.Message}",
+                "a path that does not begin with / is relative to the configuration's folder");
+        }
+        return answer;
+    }
+
+    /// <summary>By the file's name, or by how the text begins.</summary>
+    private static string TypeOf(Section section, string? body)
+    {
+        if (body is null)
+        {
+            return "";
+        }
+        string end = section["file"]?.Parse<string>(TryText) is { } file
+            ? Path.GetExtension(file).ToLowerInvariant() : "";
+        return (end, body.TrimStart().FirstOrDefault()) switch
+        {
+            (".json", _) or ("", '{' or '[') => "application/json",
+            (".html" or ".htm", _) or ("", '<') => "text/html; charset=utf-8",
+            (".xml", _) => "application/xml",
+            _ => "text/plain; charset=utf-8",
+        };
+    }
+
+    private static void CheckBody(Section section, AnswerConfig answer)
+    {
+        Field? at = section["file"] ?? section["body"];
+        if (at is null)
+        {
+            section["content_type"]?.Error("'content_type' is for a body of your own",
+                "add body or file, or remove it");
+        }
+        if (at is not null && answer.Body is { } body && section.Sound
+            && AnswerRules.BodyFault(body, answer.ContentType) is { } fault)
+        {
+            at.Refuse($"{at.Name}: {fault}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+using Penstock.Proxy.Configuration;
+using static Penstock.Control.Config.ConfigValue;
+
+namespace Penstock.Control.Config;
+
+/// <summary>Keys of health checks, and of ejection by live traffic.</summary>
+internal static class HealthKeys
+{
+    /// <summary>Fields of a check's request that its framing, or the connection, decides.</summary>
+    private static readonly string[] FramingFields =
+    [
+        "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Keep-Alive", "TE", "Trailer",
+        "Transfer-Encoding", "Upgrade",
+    ];
+
+    private static readonly string[] OfHttp = ["path", "method", "headers", "expect"];
+
+    private static readonly Keys<HealthCheckConfig> Expect =
+        new Keys<HealthCheckConfig>("health_check_expect", new())
+            .Key("status", new ListShape<StatusRange>(Statuses)
+            {
+                Empty = ("'status' is empty: no backend could ever pass", "write 200-399, or leave it out"),
+            }, check => check.ExpectStatus, (check, v) => check with { ExpectStatus = [.. v] },
+                "The statuses of a backend that is well.")
+            .Key("body", Text, check => check.ExpectBody!, (check, v) => check with { ExpectBody = v },
+                "Text that the first 64 KiB of the response's body contain, matched as it is.")
+            .DefaultText("the body is not read")
+            .Then((section, check) =>
+            {
+                if (check.ExpectBody?.Length == 0)
+                {
+                    section["body"]?.Error("'body' is empty: every body contains that",
+                        "write a text, or leave it out");
+                }
+            });
+
+    public static readonly Keys<HealthCheckConfig> Check = new Keys<HealthCheckConfig>("health_check", new())
+        .Custom("type", IsTcpCheck, static (section, check) =>
+        {
+            _ = section["type"]?.Parse(IsTcpCheck.Parse); // for its fault; what it means is in whether there is a path
+            return check;
+        }, "`http` asks for `path` and looks at the response; `tcp` only connects.")
+        .DefaultText("`http`", "\"http\"")
+        .Key("path", CheckPath, check => check.Path!, (check, v) => check with { Path = v },
+            "What an http check asks for. A query is allowed.")
+        .DefaultText("required for http")
+        .Then(CheckType)
+        .Key("method", CheckMethod, check => check.Method, (check, v) => check with { Method = v },
+            "Method of an http check.")
+        .Key("headers", new NamedShape<CheckField>(FieldOf)
+        {
+            Schema = NamesOf(SchemaPart.Scalar), Text = "`NAME: value`", Samples = ["{ X-A: a }", "{ Host: b }"],
+        }, static _ => [], (check, v) => check with { Fields = [.. v.Select(static f => f.Value)] },
+            "Header fields of an http check's request, `Host` included.", "Fields")
+        .DefaultText("`Host`: the backend's address")
+        .Nested("expect", Expect, "What a backend that is well answers to an http check.")
+        .Then(static (section, check) =>
+        {
+            if (check is { Method: "HEAD", ExpectBody: not null })
+            {
+                section["expect"]?.Error("the response to HEAD has no body",
+                    "write method: GET, or remove expect.body");
+            }
+        })
+        .Key("interval", Duration, check => check.Interval, (check, v) => check with { Interval = v },
+            "Time from the start of one check to the start of the next.")
+        .Key("fast_interval", new Optional<TimeSpan>(Duration), check => check.FastInterval,
+            (check, v) => check with { FastInterval = v },
+            "Instead of `interval` while a backend is down, or while the last checks speak against its health.")
+        .DefaultText("half of `interval`")
+        .Key("timeout", Duration, check => check.Timeout, (check, v) => check with { Timeout = v },
+            "How long one check may take: connect, head and, if it is looked at, body.")
+        .Key("rise", Whole(1, 1000), check => check.Rise, (check, v) => check with { Rise = v },
+            "So many checks in a row that pass bring a backend up.")
+        .Key("fall", Whole(1, 1000), check => check.Fall, (check, v) => check with { Fall = v },
+            "So many checks in a row that fail take a backend down.")
+        .Key("initial", OneOf(("check", InitialHealth.Check), ("up", InitialHealth.Up), ("down", InitialHealth.Down)),
+            check => check.Initial, (check, v) => check with { Initial = v },
+            "What holds before the first check: `check` lets the backend be used, and the first check decides at once; "
+                + "`up` and `down` are as if checks had said so.")
+        .Finally(WarnOfIntervals);
+
+    public static readonly Keys<PassiveHealthConfig> Passive =
+        new Keys<PassiveHealthConfig>("passive_health", new())
+            .Key("consecutive_errors", WholeOr("off", 1000), p => p.ConsecutiveErrors,
+                (p, v) => p with { ConsecutiveErrors = v }, "So many errors in a row eject a backend.")
+            .Key("error_share", PercentOrOff(1, 100), p => p.ErrorSharePercent,
+                (p, v) => p with { ErrorSharePercent = v },
+                "A share of errors in a window above this ejects, if it is also more than twice that of the others.")
+            .Key("latency_factor", FactorOrOff(1.5, 100), p => p.LatencyFactor,
+                (p, v) => p with { LatencyFactor = v },
+                "A median latency in a window of more than so many times that of the others ejects.")
+            .Key("latency_floor", Duration, p => p.LatencyFloor, (p, v) => p with { LatencyFloor = v },
+                "No median latency below this ejects.")
+            .Key("min_requests", Whole(1, 1_000_000), p => p.MinRequests, (p, v) => p with { MinRequests = v },
+                "A window with fewer requests says nothing of a backend.")
+            .Key("window", Duration, p => p.Window, (p, v) => p with { Window = v },
+                "The time over which shares and medians are taken. It slides by a tenth.")
+            .Key("ejection_time", Duration, p => p.EjectionTime, (p, v) => p with { EjectionTime = v },
+                "How long the first ejection lasts. The n-th in a row lasts n times as long.")
+            .Key("max_ejection_time", Duration, p => p.MaxEjectionTime, (p, v) => p with { MaxEjectionTime = v },
+                "No ejection is longer than this and a random tenth.")
+            .Key("max_ejected", PercentOrOff(1, 100), p => p.MaxEjectedPercent,
+                (p, v) => p with { MaxEjectedPercent = v },
+                "How many of the backends may be ejected at the same time, rounded down. The last one never is; `off` "
+                    + "ejects none.")
+            .Key("panic_threshold", PercentOrOff(1, 100), p => p.PanicThresholdPercent,
+                (p, v) => p with { PanicThresholdPercent = v },
+                "When fewer of the backends than this are left, ejections are ignored.");
+
+    /// <summary>A mapping of names to values, as JSON schema.</summary>
+    public static string NamesOf(string value) =>
+        $$"""{ "type": ["object", "null"], "additionalProperties": {{value}} }""";
+
+    public static void CheckPassive(Section section, PassiveHealthConfig passive,
+        IReadOnlyList<BackendConfig> backends)
+    {
+        if (!section.Sound)
+        {
+            return;
+        }
+        if (passive.MaxEjectionTime < passive.EjectionTime)
+        {
+            (section["max_ejection_time"] ?? section["ejection_time"])!.Error(
+                "the longest ejection is shorter than the first", "raise max_ejection_time, or lower ejection_time");
+        }
+        int primaries = backends.Count(static b => !b.Backup);
+        if (backends.All(static b => !b.IsName) && primaries > 1
+            && passive.MaxEjectedPercent * primaries < 100 && section["max_ejected"] is { } share)
+        {
+            share.Warning($"{passive.MaxEjectedPercent}% of {primaries} backends is not one: none is ever ejected",
+                $"write {(100 + primaries - 1) / primaries}% or more, or passive_health: off");
+        }
+    }
+
+    private static void CheckType(Section section, HealthCheckConfig check)
+    {
+        bool tcp = section["type"]?.Node is ScalarNode type && IsTcpCheck.Parse(type.Text.Trim(), out bool isTcp, out _)
+            && isTcp;
+        if (!tcp && !section.Has("path") && section.Sound)
+        {
+            section.At.Error("missing 'path'", "write path: /health, or type: tcp for a check that only connects");
+        }
+        foreach (string key in tcp ? OfHttp : [])
+        {
+            section[key]?.Error($"a tcp check has no '{key}'", "remove it, or write type: http");
+        }
+    }
+
+    private static CheckField FieldOf(Field field)
+    {
+        if (FramingFields.Contains(field.Name, StringComparer.OrdinalIgnoreCase))
+        {
+            field.Error($"'{field.Name}' cannot be set: a check sends one request without a body");
+        }
+        return new(field.Name, field.Parse(TryFieldValue, ""));
+    }
+
+    private static void WarnOfIntervals(Section section, HealthCheckConfig check)
+    {
+        if (!section.Sound)
+        {
+            return;
+        }
+        if (check.Timeout > check.Interval)
+        {
+            (section["timeout"] ?? section["interval"])!.Warning("the timeout is longer than the interval: "
+                + "a backend that does not answer is checked less often than the interval says");
+        }
+        if (check.FastInterval > check.Interval)
+        {
+            section["fast_interval"]!.Warning("the fast interval is longer than the interval: "
+                + "a backend in trouble is checked less often than one that is well");
+        }
+    }
+}

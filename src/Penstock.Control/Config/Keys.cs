@@ -1,0 +1,241 @@
+using System.Runtime.CompilerServices;
+
+namespace Penstock.Control.Config;
+
+/// <summary>One key of a mapping: all that the schema, the reference, the fuzzers and a reload have to know of
+/// it.</summary>
+internal abstract class Key
+{
+    public required string Name { get; init; }
+
+    public required Shape Shape { get; init; }
+
+    /// <summary>What it does, in Markdown as it stands in docs/configuration.md.</summary>
+    public required string Description { get; init; }
+
+    /// <summary>The properties of the record that it fills, as paths.</summary>
+    public required IReadOnlyList<string> Properties { get; init; }
+
+    /// <summary>The default as one would write it in JSON; null: there is none to write.</summary>
+    public string? Default { get; set; }
+
+    /// <summary>The default in words, where <see cref="Default"/> does not say it.</summary>
+    public string? DefaultText { get; set; }
+
+    /// <summary>A change is not put in force by a reload.</summary>
+    public bool AtStart { get; set; }
+
+    /// <summary>The mapping makes no sense without it.</summary>
+    public bool Required { get; set; }
+
+    /// <summary>Where the default is from.</summary>
+    public string? Origin { get; set; }
+
+    /// <summary>Its value is a secret.</summary>
+    public bool Secret { get; set; }
+}
+
+/// <summary>The keys of one mapping.</summary>
+internal abstract class KeyTable(string name)
+{
+    /// <summary>Of its definition in the schema, and of its table in the reference; empty: the file itself.</summary>
+    public string Name => name;
+
+    public abstract Type Record { get; }
+
+    public abstract IReadOnlyList<Key> Rows { get; }
+
+    /// <summary>This table and those of all mappings that may stand within such a mapping, each once.</summary>
+    public IReadOnlyList<KeyTable> Reachable()
+    {
+        List<KeyTable> all = [this];
+        for (int i = 0; i < all.Count; i++)
+        {
+            all.AddRange(all[i].Rows.SelectMany(static row => row.Shape.Tables).Except(all));
+        }
+        return all;
+    }
+
+    /// <summary>More of its schema than its keys: what must stand together, and what may not.</summary>
+    public string? Schema { get; protected set; }
+}
+
+/// <summary>The keys of a mapping that is read into a record. Read in the order in which they are written
+/// here.</summary>
+/// <param name="name">See <see cref="KeyTable.Name"/>.</param>
+/// <param name="standard">The record of a mapping in which nothing is written: all defaults come from it.</param>
+internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
+{
+    private readonly List<Row> _rows = [];
+    private Action<Section, T>? _check;
+
+    public T Default => standard;
+
+    public override Type Record => typeof(T);
+
+    public override IReadOnlyList<Key> Rows => _rows;
+
+    /// <summary>Adds a key. What follows it, up to the next, is about it.</summary>
+    /// <param name="description">See <see cref="Config.Key.Description"/>.</param>
+    /// <param name="property">Names of properties, with spaces between them; left out: what <paramref name="get"/>
+    /// says.</param>
+    public Keys<T> Key<TValue>(string key, Shape<TValue> shape, Func<T, TValue> get, Func<T, TValue, T> set,
+        string description, [CallerArgumentExpression(nameof(get))] string property = "") => Add(new Row
+        {
+            Name = key, Shape = shape, Description = description, Properties = PropertiesOf(property),
+            Default = get(standard) is { } value ? shape.Print(value) : null,
+            Read = (section, record) =>
+                section[key] is { } field ? set(record, shape.Read(field, get(record))) : record,
+            Differs = (one, other) => !EqualityComparer<TValue>.Default.Equals(get(one), get(other)),
+        });
+
+    /// <summary>Adds a key whose value is a mapping.</summary>
+    /// <param name="check">Looks at the mapping and its record, and at what was read of this one so far.</param>
+    public Keys<T> Group<TValue>(string key, Mapping<TValue> shape, Func<T, TValue> get, Func<T, TValue, T> set,
+        string description, Action<Section, TValue, T>? check = null,
+        [CallerArgumentExpression(nameof(get))] string property = "") => Add(new Row
+        {
+            Name = key, Shape = shape, Description = description, Properties = PropertiesOf(property),
+            Default = shape.Print(get(standard)),
+            Read = (section, record) => section[key] is not { } field ? record
+                : set(record, shape.Read(field, get(record), check is null ? null
+                    : (inner, read) => check(inner, read, record))),
+            Differs = (one, other) => !EqualityComparer<TValue>.Default.Equals(get(one), get(other)),
+            Within = (one, other) => get(one) is { } before && get(other) is { } after
+                ? ((Keys<TValue>)shape.Tables[0]).ReadAtStart(before, after) : [],
+        });
+
+    /// <summary>Adds a key whose value is a mapping that fills properties of this record, too.</summary>
+    public Keys<T> Nested(string key, Keys<T> keys, string description) => Add(new Row
+    {
+        Name = key, Shape = new Mapping<T>(keys), Description = description, Properties = [],
+        Read = (section, record) => section[key] is { } field
+            ? field.Section(inner => keys.Read(inner, record), record)! : record,
+    });
+
+    /// <summary>Adds a key with a way of its own to be read.</summary>
+    public Keys<T> Custom(string key, Shape shape, Func<Section, T, T> read, string description,
+        params string[] properties) =>
+        Add(new Row
+        {
+            Name = key, Shape = shape, Description = description, Properties = properties, Read = read,
+        });
+
+    /// <summary>Adds a key that somebody else reads, who has the whole in view.</summary>
+    public Keys<T> Declared(string key, Shape shape, string description, params string[] properties) =>
+        Custom(key, shape, static (_, record) => record, description, properties);
+
+    /// <summary>The key must be there, always or when <paramref name="when"/> says so.</summary>
+    public Keys<T> Required(Func<Section, bool>? when = null)
+    {
+        Row row = _rows[^1];
+        row.IsMissing = section => (when is null || when(section)) && !section.Has(row.Name);
+        (row.Required, row.Default, row.DefaultText) = (true, null, "required");
+        return this;
+    }
+
+    /// <summary>What holds where nothing is written, in words.</summary>
+    public Keys<T> DefaultText(string? text, string? json = null)
+    {
+        (_rows[^1].DefaultText, _rows[^1].Default) = (text, json);
+        return this;
+    }
+
+    /// <summary>A reload does not change it.</summary>
+    public Keys<T> AtStart()
+    {
+        _rows[^1].AtStart = true;
+        return this;
+    }
+
+    /// <summary>Nobody may see it.</summary>
+    public Keys<T> Secret()
+    {
+        _rows[^1].Secret = true;
+        return this;
+    }
+
+    /// <summary>Whose default it is, too.</summary>
+    public Keys<T> From(string origin)
+    {
+        _rows[^1].Origin = origin;
+        return this;
+    }
+
+    /// <summary>Looks at the key when it has been read, written or not, before those that follow.</summary>
+    public Keys<T> Then(Action<Section, T> check)
+    {
+        _rows[^1].Check = check;
+        return this;
+    }
+
+    /// <summary>Looks at the record when all keys have been read.</summary>
+    public Keys<T> Finally(Action<Section, T> check)
+    {
+        _check = check;
+        return this;
+    }
+
+    /// <summary>See <see cref="KeyTable.Schema"/>.</summary>
+    public Keys<T> WithSchema(string schema)
+    {
+        Schema = schema;
+        return this;
+    }
+
+    /// <summary>The same keys but some.</summary>
+    public Keys<T> Without(string table, params string[] keys)
+    {
+        var some = new Keys<T>(table, standard) { _check = _check };
+        some._rows.AddRange(_rows.Where(row => !keys.Contains(row.Name)));
+        return some;
+    }
+
+    /// <summary>Reads a mapping. All keys of the table are known in it; a key that is not is reported by the
+    /// section.</summary>
+    /// <param name="record">What holds where nothing is written.</param>
+    public T Read(Section section, T record)
+    {
+        foreach (Row row in _rows)
+        {
+            if (row.Secret)
+            {
+                section.Hide(row.Name);
+            }
+            if (row.IsMissing?.Invoke(section) == true)
+            {
+                section.At.Error($"missing '{row.Name}'");
+            }
+            _ = section[row.Name]; // asking for a key is what makes it known
+            record = row.Read(section, record);
+            row.Check?.Invoke(section, record);
+        }
+        _check?.Invoke(section, record);
+        return record;
+    }
+
+    /// <summary>Keys whose values differ although a reload does not change them.</summary>
+    public IEnumerable<string> ReadAtStart(T before, T after) => _rows.SelectMany(row =>
+        row.AtStart && row.Differs(before, after) ? [row.Name]
+            : row.Within(before, after).Select(name => $"{row.Name}.{name}"));
+
+    private Keys<T> Add(Row row)
+    {
+        _rows.Add(row);
+        return this;
+    }
+
+    /// <summary><c>r =&gt; r.Attempts</c> is about <c>Attempts</c>.</summary>
+    private static string[] PropertiesOf(string expression) => expression.Contains("=>", StringComparison.Ordinal)
+        ? [expression[(expression.IndexOf('.', StringComparison.Ordinal) + 1)..].TrimEnd('!')]
+        : expression.Split(' ');
+
+    private sealed class Row : Key
+    {
+        public required Func<Section, T, T> Read { get; init; }
+        public Func<T, T, bool> Differs { get; init; } = static (_, _) => false;
+        public Func<T, T, IEnumerable<string>> Within { get; init; } = static (_, _) => [];
+        public Func<Section, bool>? IsMissing { get; set; }
+        public Action<Section, T>? Check { get; set; }
+    }
+}

@@ -1,0 +1,109 @@
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
+using static Penstock.Control.Config.ConfigValue;
+
+namespace Penstock.Control.Config;
+
+/// <summary>Keys of limits and plans.</summary>
+internal static class LimitKeys
+{
+    /// <summary>Names of limits. What it comes to when nothing is written is for each key to say.</summary>
+    public static readonly ListShape<string> Names = new(new Reference("limit"))
+    {
+        MayBeOff = true,
+        Empty = ("'limit' has no value", "write the name of a limit, a list of names, or off"),
+        Text = "name of a [limit](#limits), a list of them, or `off`",
+        Samples = ["default", "off", "logins"],
+    };
+
+    public static readonly Keys<LimitConfig> Limit = new Keys<LimitConfig>("limit", new(0, 0))
+        .Key("capacity", Tokens, limit => limit.Capacity, (limit, v) => limit with { Capacity = v },
+            "Tokens in a full bucket, which is how many requests a client can make at once.")
+        .Required(HasBucket).DefaultText("required, but with `concurrent`")
+        .Key("rate", Rate, limit => limit.RatePerSecond, (limit, v) => limit with { RatePerSecond = v },
+            "How fast tokens come back, at most 1,000,000/s.")
+        .Required(HasBucket).DefaultText("required with `capacity`")
+        .Key("by", OneOf(("client", LimitKey.Client), ("address", LimitKey.Address), ("all", LimitKey.All)),
+            limit => limit.By, (limit, v) => limit with { By = v },
+            "Who shares a bucket: every `client` has one; every `address` has one, whatever identifier it sends; or "
+                + "`all` requests share one.")
+        .Key("concurrent", Whole(1, 1_000_000), limit => limit.Concurrent, (limit, v) => limit with { Concurrent = v },
+            "Requests at the same time, from a request's head to the end of its response (or tunnel).")
+        .DefaultText("no bound")
+        .Key("statuses", new ListShape<int>(Whole(100, 599)), limit => limit.CountsStatuses,
+            (limit, v) => limit with { CountsStatuses = [.. v.Distinct()] },
+            "Only responses with these statuses take tokens, once they are known: `[401, 403]` counts failed logins.")
+        .DefaultText("every request takes tokens")
+        .Key("dry_run", Switch, limit => limit.DryRun, (limit, v) => limit with { DryRun = v },
+            "Requests that the limit would reject are admitted, and the log says so.")
+        .Key("hidden", Switch, limit => limit.Hidden, (limit, v) => limit with { Hidden = v },
+            "The RateLimit fields leave this limit out.")
+        .Finally(static (section, limit) =>
+        {
+            if (HasBucket(section))
+            {
+                CheckNumbers(section, limit);
+            }
+            else if (limit.CountsStatuses.Count > 0)
+            {
+                section["statuses"]!.Error("'statuses' says what takes tokens, and this limit has none",
+                    "add capacity and rate");
+            }
+        })
+        .WithSchema("""{ "anyOf": [{ "required": ["capacity", "rate"] }, { "required": ["concurrent"] }] }""");
+
+    public static readonly Keys<LimitConfig> Plan = new Keys<LimitConfig>("plan", new(0, 0))
+        .Key("capacity", Tokens, plan => plan.Capacity, (plan, v) => plan with { Capacity = v },
+            "Tokens in a full bucket.")
+        .Required()
+        .Key("rate", Rate, plan => plan.RatePerSecond, (plan, v) => plan with { RatePerSecond = v },
+            "How fast tokens come back, at most 1,000,000/s.")
+        .Required()
+        .Finally(CheckNumbers);
+
+    public static readonly NamedShape<LimitConfig> Limits = new(static field =>
+        Read(field, Limit, "limits have names", "write default: { capacity: 100, rate: 10/s }"))
+    {
+        Schema = Named(Limit),
+        Text = "`NAME: { … }`",
+        Samples = ["{ default: { capacity: 9, rate: 9/s } }", "{ default: { concurrent: 9 } }"],
+        Tables = [Limit],
+    };
+
+    public static readonly NamedShape<LimitConfig> Plans = new(static field =>
+        Read(field, Plan, "plans have names", "write gold: { capacity: 1000, rate: 50/s }"))
+    {
+        Schema = Named(Plan),
+        Text = "`NAME: { … }`",
+        Samples = ["{ gold: { capacity: 9, rate: 9/s } }", "{ blue: { capacity: 8, rate: 8/s } }"],
+        Tables = [Plan],
+    };
+
+    /// <summary>A mapping of names that the operator chose, as JSON schema.</summary>
+    public static string Named(KeyTable table) => $$"""
+        { "type": ["object", "null"], "propertyNames": { "$ref": "#/definitions/name" },
+          "additionalProperties": { "$ref": "#/definitions/{{table.Name}}" } }
+        """;
+
+    private static LimitConfig Read(Field field, Keys<LimitConfig> keys, string fault, string hint)
+    {
+        if (field.Name is "capacity" or "rate" && field.Node is ScalarNode)
+        {
+            field.Error(fault, hint);
+            return keys.Default;
+        }
+        return field.Section(section => keys.Read(section, keys.Default), keys.Default, "{ capacity, rate }");
+    }
+
+    /// <summary>It is not only a bound on requests at the same time.</summary>
+    private static bool HasBucket(Section section) =>
+        section.Has("capacity") || section.Has("rate") || !section.Has("concurrent");
+
+    private static void CheckNumbers(Section section, LimitConfig limit)
+    {
+        if (section.Sound && Limiter.Fault(limit.Capacity, limit.RatePerSecond) is { } fault)
+        {
+            section[Limiter.Fault(limit.Capacity, 1) is null ? "rate" : "capacity"]!.Refuse(fault);
+        }
+    }
+}

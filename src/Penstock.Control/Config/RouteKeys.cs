@@ -1,0 +1,141 @@
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Routing;
+using static Penstock.Control.Config.ConfigValue;
+
+namespace Penstock.Control.Config;
+
+/// <summary>Keys of routes.</summary>
+internal static class RouteKeys
+{
+    private static readonly Keys<RouteTimeoutsConfig> Timeouts = new Keys<RouteTimeoutsConfig>("route_timeouts", new())
+        .Key("connect", new Optional<TimeSpan>(Duration), timeouts => timeouts.Connect,
+            (timeouts, v) => timeouts with { Connect = v }, "For a connection to a backend.")
+        .DefaultText("`timeouts.connect`")
+        .Key("response", new Optional<TimeSpan>(Duration), timeouts => timeouts.Response,
+            (timeouts, v) => timeouts with { Response = v },
+            "Between two bytes of progress while a request or response is under way.")
+        .DefaultText("`timeouts.response`");
+
+    private static readonly Keys<RewriteConfig> Rewrite = new Keys<RewriteConfig>("rewrite", new())
+        .Key("strip_prefix", Prefix, rewrite => rewrite.StripPrefix!,
+            (rewrite, v) => rewrite with { StripPrefix = v },
+            "Taken off the front of the path; the route's `path` must start with it.")
+        .DefaultText("nothing")
+        .Key("add_prefix", Prefix, rewrite => rewrite.AddPrefix!,
+            (rewrite, v) => rewrite with { AddPrefix = v?.TrimEnd('/') }, "Put in front of what is left.")
+        .DefaultText("nothing")
+        .WithSchema("""{ "minProperties": 1 }""");
+
+    public static readonly Keys<RouteConfig> Table = new Keys<RouteConfig>("route", new() { Upstream = "" })
+        .Key("name", Name, static _ => null!, (route, v) => route with { Name = v },
+            "Name in the access log and the admin API.", "Name")
+        .DefaultText("what the route matches, such as `GET api.example.com/v1/*`")
+        .Key("host", RouteHost, route => route.Host, (route, v) => route with { Host = v },
+            "An exact name, a name and all below it at any depth, or any; without a port, in any case.")
+        .DefaultText("any")
+        .Key("path", RoutePath, route => route.Path!, (route, v) => route with { Path = v },
+            "An exact path, or a prefix that ends in `*`; `/v1/*` is also `/v1`. Case matters.")
+        .DefaultText("any")
+        .Key("method", new ListShape<string>(Method)
+        {
+            Empty = ("'method' is empty", "write GET or [GET, HEAD], or leave it out"),
+        }, route => route.Methods, (route, v) => route with { Methods = [.. v.Distinct()] },
+            "The methods of its requests.")
+        .DefaultText("any")
+        .Key("headers", Conditions(TryHeaderName), static _ => [],
+            (route, v) => route with { Headers = [.. v.Select(static c => c.Value)] },
+            "Header fields that the request must have: `{ X-Version: \"2\", X-Debug: \"*\" }`; the exact value, or `*` "
+                + "for any.", "Headers")
+        .DefaultText("none")
+        .Key("query", Conditions(TryParameterName), static _ => [],
+            (route, v) => route with { Query = [.. v.Select(static c => c.Value)] },
+            "Parameters that the query must have: `{ preview: \"1\" }`; the exact value, or `*` for any.", "Query")
+        .DefaultText("none")
+        .Key("upstream", new Reference("upstream"), route => route.Upstream, (route, v) => route with { Upstream = v },
+            "Where its requests go.")
+        .Required()
+        .Key("limit", LimitKeys.Names, route => route.Limits!,
+            (route, v) => route with { Limits = [.. v.Distinct()] },
+            "[Limits](#limits) that its requests are under. Of several, the first that counts by client is for clients "
+                + "without a limit of their own. `off` frees registered clients, too.")
+        .DefaultText("the limit named `default`")
+        .Key("cost", Whole(1, 1_000_000), route => route.Cost, (route, v) => route with { Cost = v },
+            "Tokens that a request takes from each bucket.")
+        .Group("timeouts", new Mapping<RouteTimeoutsConfig>(Timeouts), route => route.Timeouts,
+            (route, v) => route with { Timeouts = v }, "Other [waits](#timeouts) on this route.")
+        .DefaultText("as everywhere")
+        .Group("retries", UpstreamKeys.RouteRetries, route => route.Retries, (route, v) => route with { Retries = v },
+            "Instead of the upstream's. The budget is the upstream's for all.")
+        .DefaultText("as the upstream says")
+        .Group("rewrite", new Mapping<RewriteConfig?>(Rewrite!), route => route.Rewrite,
+            (route, v) => route with { Rewrite = v }, "Another path for the backend.", CheckRewrite)
+        .DefaultText("none")
+        .Group("request_headers", new Mapping<HeaderEditsConfig?>(HeaderEdits(ofResponse: false)!),
+            route => route.RequestHeaders, (route, v) => route with { RequestHeaders = v },
+            "Changes of the request's header fields.")
+        .DefaultText("none")
+        .Group("response_headers", new Mapping<HeaderEditsConfig?>(HeaderEdits(ofResponse: true)!),
+            route => route.ResponseHeaders, (route, v) => route with { ResponseHeaders = v },
+            "Changes of the header fields of backends' responses.")
+        .DefaultText("none");
+
+    /// <summary>Fields by name; a name may have several values.</summary>
+    public static NamedShape<IReadOnlyList<HeaderField>> Fields(
+        Parser<string> name, Func<string, Parser<HeaderField>> value) => new(entry =>
+            [.. entry.Items().Select(item => item.Parse(value(entry.Name))).OfType<HeaderField>()])
+        {
+            Name = name,
+            Schema = HealthKeys.NamesOf(SchemaPart.AnyOf(SchemaPart.Scalar,
+                $$"""{ "type": "array", "items": {{SchemaPart.Scalar}} }""")),
+            Text = "`NAME: value`, or a list of values",
+            Samples = ["{ X-A: a }", "{ X-B: [b, c] }"],
+        };
+
+    private static Keys<HeaderEditsConfig> HeaderEdits(bool ofResponse) =>
+        new Keys<HeaderEditsConfig>("header_edits", new())
+            .Key("set", Fields(EditedHeader(ofResponse, isSet: true), HeaderValue), static _ => [],
+                (edits, v) => edits with { Set = [.. v.SelectMany(static f => f.Value)] },
+                "Replaces every field of that name.", "Set")
+            .DefaultText("none")
+            .Key("add", Fields(EditedHeader(ofResponse, isSet: false), HeaderValue), static _ => [],
+                (edits, v) => edits with { Add = [.. v.SelectMany(static f => f.Value)] },
+                "One more field, beside those that are there; several for a list of values.", "Add")
+            .DefaultText("none")
+            .Key("remove", new ListShape<string>(new Syntax<string>(EditedHeader(ofResponse, isSet: false))
+            {
+                Schema = SchemaPart.String, Text = "name", Samples = ["Cookie", "Server"],
+            }), edits => edits.Remove, (edits, v) => edits with { Remove = v }, "Names of fields to leave out.")
+            .DefaultText("none")
+            .Finally(static (section, edits) =>
+            {
+                if (edits.Set.Concat(edits.Add).Sum(static f => f.Name.Length + f.Value.Length + 4)
+                    > RouteRules.MaxHeaderBytes)
+                {
+                    section.At.Error($"more than {RouteRules.MaxHeaderBytes} bytes of header fields");
+                }
+            });
+
+    /// <summary>A mapping of names to values; a star is any value.</summary>
+    private static NamedShape<RouteCondition> Conditions(Parser<string> name) => new(static entry =>
+        new(entry.Name, entry.Parse(Text.Parse, "") is var value && value == "*" ? null : value))
+    {
+        Name = name,
+        Schema = HealthKeys.NamesOf(SchemaPart.Scalar),
+        Text = "`NAME: value`",
+        Samples = ["{ X: a }", "{ X: \"*\" }"],
+    };
+
+    private static void CheckRewrite(Section section, RewriteConfig? rewrite, RouteConfig route)
+    {
+        if (section["strip_prefix"] is { } field && rewrite?.StripPrefix is { } prefix
+            && route.Path?.StartsWith(prefix, StringComparison.Ordinal) != true)
+        {
+            field.Error($"the route's path does not start with {Quote(prefix)}",
+                $"write path: {prefix.TrimEnd('/')}/* in the route");
+        }
+        else if (!section.Has("strip_prefix") && !section.Has("add_prefix"))
+        {
+            section.At.Error("'rewrite' changes nothing", "write strip_prefix: /v1 or add_prefix: /api");
+        }
+    }
+}

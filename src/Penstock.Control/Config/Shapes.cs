@@ -1,0 +1,208 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Penstock.Control.Config;
+
+/// <summary>A list; a single value counts as a list of one. Items with a fault are left out where they came to
+/// nothing.</summary>
+internal sealed class ListShape<T> : Shape<IReadOnlyList<T>>
+{
+    private readonly Shape<T> _item;
+
+    [SetsRequiredMembers]
+    public ListShape(Shape<T> item)
+    {
+        _item = item;
+        Schema = SchemaPart.AnyOf(item.Schema, $$"""{ "type": "array", "items": {{item.Schema}} }""");
+        Text = item.Text + (item.Text.Contains(';', StringComparison.Ordinal) ? "; or a list" : ", or a list");
+        Samples = item.Samples;
+        Tables = item.Tables;
+    }
+
+    /// <summary>What is wrong with a list of nothing, and what to write; null: it is allowed.</summary>
+    public (string Message, string? Hint)? Empty
+    {
+        get;
+        init
+        {
+            field = value;
+            Schema = SchemaPart.AnyOf(_item.Schema,
+                $$"""{ "type": "array", "items": {{_item.Schema}}, "minItems": {{(MayBeOff ? 0 : 1)}} }""");
+        }
+    }
+
+    /// <summary>The word <c>off</c> is a list of nothing, and to leave the value out is not.</summary>
+    public bool MayBeOff { get; init; }
+
+    /// <summary>Looks at all items together, also at those that came to nothing.</summary>
+    public Action<IReadOnlyList<(Field At, T? Value)>>? Check { get; init; }
+
+    public override IReadOnlyList<T> Read(Field field, IReadOnlyList<T> otherwise) =>
+        [.. Pairs(field).Select(static pair => pair.Value)];
+
+    /// <summary>The items with their places.</summary>
+    public IReadOnlyList<(Field At, T Value)> Pairs(Field field)
+    {
+        if (MayBeOff && field.Is("off", "false"))
+        {
+            return [];
+        }
+        IReadOnlyList<Field> items = field.Items();
+        if (Empty is { } fault && items.Count == 0
+            && (field.Node is EmptyNode || (field.Node is SequenceNode && !MayBeOff)))
+        {
+            field.Error(fault.Message, fault.Hint);
+        }
+        List<(Field At, T? Value)> pairs = [.. items.Select(item => (item, _item.Read(item, default!)))];
+        Check?.Invoke(pairs);
+        return [.. pairs.Where(static pair => pair.Value is not null).Select(static pair => (pair.At, pair.Value!))];
+    }
+
+    public override string? Print(IReadOnlyList<T> value) =>
+        value.Count == 1 ? _item.Print(value[0]) : $"[{string.Join(",", value.Select(_item.Print))}]";
+}
+
+/// <summary>A mapping of known keys, or one of some words that stand for one.</summary>
+internal sealed class Mapping<T> : Shape<T>
+{
+    private readonly Keys<T> _keys;
+    private readonly (string Word, T Value)[] _words;
+
+    [SetsRequiredMembers]
+    public Mapping(Keys<T> keys, params (string Word, T Value)[] words)
+    {
+        (_keys, _words) = (keys, words);
+        string reference = $$"""{ "$ref": "#/definitions/{{keys.Name}}" }""";
+        string[] quoted = [.. words.Select(static w => SchemaPart.Quote(w.Word)),
+            .. words.Any(static w => w.Word == "off") ? ["false"] : Array.Empty<string>()];
+        Schema = words.Length == 0 ? reference
+            : SchemaPart.AnyOf($$"""{ "enum": [{{string.Join(", ", quoted)}}] }""", reference, SchemaPart.Variable);
+        Text = string.Concat(words.Select(static w => $"`{w.Word}`, or ")) + "a mapping";
+        Samples = [.. words.Select(static w => w.Word)];
+        Tables = [keys];
+    }
+
+    /// <summary>What messages say could stand there.</summary>
+    public string Expected { get; init; } = "a mapping";
+
+    public override T Read(Field field, T otherwise) => Read(field, otherwise, null);
+
+    /// <param name="check">Looks at the whole, with what is around it in mind.</param>
+    public T Read(Field field, T otherwise, Action<Section, T>? check)
+    {
+        foreach ((string word, T value) in _words)
+        {
+            if (field.Is(word) || (word == "off" && field.Is("false")))
+            {
+                return value;
+            }
+        }
+        return field.Section(section =>
+        {
+            T value = _keys.Read(section, _keys.Default);
+            check?.Invoke(section, value);
+            return value;
+        }, otherwise, Expected)!;
+    }
+
+    public override string? Print(T value) => _words.Where(w => Equals(w.Value, value))
+        .Select(static w => SchemaPart.Quote(w.Word)).FirstOrDefault();
+}
+
+/// <summary>A single value where that says enough, or a mapping that says more.</summary>
+internal sealed class Either<T> : Shape<T>
+    where T : class
+{
+    private readonly Syntax<T> _scalar;
+    private readonly Keys<T> _keys;
+
+    [SetsRequiredMembers]
+    public Either(Syntax<T> scalar, Keys<T> keys)
+    {
+        (_scalar, _keys) = (scalar, keys);
+        Schema = SchemaPart.AnyOf(scalar.Schema, $$"""{ "$ref": "#/definitions/{{keys.Name}}" }""");
+        Text = scalar.Text + "; or a mapping";
+        Samples = scalar.Samples;
+        Tables = [keys];
+    }
+
+    /// <summary>What messages call it, instead of its key.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>What messages say could stand there, instead of a value.</summary>
+    public string? Expected { get; init; }
+
+    /// <summary>The mapping said enough to make something of it.</summary>
+    public Func<T, bool> Usable { get; init; } = static _ => true;
+
+    public override T Read(Field field, T otherwise)
+    {
+        Field named = Name is { } name ? field with { Name = name } : field;
+        if (Expected is null ? field.Node is not MappingNode : field.Node is ScalarNode)
+        {
+            return named.Parse(_scalar.Parse, otherwise)!;
+        }
+        T? value = named.Section(section => _keys.Read(section, _keys.Default), expected: Expected ?? "a mapping");
+        return value is not null && Usable(value) ? value : otherwise;
+    }
+
+    public override string? Print(T value) => _scalar.Print(value);
+}
+
+/// <summary>A mapping of names that the operator chose.</summary>
+internal sealed class NamedShape<T>(Func<Field, T> read) : Shape<IReadOnlyList<(Field At, T Value)>>
+{
+    public override IReadOnlyList<(Field At, T Value)> Read(
+        Field field, IReadOnlyList<(Field At, T Value)> otherwise) =>
+        Pairs(field);
+
+    /// <summary>The values with their names and places.</summary>
+    public IReadOnlyList<(Field At, T Value)> Pairs(Field field)
+    {
+        List<(Field At, T Value)> pairs = [.. field.Named(Name).Select(entry => (entry, read(entry)))];
+        Check?.Invoke(pairs);
+        return pairs;
+    }
+
+    /// <summary>Judges the names.</summary>
+    public Parser<string> Name { get; init; } = ConfigValue.TryName;
+
+    /// <summary>Looks at all of them together.</summary>
+    public Action<IReadOnlyList<(Field At, T Value)>>? Check { get; init; }
+
+    
+}
+
+/// <summary>The name of something that is defined elsewhere in the file, see <see cref="Report.Names"/>.</summary>
+internal sealed class Reference : Shape<string>
+{
+    private readonly string _what;
+
+    [SetsRequiredMembers]
+    public Reference(string what)
+    {
+        _what = what;
+        Schema = SchemaPart.String;
+        Text = $"name of {(what[0] is 'u' ? "an" : "a")} {what}";
+    }
+
+    public override string Read(Field field, string otherwise) =>
+        field.Parse(ConfigValue.Reference(_what, field.Report.Names(_what)), otherwise);
+}
+
+/// <summary>A value that may be missing, as null.</summary>
+internal sealed class Optional<T> : Shape<T?>
+    where T : struct
+{
+    private readonly Shape<T> _value;
+
+    [SetsRequiredMembers]
+    public Optional(Shape<T> value)
+    {
+        _value = value;
+        (Schema, Text, Samples) = (value.Schema, value.Text, value.Samples);
+    }
+
+    public override T? Read(Field field, T? otherwise) => _value.Read(field, otherwise ?? default);
+
+    public override string? Print(T? value) => value is { } written ? _value.Print(written) : null;
+}

@@ -1,0 +1,107 @@
+namespace Penstock.Control.Config;
+
+/// <summary>What a value of the file may look like, whatever it means: how editors check it (a piece of JSON schema),
+/// how the reference names it, and some values that it takes.</summary>
+internal abstract class Shape
+{
+    /// <summary>JSON schema, draft 7; parts with a name are in <see cref="SchemaPart.All"/>.</summary>
+    public required string Schema { get; init; }
+
+    /// <summary>For the reference, in Markdown.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>Values as they are written. Where the syntax alone decides what is valid, the first two are, and
+    /// differ: a test changes every key with them. The fuzzers mix them all.</summary>
+    public IReadOnlyList<string> Samples { get; init; } = [];
+
+    /// <summary>The tables of the mappings that may stand in such a value.</summary>
+    public IReadOnlyList<KeyTable> Tables { get; init; } = [];
+}
+
+/// <summary>A shape, and how a value of that shape is read.</summary>
+internal abstract class Shape<T> : Shape
+{
+    /// <summary>Reads it; a fault goes to the report.</summary>
+    /// <param name="otherwise">What comes of a value that has a fault.</param>
+    public abstract T Read(Field field, T otherwise);
+
+    /// <summary>A value as it is written in JSON; null where there is no short way to write it.</summary>
+    public virtual string? Print(T value) => null;
+}
+
+/// <summary>The syntax of a single value: how it is read from its text, described, and written again.</summary>
+internal sealed class Syntax<T>(Parser<T> parse, Func<T, string?>? print = null) : Shape<T>
+{
+    public Parser<T> Parse => parse;
+
+    public override T Read(Field field, T otherwise) => field.Parse(parse, otherwise)!;
+
+    public override string? Print(T value) => print?.Invoke(value);
+}
+
+/// <summary>Parts of the schema that other parts refer to.</summary>
+/// <param name="Schema">JSON schema.</param>
+internal sealed record SchemaPart(string Name, string Schema)
+{
+    public static readonly IReadOnlyList<SchemaPart> All =
+    [
+        new("variable", """
+            { "description": "A value with ${NAME} or ${NAME:-default} from the environment.",
+              "type": "string", "pattern": "\\$\\{" }
+            """),
+        new("address", """
+            { "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "integer", "minimum": 0, "maximum": 65535 }] }
+            """),
+        new("name", """{ "type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$" }"""),
+        new("duration", """{ "type": "string", "pattern": "^([0-9.]+(ms|s|m|h)|.*\\$\\{.*)$" }"""),
+        new("size", """
+            { "anyOf": [{ "type": "integer", "minimum": 1 },
+              { "type": "string", "pattern": "^([0-9.]+ ?([KkMmGg]([Ii][Bb])?|[Bb])?|.*\\$\\{.*)$" }] }
+            """),
+        new("scalar", """{ "type": ["string", "number", "boolean"] }"""),
+        new("status_range", """
+            { "anyOf": [{ "type": "integer", "minimum": 200, "maximum": 599 },
+              { "type": "string", "pattern": "^([2-5][0-9][0-9](-[2-5][0-9][0-9])?|[2-5][xX][xX]|.*\\$\\{.*)$" }] }
+            """),
+    ];
+
+    public const string Variable = """{ "$ref": "#/definitions/variable" }""";
+    public const string Duration = """{ "$ref": "#/definitions/duration" }""";
+    public const string Size = """{ "$ref": "#/definitions/size" }""";
+    public const string Scalar = """{ "$ref": "#/definitions/scalar" }""";
+
+    /// <summary>One of several.</summary>
+    public static string AnyOf(params ReadOnlySpan<string> schemas) =>
+        $$"""{ "anyOf": [{{string.Join(", ", schemas!)}}] }""";
+
+    /// <summary>One of some words; in a schema those with <c>_</c> may also have <c>-</c>.</summary>
+    public static string Words(params ReadOnlySpan<string> words)
+    {
+        List<string> all = [];
+        foreach (string word in words)
+        {
+            all.Add(Quote(word));
+            if (word.Contains('_', StringComparison.Ordinal))
+            {
+                all.Add(Quote(word.Replace('_', '-')));
+            }
+        }
+        return $$"""{ "enum": [{{string.Join(", ", all)}}] }""";
+    }
+
+    public static string Whole(long from, long to) =>
+        $$"""{ "type": "integer", "minimum": {{from}}, "maximum": {{to}} }""";
+
+    /// <summary>Text that begins with a slash.</summary>
+    public const string Path = """{ "type": "string", "pattern": "^/|\\$\\{" }""";
+
+    public const string String = """{ "type": "string" }""";
+
+    public static string Pattern(string pattern)
+    {
+        string escaped = pattern.Replace(@"\", @"\\", StringComparison.Ordinal);
+        return $$"""{ "type": "string", "pattern": "^({{escaped}}|.*\\$\\{.*)$" }""";
+    }
+
+    public static string Quote(string text) => $"\"{text}\"";
+}

@@ -1,0 +1,165 @@
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Routing;
+
+namespace Penstock.Control.Config;
+
+/// <summary>What goes where: upstreams and routes as a whole. The full form (<c>upstreams</c>, <c>routes</c>) or the
+/// flat one (<c>backends</c> and its like at the top), which stands for one upstream and a route that takes everything
+/// to it. </summary>
+internal static class TopologyReader
+{
+    private const string DefaultName = "default";
+
+    /// <summary>Routes for one place are compared with each other, as far as there are not thousands of them.</summary>
+    private const int MaxCompared = 500;
+
+    private static readonly string[] FullKeys = ["upstreams", "routes"];
+
+    public static PenstockConfig Read(Section file, PenstockConfig config)
+    {
+        ProxyConfig proxy = config.Proxy;
+        List<string> full = [.. FullKeys.Where(file.Has)];
+        List<Field> flat = [.. UpstreamKeys.Flat.Rows.Select(row => file[row.Name]).OfType<Field>()];
+        if (full.Count == 0 && !file.Has("backends"))
+        {
+            file.At.Error("no backends", "write 'backends: [127.0.0.1:9001]', or 'upstreams'");
+        }
+        if (full.Count == 0)
+        {
+            WarnUnlimited(file, proxy, anyRouteWithoutLimit: true);
+            var route = new RouteConfig { Upstream = DefaultName };
+            CheckLimits(file.At, route, null, proxy);
+            return config with { Proxy = proxy with { Upstreams = [Flat(file)], Routes = [route] } };
+        }
+        foreach (Field field in flat)
+        {
+            field.Error($"'{field.Name}' at the top is for a single upstream; it cannot stand beside '{full[0]}'",
+                "move it into an entry of 'upstreams'");
+        }
+        if (flat.Count > 0)
+        {
+            _ = Flat(file); // for its errors
+        }
+        return flat.Count == 0 || file.Has("upstreams") ? config with { Proxy = Full(file, proxy) } : config;
+    }
+
+    /// <summary>An entry of <c>upstreams</c>; null when it is none.</summary>
+    public static UpstreamConfig? Named(Field field) => field.Section(section =>
+        UpstreamKeys.Table.Read(section, UpstreamKeys.Table.Default with { Name = field.Name }));
+
+    private static UpstreamConfig Flat(Section file) =>
+        UpstreamKeys.Flat.Read(file, UpstreamKeys.Flat.Default with { Name = DefaultName });
+
+    private static ProxyConfig Full(Section file, ProxyConfig proxy)
+    {
+        IReadOnlyList<Field> named = file["upstreams"]?.Named() ?? [];
+        List<UpstreamConfig?> upstreams = [.. named.Select(Named)];
+        file.At.Report.Define("upstream", [.. named.Select(static field => field.Name)]);
+        if (named.Count == 0)
+        {
+            (file["upstreams"] ?? file.At).Error("no upstreams",
+                "write 'upstreams: { web: { backends: [127.0.0.1:9001] } }'");
+        }
+        WarnOfSharedCookies(named, upstreams);
+
+        int errorsBefore = file.At.Report.Errors;
+        IReadOnlyList<Field> items = file["routes"]?.Items() ?? [];
+        List<(Field At, RouteConfig Value)> routes = [.. items
+            .Select(static item => (At: item, Value: item.Section(
+                static section => RouteKeys.Table.Read(section, RouteKeys.Table.Default))!))
+            .Where(static route => route.Value is not null)];
+        if (items.Count == 0 && named.Count == 1)
+        {
+            routes = [(file["upstreams"]!, new() { Upstream = named[0].Name })];
+        }
+        else if (items.Count == 0 && named.Count > 1)
+        {
+            file["upstreams"]!.Error($"{named.Count} upstreams but no routes",
+                "write 'routes' to say which requests go where");
+        }
+        foreach ((Field at, RouteConfig route) in routes)
+        {
+            CheckLimits(at, route, upstreams.Find(u => u?.Name == route.Upstream), proxy);
+        }
+        // Only names that were given have no slash.
+        Repeated.Report("route", routes.Where(static route => !route.Value.Name.Contains('/'))
+            .Select(static route => (route.At, (RouteConfig?)route.Value)), static route => route.Name);
+        // A route that could not be read would make every conclusion from the routes a guess.
+        if (file.At.Report.Errors == errorsBefore && routes.Count >= items.Count)
+        {
+            WarnShadowed(routes);
+            foreach (Field unused in named.Where(field => routes.All(r => r.Value.Upstream != field.Name)))
+            {
+                unused.Warning($"no route uses upstream '{unused.Name}': it receives no requests");
+            }
+            WarnUnlimited(file, proxy, routes.Any(static r => r.Value.Limits is null));
+        }
+        return proxy with
+        {
+            Upstreams = [.. upstreams.OfType<UpstreamConfig>()],
+            Routes = [.. routes.Select(static r => r.Value)],
+        };
+    }
+
+    private static void CheckLimits(Field at, RouteConfig route, UpstreamConfig? upstream, ProxyConfig proxy)
+    {
+        List<string> names = [.. (route.Limits ?? [DefaultName]).Concat(upstream?.Limits ?? []).Concat(proxy.EveryLimit)
+            .Where(proxy.Limits.ContainsKey).Distinct()];
+        if (names.Count > LimitConfig.MaxPerRequest)
+        {
+            at.Error($"{names.Count} limits on one route, its upstream's and those of every request included; "
+                + $"{LimitConfig.MaxPerRequest} are allowed");
+        }
+        foreach (string name in names)
+        {
+            long capacity = proxy.Limits[name].Capacity;
+            if (capacity > 0 && capacity < route.Cost)
+            {
+                at.Error($"cost {route.Cost} is more than the capacity {capacity} of limit '{name}': "
+                    + "no request would ever be admitted", "raise the capacity or lower the cost");
+            }
+        }
+    }
+
+    private static void WarnOfSharedCookies(IReadOnlyList<Field> named, List<UpstreamConfig?> upstreams)
+    {
+        var owners = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (int i = 0; i < named.Count; i++)
+        {
+            if (upstreams[i]?.Sticky?.CookieOf(named[i].Name) is { } cookie && !owners.TryAdd(cookie, named[i].Name))
+            {
+                named[i].Warning($"upstreams '{owners[cookie]}' and '{named[i].Name}' both name their session cookie "
+                    + $"'{cookie}': on one host each replaces the other's",
+                    "leave 'cookie' out, then each has a name of its own");
+            }
+        }
+    }
+
+    private static void WarnShadowed(IEnumerable<(Field At, RouteConfig Value)> routes)
+    {
+        foreach (IGrouping<(string, string), (Field At, RouteConfig Value)> place in routes.GroupBy(
+            static route => RouteOrder.Place(route.Value)))
+        {
+            List<(Field At, RouteConfig Value)> tried = [.. place.Order(Comparer<(Field At, RouteConfig Value)>.Create(
+                static (a, b) => RouteOrder.Compare(a.Value, b.Value))).Take(MaxCompared)];
+            for (int i = 1; i < tried.Count; i++)
+            {
+                (Field at, RouteConfig route) = tried[i];
+                if (tried.Take(i).FirstOrDefault(earlier => RouteOrder.Covers(earlier.Value, route)).At is { } first)
+                {
+                    at.Warning($"this route never matches: the one on line {first.Place.Line} takes the same requests");
+                }
+            }
+        }
+    }
+
+    private static void WarnUnlimited(Section file, ProxyConfig proxy, bool anyRouteWithoutLimit)
+    {
+        if (anyRouteWithoutLimit && !file.Has("limit") && proxy.Limits.Count > 0
+            && !proxy.Limits.ContainsKey(DefaultName))
+        {
+            file["limits"]!.Warning($"no limit is named '{DefaultName}': where a route names none, "
+                + "only registered clients are limited");
+        }
+    }
+}
