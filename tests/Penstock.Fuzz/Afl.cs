@@ -61,13 +61,15 @@ internal static class Afl
         return 0;
     }
 
-    /// <summary>Into a file for reading. No target is made: the assemblies are instrumented.</summary>
+    /// <summary>Into a file for reading, besides what is there: findings of before, and inputs that bring other words
+    /// over the same branches. No target is made: the assemblies are instrumented.</summary>
     private static int WriteLines(string target, string folder)
     {
+        string file = target + ".txt";
+        string[] known = File.Exists(file) ? File.ReadAllLines(file) : [];
         string[] lines = [.. Directory.GetFiles(folder).Select(File.ReadAllBytes)
             .Where(static i => i.Length <= MaxLineBytes).Select(static i => Octets.Escaped(i))
-            .Distinct().Order(StringComparer.Ordinal)];
-        string file = target + ".txt";
+            .Concat(known).Distinct().Order(StringComparer.Ordinal)];
         File.WriteAllLines(file, lines, new UTF8Encoding(false));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{file}: {lines.Length} inputs"));
         return 0;

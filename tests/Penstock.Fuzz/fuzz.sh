@@ -3,7 +3,7 @@
 #   TARGET         request-head, response-head, chunked-body, proxy-protocol, path, identity, csv,
 #                  config-yaml, config-json
 #   --cpu-minutes  how long (default 15), counted in the fuzzer's own CPU time, so that a busy machine costs nothing
-#   --keep         afterwards, write the inputs that are needed for the coverage to Corpus/TARGET.txt
+#   --keep         afterwards, add the inputs that are needed for the coverage to Corpus/TARGET.txt
 # Does all set-up: afl++ (Debian's package), the instrumenting tool, the build. Everything is in artifacts/fuzz/TARGET.
 # Exit code 1: an input broke something; it is in artifacts/fuzz/TARGET/found/default/crashes or hangs.
 set -euo pipefail
@@ -41,7 +41,7 @@ flock -u 9
 
 export AFL_SKIP_BIN_CHECK=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_UI=1
 export AFL_FORKSRV_INIT_TMOUT=120000 AFL_CMIN_ALLOW_ANY=1 DOTNET_gcConcurrent=0 DOTNET_TieredPGO=0
-run=(dotnet "$work/bin/Penstock.Fuzz.dll" --afl "$target")
+run=("$(command -v dotnet)" "$work/bin/Penstock.Fuzz.dll" --afl "$target")
 afl-fuzz -i "$work/seeds" -o "$work/found" -x "$work/seeds.dict" -t 20000 -m none -- "${run[@]}" \
     >"$work/afl.log" 2>&1 9>&- &
 fuzzer=$!
@@ -74,7 +74,8 @@ trap - EXIT
 echo "$target:"
 cat "$work/coverage.txt"
 if [ -n "$keep" ]; then
-    afl-cmin -i "$work/found/default/queue" -o "$work/min" -t 20000 -m none -- "${run[@]}" >"$work/cmin.log" 2>&1 || true
+    afl-cmin -i "$work/found/default/queue" -o "$work/min" -t 20000 -m none -- "${run[@]}" >"$work/cmin.log" 2>&1 ||
+        { tail "$work/cmin.log"; exit 1; }
     (cd Corpus && dotnet "$root/artifacts/fuzz/$target/bin/Penstock.Fuzz.dll" --lines "$target" "$work/min")
 fi
 found=$(find "$work/found/default/crashes" "$work/found/default/hangs" -name 'id*' | wc -l)

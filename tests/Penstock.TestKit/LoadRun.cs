@@ -11,7 +11,6 @@ public sealed class LoadRun : IAsyncDisposable
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private readonly Task[] _clients;
     private long _lastSentMs;
-    private long _lastAnsweredMs;
 
     public LoadRun(Uri url, int clients, string? clientId = null)
     {
@@ -37,11 +36,9 @@ public sealed class LoadRun : IAsyncDisposable
         await Eventually.TrueAsync(() => Now() - before >= count, $"{count} more responses of {body ?? "any kind"}");
     }
 
-    /// <summary>When the last request that was answered was sent, and when the last answer was there, in seconds since
-    /// the start. On a busy machine there may be a pause before the end.</summary>
+    /// <summary>When the last request that was answered was sent, in seconds since the start. On a busy machine there
+    /// may be a pause before the end.</summary>
     public double LastSentSeconds => Interlocked.Read(ref _lastSentMs) / 1000.0;
-
-    public double LastAnsweredSeconds => Interlocked.Read(ref _lastAnsweredMs) / 1000.0;
 
     /// <summary>Ends the load.</summary>
     public async Task StopAsync()
@@ -86,7 +83,6 @@ public sealed class LoadRun : IAsyncDisposable
             DurationsMs.Enqueue(Stopwatch.GetElapsedTime(sentAt).TotalMilliseconds);
             Statuses.AddOrUpdate(status, 1, static (_, n) => n + 1);
             Raise(ref _lastSentMs, sentMs);
-            Raise(ref _lastAnsweredMs, _watch.ElapsedMilliseconds);
         }
     }
 

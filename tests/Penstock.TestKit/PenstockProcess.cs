@@ -102,11 +102,7 @@ public sealed class PenstockProcess : IAsyncDisposable
     }
 
     /// <summary>Sends a signal: TERM, INT, KILL, STOP, CONT …</summary>
-    public void Signal(string name)
-    {
-        using Process kill = Process.Start("kill", ["-" + name, Id.ToString(CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
-    }
+    public void Signal(string name) => Signals.Send(Id, name);
 
     public async Task<int> ExitCodeAsync()
     {

@@ -7,13 +7,13 @@ namespace Penstock.Proxy.Observability;
 /// that sleeps never holds a request up: what does not fit the bound is dropped and counted. Thread-safe.</summary>
 internal sealed class AccessLog : IDisposable
 {
-    /// <summary>Batches under way, of up to <see cref="AccessLogWriter.BatchBytes"/> each.</summary>
-    private const int MaxBatches = 256;
+    /// <summary>Bound of the lines that wait to be written.</summary>
+    private const int MaxWaitingBytes = 16 * 1024 * 1024;
 
     /// <summary>Made at start, so that usual traffic allocates none.</summary>
     private const int SpareBatches = 32;
 
-    private readonly BlockingCollection<(byte[] Buffer, int Length)> _batches = new(MaxBatches);
+    private readonly BlockingCollection<(byte[] Buffer, int Length)> _batches = [];
     private readonly ConcurrentQueue<byte[]> _spare = new(
         Enumerable.Range(0, SpareBatches).Select(static _ => new byte[AccessLogWriter.BatchBytes]));
     private readonly string _target;
@@ -21,6 +21,7 @@ internal sealed class AccessLog : IDisposable
     private readonly ILogger _logger;
     private readonly Thread _thread;
     private AccessLogFile? _file;
+    private long _waitingBytes;
     private long _droppedBytes;
     private volatile bool _reopens;
     private bool _failing;
@@ -47,13 +48,24 @@ internal sealed class AccessLog : IDisposable
     internal byte[] RentBatch() =>
         _spare.TryDequeue(out byte[]? buffer) ? buffer : new byte[AccessLogWriter.BatchBytes];
 
+    /// <summary>Takes over the buffer.</summary>
     internal void Write(byte[] buffer, int length)
     {
-        if (_batches.IsAddingCompleted || !_batches.TryAdd((buffer, length)))
+        if (_batches.IsAddingCompleted || Interlocked.Add(ref _waitingBytes, length) > MaxWaitingBytes)
         {
+            Interlocked.Add(ref _waitingBytes, -length);
             Interlocked.Add(ref _droppedBytes, length);
             _spare.Enqueue(buffer);
+            return;
         }
+        if (_batches.Count >= SpareBatches)
+        {
+            // The target is slow: a few lines must not hold a whole buffer each.
+            byte[] copy = buffer.AsSpan(0, length).ToArray();
+            _spare.Enqueue(buffer);
+            buffer = copy;
+        }
+        _batches.Add((buffer, length));
     }
 
     /// <summary>Goes on with the file that has the name by now. Every line is in the one or in the other.</summary>
@@ -88,7 +100,11 @@ internal sealed class AccessLog : IDisposable
             if (length > 0)
             {
                 Write(buffer.AsSpan(0, length));
-                _spare.Enqueue(buffer);
+                Interlocked.Add(ref _waitingBytes, -length);
+                if (buffer.Length == AccessLogWriter.BatchBytes)
+                {
+                    _spare.Enqueue(buffer);
+                }
             }
         }
     }

@@ -47,8 +47,9 @@ public sealed class LimitScenarios : ProgramScenarios
         JsonElement body = await refused.Content.ReadFromJsonAsync<JsonElement>();
         Assert.Equal("search", body.GetProperty("limit").GetString());
         Assert.Equal(4, body.GetProperty("cost").GetInt32());
-        Assert.Equal(7200, body.GetProperty("retry_after").GetInt32()); // 2 of 4 tokens are there
-        Assert.Equal("7200", Field(refused, "Retry-After"));
+        int retryAfter = body.GetProperty("retry_after").GetInt32();
+        Assert.InRange(retryAfter, 7000, 7200); // 2 of 4 tokens are there, and what came back since
+        Assert.Equal($"{retryAfter}", Field(refused, "Retry-After"));
 
         // Only failures count at /login: three, then the address waits; other pages go on.
         for (int i = 0; i < 3; i++)

@@ -48,17 +48,17 @@ public sealed class LogFaultScenarios : ProgramScenarios
         await Eventually.TrueAsync(() => File.Exists(reader) && new FileInfo(reader).Length > 0, "the reader runs");
         int id = int.Parse(await File.ReadAllTextAsync(reader), CultureInfo.InvariantCulture);
 
-        Signal(id, "STOP");
+        Signals.Send(id, "STOP");
         await SendAsync(Requests);
         Assert.InRange(AccessLines(penstock), 0, Requests - 1);
-        Signal(id, "CONT");
+        Signals.Send(id, "CONT");
         await Eventually.TrueAsync(() => AccessLines(penstock) == Requests, "no line is lost");
 
-        Signal(id, "STOP");
+        Signals.Send(id, "STOP");
         await SendAsync(Requests);
         penstock.Signal("TERM");
         await Eventually.TrueAsync(() => penstock.HasExited, "it stops without its reader");
-        Signal(id, "CONT");
+        Signals.Send(id, "CONT");
         Assert.Equal(0, await penstock.ExitCodeAsync());
     }
 
@@ -76,12 +76,6 @@ public sealed class LogFaultScenarios : ProgramScenarios
                 StringComparison.Ordinal) == 0) ? 1 : 0;
         }
         return lines;
-    }
-
-    private static void Signal(int process, string name)
-    {
-        using var kill = System.Diagnostics.Process.Start("kill", ["-" + name, $"{process}"]);
-        kill.WaitForExit();
     }
 
     /// <summary>Sends requests until the log says so.</summary>

@@ -152,7 +152,7 @@ public sealed class MachineFaultTests(ITestOutputHelper output) : IDisposable
     {
         Assert.SkipWhen(ControlGroup.Obstacle("cpu") is not null, ControlGroup.Obstacle("cpu") ?? "");
         await using PenstockProcess backend = await EchoAsync(
-            "health_check: { path: /health, interval: 200ms, timeout: 300ms, rise: 2, fall: 3 }");
+            "health_check: { path: /health, interval: 200ms, timeout: 1s, rise: 2, fall: 3 }");
         using var group = new ControlGroup("cpu");
         group.BoundProcessor(percent: 20);
         await using (PenstockProcess penstock = await PenstockProcess.StartedAsync(_folder, "run"))
