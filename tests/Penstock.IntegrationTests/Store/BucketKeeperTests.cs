@@ -48,7 +48,7 @@ public sealed class BucketKeeperTests(ITestOutputHelper output) : IDisposable
         (store, limiter, _) = Open();
         using (store)
         {
-            output.WriteLine(_log.Lines.Last(static l => l.Contains("of unregistered clients in", StringComparison.Ordinal)));
+            output.WriteLine(_log.Lines.Last(static l => l.Contains("restored", StringComparison.Ordinal)));
             Assert.InRange(Enumerable.Range(0, Count).Count(i => Tokens(limiter, i) < 99.9), Count - displaced, Count);
             Assert.InRange(Tokens(limiter, changed), 97.9, 99.1);
         }
