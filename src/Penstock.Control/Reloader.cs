@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy;
 
 namespace Penstock.Control;
@@ -17,9 +18,6 @@ internal sealed record ReloadResult(
 internal sealed class Reloader(
     PenstockConfig started, ProxyServer proxy, ClientDirectory directory, Func<ConfigResult>? read, ILogger log)
 {
-    private static readonly EventId Reloaded = new(0, "reloaded");
-    private static readonly EventId Failed = new(0, "reload_failed");
-
     private readonly Lock _lock = new();
 
     public ReloadResult Reload()
@@ -30,12 +28,13 @@ internal sealed class Reloader(
             var result = Apply();
             foreach (var diagnostic in result.Diagnostics)
                 log.Log(diagnostic.Severity == Severity.Error ? LogLevel.Error : LogLevel.Warning,
-                    result.Error is null ? Reloaded : Failed, "{Message} ({File}:{Line}:{Column})",
+                    result.Error is null ? Events.Reloaded : Events.ReloadFailed, "{Message} ({File}:{Line}:{Column})",
                     diagnostic.Message, diagnostic.File, diagnostic.Line, diagnostic.Column);
             if (result.Error is { } error)
-                log.LogError(Failed, "configuration not reloaded, the old one stays in force: {Cause}", error);
+                log.LogError(Events.ReloadFailed,
+                    "configuration not reloaded, the old one stays in force: {Cause}", error);
             else
-                log.LogInformation(Reloaded, "configuration reloaded{Rest}", result.RestartNeeded.Count == 0 ? ""
+                log.LogInformation(Events.Reloaded, "configuration reloaded{Rest}", result.RestartNeeded.Count == 0 ? ""
                     : $"; changed, but read at start only: {string.Join(", ", result.RestartNeeded)}");
             return result;
         }

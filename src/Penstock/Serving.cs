@@ -23,7 +23,7 @@ internal static class Serving
         using var signals = new StopSignals(log, stop);
         foreach (var warning in warnings)
         {
-            log.LogWarning(new EventId(0, "config_warning"), "{Warning} ({File}:{Line}:{Column})",
+            log.LogWarning(Events.ConfigWarning, "{Warning} ({File}:{Line}:{Column})",
                 warning.Message, warning.File, warning.Line, warning.Column);
         }
 
@@ -47,7 +47,7 @@ internal static class Serving
             if (terminal.Interactive)
                 terminal.Out.WriteLine("\nstopping; Ctrl+C again stops at once");
             await host.StopAsync(signals.AtOnce);
-            log.LogInformation(new EventId(0, "stopped"), "stopped in {DurationMs} ms",
+            log.LogInformation(Events.Stopped, "stopped in {DurationMs} ms",
                 (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds);
         }
         return ExitCode.Ok;
@@ -70,7 +70,7 @@ internal static class Serving
         SystemdNotification.Ready();
         if (terminal.Interactive)
             Banner.Write(host, terminal);
-        log.LogInformation(new EventId(0, "started"), "Penstock {Version} listens on {Listen}, admin on {Admin}",
+        log.LogInformation(Events.Started, "Penstock {Version} listens on {Listen}, admin on {Admin}",
             Banner.Version, string.Join(", ", host.Proxy.EndPoints.Select(Banner.UrlOf)),
             host.AdminUrl?.ToString().TrimEnd('/') ?? "nothing");
     }

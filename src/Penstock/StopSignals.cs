@@ -61,7 +61,7 @@ internal sealed class StopSignals : IDisposable
     {
         context.Cancel = true;
         var first = _asked.TrySetResult();
-        _log.LogInformation(new EventId(0, "signal"), "{Signal}: stopping {How}",
+        _log.LogInformation(Events.Signal, "{Signal}: stopping {How}",
             context.Signal, first ? "gracefully" : "at once");
         if (!first)
             _atOnce.Cancel();
@@ -71,14 +71,14 @@ internal sealed class StopSignals : IDisposable
     private void OnHangUp(PosixSignalContext context)
     {
         context.Cancel = true;
-        _log.LogInformation(new EventId(0, "signal"), "{Signal}: reloading the configuration", context.Signal);
+        _log.LogInformation(Events.Signal, "{Signal}: reloading the configuration", context.Signal);
         HangUp();
     }
 
     private void OnReopen(PosixSignalContext context)
     {
         context.Cancel = true;
-        _log.LogInformation(new EventId(0, "signal"), "SIGUSR1: opening the access log anew");
+        _log.LogInformation(Events.Signal, "SIGUSR1: opening the access log anew");
         Reopen();
     }
 
@@ -86,7 +86,7 @@ internal sealed class StopSignals : IDisposable
     {
         context.Cancel = true;
         var number = (int)context.Signal;
-        _log.LogWarning(new EventId(0, "signal"), "{Signal}: ignored; TERM stops gracefully, HUP reloads, USR1 opens "
+        _log.LogWarning(Events.Signal, "{Signal}: ignored; TERM stops gracefully, HUP reloads, USR1 opens "
             + "the "
             + "access log anew", Ignored.GetValueOrDefault(number, $"signal {number}"));
     }

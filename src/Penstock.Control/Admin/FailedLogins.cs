@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Telemetry;
 
 namespace Penstock.Control.Admin;
 
@@ -13,7 +14,6 @@ internal sealed class FailedLogins(ILogger log, TimeProvider time)
     /// <summary>Addresses that are remembered; beyond that, all others share one entry.</summary>
     private const int MaxAddresses = 1024;
 
-    private static readonly EventId LoginFailed = new(1, "admin_login_failed");
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LogEvery = TimeSpan.FromSeconds(10);
 
@@ -49,7 +49,7 @@ internal sealed class FailedLogins(ILogger log, TimeProvider time)
             (others, entry.Unlogged) = (entry.Unlogged, 0);
             entry.LoggedAt = time.GetTimestamp();
         }
-        log.LogWarning(LoginFailed, "admin login from {Address} failed: {Cause}{More}", address, cause,
+        log.LogWarning(Events.AdminLoginFailed, "admin login from {Address} failed: {Cause}{More}", address, cause,
             others == 0 ? "" : $"; {others} more since the last line about this address");
     }
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Penstock.Control.Store;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Cluster;
@@ -13,10 +14,6 @@ internal sealed class EditFeed(
     PostgresUrl url, IClientStore store, ClientDirectory directory, Limiter limiter,
     ILogger<EditFeed> log) : IAsyncDisposable
 {
-    private static readonly EventId FeedBug = new(1, "edit_feed_bug");
-    private static readonly EventId Reloaded = new(2, "clients_reloaded");
-    private static readonly EventId Pooled = new(3, "database_pooled");
-
     private const int PageSize = 5000;
     private const int MinRetryMs = 100;
     private const int MaxRetryMs = 1000;
@@ -80,7 +77,8 @@ internal sealed class EditFeed(
             }
             catch (Exception e)
             {
-                log.LogError(FeedBug, e, "bug in Penstock: reading other nodes' edits failed; it is tried again");
+                log.LogError(Events.EditFeedBug, e,
+                    "bug in Penstock: reading other nodes' edits failed; it is tried again");
             }
             await Task.Delay(retryMs, _stop.Token).ContinueWith(static _ => { }, TaskScheduler.Default);
             retryMs = Math.Min(MaxRetryMs, retryMs * 2);
@@ -120,7 +118,8 @@ internal sealed class EditFeed(
     {
         if (_toldOfPooler) return;
         _toldOfPooler = true;
-        log.LogInformation(Pooled, "the database is reached through a connection pooler: this node asks for other "
+        log.LogInformation(Events.DatabasePooled,
+            "the database is reached through a connection pooler: this node asks for other "
             + "nodes' edits every {PollMs} ms and prepares no statement. A direct address of the database is faster",
             PollMs);
     }
@@ -154,7 +153,7 @@ internal sealed class EditFeed(
         Load(id => there.Add(id));
         foreach (var id in limiter.Clients.Ids.Where(id => !there.Contains(id)).ToList())
             limiter.Clients.Remove(id);
-        log.LogWarning(Reloaded, "read all clients again: this node may have missed edits");
+        log.LogWarning(Events.ClientsReloaded, "read all clients again: this node may have missed edits");
     }
 
     private static long Newest(PostgresConnection connection)

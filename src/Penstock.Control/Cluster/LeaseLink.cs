@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Penstock.Control.Store;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Cluster;
@@ -11,10 +12,6 @@ namespace Penstock.Control.Cluster;
 /// busy thread pool can stop the clients' tokens.</summary>
 internal sealed class LeaseLink : IAsyncDisposable
 {
-    private static readonly EventId DatabaseLost = new(1, "database_lost");
-    private static readonly EventId DatabaseBack = new(2, "database_back");
-    private static readonly EventId LeaseBug = new(3, "lease_bug");
-
     /// <summary>A statement without an answer for so long is waited for no longer: the node goes on with its share.
     /// What the answer brings when it comes pays for that first.</summary>
     public const int PatienceMs = 5000;
@@ -119,7 +116,7 @@ internal sealed class LeaseLink : IAsyncDisposable
             }
             catch (Exception e)
             {
-                _log.LogError(LeaseBug, e, "bug in Penstock: the lease thread failed, and connects anew");
+                _log.LogError(Events.LeaseBug, e, "bug in Penstock: the lease thread failed, and connects anew");
                 Lose(e);
             }
             Rest();
@@ -279,7 +276,8 @@ internal sealed class LeaseLink : IAsyncDisposable
         {
             _settlement ??= new(_state.Nodes.Where(node => node.Alive).Select(node => node.NodeId).ToHashSet());
             _state = _state with { Fault = cause, ChangedAt = _time.GetUtcNow() };
-            _log.LogError(DatabaseLost, "database unreachable: {Cause}. Until it is back this node grants its share of "
+            _log.LogError(Events.DatabaseLost,
+                "database unreachable: {Cause}. Until it is back this node grants its share of "
                 + "each limit, as one of {Count} nodes, and rejects edits", cause, _state.Alive);
         }
         else if (!_link.IsAway() && before.IsAway())
@@ -287,7 +285,8 @@ internal sealed class LeaseLink : IAsyncDisposable
             var self = _state.Nodes.FirstOrDefault(node => node.NodeId == _state.NodeId);
             _settlement!.Begin(self?.LastSeen ?? default, NowMs);
             _state = _state with { Fault = null, ChangedAt = _time.GetUtcNow() };
-            _log.LogInformation(DatabaseBack, "database reachable again: this node shares limits with {Count} other "
+            _log.LogInformation(Events.DatabaseBack,
+                "database reachable again: this node shares limits with {Count} other "
                 + "nodes", _state.Alive - 1);
         }
         else if (_link == LinkState.Connected)

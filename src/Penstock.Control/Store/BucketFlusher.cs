@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
@@ -28,7 +29,7 @@ internal sealed class BucketFlusher(
         Flush(last: true);
         if (_unsaved.Count > 0)
         {
-            log.LogError(new EventId(1, "tokens_lost"), "tokens of {Count} clients could not be saved: {Cause}",
+            log.LogError(Events.TokensLost, "tokens of {Count} clients could not be saved: {Cause}",
                 _unsaved.Count, directory.StoreFault);
         }
     }
@@ -58,7 +59,7 @@ internal sealed class BucketFlusher(
             }
             catch (Exception e)
             {
-                log.LogError(new EventId(2, "flush_failed"), e,
+                log.LogError(Events.FlushFailed, e,
                     "bug in Penstock: saving the buckets failed; it is tried again");
             }
         }

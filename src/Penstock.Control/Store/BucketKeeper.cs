@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
@@ -45,7 +46,7 @@ internal sealed class BucketKeeper
         own.ForgetFullBuckets();
         var count = 0;
         own.LoadBuckets((limit, hash, fullAt) => count += buckets.Restore(limit, hash, fullAt) ? 1 : 0);
-        log.LogInformation(new EventId(1, "buckets_loaded"),
+        log.LogInformation(Events.BucketsLoaded,
             "restored {Count} buckets of unregistered clients in {DurationMs} ms",
             count, (long)Stopwatch.GetElapsedTime(beganTicks).TotalMilliseconds);
         return new(buckets, own, directory);

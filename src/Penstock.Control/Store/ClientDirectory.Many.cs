@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
@@ -19,8 +20,6 @@ internal readonly record struct ImportResult(
 /// <summary>Many clients at once.</summary>
 internal sealed partial class ClientDirectory
 {
-    private static readonly EventId ClientsImported = new(5, "clients_imported");
-
     /// <summary>Creates or changes all of these clients, or none. One that exists keeps its tokens unless told
     /// otherwise.</summary>
     /// <param name="clients">No client twice, and nothing that <see cref="ClientChange.Faults"/> would name.</param>
@@ -41,7 +40,7 @@ internal sealed partial class ClientDirectory
                 PutInForce(client, keepsTokens: !plan.TokensSet.Contains(client.ClientId));
             if (!dryRun)
             {
-                log.LogInformation(ClientsImported,
+                log.LogInformation(Events.ClientsImported,
                     "clients imported by {Who}: {Created} created, {Updated} updated, {Unchanged} unchanged",
                     who, plan.Counts.Created, plan.Counts.Updated, plan.Counts.Unchanged);
             }

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Penstock.Control.Config;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
 
@@ -19,8 +20,6 @@ internal readonly record struct PlanResult(EditOutcome Outcome, PlanNumbers Plan
 /// <summary>Plans, and what is set for clients besides a limit.</summary>
 internal sealed partial class ClientDirectory
 {
-    private static readonly EventId PlanChanged = new(6, "plan_changed");
-
     private volatile IReadOnlyDictionary<string, LimitConfig> _filePlans = new Dictionary<string, LimitConfig>();
 
     /// <summary>The plan is in the configuration: only that can change it.</summary>
@@ -44,7 +43,7 @@ internal sealed partial class ClientDirectory
     public void PutInForce(PlanNumbers plan)
     {
         if (Limiter.Fault(plan.Numbers.Capacity, plan.Numbers.RatePerSecond) is { } fault)
-            log.LogError(ClientIgnored, "plan {Plan} in the store is ignored: {Fault}", plan.Name, fault);
+            log.LogError(Events.ClientIgnored, "plan {Plan} in the store is ignored: {Fault}", plan.Name, fault);
         else
             limiter.Clients.SetPlan(plan);
     }
@@ -61,7 +60,7 @@ internal sealed partial class ClientDirectory
             foreach (var plan in written)
             {
                 PutInForce(plan);
-                log.LogInformation(PlanChanged, "plan {Plan} is as the configuration has it: {Numbers}",
+                log.LogInformation(Events.PlanChanged, "plan {Plan} is as the configuration has it: {Numbers}",
                     plan.Name, Describe(plan.Numbers));
             }
             _filePlans = plans;
@@ -123,7 +122,8 @@ internal sealed partial class ClientDirectory
             else
                 return result;
             NoteRecovery();
-            log.LogInformation(PlanChanged, "plan {Plan} {Change} by {Who}: {Before} -> {After}, {Clients} clients",
+            log.LogInformation(Events.PlanChanged,
+                "plan {Plan} {Change} by {Who}: {Before} -> {After}, {Clients} clients",
                 name, result.Outcome.ToString().ToLowerInvariant(), who, Describe(before?.Numbers),
                 Describe(result.Plan.Numbers), result.Clients);
             return result;
@@ -160,7 +160,7 @@ internal sealed partial class ClientDirectory
             .Where(static own => own.Fault is not null).ToList();
         foreach (var (name, fault) in faults)
         {
-            log.LogError(ClientIgnored,
+            log.LogError(Events.ClientIgnored,
                 "client {Client} in the store: its numbers for limit {Limit} are ignored: {Fault}",
                 client.ClientId, name, fault);
         }

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
 
@@ -29,11 +30,6 @@ internal readonly record struct EditResult(
 internal sealed partial class ClientDirectory(
     IClientStore store, Limiter limiter, ILogger<ClientDirectory> log)
 {
-    private static readonly EventId ClientChanged = new(1, "client_changed");
-    private static readonly EventId ClientIgnored = new(2, "client_ignored");
-    private static readonly EventId StoreFailing = new(3, "store_failing");
-    private static readonly EventId StoreRecovered = new(4, "store_recovered");
-
     private readonly Lock _edits = new();
     private volatile string? _storeFault;
     private long _failingSinceMs;
@@ -54,7 +50,8 @@ internal sealed partial class ClientDirectory(
     public void PutInForce(in ClientState client, bool keepsTokens = false)
     {
         if (Limiter.Fault(client.Limit.Capacity, client.Limit.RatePerSecond) is { } fault)
-            log.LogError(ClientIgnored, "client {Client} in the store is ignored: {Fault}", client.ClientId, fault);
+            log.LogError(Events.ClientIgnored, "client {Client} in the store is ignored: {Fault}",
+                client.ClientId, fault);
         else
             limiter.Clients.Put(Sound(client), keepsTokens);
     }
@@ -150,7 +147,7 @@ internal sealed partial class ClientDirectory(
             }
             NoteRecovery();
             ClientState? after = limiter.Clients.TryGet(clientId, out var found) ? found : null;
-            log.LogInformation(ClientChanged, "client {Client} {Change} by {Who}: {Before} -> {After}",
+            log.LogInformation(Events.ClientChanged, "client {Client} {Change} by {Who}: {Before} -> {After}",
                 clientId, written.Outcome.ToString().ToLowerInvariant(), who, Describe(written.Before),
                 Describe(after));
             return new(written.Outcome, found);
@@ -207,7 +204,8 @@ internal sealed partial class ClientDirectory(
             if (Interlocked.Exchange(ref _storeFault, e.Message) is null)
             {
                 Interlocked.Exchange(ref _failingSinceMs, Environment.TickCount64);
-                log.LogError(StoreFailing, "client store unavailable: {Cause}. Limits are still enforced from memory; "
+                log.LogError(Events.StoreFailing,
+                    "client store unavailable: {Cause}. Limits are still enforced from memory; "
                     + "edits are rejected; tokens will be saved when it recovers", e.Message);
             }
             result = default;
@@ -221,7 +219,7 @@ internal sealed partial class ClientDirectory(
     {
         if (Interlocked.Exchange(ref _storeFault, null) is { } cause)
         {
-            log.LogInformation(StoreRecovered, "client store recovered after {Seconds} s: {Cause}",
+            log.LogInformation(Events.StoreRecovered, "client store recovered after {Seconds} s: {Cause}",
                 (Environment.TickCount64 - Interlocked.Read(ref _failingSinceMs)) / 1000, cause);
         }
     }

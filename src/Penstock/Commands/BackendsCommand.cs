@@ -56,7 +56,7 @@ internal static class BackendsCommand
             terminal.Out.WriteLine("Ctrl+C to stop");
             terminal.Out.Flush();
         }
-        log.LogInformation(new EventId(0, "started"), "{Count} echo servers on {Addresses}", echo.Ports.Count, names);
+        log.LogInformation(Events.Started, "{Count} echo servers on {Addresses}", echo.Ports.Count, names);
         await signals.Asked;
         return ExitCode.Ok;
     }

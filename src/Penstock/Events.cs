@@ -1,0 +1,16 @@
+using Microsoft.Extensions.Logging;
+using Penstock.Proxy.Observability;
+
+namespace Penstock;
+
+/// <summary>The program's events: 200 to 299.</summary>
+internal static class Events
+{
+    public static readonly EventList List = new();
+
+    public static readonly EventId Started = List.Add(200, "started", "Penstock accepts connections.");
+    public static readonly EventId Stopped = List.Add(201, "stopped", "Penstock has stopped.");
+    public static readonly EventId Signal = List.Add(202, "signal", "A signal came.");
+    public static readonly EventId ConfigWarning = List.Add(203, "config_warning",
+        "The configuration is allowed, but has a consequence that may not be meant.");
+}
