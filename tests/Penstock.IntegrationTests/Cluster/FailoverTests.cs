@@ -33,7 +33,7 @@ public sealed class FailoverTests : ClusterTest
 
         await SetReadOnlyAsync(first, one, "off");
         await SetReadOnlyAsync(second, two, "on");
-        await Node.UntilAsync(async () => (await Nodes[0].SendAsync("PUT", "/clients/d",
+        await Eventually.TrueAsync(async () => (await Nodes[0].SendAsync("PUT", "/clients/d",
             new { capacity = 5, rate_per_sec = 1 })).Status is 200 or 201, "the node edits at the other server");
         Assert.Equal("1", await first.SqlAsync(one, "SELECT count(*) FROM penstock_clients WHERE client_id = 'd'"));
         await Nodes[0].ConnectedAsync(true);
@@ -44,7 +44,7 @@ public sealed class FailoverTests : ClusterTest
     {
         await server.SqlAsync(store, "SET default_transaction_read_only = off", ReadOnly + value,
             "SELECT pg_reload_conf()");
-        await Node.UntilAsync(async () => await server.SqlAsync(store, "SHOW default_transaction_read_only") == value,
+        await Eventually.TrueAsync(async () => await server.SqlAsync(store, "SHOW default_transaction_read_only") == value,
             "the server has the new setting");
     }
 }

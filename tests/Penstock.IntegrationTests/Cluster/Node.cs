@@ -55,13 +55,13 @@ internal sealed class Node : IAsyncDisposable
     }
 
     /// <summary>Waits until this node sees so many alive, itself included.</summary>
-    public Task SeesAsync(int count) => UntilAsync(
+    public Task SeesAsync(int count) => Eventually.TrueAsync(
         async () => (await GetAsync("/cluster")).Body.Split("\"alive\":true").Length == count + 1,
         $"the node sees {count} alive");
 
     /// <summary>Waits until /readyz and /cluster both say that the database is there, or that it is not and why.
     /// </summary>
-    public Task ConnectedAsync(bool isSo) => UntilAsync(async () =>
+    public Task ConnectedAsync(bool isSo) => Eventually.TrueAsync(async () =>
     {
         var (ready, cluster) = (await GetAsync("/readyz"), await GetAsync("/cluster"));
         Assert.Equal((200, 200), (ready.Status, cluster.Status));
@@ -70,15 +70,6 @@ internal sealed class Node : IAsyncDisposable
             && cluster.Body.Contains(isSo ? "\"status\":\"connected\"" : "\"status\":\"alone\"")
             && cluster.Body.Contains("\"cause\":") != isSo;
     }, isSo ? "the node is back by itself" : "the node says that it is alone");
-
-    public static async Task UntilAsync(Func<Task<bool>> condition, string what)
-    {
-        for (var watch = System.Diagnostics.Stopwatch.StartNew(); !await condition();)
-        {
-            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), $"still not so after 20 s: {what}");
-            await Task.Yield();
-        }
-    }
 
     public async Task<(int Status, string Body)> SendAsync(string method, string path, object? body = null)
     {

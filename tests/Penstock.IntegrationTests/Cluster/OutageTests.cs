@@ -146,7 +146,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
     }
 
     /// <summary>Waits until what they paid has come back.</summary>
-    private Task SolventAsync(string store) => Node.UntilAsync(async () => await own.Server.SqlAsync(store, """
+    private Task SolventAsync(string store) => Eventually.TrueAsync(async () => await own.Server.SqlAsync(store, """
         SELECT penstock_refilled(tokens, rate_per_sec, tokens_at, clock_timestamp()) >= 0 FROM penstock_clients
         WHERE client_id = 'c'
         """) == "t", "the shared bucket is out of debt");

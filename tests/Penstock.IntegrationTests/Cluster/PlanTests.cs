@@ -102,7 +102,7 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
         await Nodes[1].KnowsAsync("c", 1000);
         await server.SqlAsync(_store, "UPDATE penstock_plans SET capacity = 400 WHERE plan = 'gold'");
         await Nodes[1].KnowsAsync("c", 400);
-        await Node.UntilAsync(async () => JsonElement.Parse((await Nodes[1].GetAsync("/clients/c")).Body)
+        await Eventually.TrueAsync(async () => JsonElement.Parse((await Nodes[1].GetAsync("/clients/c")).Body)
             .GetProperty("current_tokens").GetDouble() is > 19 and < 21, "the tokens are those that it had");
 
         foreach (var sql in new[]

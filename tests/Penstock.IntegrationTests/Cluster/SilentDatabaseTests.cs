@@ -28,7 +28,7 @@ public sealed class SilentDatabaseTests(SharedPostgres postgres) : ClusterTest
         Assert.Equal((429, "1"), (response.Status, response["Retry-After"]));
         Assert.Equal((1, 1, 0), (await LinkAsync(Waits), await LinkAsync(TimedOut), await LinkAsync(Waiting)));
         link.Down = new();
-        await Node.UntilAsync(async () => (await client.GetAsync("/", "X-Client-ID: c\r\n")).Status == 200,
+        await Eventually.TrueAsync(async () => (await client.GetAsync("/", "X-Client-ID: c\r\n")).Status == 200,
             "the answer is there");
     }
 
@@ -100,7 +100,7 @@ public sealed class SilentDatabaseTests(SharedPostgres postgres) : ClusterTest
     }
 
     private Task WaitingAsync(int count) =>
-        Node.UntilAsync(async () => await LinkAsync(Waiting) == count, $"{count} requests wait");
+        Eventually.TrueAsync(async () => await LinkAsync(Waiting) == count, $"{count} requests wait");
 
     private async Task<long> LinkAsync(string name) => JsonDocument.Parse((await Nodes[0].GetAsync("/cluster")).Body)
         .RootElement.GetProperty("link").GetProperty(name).GetInt64();

@@ -172,11 +172,9 @@ public sealed class LimitScenarios : ProgramScenarios
         {
             Assert.Equal(HttpStatusCode.BadGateway, (await GetAsync("cut", "a")).StatusCode);
         }
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
-        while ((await ExplainAsync("/", "a")).GetProperty("limits")[0].GetProperty("in_flight").GetInt32() > 0)
-        {
-            await Task.Delay(10, limit.Token);
-        }
+        await Eventually.TrueAsync(async () =>
+            (await ExplainAsync("/", "a")).GetProperty("limits")[0].GetProperty("in_flight").GetInt32() == 0,
+            "nothing is under way any more");
         held.ForEach(static c => c.Dispose());
     }
 

@@ -79,15 +79,11 @@ public sealed class LogFaultScenarios : ProgramScenarios
     }
 
     /// <summary>Sends requests until the log says so.</summary>
-    private async Task UntilAsync(PenstockProcess penstock, string name)
+    private Task UntilAsync(PenstockProcess penstock, string name) => Eventually.TrueAsync(async () =>
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!penstock.Lines.Any(l => l.Contains(name, StringComparison.Ordinal)))
-        {
-            limit.Token.ThrowIfCancellationRequested();
-            await SendAsync(10);
-        }
-    }
+        await SendAsync(10);
+        return penstock.Lines.Any(l => l.Contains(name, StringComparison.Ordinal));
+    }, $"the log says {name}");
 
     private async Task SendAsync(int requests)
     {

@@ -25,20 +25,12 @@ public abstract class ProgramScenarios : IDisposable
         PenstockProcess.StartedAsync(null, "backends", "--count", "1", "--start-port", $"{port}");
 
     /// <summary>Waits until the API says this of the backend on that port.</summary>
-    private protected async Task BackendAsync(int port, Predicate<JsonElement> isSo)
+    private protected Task BackendAsync(int port, Predicate<JsonElement> isSo) => Eventually.TrueAsync(async () =>
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
-        while (true)
-        {
-            JsonElement all = await Http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "upstreams"), limit.Token);
-            if (all.GetProperty("items")[0].GetProperty("backends").EnumerateArray().Any(b => isSo(b)
-                && b.GetProperty("address").GetString()!.EndsWith($":{port}", StringComparison.Ordinal)))
-            {
-                return;
-            }
-            await Task.Delay(10, limit.Token);
-        }
-    }
+        JsonElement all = await Http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "upstreams"));
+        return all.GetProperty("items")[0].GetProperty("backends").EnumerateArray().Any(b => isSo(b)
+            && b.GetProperty("address").GetString()!.EndsWith($":{port}", StringComparison.Ordinal));
+    }, $"the API says so of the backend on port {port}");
 
     /// <summary>The statuses of requests one after the other, by the client with that key.</summary>
     private protected async Task<string> StatusesAsync(string path, string key, int requests)

@@ -118,15 +118,12 @@ public sealed class SignalScenarios : ProgramScenarios
         Assert.Equal(0, await penstock.ExitCodeAsync());
     }
 
-    private async Task UntilAsync(Func<bool> isSo)
+    /// <summary>Sends requests until it is so.</summary>
+    private Task UntilAsync(Func<bool> isSo) => Eventually.TrueAsync(async () =>
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!isSo())
-        {
-            limit.Token.ThrowIfCancellationRequested();
-            await SendAsync(10);
-        }
-    }
+        await SendAsync(10);
+        return isSo();
+    }, "what requests bring about is so");
 
     private async Task SendAsync(int requests)
     {

@@ -187,24 +187,19 @@ public sealed class StoreFaultScenarios : ProgramScenarios
     }
 
     /// <summary>Waits until /readyz says so.</summary>
-    private async Task UntilAsync(string status, string text, Action? meanwhile = null)
+    private Task UntilAsync(string status, string text, Action? meanwhile = null) => Eventually.TrueAsync(async () =>
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        string body;
-        do
+        if (meanwhile is not null)
         {
-            if (meanwhile is not null)
-            {
-                meanwhile();
-                await EditAsync(Limit.Capacity);
-            }
-            using HttpResponseMessage response = await Http.GetAsync(new Uri(Admin, "readyz"), limit.Token);
-            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-            body = await response.Content.ReadAsStringAsync(limit.Token);
+            meanwhile();
+            await EditAsync(Limit.Capacity);
         }
-        while (!body.Contains($"\"status\":\"{status}\"", StringComparison.Ordinal)
-            || !body.Contains(text, StringComparison.Ordinal));
-    }
+        using HttpResponseMessage response = await Http.GetAsync(new Uri(Admin, "readyz"));
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        string body = await response.Content.ReadAsStringAsync();
+        return body.Contains($"\"status\":\"{status}\"", StringComparison.Ordinal)
+            && body.Contains(text, StringComparison.Ordinal);
+    }, $"/readyz says {status} {text}");
 
     /// <summary>What is in the database, read past the program.</summary>
     private static double Scalar(string folder, string column)
