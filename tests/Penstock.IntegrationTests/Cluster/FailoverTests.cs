@@ -44,7 +44,8 @@ public sealed class FailoverTests : ClusterTest
     {
         await server.SqlAsync(store, "SET default_transaction_read_only = off", ReadOnly + value,
             "SELECT pg_reload_conf()");
-        await Eventually.TrueAsync(async () => await server.SqlAsync(store, "SHOW default_transaction_read_only") == value,
+        await Eventually.TrueAsync(
+            async () => await server.SqlAsync(store, "SHOW default_transaction_read_only") == value,
             "the server has the new setting");
     }
 }

@@ -82,7 +82,8 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
         await hammer.StopAsync();
 
         // what is neither used nor another node's standing credit is there again
-        await Eventually.TrueAsync(async () => await TokensAsync(server, store) >= 1000 - hammer.Admitted - (3 * 31) - 1,
+        await Eventually.TrueAsync(
+            async () => await TokensAsync(server, store) >= 1000 - hammer.Admitted - (3 * 31) - 1,
             "the idle node gave its tokens back");
         using var other = Hammer.Start("c", Nodes[1].EndPoint);
         await Eventually.TrueAsync(() => hammer.Admitted + other.Admitted >= 1000 - (2 * 31) - 1,

@@ -207,8 +207,8 @@ public sealed class OperatorScenarios : ProgramScenarios
         admin: { listen: "127.0.0.1:{{AdminPort}}" }
         clients: { identify: [header:X-Client-ID, query:client_id, address] }
         backends: [{{string.Join(", ", ports.Select(static p => $"http://127.0.0.1:{p}"))}}]
-        health_check: { path: /health, interval: 200ms, timeout: 300ms, rise: 2, fall: 3 }
-        timeouts: { response: 1s }
+        health_check: { path: /health, interval: 200ms, timeout: 2s, rise: 2, fall: 3 }
+        timeouts: { response: 3s }
         store: sqlite:penstock.db
         """);
 
