@@ -164,6 +164,8 @@ public sealed partial class ProxyServer : IAsyncDisposable
             });
             _listeners.RemoveAll(removed.Contains);
             Listen(bound);
+            List<ListenerConfig> order = [.. config.Listeners];
+            _listeners.Sort((one, other) => order.IndexOf(one.Config) - order.IndexOf(other.Config));
             _health.Apply(_topology.Upstreams);
             return later;
         }

@@ -1,0 +1,257 @@
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging.Abstractions;
+using Penstock.Control;
+using Penstock.Control.Config;
+using Penstock.Control.Store;
+using Penstock.Proxy;
+using Penstock.Proxy.RateLimiting;
+using Penstock.TestKit;
+using Xunit;
+
+namespace Penstock.IntegrationTests.Admin;
+
+/// <summary>A key that a reload changes is in force afterwards, or the answer to the reload names it: none is ignored
+/// in silence. What is in force is read off the live objects: whatever differs between a server that was started with
+/// the old value and one that was started with the new one must, after the reload, be as if started with the new
+/// one.</summary>
+public sealed class ReloadEveryKeyTests : IDisposable
+{
+    /// <summary>Every key there is, with a value. Nothing is connected to: checks come once a day.</summary>
+    private const string Everything = """
+        {
+          "listen": [{ "address": "unix:SOCKET", "mode": "0640" },
+            { "address": "127.0.0.1:0", "proxy_protocol": "false" }],
+          "limits": {
+            "default": { "capacity": 99, "rate": "20/s", "by": "client", "concurrent": 5, "statuses": [401],
+              "dry_run": "false", "hidden": "false" },
+            "logins": { "capacity": 50, "rate": "5/s" }
+          },
+          "limit": "logins",
+          "upstreams": {
+            "web": {
+              "backends": [{ "url": "127.0.0.1:9", "weight": 2, "max_connections": 5, "backup": "false" },
+                "127.0.0.1:10"],
+              "balance": "hash", "hash": { "key": "address", "bound": "110%" },
+              "sticky": { "secret": "0123456789abcdef", "cookie": "c", "max_age": "1h", "secure": "false",
+                "idle": "1h" },
+              "slow_start": "1s",
+              "retries": { "attempts": 5, "budget": "50%", "least": 5, "per_try_timeout": "1s", "statuses": [502] },
+              "queue": { "length": 5, "timeout": "1s" }, "hedge": { "after": "1s" }, "limit": "default",
+              "health_check": { "path": "/a", "method": "PUT", "headers": { "X-C": "c" },
+                "expect": { "status": "201", "body": "a" }, "interval": "24h", "fast_interval": "23h",
+                "timeout": "1s", "rise": 5, "fall": 5, "initial": "up" },
+              "passive_health": { "consecutive_errors": 5, "error_share": "60%", "latency_factor": 5,
+                "latency_floor": "1s", "min_requests": 5, "window": "1s", "ejection_time": "1s",
+                "max_ejection_time": "24h", "max_ejected": "60%", "panic_threshold": "60%" },
+              "backend_idle": "1s", "send_proxy": "v2"
+            },
+            "files": { "backends": "127.0.0.1:11", "health_check": { "type": "tcp", "interval": "24h" } }
+          },
+          "routes": [
+            { "name": "api", "host": "h", "path": "/v1/a/*", "method": "PUT", "headers": { "A": "a" },
+              "query": { "a": "a" }, "upstream": "web", "limit": "logins", "cost": 5,
+              "timeouts": { "connect": "1s", "response": "1s" },
+              "retries": { "attempts": 5, "per_try_timeout": "1s", "statuses": [502] },
+              "rewrite": { "strip_prefix": "/v1/", "add_prefix": "/b" },
+              "request_headers": { "set": { "X-C": "c" }, "add": { "X-C": "c" }, "remove": "X-C" },
+              "response_headers": { "set": { "X-C": "c" }, "add": { "X-C": "c" }, "remove": "X-C" } },
+            { "upstream": "web" }, { "upstream": "files", "path": "/f" }
+          ],
+          "clients": { "identify": "query:c", "unknown": "own", "trusted_proxies": "192.0.2.9", "ipv6_prefix": 60,
+            "exempt": "somebody", "preflight": "free", "max_tracked": 500, "save_unregistered": "false" },
+          "limit_fields": "both",
+          "errors": { "429": { "headers": { "X-C": "c" }, "body": "c", "content_type": "text/plain" },
+            "503": { "file": "FILE" } },
+          "timeouts": { "connect": "1s", "head": "1s", "response": "1s", "idle": "1s", "backend_idle": "1s",
+            "tunnel": "1s", "tokens": "1s", "drain_delay": "1s", "shutdown": "1s" },
+          "bounds": { "request_line": "1KiB", "head": "1KiB", "head_fields": 5, "body": "1KiB", "body_min_rate": 100,
+            "requests_per_connection": 5, "connections": 50, "connections_per_address": 5, "half_close": "allow" },
+          "loops": 1, "access_log": "off", "admin": { "listen": "127.0.0.1:0", "token": "t" },
+          "store": "sqlite:b.db", "plans": { "blue": { "capacity": 5, "rate": "5/s" } }
+        }
+        """;
+
+    /// <summary>Where the syntax alone does not make a value that may stand there: what does.</summary>
+    private static readonly Dictionary<string, (string Path, string Value)> Instead = new(StringComparer.Ordinal)
+    {
+        ["listen[0].address"] = ("listen[0].address", "'unix:OTHER'"),
+        ["listen[1].address"] = ("listen[1].address", "127.0.0.2:0"),
+        ["listen"] = ("listen", "['unix:SOCKET']"),
+        ["limits"] = ("limits.more", "{ capacity: 9, rate: 9/s }"),
+        ["limit"] = ("limit", "default"),
+        ["upstreams"] = ("upstreams.more", "{ backends: 127.0.0.1:12 }"),
+        ["upstreams.web.backends"] = ("upstreams.web.backends", "127.0.0.1:12"),
+        ["upstreams.files.backends"] = ("upstreams.files.backends", "127.0.0.1:12"),
+        ["upstreams.web.limit"] = ("upstreams.web.limit", "logins"),
+        ["upstreams.web.sticky.secret"] = ("upstreams.web.sticky.secret", "0123456789abcdefg"),
+        ["upstreams.files.health_check.type"] = ("upstreams.files.health_check", "{ path: /, interval: 24h }"),
+        ["routes"] = ("routes", "[{ upstream: files }]"),
+        ["routes[0].upstream"] = ("routes[0].upstream", "files"),
+        ["routes[1].upstream"] = ("routes[1].upstream", "files"),
+        ["routes[2].upstream"] = ("routes[2].upstream", "web"),
+        ["routes[0].path"] = ("routes[0].path", "/v1/b"),
+        ["routes[0].rewrite.strip_prefix"] = ("routes[0].rewrite.strip_prefix", "/v1/a/"),
+        ["errors"] = ("errors.500", "{ body: d }"),
+        ["errors.503.file"] = ("errors.503.file", "'OTHERFILE'"),
+        ["plans"] = ("plans.more", "{ capacity: 9, rate: 9/s }"),
+    };
+
+    private static readonly string[] NotOfServer = ["$schema"]; // not read
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
+
+    public ReloadEveryKeyTests()
+    {
+        File.WriteAllText(Path.Combine(_folder, "a.html"), "a");
+        File.WriteAllText(Path.Combine(_folder, "b.html"), "b");
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Every_key_that_a_reload_changes_is_in_force_or_named()
+    {
+        JsonNode everything = JsonNode.Parse(Everything)!;
+        List<(string Path, Key Row)> keys = [.. Keys(everything, FileKeys.Table, "")];
+        IEnumerable<string> missing = FileKeys.Table.Reachable()
+            .SelectMany(static table => table.Rows.Select(row => (table, row)))
+            .Where(key => !keys.Exists(known => known.Row.Name == key.row.Name && known.Row.Shape == key.row.Shape))
+            .Select(static key => $"{key.table.Name}.{key.row.Name}");
+        Assert.Equal([], missing.Except(UpstreamKeys.Flat.Rows.Select(static row => "." + row.Name))
+            .Except(NotOfServer.Select(static name => "." + name)));
+
+        PenstockConfig old = Load(everything.ToJsonString());
+        Dictionary<string, string> before = await StateAsync(old, null, null);
+        var faults = new List<string>();
+        foreach ((string path, Key row) in keys.Where(static key => IsChangeable(key.Path, key.Row)))
+        {
+            PenstockConfig changed = Load(Changed(everything, path, row));
+            Dictionary<string, string> started = await StateAsync(changed, null, null);
+            var named = new List<string>();
+            Dictionary<string, string> reloaded = await StateAsync(old, changed, named);
+            List<string> places = [.. Different(before, started)];
+            List<string> stale = [.. places.Where(place =>
+                started.GetValueOrDefault(place) != reloaded.GetValueOrDefault(place))];
+            if (row.AtStart || named.Count > 0)
+            {
+                if (named is not [var name] || (name != path && !path.StartsWith(name + ".", StringComparison.Ordinal)))
+                {
+                    faults.Add($"{path}: a restart is needed for {string.Join(", ", named)}");
+                }
+            }
+            else if (places.Count == 0)
+            {
+                faults.Add($"{path}: changes nothing");
+            }
+            else if (stale.Count > 0)
+            {
+                faults.Add($"{path}: {stale.Count} of {places.Count}, "
+                    + string.Join(", ", stale.Take(4).Select(p =>
+                        $"{p} is {reloaded.GetValueOrDefault(p)}, not {started.GetValueOrDefault(p)}")));
+            }
+        }
+        Assert.True(faults.Count == 0, string.Join('\n', faults));
+    }
+
+    [Fact]
+    public async Task What_needs_a_restart_is_named_by_every_reload_until_then()
+    {
+        PenstockConfig old = Load(Everything);
+        PenstockConfig changed = old with
+        {
+            Store = "memory", Proxy = old.Proxy with { Loops = 2, Clients = old.Proxy.Clients with { MaxTracked = 9 } },
+        };
+        await using var proxy = new ProxyServer(old.Proxy, NullLoggerFactory.Instance);
+        using IClientStore store = ClientStores.Open("memory", TimeProvider.System);
+        proxy.Start();
+        var reloader = new Reloader(old, proxy, new ClientDirectory(store, proxy.Limiter,
+            NullLogger<ClientDirectory>.Instance),
+            () => new ConfigResult(changed, []), NullLogger.Instance);
+
+        string[] expected = ["clients.max_tracked", "loops", "store"];
+        Assert.Equal(expected, reloader.Reload().RestartNeeded);
+        Assert.Equal(expected, reloader.Reload().RestartNeeded);
+    }
+
+    /// <summary>What a server holds that was started with the one and then given the other.</summary>
+    private static async Task<Dictionary<string, string>> StateAsync(
+        PenstockConfig config, PenstockConfig? next, List<string>? named)
+    {
+        await using var proxy = new ProxyServer(config.Proxy, NullLoggerFactory.Instance, new ManualTime());
+        using IClientStore store = ClientStores.Open("memory", TimeProvider.System);
+        var directory = new ClientDirectory(store, proxy.Limiter,
+            NullLogger<ClientDirectory>.Instance);
+        directory.Publish(config.Plans);
+        proxy.Start();
+        if (next is not null)
+        {
+            var reloader = new Reloader(config, proxy, directory, () => new ConfigResult(next, []),
+                NullLogger.Instance);
+            ReloadResult result = reloader.Reload();
+            named!.AddRange(result.Error is { } error ? [error] : result.RestartNeeded);
+        }
+        Dictionary<string, string> state = LiveState.Of(proxy);
+        foreach (PlanNumbers plan in store.Plans())
+        {
+            state[$"plan {plan.Name}"] = plan.ToString();
+        }
+        return state;
+    }
+
+    private static IEnumerable<string> Different(Dictionary<string, string> one, Dictionary<string, string> other) =>
+        one.Keys.Union(other.Keys).Where(key => one.GetValueOrDefault(key) != other.GetValueOrDefault(key));
+
+    private static bool IsChangeable(string path, Key row) => Instead.ContainsKey(path) || row.Shape.Samples.Count > 0;
+
+    private static string Changed(JsonNode everything, string path, Key row)
+    {
+        (string at, string value) = Instead.TryGetValue(path, out (string, string) instead) ? instead
+            : (path, row.Shape.Samples[0]);
+        JsonNode copy = everything.DeepClone();
+        string[] steps = at.Replace("[", ".#", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal)
+            .Split('.');
+        JsonNode parent = steps[..^1].Aggregate(copy, static (node, step) =>
+            step[0] == '#' ? node[step[1] - '0']! : node[step]!);
+        if (value == parent[steps[^1]]?.ToString())
+        {
+            value = row.Shape.Samples[1];
+        }
+        parent[steps[^1]] = "@@";
+        return copy.ToJsonString().Replace("\"@@\"", value, StringComparison.Ordinal);
+    }
+
+    /// <summary>JSON with pieces of YAML in it is YAML.</summary>
+    private PenstockConfig Load(string text)
+    {
+        text = text.Replace("SOCKET", Path.Combine(_folder, "a.sock"), StringComparison.Ordinal)
+            .Replace("OTHERFILE", Path.Combine(_folder, "b.html"), StringComparison.Ordinal)
+            .Replace("OTHER", Path.Combine(_folder, "b.sock"), StringComparison.Ordinal)
+            .Replace("FILE", Path.Combine(_folder, "a.html"), StringComparison.Ordinal);
+        ConfigResult result = ConfigLoader.Parse("penstock.yaml", text, static _ => null);
+        Assert.True(result.Config is not null, string.Join('\n', result.Diagnostics) + "\n" + text);
+        return result.Config;
+    }
+
+    /// <summary>The keys that stand there, with their rows.</summary>
+    private static IEnumerable<(string Path, Key Row)> Keys(JsonNode node, KeyTable table, string path)
+    {
+        if (node is JsonArray list)
+        {
+            return list.SelectMany((item, i) => Keys(item!, table, $"{path}[{i}]"));
+        }
+        if (node is not JsonObject mapping)
+        {
+            return [];
+        }
+        if (mapping.Any(entry => table.Rows.All(row => row.Name != entry.Key)))
+        {
+            return mapping.SelectMany(entry => Keys(entry.Value!, table, $"{path}.{entry.Key}"));
+        }
+        return mapping.SelectMany(entry =>
+        {
+            Key row = table.Rows.Single(r => r.Name == entry.Key);
+            string at = path.Length == 0 ? entry.Key : $"{path}.{entry.Key}";
+            return row.Shape.Tables.SelectMany(inner => Keys(entry.Value!, inner, at)).Prepend((at, row));
+        });
+    }
+}
