@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Penstock.IntegrationTests.Store;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.IntegrationTests.Admin;
@@ -74,9 +75,7 @@ public sealed class ServerTests
     public async Task Committed_openapi_document_is_the_running_one()
     {
         await using var admin = await AdminFixture.StartAsync();
-        var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(root.FullName, "Penstock.slnx"))) root = root.Parent!;
-        var path = Path.Combine(root.FullName, "docs", "openapi.json");
+        var path = Path.Combine(Repository.Root, "docs", "openapi.json");
 
         var running = (await admin.SendAsync("GET", "/openapi/v1.json")).Body;
         if (Environment.GetEnvironmentVariable("PENSTOCK_ACCEPT") is "1")

@@ -1,6 +1,8 @@
+using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Penstock.TestKit;
+using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
@@ -31,6 +33,24 @@ public abstract class ProgramScenarios : IDisposable
         return all.GetProperty("items")[0].GetProperty("backends").EnumerateArray().Any(b => isSo(b)
             && b.GetProperty("address").GetString()!.EndsWith($":{port}", StringComparison.Ordinal));
     }, $"the API says so of the backend on port {port}");
+
+    /// <summary>Sends requests one after the other, which must all pass.</summary>
+    /// <param name="fields">Lines of the head, each with its end.</param>
+    private protected async Task SendAsync(int requests, string fields = "")
+    {
+        using var client = new RawClient(new IPEndPoint(IPAddress.Loopback, Port));
+        for (int i = 0; i < requests; i++)
+        {
+            Assert.Equal(200, (await client.GetAsync("/", fields)).Status);
+        }
+    }
+
+    /// <summary>Sends requests until it is so.</summary>
+    private protected Task UntilAsync(Func<bool> isSo, string what) => Eventually.TrueAsync(async () =>
+    {
+        await SendAsync(10);
+        return isSo();
+    }, what);
 
     /// <summary>The statuses of requests one after the other, by the client with that key.</summary>
     private protected async Task<string> StatusesAsync(string path, string key, int requests)

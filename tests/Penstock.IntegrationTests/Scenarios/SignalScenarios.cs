@@ -105,33 +105,20 @@ public sealed class SignalScenarios : ProgramScenarios
         {
             int failures = reader;
             await UntilAsync(() => penstock.Lines.Count(static l =>
-                l.Contains("access_log_failed", StringComparison.Ordinal)) >= failures);
+                l.Contains("access_log_failed", StringComparison.Ordinal)) >= failures,
+                "the log tells that nobody reads the pipe");
             string copy = Path.Combine(Folder, "copy" + reader);
             using (var cat = System.Diagnostics.Process.Start("bash", ["-c", $"exec cat '{Log}' > '{copy}'"]))
             {
-                await UntilAsync(() => File.Exists(copy) && File.ReadAllText(copy).Contains("\"status\":200"));
+                await UntilAsync(
+                    () => File.Exists(copy) && File.ReadAllText(copy).Contains("\"status\":200"),
+                    "the reader gets lines");
                 cat.Kill();
                 await cat.WaitForExitAsync();
             }
         }
         penstock.Signal("TERM");
         Assert.Equal(0, await penstock.ExitCodeAsync());
-    }
-
-    /// <summary>Sends requests until it is so.</summary>
-    private Task UntilAsync(Func<bool> isSo) => Eventually.TrueAsync(async () =>
-    {
-        await SendAsync(10);
-        return isSo();
-    }, "what requests bring about is so");
-
-    private async Task SendAsync(int requests)
-    {
-        using var client = new RawClient(new IPEndPoint(IPAddress.Loopback, Port));
-        for (int i = 0; i < requests; i++)
-        {
-            Assert.Equal(200, (await client.GetAsync()).Status);
-        }
     }
 
     private Task<PenstockProcess> StartAsync(ScriptedBackend backend, string log)

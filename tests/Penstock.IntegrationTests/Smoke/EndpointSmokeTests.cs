@@ -105,9 +105,7 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
 
     private async Task OpenApiIsTheCommittedOneAsync()
     {
-        var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(root.FullName, "Penstock.slnx"))) root = root.Parent!;
-        var file = Path.Combine(root.FullName, "docs", "openapi.json");
+        var file = Path.Combine(Repository.Root, "docs", "openapi.json");
         var committed = JsonNode.Parse(await File.ReadAllTextAsync(file))!;
         var running = JsonNode.Parse(await Http.GetStringAsync(new Uri(Admin, "/openapi/v1.json")))!;
 

@@ -1,4 +1,5 @@
 using Penstock.Control.Cluster;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Cluster;

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Penstock.Control.Config;
 using Penstock.Fuzz;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Config;

@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Penstock.Control.Config;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Config;

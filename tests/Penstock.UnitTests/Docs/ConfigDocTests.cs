@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Penstock.Control.Config;
+using Penstock.TestKit;
 using Penstock.UnitTests.Config;
 using Xunit;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Docs;

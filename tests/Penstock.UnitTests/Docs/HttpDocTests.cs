@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using Penstock.Proxy.Http1;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Docs;

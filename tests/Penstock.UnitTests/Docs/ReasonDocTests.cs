@@ -1,5 +1,6 @@
 using System.Text;
 using Penstock.Proxy.Exchanges;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Docs;

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
 using Penstock.Proxy.Exchanges;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Docs;

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Tidy;

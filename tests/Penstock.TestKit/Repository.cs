@@ -1,9 +1,9 @@
 using System.Runtime.CompilerServices;
 
-namespace Penstock.UnitTests;
+namespace Penstock.TestKit;
 
 /// <summary>Where the sources and documents are that some tests read.</summary>
-internal static class Repository
+public static class Repository
 {
     public static string Root { get; } = Find();
 
