@@ -32,7 +32,7 @@ internal sealed class BenchNode : IAsyncDisposable
         var limiter = new Limiter(new() { Listeners = [], Upstreams = [], Routes = [] }, clock, sharesTokens: true);
         var store = PostgresStore.Open(Database.Parsed(url));
         var directory = new ClientDirectory(store, limiter, NullLogger<ClientDirectory>.Instance);
-        var member = ClusterMember.Join(
+        ClusterMember member = ClusterMember.Join(
             url, store, directory, limiter, TimeProvider.System, NullLoggerFactory.Instance)!;
         return new(store, member, limiter, clock, clients);
     }

@@ -23,9 +23,10 @@ internal sealed class Database : IAsyncDisposable
     /// <summary>With Penstock's tables in it. As on a machine of its own: commits are forced to the disk.</summary>
     public static async Task<Database> StartAsync(string settings = "")
     {
-        var server = await PostgresServer.StartAsync("-c shared_buffers=1GB -c max_connections=400 -c max_wal_size=8GB "
+        PostgresServer server =
+            await PostgresServer.StartAsync("-c shared_buffers=1GB -c max_connections=400 -c max_wal_size=8GB "
             + "-c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.track_planning=off " + settings);
-        var url = await server.NewDatabaseAsync();
+        string url = await server.NewDatabaseAsync();
         PostgresStore.Open(Parsed(url)).Dispose();
         var connection = new NpgsqlConnection(Parsed(url).ConnectionString + ";Timeout=30;Command Timeout=0");
         await connection.OpenAsync();
@@ -69,7 +70,7 @@ internal sealed class Database : IAsyncDisposable
                   WHERE query NOT LIKE '%pg_stat%') s
             """,
             _connection);
-        await using var rows = await command.ExecuteReaderAsync();
+        await using NpgsqlDataReader rows = await command.ExecuteReaderAsync();
         await rows.ReadAsync();
         return new(rows.GetInt64(0), rows.GetInt64(1), rows.GetInt64(2), rows.GetDouble(3), rows.GetInt64(4));
     }
@@ -79,13 +80,13 @@ internal sealed class Database : IAsyncDisposable
     /// <summary>Processor seconds of PostgreSQL's processes but the autovacuum's workers, which come and go.</summary>
     public async Task<double> ProcessorSecondsAsync()
     {
-        var ids = await AskAsync<int[]>(
+        int[] ids = await AskAsync<int[]>(
             "SELECT array_agg(pid) FROM pg_stat_activity WHERE backend_type <> 'autovacuum worker'");
-        var ticks = 0L;
-        foreach (var id in ids)
+        long ticks = 0L;
+        foreach (int id in ids)
         {
-            var stat = await File.ReadAllTextAsync($"/proc/{id}/stat");
-            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            string stat = await File.ReadAllTextAsync($"/proc/{id}/stat");
+            string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
             ticks += long.Parse(fields[11], CultureInfo.InvariantCulture)
                 + long.Parse(fields[12], CultureInfo.InvariantCulture);
         }
@@ -99,7 +100,7 @@ internal sealed class Database : IAsyncDisposable
     }
 
     public static PostgresUrl Parsed(string url) =>
-        PostgresUrl.TryParse(url, out var parsed) ? parsed : throw new ArgumentException(url, nameof(url));
+        PostgresUrl.TryParse(url, out PostgresUrl? parsed) ? parsed : throw new ArgumentException(url, nameof(url));
 }
 
 /// <param name="Leases">Statements that asked for tokens.</param>

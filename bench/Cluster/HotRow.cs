@@ -19,22 +19,27 @@ internal static class HotRow
         Console.WriteLine("| commits | hot row | nodes | rows/statement | statements/s | of a node | median ms | "
             + "99th percentile ms | failed |");
         Console.WriteLine("|---|---|---:|---:|---:|---:|---:|---:|---:|");
-        foreach (var (settings, name) in new[]
+        foreach ((string? settings, string? name) in new[]
         {
             ("", "on disk"), ("-c synchronous_commit=off", "`synchronous_commit=off`"),
         })
         {
-            await using var database = await Database.StartAsync(settings);
+            await using Database database = await Database.StartAsync(settings);
             await database.FillAsync(Clients, 100, 10);
             await database.DoAsync("VACUUM ANALYZE");
-            var epochs = await Rows.EpochsAsync(database, Clients);
-            foreach (var (nodes, size) in new[]
+            long[] epochs = await Rows.EpochsAsync(database, Clients);
+            foreach ((int nodes, int size) in new[]
             {
                 (1, 1), (3, 1), (10, 1), (30, 1), (100, 1), (10, 100), (100, 100), (100, 1000),
             })
+            {
                 await MeasureAsync(database, name, isHot: true, nodes, size, epochs);
-            foreach (var (nodes, size) in new[] { (100, 1), (10, 100), (100, 100), (100, 1000) })
+            }
+
+            foreach ((int nodes, int size) in new[] { (100, 1), (10, 100), (100, 100), (100, 1000) })
+            {
                 await MeasureAsync(database, name, isHot: false, nodes, size, epochs);
+            }
         }
     }
 
@@ -42,7 +47,7 @@ internal static class HotRow
         Database database, string name, bool isHot, int nodes, int size, long[] epochs)
     {
         var took = new ConcurrentBag<double>();
-        var failed = 0;
+        int failed = 0;
         var watch = Stopwatch.StartNew();
         var threads = Enumerable.Range(0, nodes).Select(node => new Thread(() =>
         {
@@ -52,11 +57,19 @@ internal static class HotRow
             while (watch.Elapsed.TotalSeconds < Database.Seconds)
             {
                 asks.Clear();
-                if (isHot) asks.Add(new(Database.IdOf(0), epochs[0], 1, 1, 0));
-                var others = Enumerable.Range(0, size - asks.Count).Select(_ => random.Next(1, Clients)).Distinct();
-                foreach (var client in others)
+                if (isHot)
+                {
+                    asks.Add(new(Database.IdOf(0), epochs[0], 1, 1, 0));
+                }
+
+                IEnumerable<int> others =
+                    Enumerable.Range(0, size - asks.Count).Select(_ => random.Next(1, Clients)).Distinct();
+                foreach (int client in others)
+                {
                     asks.Add(new(Database.IdOf(client), epochs[client], 1, 1, 0));
-                var start = Stopwatch.GetTimestamp();
+                }
+
+                long start = Stopwatch.GetTimestamp();
                 try
                 {
                     connection ??= LeaseConnection.Open(Database.Parsed(database.Url));
@@ -75,7 +88,7 @@ internal static class HotRow
         })).ToList();
         threads.ForEach(thread => thread.Start());
         threads.ForEach(thread => thread.Join());
-        var seconds = watch.Elapsed.TotalSeconds;
+        double seconds = watch.Elapsed.TotalSeconds;
         var all = took.Order().ToList();
         Console.WriteLine($"| {name} | {(isHot ? "yes" : "no")} | {nodes} | {size} | {all.Count / seconds:0} | "
             + $"{all.Count / seconds / nodes:0.0} | {At(all, 0.5):0.0} | {At(all, 0.99):0.0} | {failed} |");

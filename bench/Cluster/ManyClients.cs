@@ -12,17 +12,17 @@ internal static class ManyClients
 
     public static async Task RunAsync()
     {
-        await using var database = await Database.StartAsync();
-        var (bareSeconds, bareBusy, bareBytes) = await StartAsync(database);
-        var lsn = await database.AskAsync<string>("SELECT pg_current_wal_lsn()::text");
+        await using Database database = await Database.StartAsync();
+        (double bareSeconds, double bareBusy, long bareBytes) = await StartAsync(database);
+        string lsn = await database.AskAsync<string>("SELECT pg_current_wal_lsn()::text");
         var watch = Stopwatch.StartNew();
         await database.FillAsync(Count, 100, 10);
-        var fill = watch.Elapsed.TotalSeconds;
-        var wal = await database.AskAsync<decimal>($"SELECT pg_current_wal_lsn() - '{lsn}'::pg_lsn");
+        double fill = watch.Elapsed.TotalSeconds;
+        decimal wal = await database.AskAsync<decimal>($"SELECT pg_current_wal_lsn() - '{lsn}'::pg_lsn");
         await database.DoAsync("VACUUM ANALYZE");
-        var heap = await database.AskAsync<long>("SELECT pg_table_size('penstock_clients')");
-        var index = await database.AskAsync<long>("SELECT pg_indexes_size('penstock_clients')");
-        var (seconds, busy, bytes) = await StartAsync(database);
+        long heap = await database.AskAsync<long>("SELECT pg_table_size('penstock_clients')");
+        long index = await database.AskAsync<long>("SELECT pg_indexes_size('penstock_clients')");
+        (double seconds, double busy, long bytes) = await StartAsync(database);
         Console.WriteLine("| clients | insert µs/row | WAL bytes/row inserted | table bytes/row | index bytes/row | "
             + "start s | without clients s | processor µs/client of the start | memory bytes/client |");
         Console.WriteLine("|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
@@ -35,7 +35,7 @@ internal static class ManyClients
     /// in memory soon after.</summary>
     private static async Task<(double Seconds, double Busy, long Bytes)> StartAsync(Database database)
     {
-        var folder = Directory.CreateTempSubdirectory("penstock-bench-");
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("penstock-bench-");
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "penstock.yaml"), $$"""
             listen: 127.0.0.1:{{PenstockProcess.FreePort()}}
             admin: { listen: 127.0.0.1:{{PenstockProcess.FreePort()}} }
@@ -46,12 +46,16 @@ internal static class ManyClients
         await using var program = PenstockProcess.Start(folder.FullName, "run");
         while (!program.Lines.Any(line => line.Contains("\"event\":\"started\"", StringComparison.Ordinal)))
         {
-            if (program.HasExited) throw new InvalidOperationException(string.Join('\n', program.Lines));
+            if (program.HasExited)
+            {
+                throw new InvalidOperationException(string.Join('\n', program.Lines));
+            }
+
             await Task.Delay(10);
         }
-        var (seconds, busy) = (watch.Elapsed.TotalSeconds, program.ProcessorTime.TotalSeconds);
+        (double seconds, double busy) = (watch.Elapsed.TotalSeconds, program.ProcessorTime.TotalSeconds);
         await Task.Delay(3000);
-        var bytes = program.MemoryBytes;
+        long bytes = program.MemoryBytes;
         program.Signal("TERM");
         await program.ExitCodeAsync();
         folder.Delete(recursive: true);

@@ -16,37 +16,45 @@ internal static class ManyNodes
         Console.WriteLine("| nodes | connections | statements/s | PostgreSQL processor, of one core | "
             + "edit at all nodes: median ms | 99th percentile ms | PostgreSQL ms/edit |");
         Console.WriteLine("|---:|---:|---:|---:|---:|---:|---:|");
-        foreach (var nodes in new[] { 3, 30, 100 })
+        foreach (int nodes in new[] { 3, 30, 100 })
+        {
             await MeasureAsync(nodes);
+        }
     }
 
     private static async Task MeasureAsync(int count)
     {
-        await using var database = await Database.StartAsync();
+        await using Database database = await Database.StartAsync();
         await database.FillAsync(Clients, 1000, 10);
         var nodes = new List<BenchNode>();
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
+        {
             nodes.Add(BenchNode.Join(database.Url, Clients));
+        }
+
         await Task.Delay(3000); // standing credits are leased
-        var connections = await database.AskAsync<long>(
+        long connections = await database.AskAsync<long>(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'penstock'") - 1;
 
         await database.ForgetAsync();
-        var busy = await database.ProcessorSecondsAsync();
+        double busy = await database.ProcessorSecondsAsync();
         await Task.Delay(TimeSpan.FromSeconds(Database.Seconds));
         busy = (await database.ProcessorSecondsAsync() - busy) / Database.Seconds;
-        var work = await database.WorkAsync();
+        Work work = await database.WorkAsync();
 
         var took = new List<double>();
-        var editing = await database.ProcessorSecondsAsync();
+        double editing = await database.ProcessorSecondsAsync();
         var watch = Stopwatch.StartNew();
-        for (var edit = 1; edit <= Edits; edit++)
+        for (int edit = 1; edit <= Edits; edit++)
         {
-            var start = Stopwatch.GetTimestamp();
-            var capacity = 1000 + edit;
+            long start = Stopwatch.GetTimestamp();
+            int capacity = 1000 + edit;
             await database.DoAsync($"UPDATE penstock_clients SET capacity = {capacity} WHERE client_id = '{Edited}'");
             while (!nodes.TrueForAll(node => node.Limiter.Clients.Find(Edited)!.Bucket.Config.Capacity == capacity))
+            {
                 await Task.Delay(1);
+            }
+
             took.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }
         editing = await database.ProcessorSecondsAsync() - editing - (busy * watch.Elapsed.TotalSeconds);

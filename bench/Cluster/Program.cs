@@ -19,7 +19,7 @@ var modes = new Dictionary<string, Func<Task>>
     ["nodes"] = ManyNodes.RunAsync,
     ["clients"] = ManyClients.RunAsync,
 };
-if (args is not [var mode] || !modes.TryGetValue(mode, out var run))
+if (args is not [var mode] || !modes.TryGetValue(mode, out Func<Task>? run))
 {
     Console.Error.WriteLine("one of: " + string.Join(' ', modes.Keys));
     return 1;

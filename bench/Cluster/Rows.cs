@@ -9,36 +9,38 @@ internal static class Rows
 {
     public static async Task RunAsync()
     {
-        await using var database = await Database.StartAsync();
-        var clients = ManyClients.Count;
+        await using Database database = await Database.StartAsync();
+        int clients = ManyClients.Count;
         await database.FillAsync(clients, 100, 10);
         await database.DoAsync("VACUUM ANALYZE");
         Console.WriteLine($"{clients} clients.\n");
         Console.WriteLine("| rows/statement | ms/statement | µs/row | PostgreSQL µs/row | WAL bytes/row | "
             + "just after a checkpoint | HOT |");
         Console.WriteLine("|---:|---:|---:|---:|---:|---:|---:|");
-        foreach (var size in new[] { 1, 10, 100, 1000, 2000 })
+        foreach (int size in new[] { 1, 10, 100, 1000, 2000 })
+        {
             await MeasureAsync(database, size, clients);
+        }
     }
 
     private static async Task MeasureAsync(Database database, int size, int clients)
     {
-        var epochs = await EpochsAsync(database, clients);
+        long[] epochs = await EpochsAsync(database, clients);
         using var connection = LeaseConnection.Open(Database.Parsed(database.Url));
         await database.DoAsync("CHECKPOINT");
         // pages go to the log whole
-        var after = await LeaseAsync(database, connection, size, clients, epochs, seconds: 1);
+        Work after = await LeaseAsync(database, connection, size, clients, epochs, seconds: 1);
         // the same pages again and again: what a row costs by itself
-        var few = Math.Min(clients, 20 * size);
+        int few = Math.Min(clients, 20 * size);
         await LeaseAsync(database, connection, size, few, epochs, seconds: 2);
-        var busy = await database.ProcessorSecondsAsync();
-        var hot = await UpdatesAsync(database);
+        double busy = await database.ProcessorSecondsAsync();
+        (long Updated, long OnPage) hot = await UpdatesAsync(database);
         var watch = Stopwatch.StartNew();
-        var work = await LeaseAsync(database, connection, size, few, epochs, Database.Seconds);
-        var seconds = watch.Elapsed.TotalSeconds;
+        Work work = await LeaseAsync(database, connection, size, few, epochs, Database.Seconds);
+        double seconds = watch.Elapsed.TotalSeconds;
         busy = await database.ProcessorSecondsAsync() - busy;
         await database.DoAsync("SELECT pg_stat_force_next_flush()");
-        var (updated, onPage) = await UpdatesAsync(database);
+        (long updated, long onPage) = await UpdatesAsync(database);
         Console.WriteLine($"| {size} | {seconds * 1000 / work.Leases:0.00} | {seconds * 1e6 / work.LeaseRows:0.0} | "
             + $"{busy * 1e6 / work.LeaseRows:0.0} | {work.LeaseWalBytes / work.LeaseRows} | "
             + $"{after.LeaseWalBytes / after.LeaseRows} | "
@@ -54,8 +56,11 @@ internal static class Rows
         for (var watch = Stopwatch.StartNew(); watch.Elapsed.TotalSeconds < seconds;)
         {
             asks.Clear();
-            foreach (var client in Enumerable.Range(0, size).Select(_ => random.Next(clients)).Distinct())
+            foreach (int client in Enumerable.Range(0, size).Select(_ => random.Next(clients)).Distinct())
+            {
                 asks.Add(new(Database.IdOf(client), epochs[client], 1, 10, 0));
+            }
+
             await connection.LeaseAsync(asks);
         }
         return await database.WorkAsync();
@@ -67,7 +72,7 @@ internal static class Rows
 
     private static async Task<(long Updated, long OnPage)> UpdatesAsync(Database database)
     {
-        var counts = await database.AskAsync<long[]>(
+        long[] counts = await database.AskAsync<long[]>(
             "SELECT ARRAY[n_tup_upd, n_tup_hot_upd] FROM pg_stat_user_tables WHERE relname = 'penstock_clients'");
         return (counts[0], counts[1]);
     }

@@ -39,7 +39,7 @@ internal sealed class PenstockHost : IAsyncDisposable
         Func<ConfigResult>? read = null)
     {
         AdminServer.Refuse(config.Admin);
-        var store = ClientStores.Open(config.Store, time);
+        IClientStore store = ClientStores.Open(config.Store, time);
         var proxy = new ProxyServer(config.Proxy, loggers, time, store.SharesTokens);
         var directory = new ClientDirectory(store, proxy.Limiter, loggers.CreateLogger<ClientDirectory>());
         ClusterMember? member = null;
@@ -47,7 +47,11 @@ internal sealed class PenstockHost : IAsyncDisposable
         try
         {
             member = ClusterMember.Join(config.Store, store, directory, proxy.Limiter, time, loggers);
-            if (member is null) directory.Load();
+            if (member is null)
+            {
+                directory.Load();
+            }
+
             directory.Publish(config.Plans);
             keeper = BucketKeeper.Load(config.Proxy.Clients.SaveUnregistered, store, directory, proxy.Limiter,
                 loggers.CreateLogger<BucketKeeper>());
@@ -55,7 +59,11 @@ internal sealed class PenstockHost : IAsyncDisposable
         }
         catch (Exception e) when (e is StoreException or ProxyStartException)
         {
-            if (member is not null) await member.DisposeAsync();
+            if (member is not null)
+            {
+                await member.DisposeAsync();
+            }
+
             await proxy.DisposeAsync();
             store.Dispose();
             throw new StartException(e is StoreException ? $"store {store.Name}: {e.Message}" : e.Message, e);
@@ -89,7 +97,9 @@ internal sealed class PenstockHost : IAsyncDisposable
     public Task StopAsync(CancellationToken hardStop)
     {
         lock (_lock)
+        {
             return _stopped ??= StopOnceAsync(hardStop);
+        }
     }
 
     public ValueTask DisposeAsync() => new(StopAsync(new CancellationToken(canceled: true)));
@@ -97,10 +107,18 @@ internal sealed class PenstockHost : IAsyncDisposable
     private async Task StopOnceAsync(CancellationToken hardStop)
     {
         await Proxy.StopAsync(hardStop);
-        if (_member is not null) await _member.DisposeAsync();
+        if (_member is not null)
+        {
+            await _member.DisposeAsync();
+        }
+
         await _flusher.DisposeAsync();
         _store.Dispose();
-        if (_admin is not null) await _admin.DisposeAsync();
+        if (_admin is not null)
+        {
+            await _admin.DisposeAsync();
+        }
+
         await Proxy.DisposeAsync();
     }
 }

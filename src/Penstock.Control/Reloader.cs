@@ -25,17 +25,25 @@ internal sealed class Reloader(
         lock (_lock)
         {
             proxy.ReopenAccessLog(); // log rotation sends HUP, too
-            var result = Apply();
-            foreach (var diagnostic in result.Diagnostics)
+            ReloadResult result = Apply();
+            foreach (Diagnostic diagnostic in result.Diagnostics)
+            {
                 log.Log(diagnostic.Severity == Severity.Error ? LogLevel.Error : LogLevel.Warning,
                     result.Error is null ? Events.Reloaded : Events.ReloadFailed, "{Message} ({File}:{Line}:{Column})",
                     diagnostic.Message, diagnostic.File, diagnostic.Line, diagnostic.Column);
+            }
+
             if (result.Error is { } error)
+            {
                 log.LogError(Events.ReloadFailed,
                     "configuration not reloaded, the old one stays in force: {Cause}", error);
+            }
             else
+            {
                 log.LogInformation(Events.Reloaded, "configuration reloaded{Rest}", result.RestartNeeded.Count == 0 ? ""
                     : $"; changed, but read at start only: {string.Join(", ", result.RestartNeeded)}");
+            }
+
             return result;
         }
     }
@@ -43,13 +51,19 @@ internal sealed class Reloader(
     private ReloadResult Apply()
     {
         if (read is null)
+        {
             return new("it came from the command line, there is no file to read again", [], []);
+        }
+
         if (proxy.Stopping)
+        {
             return new("Penstock is stopping", [], []);
-        var (config, diagnostics) = read();
+        }
+
+        (PenstockConfig? config, IReadOnlyList<Diagnostic>? diagnostics) = read();
         if (config is null)
         {
-            var errors = diagnostics.Count(d => d.Severity == Severity.Error);
+            int errors = diagnostics.Count(d => d.Severity == Severity.Error);
             return new(errors == 1 ? "the file has an error" : $"the file has {errors} errors", diagnostics, []);
         }
         try

@@ -23,24 +23,33 @@ internal static class Banner
 
     public static void Write(PenstockHost host, Terminal terminal)
     {
-        var output = terminal.Out;
+        TextWriter output = terminal.Out;
         void Line(string label, string text) => output.WriteLine($"  {terminal.Faint(label.PadRight(9))} {text}");
 
-        var urls = host.Proxy.EndPoints.Select(UrlOf).ToArray();
+        string[] urls = host.Proxy.EndPoints.Select(UrlOf).ToArray();
         output.WriteLine(terminal.Strong("Penstock " + Version));
         Line("listen", terminal.Strong(string.Join("  ", urls)));
-        var upstreams = host.Proxy.Upstreams();
-        foreach (var upstream in upstreams.Take(UpstreamLines))
+        IReadOnlyList<UpstreamStatus> upstreams = host.Proxy.Upstreams();
+        foreach (UpstreamStatus upstream in upstreams.Take(UpstreamLines))
+        {
             Line("upstream", UpstreamText(upstream));
+        }
+
         if (upstreams.Count > UpstreamLines)
+        {
             Line("", $"and {upstreams.Count - UpstreamLines} more upstreams");
+        }
+
         Line("limit", LimitText(host.Config.Proxy));
         Line("clients", $"{host.Proxy.Limiter.Clients.Count} registered, kept in "
             + ClientStores.NameOf(host.Config.Store));
         Line("admin", host.AdminUrl is { } admin ? $"{admin.ToString().TrimEnd('/')}  API at {new Uri(admin, "docs")}"
             : "off");
         if (urls.FirstOrDefault(url => url.StartsWith("http", StringComparison.Ordinal)) is { } url)
+        {
             Line("try", "curl -i " + url.Replace("//0.0.0.0:", "//localhost:").Replace("//[::]:", "//localhost:"));
+        }
+
         output.WriteLine("Ctrl+C to stop");
         output.Flush();
     }
@@ -57,19 +66,22 @@ internal static class Banner
 
     private static string UpstreamText(UpstreamStatus upstream)
     {
-        var backends = upstream.Backends;
-        var named = backends.Take(BackendsNamed)
+        IReadOnlyList<BackendStatus> backends = upstream.Backends;
+        IEnumerable<string> named = backends.Take(BackendsNamed)
             .Select(b => b.Health == BackendHealth.Down ? $"{b.Address} (down: {b.Cause})" : b.Address);
-        var balance = JsonNamingPolicy.SnakeCaseLower.ConvertName(upstream.Balance.ToString());
-        var rest = backends.Count > BackendsNamed ? $" and {backends.Count - BackendsNamed} more" : "";
+        string balance = JsonNamingPolicy.SnakeCaseLower.ConvertName(upstream.Balance.ToString());
+        string rest = backends.Count > BackendsNamed ? $" and {backends.Count - BackendsNamed} more" : "";
         return $"{upstream.Name}: {balance} over {string.Join(", ", named)}{rest}";
     }
 
     private static string LimitText(ProxyConfig proxy)
     {
-        if (!proxy.Limits.TryGetValue("default", out var limit))
+        if (!proxy.Limits.TryGetValue("default", out LimitConfig? limit))
+        {
             return "none by default; registered clients have their own";
-        var others = proxy.Limits.Count > 1 ? $" (and {proxy.Limits.Count - 1} more limits)" : "";
+        }
+
+        string others = proxy.Limits.Count > 1 ? $" (and {proxy.Limits.Count - 1} more limits)" : "";
         return $"{limit.Capacity} requests at once, then {RateText(limit.RatePerSecond)}, per "
             + string.Join(" or ", proxy.Clients.Identify) + others;
     }

@@ -12,12 +12,15 @@ internal static class EarlyThreads
 
     public static void Start()
     {
-        ThreadPool.GetMinThreads(out var workers, out var completions);
-        var count = Math.Max(workers, Count);
+        ThreadPool.GetMinThreads(out int workers, out int completions);
+        int count = Math.Max(workers, Count);
         if (!ThreadPool.SetMinThreads(count, completions))
+        {
             return;
+        }
+
         var there = new CountdownEvent(count);
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
         {
             // each waits until all are there, so each needs a thread of its own
             ThreadPool.UnsafeQueueUserWorkItem(static there =>

@@ -34,8 +34,11 @@ internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposab
         var options = new KestrelServerOptions { AddServerHeader = false };
         options.Limits.MaxRequestBodySize = null;
         options.Limits.MinResponseDataRate = null; // a slow reader is something to try a balancer with
-        foreach (var address in addresses)
+        foreach (IPEndPoint address in addresses)
+        {
             options.Listen(address);
+        }
+
         var sockets = new SocketTransportOptions { Backlog = Backlog };
         _kestrel = new(Options.Create(options),
             new BoundedConnections(

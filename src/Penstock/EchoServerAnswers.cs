@@ -26,7 +26,7 @@ internal static class EchoServerAnswers
 
     public static Task AnswerAsync(HttpContext context)
     {
-        var path = context.Request.Path.Value ?? "/";
+        string path = context.Request.Path.Value ?? "/";
         return path switch
         {
             "/health" or "/ping" => TextAsync(context, 200, "ok"),
@@ -54,7 +54,7 @@ internal static class EchoServerAnswers
 
     private static Task BodyAsync(HttpContext context, int status, string contentType, byte[] body)
     {
-        var response = context.Response;
+        HttpResponse response = context.Response;
         response.StatusCode = status;
         response.ContentType = contentType;
         response.ContentLength = body.Length;
@@ -65,8 +65,8 @@ internal static class EchoServerAnswers
 
     private static async Task SleepAsync(HttpContext context)
     {
-        var delay = context.Request.Query["delay"].ToString();
-        if (!double.TryParse(delay, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds)
+        string delay = context.Request.Query["delay"].ToString();
+        if (!double.TryParse(delay, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds)
             || seconds > LongestSleepSeconds)
         {
             await TextAsync(context, 400, $"write /sleep?delay=SECONDS, at most {LongestSleepSeconds}, such as 0.5");
@@ -85,18 +85,24 @@ internal static class EchoServerAnswers
 
     private static Task StatusAsync(HttpContext context, string text)
     {
-        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var code)
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int code)
             || code is < 200 or > 599)
+        {
             return TextAsync(context, 400, "write /status/CODE with a code from 200 to 599");
+        }
+
         if (code is not (204 or 205 or 304))
+        {
             return TextAsync(context, code, $"{code} from {NameOf(context)}");
+        }
+
         context.Response.StatusCode = code;
         return Task.CompletedTask;
     }
 
     private static async Task BytesAsync(HttpContext context, string text)
     {
-        if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var left))
+        if (!long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long left))
         {
             await TextAsync(context, 400, "write /bytes/N with a whole number");
             return;
@@ -104,17 +110,25 @@ internal static class EchoServerAnswers
         context.Response.ContentType = "application/octet-stream";
         context.Response.ContentLength = left;
         if (HttpMethods.IsHead(context.Request.Method))
+        {
             return;
+        }
+
         for (; left > 0 && !context.RequestAborted.IsCancellationRequested; left -= ChunkBytes)
+        {
             await context.Response.Body.WriteAsync(Filler.AsMemory(0, (int)Math.Min(left, ChunkBytes)));
+        }
     }
 
     private static async Task EchoAsync(HttpContext context)
     {
         var body = new MemoryStream();
-        var buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
         for (int read; (read = await context.Request.Body.ReadAsync(buffer)) > 0 && body.Length <= MostEchoedBytes;)
+        {
             body.Write(buffer, 0, read);
+        }
+
         ArrayPool<byte>.Shared.Return(buffer);
         if (body.Length > MostEchoedBytes)
         {
@@ -134,8 +148,10 @@ internal static class EchoServerAnswers
     {
         try
         {
-            if (JsonNode.Parse(body) is JsonObject json && json.TryGetPropertyValue("message", out var message))
+            if (JsonNode.Parse(body) is JsonObject json && json.TryGetPropertyValue("message", out JsonNode? message))
+            {
                 return message?.DeepClone();
+            }
         }
         catch (JsonException)
         {
@@ -146,10 +162,13 @@ internal static class EchoServerAnswers
 
     private static async Task UploadAsync(HttpContext context)
     {
-        var buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
-        var bytes = 0L;
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        long bytes = 0L;
         for (int read; (read = await context.Request.Body.ReadAsync(buffer)) > 0;)
+        {
             bytes += read;
+        }
+
         ArrayPool<byte>.Shared.Return(buffer);
         await JsonAsync(context, new() { ["bytes"] = bytes });
     }
@@ -157,8 +176,11 @@ internal static class EchoServerAnswers
     private static Task HeadersAsync(HttpContext context)
     {
         var headers = new JsonObject();
-        foreach (var (name, values) in context.Request.Headers)
+        foreach ((string? name, Microsoft.Extensions.Primitives.StringValues values) in context.Request.Headers)
+        {
             headers[name] = values.Count == 1 ? values[0] : new JsonArray([.. values.Select(v => (JsonNode?)v)]);
+        }
+
         return JsonAsync(context, new()
         {
             ["request_line"] = $"{context.Request.Method} {TargetOf(context)} {context.Request.Protocol}",

@@ -15,13 +15,16 @@ internal static class Serving
         Terminal terminal, CancellationToken stop, Func<ConfigResult>? read = null)
     {
         if (Descriptors.Limit < Descriptors.Least)
+        {
             return terminal.Fail($"this process may have {Descriptors.Limit} descriptors, which is not enough to "
                 + $"start: allow {Descriptors.Least} at least, by ulimit -n or LimitNOFILE");
+        }
+
         EarlyThreads.Start();
-        using var loggers = Logs.Create(terminal);
-        var log = loggers.CreateLogger("Penstock");
+        using ILoggerFactory loggers = Logs.Create(terminal);
+        ILogger log = loggers.CreateLogger("Penstock");
         using var signals = new StopSignals(log, stop);
-        foreach (var warning in warnings)
+        foreach (Diagnostic warning in warnings)
         {
             log.LogWarning(Events.ConfigWarning, "{Warning} ({File}:{Line}:{Column})",
                 warning.Message, warning.File, warning.Line, warning.Column);
@@ -43,9 +46,12 @@ internal static class Serving
             Announce(host, terminal, log);
             await signals.Asked;
             SystemdNotification.Stopping();
-            var started = Stopwatch.GetTimestamp();
+            long started = Stopwatch.GetTimestamp();
             if (terminal.Interactive)
+            {
                 terminal.Out.WriteLine("\nstopping; Ctrl+C again stops at once");
+            }
+
             await host.StopAsync(signals.AtOnce);
             log.LogInformation(Events.Stopped, "stopped in {DurationMs} ms",
                 (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds);
@@ -69,7 +75,10 @@ internal static class Serving
     {
         SystemdNotification.Ready();
         if (terminal.Interactive)
+        {
             Banner.Write(host, terminal);
+        }
+
         log.LogInformation(Events.Started, "Penstock {Version} listens on {Listen}, admin on {Admin}",
             Banner.Version, string.Join(", ", host.Proxy.EndPoints.Select(Banner.UrlOf)),
             host.AdminUrl?.ToString().TrimEnd('/') ?? "nothing");

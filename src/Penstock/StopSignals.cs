@@ -32,13 +32,18 @@ internal sealed class StopSignals : IDisposable
     {
         _log = log;
         _registrations.Add(stop.Register(() => _asked.TrySetResult()));
-        foreach (var signal in (PosixSignal[])[PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGQUIT])
+        foreach (PosixSignal signal in (PosixSignal[])[PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGQUIT])
+        {
             _registrations.Add(PosixSignalRegistration.Create(signal, OnStop));
+        }
+
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangUp));
         _registrations.Add(PosixSignalRegistration.Create((PosixSignal)Usr1, OnReopen));
-        foreach (var signal in Ignored.Keys.Concat(
+        foreach (int signal in Ignored.Keys.Concat(
             Enumerable.Range(FirstFreeRealTime, LastRealTime - FirstFreeRealTime + 1)))
+        {
             _registrations.Add(PosixSignalRegistration.Create((PosixSignal)signal, OnOther));
+        }
     }
 
     /// <summary>What HUP does; called on a thread of its own.</summary>
@@ -52,19 +57,24 @@ internal sealed class StopSignals : IDisposable
 
     public void Dispose()
     {
-        foreach (var registration in _registrations)
+        foreach (IDisposable registration in _registrations)
+        {
             registration.Dispose();
+        }
+
         _atOnce.Dispose();
     }
 
     private void OnStop(PosixSignalContext context)
     {
         context.Cancel = true;
-        var first = _asked.TrySetResult();
+        bool first = _asked.TrySetResult();
         _log.LogInformation(Events.Signal, "{Signal}: stopping {How}",
             context.Signal, first ? "gracefully" : "at once");
         if (!first)
+        {
             _atOnce.Cancel();
+        }
     }
 
     // The default would end the process.
@@ -85,7 +95,7 @@ internal sealed class StopSignals : IDisposable
     private void OnOther(PosixSignalContext context)
     {
         context.Cancel = true;
-        var number = (int)context.Signal;
+        int number = (int)context.Signal;
         _log.LogWarning(Events.Signal, "{Signal}: ignored; TERM stops gracefully, HUP reloads, USR1 opens "
             + "the "
             + "access log anew", Ignored.GetValueOrDefault(number, $"signal {number}"));

@@ -15,7 +15,7 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
 
     public static Terminal OfProcess()
     {
-        var plain = System.Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 }
+        bool plain = System.Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 }
             || System.Environment.GetEnvironmentVariable("TERM") is "dumb";
         return new(Console.Out, Console.Error)
         {

@@ -12,7 +12,9 @@ public sealed class ManualTime : TimeProvider
     public override DateTimeOffset GetUtcNow()
     {
         lock (_lock)
+        {
             return _now;
+        }
     }
 
     public override long GetTimestamp() => GetUtcNow().Ticks;
@@ -24,18 +26,24 @@ public sealed class ManualTime : TimeProvider
         {
             _now += by;
             due = [.. _timers.Where(timer => timer.Due <= _now)];
-            foreach (var timer in due)
+            foreach (ManualTimer timer in due)
+            {
                 timer.Due = timer.Period > TimeSpan.Zero ? _now + timer.Period : DateTimeOffset.MaxValue;
+            }
         }
-        foreach (var timer in due)
+        foreach (ManualTimer timer in due)
+        {
             timer.Fire();
+        }
     }
 
     /// <summary>Is anybody waiting for a time that is further away than this?</summary>
     public bool HasTimerBeyond(TimeSpan from)
     {
         lock (_lock)
+        {
             return _timers.Any(timer => timer.Due > _now + from && timer.Due < DateTimeOffset.MaxValue);
+        }
     }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
@@ -43,7 +51,10 @@ public sealed class ManualTime : TimeProvider
         var timer = new ManualTimer(this, () => callback(state));
         timer.Change(dueTime, period);
         lock (_lock)
+        {
             _timers.Add(timer);
+        }
+
         return timer;
     }
 
@@ -67,7 +78,9 @@ public sealed class ManualTime : TimeProvider
         public void Dispose()
         {
             lock (time._lock)
+            {
                 time._timers.Remove(this);
+            }
         }
 
         public ValueTask DisposeAsync()

@@ -14,10 +14,16 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
     /// <returns>What to answer instead, or null when the request may pass.</returns>
     public async ValueTask<ApiError?> RefuseAsync(HttpContext context)
     {
-        var request = context.Request;
-        if (request.Path == "/livez" || request.Path == "/readyz") return null;
+        HttpRequest request = context.Request;
+        if (request.Path == "/livez" || request.Path == "/readyz")
+        {
+            return null;
+        }
 
-        if (_tokenHash is not null && await RefuseTokenAsync(context) is { } refusal) return refusal;
+        if (_tokenHash is not null && await RefuseTokenAsync(context) is { } refusal)
+        {
+            return refusal;
+        }
         // a page that got in by a rebound name cannot know the token, so a token makes any name good
         if (_tokenHash is null && context.Connection.LocalIpAddress is not null && !IsLocal(request.Host.Host))
         {
@@ -25,7 +31,7 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
                 + "or an IP address");
         }
         if (!HttpMethods.IsGet(request.Method) && request.Headers.Origin is [{ } origin]
-            && !(Uri.TryCreate(origin, UriKind.Absolute, out var uri) && IsSame(uri, request.Host)))
+            && !(Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && IsSame(uri, request.Host)))
         {
             return new(403, $"requests from pages of {origin} are refused");
         }
@@ -34,12 +40,24 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
 
     private async ValueTask<ApiError?> RefuseTokenAsync(HttpContext context)
     {
-        var who = ClientEndpoints.Who(context);
-        var given = context.Request.Headers.Authorization.Count > 0;
-        if (given && failed.IsBusy(who)) return TooMany(context);
-        if (HasToken(context.Request)) return null;
+        string who = ClientEndpoints.Who(context);
+        bool given = context.Request.Headers.Authorization.Count > 0;
+        if (given && failed.IsBusy(who))
+        {
+            return TooMany(context);
+        }
+
+        if (HasToken(context.Request))
+        {
+            return null;
+        }
+
         failed.Note(who, given ? "wrong token" : "no token");
-        if (given && !await failed.WaitAsync(who)) return TooMany(context);
+        if (given && !await failed.WaitAsync(who))
+        {
+            return TooMany(context);
+        }
+
         context.Response.Headers.WWWAuthenticate = "Bearer realm=\"penstock\"";
         return new(401, "this needs the admin token: Authorization: Bearer <token>");
     }

@@ -49,13 +49,19 @@ internal sealed class AdminServer : IAsyncDisposable
         AdminConfig config, ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader,
         ILoggerFactory loggers, TimeProvider time)
     {
-        var listen = config.Listen!;
+        EndPoint listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
+        {
             listen = new IPEndPoint(IPAddress.Any, ip.Port); // "all addresses", as far as there are any
+        }
+
         if (listen is UnixDomainSocketEndPoint unix)
+        {
             UnixSocketFile.RemoveIfStale(unix.ToString());
+        }
+
         var started = new StartedLog(loggers);
-        var app = Build(listen, proxy, started);
+        WebApplication app = Build(listen, proxy, started);
         var failed = new FailedLogins(loggers.CreateLogger<FailedLogins>(), time);
         Pipe(app, new AdminGuard(config.Token, failed));
         app.MapClients(directory);
@@ -73,12 +79,13 @@ internal sealed class AdminServer : IAsyncDisposable
         catch (Exception e) when (e is IOException or SocketException)
         {
             await app.DisposeAsync();
-            var cause = e as SocketException ?? e.InnerException as SocketException
+            SocketException? cause = e as SocketException ?? e.InnerException as SocketException
                 ?? e.InnerException?.InnerException as SocketException;
             throw new StartException($"admin cannot listen on {listen}: "
                 + (cause is null ? (e.InnerException ?? e).Message : ListenFault.Explain(cause, listen)), e);
         }
-        var bound = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>();
+        IServerAddressesFeature bound =
+            app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>();
         return new(app, listen is UnixDomainSocketEndPoint ? new($"unix:{listen}") : new(bound.Addresses.First()));
     }
 
@@ -87,7 +94,8 @@ internal sealed class AdminServer : IAsyncDisposable
     private static WebApplication Build(EndPoint listen, ProxyServer proxy, ILoggerFactory loggers)
     {
         // the empty builder reads no appsettings.json and no ASPNETCORE_ variables
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Penstock" });
+        WebApplicationBuilder builder =
+            WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Penstock" });
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -112,12 +120,19 @@ internal sealed class AdminServer : IAsyncDisposable
         app.Use(static (context, next) => BoundedConnections.CountAsync(context, next));
         app.Use((context, next) =>
         {
-            if (HttpMethods.IsHead(context.Request.Method)) context.Request.Method = HttpMethods.Get;
+            if (HttpMethods.IsHead(context.Request.Method))
+            {
+                context.Request.Method = HttpMethods.Get;
+            }
 
             // The path as it was sent: an escaped '/', '%' or '.' belongs to a client's id, and only the endpoint
             // can tell once routing has cut the segments.
-            var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
-            if (target.StartsWith('/')) context.Request.Path = new PathString(target.Split('?', 2)[0]);
+            string target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+            if (target.StartsWith('/'))
+            {
+                context.Request.Path = new PathString(target.Split('?', 2)[0]);
+            }
+
             return next(context);
         });
         app.UseExceptionHandler(new ExceptionHandlerOptions
@@ -130,9 +145,13 @@ internal sealed class AdminServer : IAsyncDisposable
         {
             AddSecurityFields(context.Response.Headers);
             if (await guard.RefuseAsync(context) is { } refusal)
+            {
                 await refusal.ToResult().ExecuteAsync(context);
+            }
             else
+            {
                 await next(context);
+            }
         });
         app.UseRouting();
         app.Use((context, next) => HasEntityTags.Refuse(context) is { } refusal
@@ -160,7 +179,7 @@ internal sealed class AdminServer : IAsyncDisposable
     /// <summary>A body for an error that the framework answers with a status only.</summary>
     private static ApiError Explain(HttpContext context)
     {
-        var (request, status) = (context.Request, context.Response.StatusCode);
+        (HttpRequest request, int status) = (context.Request, context.Response.StatusCode);
         return new(status, status switch
         {
             404 => $"there is nothing at {request.Path}; see /docs",
@@ -203,7 +222,10 @@ internal sealed class AdminServer : IAsyncDisposable
             void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
                 Func<TState, Exception?, string> formatter)
             {
-                if (factory._open) inner.Log(logLevel, eventId, state, exception, formatter);
+                if (factory._open)
+                {
+                    inner.Log(logLevel, eventId, state, exception, formatter);
+                }
             }
         }
     }

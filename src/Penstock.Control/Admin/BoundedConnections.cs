@@ -37,7 +37,7 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
     /// <summary>Answers a request; meanwhile its connection is not closed in favour of another one.</summary>
     public static async Task CountAsync(HttpContext context, RequestDelegate answer)
     {
-        var connection = context.Features.Get<BoundedConnection>();
+        BoundedConnection? connection = context.Features.Get<BoundedConnection>();
         connection?.Begin();
         try
         {
@@ -74,7 +74,11 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
     private static Channel<bool> Places(int count)
     {
         var places = Channel.CreateBounded<bool>(count);
-        for (var i = 0; i < count; i++) places.Writer.TryWrite(true);
+        for (int i = 0; i < count; i++)
+        {
+            places.Writer.TryWrite(true);
+        }
+
         return places;
     }
 
@@ -124,7 +128,11 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
 
         public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
         {
-            if (await listener.AcceptAsync(cancellationToken) is not { } newcomer) return null;
+            if (await listener.AcceptAsync(cancellationToken) is not { } newcomer)
+            {
+                return null;
+            }
+
             try
             {
                 return await bounds.AdmitAsync(newcomer, _stop.Token);

@@ -34,7 +34,10 @@ internal sealed class ClientBody
     {
         var body = new ClientBody();
         if (await RequestObject.ReadAsync(request, root => body.Read(root, pathId, partial)) is { } error)
+        {
             body.Error = error;
+        }
+
         return body;
     }
 
@@ -52,21 +55,36 @@ internal sealed class ClientBody
     {
         var body = new ClientBody { _plan = name };
         if (await RequestObject.ReadAsync(request, root => body.ReadPlan(root, partial)) is { } error)
+        {
             body.Error = error;
+        }
+
         return body;
     }
 
     private void Read(JsonElement root, string? pathId, bool partial)
     {
-        if (pathId is not null && Proxy.Clients.ClientId.Fault(pathId) is { } pathFault) Fault("client_id", pathFault);
-        foreach (var member in root.EnumerateObject())
+        if (pathId is not null && Proxy.Clients.ClientId.Fault(pathId) is { } pathFault)
+        {
+            Fault("client_id", pathFault);
+        }
+
+        foreach (JsonProperty member in root.EnumerateObject())
         {
             if (!_seen.Add(member.Name))
+            {
                 Fault(member.Name, "is given twice");
+            }
             else
+            {
                 Read(member.Name, member.Value, pathId);
+            }
         }
-        if (!partial && pathId is null) Require("client_id");
+        if (!partial && pathId is null)
+        {
+            Require("client_id");
+        }
+
         if (!partial && NeedsNumbers)
         {
             Require("capacity");
@@ -74,13 +92,20 @@ internal sealed class ClientBody
         }
         _faults.AddRange(Change.Faults());
         ClientId = pathId ?? ClientId;
-        if (_faults.Count > 0) Error = Invalid(_faults);
+        if (_faults.Count > 0)
+        {
+            Error = Invalid(_faults);
+        }
     }
 
     private void ReadPlan(JsonElement root, bool partial)
     {
-        if (!ConfigValue.TryName(_plan, out _, out var fault)) Fault("name", fault);
-        foreach (var member in root.EnumerateObject())
+        if (!ConfigValue.TryName(_plan, out _, out string? fault))
+        {
+            Fault("name", fault);
+        }
+
+        foreach (JsonProperty member in root.EnumerateObject())
         {
             switch (member.Name)
             {
@@ -109,7 +134,10 @@ internal sealed class ClientBody
             Require("rate_per_sec");
         }
         _faults.AddRange(Change.Faults());
-        if (_faults.Count > 0) Error = Invalid(_faults);
+        if (_faults.Count > 0)
+        {
+            Error = Invalid(_faults);
+        }
     }
 
     public static ApiError Invalid(IReadOnlyList<FieldFault> faults) =>
@@ -128,8 +156,15 @@ internal sealed class ClientBody
                 break;
             case "client_id":
                 ClientId = value.GetString()!;
-                if (pathId is null && Proxy.Clients.ClientId.Fault(ClientId) is { } fault) Fault(name, fault);
-                else if (pathId is not null && ClientId != pathId) Fault(name, "must equal the one in the path");
+                if (pathId is null && Proxy.Clients.ClientId.Fault(ClientId) is { } fault)
+                {
+                    Fault(name, fault);
+                }
+                else if (pathId is not null && ClientId != pathId)
+                {
+                    Fault(name, "must equal the one in the path");
+                }
+
                 break;
             case "capacity" when Whole(name, value) is { } capacity:
                 Change = Change with { Capacity = capacity };
@@ -150,7 +185,7 @@ internal sealed class ClientBody
                 Fault(name, $"must be the name of a plan, not {RequestObject.Kind(value)}");
                 break;
             case "access" when value.ValueKind == JsonValueKind.String
-                && TermsText.TryAccess(value.GetString()!, out var access):
+                && TermsText.TryAccess(value.GetString()!, out ClientAccess access):
                 Change = Change with { Access = access };
                 break;
             case "access":
@@ -171,23 +206,33 @@ internal sealed class ClientBody
 
     private Dictionary<string, LimitConfig?>? Limits(JsonElement value)
     {
-        if (value.ValueKind == JsonValueKind.Null) return [];
+        if (value.ValueKind == JsonValueKind.Null)
+        {
+            return [];
+        }
+
         if (value.ValueKind != JsonValueKind.Object)
         {
             Fault("limits", $"must be an object, limits by their names, not {RequestObject.Kind(value)}");
             return null;
         }
         var limits = new Dictionary<string, LimitConfig?>();
-        foreach (var member in value.EnumerateObject())
+        foreach (JsonProperty member in value.EnumerateObject())
         {
-            var path = $"limits.{member.Name}";
+            string path = $"limits.{member.Name}";
             if (!limits.TryAdd(member.Name, null))
+            {
                 Fault(path, "is given twice");
+            }
             else if (member.Value.ValueKind == JsonValueKind.Object)
+            {
                 limits[member.Name] = Numbers(path, member.Value);
+            }
             else if (member.Value.ValueKind != JsonValueKind.Null)
+            {
                 Fault(path, "must be an object with capacity and rate_per_sec, not "
                     + RequestObject.Kind(member.Value));
+            }
         }
         return limits;
     }
@@ -197,24 +242,52 @@ internal sealed class ClientBody
         long? capacity = null;
         double? rate = null;
         var seen = new HashSet<string>();
-        foreach (var member in value.EnumerateObject())
+        foreach (JsonProperty member in value.EnumerateObject())
         {
-            var name = $"{path}.{member.Name}";
-            if (!seen.Add(member.Name)) Fault(name, "is given twice");
-            else if (member.Name == "capacity") capacity = Whole(name, member.Value);
-            else if (member.Name == "rate_per_sec") rate = Number(name, member.Value);
-            else Fault(name, "is not known; known are capacity, rate_per_sec");
+            string name = $"{path}.{member.Name}";
+            if (!seen.Add(member.Name))
+            {
+                Fault(name, "is given twice");
+            }
+            else if (member.Name == "capacity")
+            {
+                capacity = Whole(name, member.Value);
+            }
+            else if (member.Name == "rate_per_sec")
+            {
+                rate = Number(name, member.Value);
+            }
+            else
+            {
+                Fault(name, "is not known; known are capacity, rate_per_sec");
+            }
         }
-        if (!seen.Contains("capacity")) Fault($"{path}.capacity", "is required");
-        if (!seen.Contains("rate_per_sec")) Fault($"{path}.rate_per_sec", "is required");
+        if (!seen.Contains("capacity"))
+        {
+            Fault($"{path}.capacity", "is required");
+        }
+
+        if (!seen.Contains("rate_per_sec"))
+        {
+            Fault($"{path}.rate_per_sec", "is required");
+        }
+
         return capacity is { } tokens && rate is { } perSecond ? new(tokens, perSecond) : null;
     }
 
     private long? Whole(string name, JsonElement value)
     {
         // 100.0 and 1e2 are whole numbers too; too large ones saturate and are refused as such
-        if (Number(name, value) is not { } number) return null;
-        if (double.IsInteger(number)) return (long)number;
+        if (Number(name, value) is not { } number)
+        {
+            return null;
+        }
+
+        if (double.IsInteger(number))
+        {
+            return (long)number;
+        }
+
         Fault(name, "must be a whole number");
         return null;
     }
@@ -223,7 +296,11 @@ internal sealed class ClientBody
     {
         if (value.ValueKind == JsonValueKind.Number)
         {
-            if (double.IsFinite(value.GetDouble())) return value.GetDouble();
+            if (double.IsFinite(value.GetDouble()))
+            {
+                return value.GetDouble();
+            }
+
             Fault(name, "is too large");
         }
         else
@@ -235,7 +312,10 @@ internal sealed class ClientBody
 
     private void Require(string name)
     {
-        if (!_seen.Contains(name)) Fault(name, "is required");
+        if (!_seen.Contains(name))
+        {
+            Fault(name, "is required");
+        }
     }
 
     private void Fault(string field, string message) => _faults.Add(new(field, message));

@@ -10,6 +10,7 @@ using Microsoft.OpenApi;
 using Penstock.Control.Store;
 using Penstock.Proxy;
 using Penstock.Proxy.Clients;
+using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
@@ -25,7 +26,7 @@ internal static class ClientEndpoints
 
     public static void MapClients(this IEndpointRouteBuilder app, ClientDirectory directory)
     {
-        var clients = app.MapGroup("/clients").WithTags("Clients");
+        RouteGroupBuilder clients = app.MapGroup("/clients").WithTags("Clients");
         MapReads(clients, directory);
         MapWrites(clients, directory);
         MapActions(clients, directory);
@@ -57,7 +58,7 @@ internal static class ClientEndpoints
         clients.MapGet("/{client_id}", (
                 HttpContext http,
                 [FromRoute(Name = "client_id"), Description(IdDescription)] string segment) =>
-            directory.TryGet(Id(segment), out var client)
+            directory.TryGet(Id(segment), out ClientState client)
                 ? Show(http, client, ClientView.Look(client), 200)
                 : NotRegistered(Id(segment)))
             .WithMetadata(new HasEntityTags())
@@ -128,27 +129,43 @@ internal static class ClientEndpoints
     private static IResult List(ClientDirectory directory, string? limitText, string? cursor, string q)
     {
         var faults = new List<FieldFault>();
-        var limit = DefaultPageSize;
+        int limit = DefaultPageSize;
         if (limitText is not null && (!int.TryParse(limitText, out limit) || limit is < 1 or > MaxPageSize))
+        {
             faults.Add(new("limit", $"must be a whole number from 1 to {MaxPageSize}"));
-        if (!TryReadCursor(cursor ?? "", out var after))
+        }
+
+        if (!TryReadCursor(cursor ?? "", out string? after))
+        {
             faults.Add(new("cursor", "must be the next_cursor of an earlier page"));
-        if (faults.Count > 0) return ClientBody.Invalid(faults).ToResult();
+        }
+
+        if (faults.Count > 0)
+        {
+            return ClientBody.Invalid(faults).ToResult();
+        }
 
         // one more than asked for tells whether there is a next page
-        if (!directory.TryPage(after, q, limit + 1, out var ids)) return StoreFailed(directory.StoreFault ?? "");
-        var items = new List<ClientView>();
-        foreach (var id in ids.Take(limit))
+        if (!directory.TryPage(after, q, limit + 1, out List<string>? ids))
         {
-            if (directory.TryGet(id, out var client)) items.Add(ClientView.Of(client));
+            return StoreFailed(directory.StoreFault ?? "");
         }
-        var next = ids.Count > limit ? Base64Url.EncodeToString(Encoding.UTF8.GetBytes(ids[limit - 1])) : null;
+
+        var items = new List<ClientView>();
+        foreach (string id in ids.Take(limit))
+        {
+            if (directory.TryGet(id, out ClientState client))
+            {
+                items.Add(ClientView.Of(client));
+            }
+        }
+        string? next = ids.Count > limit ? Base64Url.EncodeToString(Encoding.UTF8.GetBytes(ids[limit - 1])) : null;
         return Results.Ok(new ClientPage(items, next));
     }
 
     private static bool TryReadCursor(string cursor, out string after)
     {
-        var valid = Base64Url.IsValid(cursor);
+        bool valid = Base64Url.IsValid(cursor);
         after = valid ? Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor)) : "";
         return valid;
     }
@@ -184,7 +201,7 @@ internal static class ClientEndpoints
     private static IResult Show(HttpContext http, ClientState client, ClientView view, int status)
     {
         http.Response.Headers.ETag = EntityTag.Of(client);
-        var config = http.RequestServices.GetRequiredService<ProxyServer>().Config;
+        ProxyConfig config = http.RequestServices.GetRequiredService<ProxyServer>().Config;
         view = view with { Warnings = ClientId.Warnings(client.ClientId, config) };
         return Results.Json(view, AdminJson.Types.ClientView, statusCode: status);
     }
@@ -209,7 +226,9 @@ internal static class ClientEndpoints
 
     public static void Errors(this RouteHandlerBuilder endpoint, params ReadOnlySpan<int> statuses)
     {
-        foreach (var status in statuses)
+        foreach (int status in statuses)
+        {
             endpoint.Produces<ApiError>(status);
+        }
     }
 }

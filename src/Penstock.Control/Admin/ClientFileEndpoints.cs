@@ -10,6 +10,8 @@ using Microsoft.OpenApi;
 using Penstock.Control.Store;
 using Penstock.Proxy;
 using Penstock.Proxy.Clients;
+using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
 
@@ -75,12 +77,18 @@ internal static class ClientFileEndpoints
     private static IResult Export(HttpContext http, ClientDirectory directory, string? format)
     {
         if (format is not (null or "jsonl" or "csv"))
+        {
             return ClientBody.Invalid([new("format", "must be jsonl or csv")]).ToResult();
-        var csv = format == "csv" || (format is null && LikesCsv(http.Request));
+        }
+
+        bool csv = format == "csv" || (format is null && LikesCsv(http.Request));
 
         // the first page before the status, so that a failing store can still be told
-        if (!directory.TryRead("", PageSize, out var clients, out var next))
+        if (!directory.TryRead("", PageSize, out List<ClientState>? clients, out string? next))
+        {
             return ClientEndpoints.StoreFailed(directory.StoreFault ?? "");
+        }
+
         http.Response.Headers.Vary = "Accept";
         return Results.Stream(async body =>
         {
@@ -90,7 +98,11 @@ internal static class ClientFileEndpoints
                 page.Write(clients);
                 await body.WriteAsync(page.Written, http.RequestAborted);
                 page.Clear();
-                if (next is null) return;
+                if (next is null)
+                {
+                    return;
+                }
+
                 if (!directory.TryRead(next, PageSize, out clients, out next))
                 {
                     http.Abort(); // no end of the body: nobody takes this for all
@@ -102,7 +114,11 @@ internal static class ClientFileEndpoints
 
     private static bool LikesCsv(HttpRequest request)
     {
-        if (!MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out var accepted)) return false;
+        if (!MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out IList<MediaTypeHeaderValue>? accepted))
+        {
+            return false;
+        }
+
         double Quality(string type) => accepted
             .Where(range => new MediaTypeHeaderValue(type).IsSubsetOf(Bare(range)))
             .OrderBy(static range => (range.MatchesAllTypes, range.MatchesAllSubTypes))
@@ -117,9 +133,21 @@ internal static class ClientFileEndpoints
         HttpContext http, ClientDirectory directory, string mode, string dryRun)
     {
         var parameters = new List<FieldFault>();
-        if (mode is not ("upsert" or "create")) parameters.Add(new("mode", "must be upsert or create"));
-        if (dryRun is not ("true" or "false")) parameters.Add(new("dry_run", "must be true or false"));
-        if (parameters.Count > 0) return ClientBody.Invalid(parameters).ToResult();
+        if (mode is not ("upsert" or "create"))
+        {
+            parameters.Add(new("mode", "must be upsert or create"));
+        }
+
+        if (dryRun is not ("true" or "false"))
+        {
+            parameters.Add(new("dry_run", "must be true or false"));
+        }
+
+        if (parameters.Count > 0)
+        {
+            return ClientBody.Invalid(parameters).ToResult();
+        }
+
         if (RowsOf(http.Request) is not { } rows)
         {
             return new ApiError(415,
@@ -151,14 +179,22 @@ internal static class ClientFileEndpoints
     private static async Task<IResult> ImportAsync(
         HttpContext http, ClientDirectory directory, ClientRows rows, string mode, string dryRun)
     {
-        if (await ReadAsync(http, rows) is { } error) return error.ToResult();
-        if (rows.FaultCount > 0) return Refused(400, rows).ToResult();
+        if (await ReadAsync(http, rows) is { } error)
+        {
+            return error.ToResult();
+        }
 
-        var result = directory.Import(rows.Clients, mode == "create", dryRun == "true", ClientEndpoints.Who(http));
+        if (rows.FaultCount > 0)
+        {
+            return Refused(400, rows).ToResult();
+        }
+
+        ImportResult result =
+            directory.Import(rows.Clients, mode == "create", dryRun == "true", ClientEndpoints.Who(http));
         if (result.Done)
         {
-            var config = http.RequestServices.GetRequiredService<ProxyServer>().Config;
-            var warnings = rows.Clients.SelectMany(client => ClientId.Warnings(client.ClientId, config) ?? [])
+            ProxyConfig config = http.RequestServices.GetRequiredService<ProxyServer>().Config;
+            string[] warnings = rows.Clients.SelectMany(client => ClientId.Warnings(client.ClientId, config) ?? [])
                 .CountBy(static warning => warning)
                 .Select(static w => $"{w.Value} of these clients: {w.Key}").ToArray();
             return Results.Ok(new ImportReport(result.Counts.Created, result.Counts.Updated, result.Counts.Unchanged,
@@ -166,19 +202,33 @@ internal static class ClientFileEndpoints
         }
         if (result.Faults is { } unfit)
         {
-            foreach (var (place, fault) in unfit)
+            foreach ((int place, FieldFault? fault) in unfit)
+            {
                 rows.Fault(rows.Lines[place], $"{fault.Field} {fault.Message}");
+            }
+
             return Refused(400, rows).ToResult();
         }
-        if (result.Existing is null) return ClientEndpoints.StoreFailed(result.Cause);
-        foreach (var place in result.Existing)
+        if (result.Existing is null)
+        {
+            return ClientEndpoints.StoreFailed(result.Cause);
+        }
+
+        foreach (int place in result.Existing)
+        {
             rows.Fault(rows.Lines[place], $"client '{rows.Clients[place].ClientId}' exists already");
+        }
+
         return Refused(409, rows).ToResult();
     }
 
     private static ClientRows? RowsOf(HttpRequest request)
     {
-        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)) return null;
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out MediaTypeHeaderValue? type))
+        {
+            return null;
+        }
+
         if (type.Charset.HasValue && !type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase)
             && !type.Charset.Equals("us-ascii", StringComparison.OrdinalIgnoreCase))
         {
@@ -196,16 +246,16 @@ internal static class ClientFileEndpoints
     private static async Task<ApiError?> ReadAsync(HttpContext http, ClientRows rows)
     {
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = MaxImportBytes;
-        var buffer = new byte[ReadBytes];
+        byte[] buffer = new byte[ReadBytes];
         try
         {
-            var (count, last) = (0, false);
+            (int count, bool last) = (0, false);
             while (!last)
             {
-                var read = await http.Request.Body.ReadAsync(buffer.AsMemory(count), http.RequestAborted);
+                int read = await http.Request.Body.ReadAsync(buffer.AsMemory(count), http.RequestAborted);
                 last = read == 0;
                 count += read;
-                var taken = rows.Take(buffer.AsSpan(0, count), last);
+                int taken = rows.Take(buffer.AsSpan(0, count), last);
                 buffer.AsSpan(taken, count - taken).CopyTo(buffer);
                 count -= taken;
             }
@@ -220,8 +270,8 @@ internal static class ClientFileEndpoints
 
     private static ApiError Refused(int status, ClientRows rows)
     {
-        var more = rows.FaultCount - rows.Faults.Count;
-        var count = rows.FaultCount == 1 ? "1 fault" : $"{rows.FaultCount} faults";
+        int more = rows.FaultCount - rows.Faults.Count;
+        string count = rows.FaultCount == 1 ? "1 fault" : $"{rows.FaultCount} faults";
         return new(status, $"nothing was imported, {count}: "
             + string.Join("; ", rows.Faults.Select(static fault => $"{fault.Field}: {fault.Message}"))
             + (more == 0 ? "" : $"; and {more} more"), rows.Faults, more == 0 ? null : more);

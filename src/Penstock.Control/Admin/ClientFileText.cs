@@ -16,19 +16,22 @@ internal static class ClientFileText
     public static Dictionary<string, LimitConfig?> ReadLimits(string field, List<FieldFault> faults)
     {
         var limits = new Dictionary<string, LimitConfig?>();
-        foreach (var item in field.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        const StringSplitOptions Tidy = StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries;
+        foreach (string item in field.Split(';', Tidy))
         {
-            var (equals, colon) = (item.IndexOf('='), item.LastIndexOf(':'));
+            (int equals, int colon) = (item.IndexOf('='), item.LastIndexOf(':'));
             if (equals <= 0 || colon < equals
-                || !long.TryParse(item[(equals + 1)..colon], CultureInfo.InvariantCulture, out var capacity)
-                || !double.TryParse(item[(colon + 1)..], CultureInfo.InvariantCulture, out var rate))
+                || !long.TryParse(item[(equals + 1)..colon], CultureInfo.InvariantCulture, out long capacity)
+                || !double.TryParse(item[(colon + 1)..], CultureInfo.InvariantCulture, out double rate))
             {
                 faults.Add(new("limits", "must be LIMIT=CAPACITY:RATE_PER_SEC, several with ';' between, such as "
                     + "search=5:1;login=3:0.1"));
                 return limits;
             }
             if (!limits.TryAdd(item[..equals], new(capacity, rate)))
+            {
                 faults.Add(new($"limits.{item[..equals]}", "is given twice"));
+            }
         }
         return limits;
     }

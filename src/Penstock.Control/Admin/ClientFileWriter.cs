@@ -18,9 +18,13 @@ internal sealed class ClientFileWriter : IDisposable
     public ClientFileWriter(bool csv)
     {
         if (csv)
+        {
             _written.Write("client_id,capacity,rate_per_sec,current_tokens,plan,access,limits\n"u8);
+        }
         else
+        {
             _json = new(_written, new JsonWriterOptions { Encoder = AdminJson.Types.Options.Encoder });
+        }
     }
 
     /// <summary>Since it was cleared.</summary>
@@ -32,14 +36,17 @@ internal sealed class ClientFileWriter : IDisposable
 
     public void Write(IEnumerable<ClientState> clients)
     {
-        foreach (var client in clients)
+        foreach (ClientState client in clients)
         {
             var view = ClientView.Of(client);
             if (view.Plan is not null) // its numbers: they may be others when the file is read
+            {
                 view = view with { Capacity = null, RatePerSec = null };
+            }
+
             if (_json is null)
             {
-                var access = TermsText.WordOf(client.Terms?.Access ?? ClientAccess.Limited);
+                string access = TermsText.WordOf(client.Terms?.Access ?? ClientAccess.Limited);
                 Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
                     $"{Quoted(view.ClientId)},{view.Capacity},{view.RatePerSec},{view.CurrentTokens},{view.Plan},"),
                     _written);

@@ -37,18 +37,29 @@ internal abstract class ClientRows
     /// again.</returns>
     public int Take(ReadOnlySpan<byte> octets, bool last)
     {
-        var taken = 0;
+        int taken = 0;
         if (_line == 0)
         {
             // a byte order mark, as some spreadsheets and editors write it
             ReadOnlySpan<byte> mark = [0xef, 0xbb, 0xbf];
-            if (!last && octets.Length < mark.Length && mark.StartsWith(octets)) return 0;
+            if (!last && octets.Length < mark.Length && mark.StartsWith(octets))
+            {
+                return 0;
+            }
+
             taken = octets.StartsWith(mark) ? mark.Length : 0;
             _line = 1;
         }
         while (taken < octets.Length && TakeOne(octets[taken..], last) is > 0 and var length)
+        {
             taken += length;
-        if (last) End(_line);
+        }
+
+        if (last)
+        {
+            End(_line);
+        }
+
         return taken;
     }
 
@@ -56,14 +67,17 @@ internal abstract class ClientRows
     /// <param name="fault">At this line.</param>
     public void Fault(int line, string fault)
     {
-        if (++FaultCount <= MaxFaults) _faults.Add(new($"line {line}", fault));
+        if (++FaultCount <= MaxFaults)
+        {
+            _faults.Add(new($"line {line}", fault));
+        }
     }
 
     /// <summary>Where the row ends that begins here: at a line feed, or with the data when they are the last.</summary>
     /// <returns>-1: not within these octets.</returns>
     protected virtual int EndOf(ReadOnlySpan<byte> octets, bool last)
     {
-        var end = octets.IndexOf((byte)'\n');
+        int end = octets.IndexOf((byte)'\n');
         return end < 0 && last ? octets.Length : end;
     }
 
@@ -80,15 +94,22 @@ internal abstract class ClientRows
     /// <summary>Takes a client over, unless it has faults or is there already.</summary>
     protected void Add(int line, string clientId, ClientChange change, IEnumerable<FieldFault> faults)
     {
-        var badId = clientId.Length == 0;
-        foreach (var fault in faults)
+        bool badId = clientId.Length == 0;
+        foreach (FieldFault fault in faults)
         {
             badId |= fault.Field == "client_id";
             Fault(line, $"{fault.Field} {fault.Message}");
         }
         if (!badId && !_lineOfId.TryAdd(clientId, line))
+        {
             Fault(line, $"client_id '{clientId}' is the same as in line {_lineOfId[clientId]}");
-        if (FaultCount > 0) return;
+        }
+
+        if (FaultCount > 0)
+        {
+            return;
+        }
+
         Clients.Add(new(clientId, change));
         Lines.Add(line);
     }
@@ -96,39 +117,67 @@ internal abstract class ClientRows
     /// <returns>Octets that are done with; 0 when more must come first.</returns>
     private int TakeOne(ReadOnlySpan<byte> octets, bool last)
     {
-        var lineEnd = octets.IndexOf((byte)'\n');
-        var lineLength = lineEnd < 0 ? octets.Length : lineEnd;
+        int lineEnd = octets.IndexOf((byte)'\n');
+        int lineLength = lineEnd < 0 ? octets.Length : lineEnd;
         if (_skipping || lineLength > MaxRowBytes)
         {
-            if (!_skipping) Fault(_line, $"is longer than {MaxRowBytes} octets");
+            if (!_skipping)
+            {
+                Fault(_line, $"is longer than {MaxRowBytes} octets");
+            }
+
             _skipping = lineEnd < 0;
             return EndLine(lineEnd, octets);
         }
-        var end = EndOf(octets, last);
-        if (end < 0 && octets.Length <= MaxRowBytes && !last) return 0;
+        int end = EndOf(octets, last);
+        if (end < 0 && octets.Length <= MaxRowBytes && !last)
+        {
+            return 0;
+        }
+
         if (end is < 0 or > MaxRowBytes)
         {
             // a row over several lines that does not end: its first line is what is wrong
             TryReadLine(octets[..lineLength]);
             return EndLine(lineEnd, octets);
         }
-        if (!TryReadLine(octets[..end]) && end > lineLength) return EndLine(lineEnd, octets);
+        if (!TryReadLine(octets[..end]) && end > lineLength)
+        {
+            return EndLine(lineEnd, octets);
+        }
+
         _line += octets[..end].Count((byte)'\n');
         return EndLine(end == octets.Length ? -1 : end, octets);
     }
 
     private bool TryReadLine(ReadOnlySpan<byte> row)
     {
-        if (row.EndsWith("\r"u8)) row = row[..^1];
-        if (row.IsEmpty) return true;
-        if (Utf8.IsValid(row)) return TryRead(_line, row);
+        if (row.EndsWith("\r"u8))
+        {
+            row = row[..^1];
+        }
+
+        if (row.IsEmpty)
+        {
+            return true;
+        }
+
+        if (Utf8.IsValid(row))
+        {
+            return TryRead(_line, row);
+        }
+
         Fault(_line, "is not valid UTF-8");
         return true;
     }
 
     private int EndLine(int lineEnd, ReadOnlySpan<byte> octets)
     {
-        if (lineEnd < 0) return octets.Length;
+        if (lineEnd < 0)
+        {
+            return octets.Length;
+        }
+
         _line++;
         return lineEnd + 1;
     }

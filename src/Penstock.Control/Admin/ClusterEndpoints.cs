@@ -20,7 +20,7 @@ internal static class ClusterEndpoints
 
     private static ClusterReport Report(ClusterMember member)
     {
-        var state = member.State;
+        ClusterState state = member.State;
         return new(
             state.NodeId,
             new(state.Fault is null ? "connected" : "alone", state.ChangedAt, state.Fault, member.ClientsVersion,

@@ -35,16 +35,25 @@ internal sealed class CsvRows : ClientRows
     /// stretch, also those that stand for one.</summary>
     protected override int EndOf(ReadOnlySpan<byte> octets, bool last)
     {
-        var quoted = false;
-        for (var i = 0; i < octets.Length;)
+        bool quoted = false;
+        for (int i = 0; i < octets.Length;)
         {
-            var next = octets[i..].IndexOfAny((byte)'"', (byte)'\n');
-            if (next < 0) break;
+            int next = octets[i..].IndexOfAny((byte)'"', (byte)'\n');
+            if (next < 0)
+            {
+                break;
+            }
+
             i += next;
             if (octets[i] == '"')
+            {
                 quoted = !quoted;
+            }
             else if (!quoted)
+            {
                 return i;
+            }
+
             i++;
         }
         return last && !quoted ? octets.Length : -1;
@@ -52,22 +61,38 @@ internal sealed class CsvRows : ClientRows
 
     protected override bool TryRead(int line, ReadOnlySpan<byte> row)
     {
-        if (_badHeader) return true; // without it nothing more can be told
-        var fault = Split(Encoding.UTF8.GetString(row), _fields);
+        if (_badHeader)
+        {
+            return true; // without it nothing more can be told
+        }
+
+        string? fault = Split(Encoding.UTF8.GetString(row), _fields);
         if (_columns is null)
+        {
             ReadHeader(line, fault);
+        }
         else if (fault is not null)
+        {
             Fault(line, fault);
+        }
         else if (_fields.Count != _columns.Count)
+        {
             Fault(line, $"has {_fields.Count} fields, the header line {_columns.Count}");
+        }
         else
+        {
             ReadClient(line);
+        }
+
         return fault is null;
     }
 
     protected override void End(int line)
     {
-        if (_columns is null && !_badHeader) Fault(line, MissingHeader);
+        if (_columns is null && !_badHeader)
+        {
+            Fault(line, MissingHeader);
+        }
     }
 
     private static string MissingHeader => "the header line is missing: it names the columns, "
@@ -77,7 +102,7 @@ internal sealed class CsvRows : ClientRows
     private void ReadHeader(int line, string? fault)
     {
         _columns = [.. _fields];
-        var before = FaultCount;
+        int before = FaultCount;
         if (fault is not null)
         {
             Fault(line, fault);
@@ -88,26 +113,32 @@ internal sealed class CsvRows : ClientRows
         }
         else
         {
-            foreach (var (name, count) in _columns.CountBy(static name => name))
+            foreach ((string? name, int count) in _columns.CountBy(static name => name))
             {
                 if (!Known.Contains(name))
+                {
                     Fault(line, $"column {Shown(name)} is not known; known are {string.Join(", ", Known)}");
+                }
                 else if (count > 1)
+                {
                     Fault(line, $"column {name} is there twice");
+                }
             }
-            foreach (var name in Needed.Except(_columns))
+            foreach (string name in Needed.Except(_columns))
+            {
                 Fault(line, $"column {name} is missing");
+            }
         }
         _badHeader = FaultCount > before;
     }
 
     private void ReadClient(int line)
     {
-        var (clientId, change) = ("", new ClientChange());
+        (string clientId, ClientChange change) = ("", new ClientChange());
         _rowFaults.Clear();
-        for (var i = 0; i < _fields.Count; i++)
+        for (int i = 0; i < _fields.Count; i++)
         {
-            var field = _fields[i];
+            string field = _fields[i];
             switch (_columns![i])
             {
                 case ClientId when Proxy.Clients.ClientId.Fault(field) is { } fault:
@@ -119,7 +150,7 @@ internal sealed class CsvRows : ClientRows
                 case Plan when field.Length > 0:
                     change = change with { Plan = field };
                     break;
-                case Access when TermsText.TryAccess(field, out var access):
+                case Access when TermsText.TryAccess(field, out ClientAccess access):
                     change = change with { Access = access };
                     break;
                 case Access when field.Length > 0:
@@ -129,8 +160,15 @@ internal sealed class CsvRows : ClientRows
                     change = change with { Limits = ClientFileText.ReadLimits(field, _rowFaults) };
                     break;
                 case Capacity when Number(Capacity, field) is { } capacity:
-                    if (double.IsInteger(capacity)) change = change with { Capacity = (long)capacity };
-                    else _rowFaults.Add(new(Capacity, "must be a whole number"));
+                    if (double.IsInteger(capacity))
+                    {
+                        change = change with { Capacity = (long)capacity };
+                    }
+                    else
+                    {
+                        _rowFaults.Add(new(Capacity, "must be a whole number"));
+                    }
+
                     break;
                 case RatePerSecond when Number(RatePerSecond, field) is { } rate:
                     change = change with { RatePerSecond = rate };
@@ -142,8 +180,15 @@ internal sealed class CsvRows : ClientRows
         }
         if (change.Plan is null && (change.Access is null or ClientAccess.Limited || change.NamesNumbers))
         {
-            if (!Has(Capacity)) _rowFaults.Add(new(Capacity, "is required"));
-            if (!Has(RatePerSecond)) _rowFaults.Add(new(RatePerSecond, "is required"));
+            if (!Has(Capacity))
+            {
+                _rowFaults.Add(new(Capacity, "is required"));
+            }
+
+            if (!Has(RatePerSecond))
+            {
+                _rowFaults.Add(new(RatePerSecond, "is required"));
+            }
         }
         Add(line, clientId, change, _rowFaults.Concat(change.Faults()));
     }
@@ -158,13 +203,23 @@ internal sealed class CsvRows : ClientRows
         const NumberStyles Style =
             NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
         if (field.Length == 0)
+        {
             return null;
-        if (!double.TryParse(field, Style, CultureInfo.InvariantCulture, out var number) || double.IsNaN(number))
+        }
+
+        if (!double.TryParse(field, Style, CultureInfo.InvariantCulture, out double number) || double.IsNaN(number))
+        {
             _rowFaults.Add(new(column, $"must be a number, not {Shown(field)}"));
+        }
         else if (double.IsInfinity(number))
+        {
             _rowFaults.Add(new(column, "is too large"));
+        }
         else
+        {
             return number;
+        }
+
         return null;
     }
 
@@ -175,12 +230,16 @@ internal sealed class CsvRows : ClientRows
     private static string? Split(string row, List<string> fields)
     {
         fields.Clear();
-        using var reader = Reader.FromText(row);
+        using SepReader reader = Reader.FromText(row);
         reader.MoveNext();
-        var read = reader.Current;
-        for (var i = 0; i < read.ColCount; i++)
+        SepReader.Row read = reader.Current;
+        for (int i = 0; i < read.ColCount; i++)
         {
-            if (Unquote(read[i].Span, out var field) is { } fault) return fault;
+            if (Unquote(read[i].Span, out string? field) is { } fault)
+            {
+                return fault;
+            }
+
             fields.Add(field);
         }
         return read.Span.Length == row.Length ? null
@@ -198,12 +257,20 @@ internal sealed class CsvRows : ClientRows
             return raw.Contains('"')
                 ? "a field with a quote in it must be in quotes, and the quote written twice" : null;
         }
-        for (var at = 1; ; at += 2)
+        for (int at = 1; ; at += 2)
         {
-            var quote = raw[at..].IndexOf('"');
-            if (quote < 0) return "a quoted field does not end";
+            int quote = raw[at..].IndexOf('"');
+            if (quote < 0)
+            {
+                return "a quoted field does not end";
+            }
+
             at += quote;
-            if (at + 1 == raw.Length) break;
+            if (at + 1 == raw.Length)
+            {
+                break;
+            }
+
             if (raw[at + 1] != '"')
             {
                 return "between the quote that ends a field and the comma there is something; a quote within a field "

@@ -31,7 +31,9 @@ internal sealed class FailedLogins(ILogger log, TimeProvider time)
     public bool IsBusy(string address)
     {
         lock (_lock)
+        {
             return EntryOf(address).Waiting >= MaxWaiting;
+        }
     }
 
     /// <summary>Writes a line, for one address at most one in ten seconds.</summary>
@@ -40,7 +42,7 @@ internal sealed class FailedLogins(ILogger log, TimeProvider time)
         int others;
         lock (_lock)
         {
-            var entry = EntryOf(address);
+            Entry entry = EntryOf(address);
             if (entry.LoggedAt is { } at && time.GetElapsedTime(at) < LogEvery)
             {
                 entry.Unlogged++;
@@ -62,26 +64,49 @@ internal sealed class FailedLogins(ILogger log, TimeProvider time)
         lock (_lock)
         {
             entry = EntryOf(address);
-            if (entry.Waiting >= MaxWaiting) return false;
+            if (entry.Waiting >= MaxWaiting)
+            {
+                return false;
+            }
+
             entry.Waiting++;
         }
         await Task.Delay(Delay, time);
         lock (_lock)
+        {
             entry.Waiting--;
+        }
+
         return true;
     }
 
     private Entry EntryOf(string address)
     {
-        if (_entries.TryGetValue(address, out var known)) return known;
+        if (_entries.TryGetValue(address, out Entry? known))
+        {
+            return known;
+        }
+
         if (_entries.Count >= MaxAddresses)
         {
-            foreach (var (name, entry) in _entries)
+            foreach ((string? name, Entry? entry) in _entries)
+            {
                 if (entry.Waiting == 0 && (entry.LoggedAt is not { } at || time.GetElapsedTime(at) >= LogEvery))
+                {
                     _entries.Remove(name);
-            if (_entries.Count >= MaxAddresses) address = "others";
+                }
+            }
+
+            if (_entries.Count >= MaxAddresses)
+            {
+                address = "others";
+            }
         }
-        if (!_entries.TryGetValue(address, out known)) _entries[address] = known = new();
+        if (!_entries.TryGetValue(address, out known))
+        {
+            _entries[address] = known = new();
+        }
+
         return known;
     }
 }

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
 
 namespace Penstock.Control.Admin;
 
@@ -9,7 +10,7 @@ internal sealed class HasEntityTags
     /// <returns>What to answer instead, or null when the request may pass.</returns>
     public static ApiError? Refuse(HttpContext context)
     {
-        var ifMatch = context.Request.Headers.IfMatch;
+        StringValues ifMatch = context.Request.Headers.IfMatch;
         return ifMatch.Count == 0 || ifMatch == "*" || context.GetEndpoint() is not { } endpoint
             || endpoint.Metadata.GetMetadata<HasEntityTags>() is not null
             ? null : new(412, "this has no ETag, so it cannot be what If-Match says; leave If-Match out");

@@ -32,35 +32,57 @@ internal sealed class JsonBody
     /// <param name="known">Members there may be.</param>
     public ApiError? Finish(params string[] known)
     {
-        if (_error is not null) return _error;
+        if (_error is not null)
+        {
+            return _error;
+        }
+
         var seen = new HashSet<string>();
-        foreach (var member in _root.EnumerateObject())
+        foreach (JsonProperty member in _root.EnumerateObject())
         {
             if (!seen.Add(member.Name))
+            {
                 Fault(member.Name, "is given twice");
+            }
             else if (!known.Contains(member.Name))
+            {
                 Fault(member.Name, $"is not known; known are {string.Join(", ", known)}");
+            }
         }
         return _faults.Count == 0 ? null : ClientBody.Invalid(_faults);
     }
 
-    public bool IsNull(string name) => Get(name, out var value) && value.ValueKind == JsonValueKind.Null;
+    public bool IsNull(string name) => Get(name, out JsonElement value) && value.ValueKind == JsonValueKind.Null;
 
     public string? Text(string name)
     {
-        if (!Get(name, out var value)) return null;
+        if (!Get(name, out JsonElement value))
+        {
+            return null;
+        }
+
         if (value.ValueKind != JsonValueKind.String)
+        {
             return Fault(name, "must be a text");
-        var text = value.GetString()!;
+        }
+
+        string text = value.GetString()!;
         return IsPrintable(text) ? text : Fault(name, "must be printable characters");
     }
 
     public T? Word<T>(string name) where T : struct, Enum
     {
-        if (!Get(name, out var value)) return null;
+        if (!Get(name, out JsonElement value))
+        {
+            return null;
+        }
+
         if (value.ValueKind == JsonValueKind.String
-            && Words<T>.All.TryGetValue(value.GetString()!, out var word))
+            && Words<T>.All.TryGetValue(value.GetString()!, out T word))
+        {
             return word;
+        }
+
         Fault(name, "must be one of " + string.Join(", ", Words<T>.All.Keys));
         return null;
     }
@@ -74,18 +96,33 @@ internal sealed class JsonBody
 
     public int? Whole(string name, int from, int to)
     {
-        if (!Get(name, out var value)) return null;
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) && number >= from
+        if (!Get(name, out JsonElement value))
+        {
+            return null;
+        }
+
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= from
             && number <= to)
+        {
             return number;
+        }
+
         Fault(name, $"must be a whole number from {from} to {to}");
         return null;
     }
 
     public IPAddress Address(string name)
     {
-        if (Text(name) is not { } text) return IPAddress.Loopback;
-        if (AddressText.TryParse(text, out var address)) return address;
+        if (Text(name) is not { } text)
+        {
+            return IPAddress.Loopback;
+        }
+
+        if (AddressText.TryParse(text, out IPAddress? address))
+        {
+            return address;
+        }
+
         Fault(name, "must be an IP address");
         return IPAddress.Loopback;
     }
@@ -94,25 +131,36 @@ internal sealed class JsonBody
     public IReadOnlyList<KeyValuePair<string, string>> Texts(string name)
     {
         var texts = new List<KeyValuePair<string, string>>();
-        if (!Get(name, out var value)) return texts;
+        if (!Get(name, out JsonElement value))
+        {
+            return texts;
+        }
+
         if (value.ValueKind != JsonValueKind.Object)
         {
             Fault(name, "must be an object of texts");
             return texts;
         }
         var seen = new HashSet<string>();
-        foreach (var member in value.EnumerateObject())
+        foreach (JsonProperty member in value.EnumerateObject())
         {
             if (!seen.Add(member.Name))
+            {
                 Fault($"{name}.{member.Name}", "is given twice; several texts are a list");
-            var items = member.Value.ValueKind == JsonValueKind.Array
+            }
+
+            JsonElement[] items = member.Value.ValueKind == JsonValueKind.Array
                 ? member.Value.EnumerateArray().ToArray() : [member.Value];
-            foreach (var item in items)
+            foreach (JsonElement item in items)
             {
                 if (item.ValueKind == JsonValueKind.String && IsPrintable(item.GetString()!))
+                {
                     texts.Add(new(member.Name, item.GetString()!));
+                }
                 else
+                {
                     Fault($"{name}.{member.Name}", "must be a text of printable characters");
+                }
             }
         }
         return texts;
@@ -124,16 +172,24 @@ internal sealed class JsonBody
     private static void RefuseBadUnicode(JsonElement value)
     {
         if (value.ValueKind == JsonValueKind.String)
+        {
             _ = value.GetString();
+        }
         else if (value.ValueKind == JsonValueKind.Array)
-            foreach (var item in value.EnumerateArray())
+        {
+            foreach (JsonElement item in value.EnumerateArray())
+            {
                 RefuseBadUnicode(item);
+            }
+        }
         else if (value.ValueKind == JsonValueKind.Object)
-            foreach (var member in value.EnumerateObject())
+        {
+            foreach (JsonProperty member in value.EnumerateObject())
             {
                 _ = member.Name;
                 RefuseBadUnicode(member.Value);
             }
+        }
     }
 
     private bool Get(string name, out JsonElement value)

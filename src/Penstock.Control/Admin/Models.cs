@@ -38,8 +38,11 @@ internal sealed record ClientView(
     public static ClientView Of(ClientState client)
     {
         if (client.Terms is not { } terms)
+        {
             return new(client.ClientId, client.Limit.Capacity, client.Limit.RatePerSecond, Rounded(client.Tokens));
-        var has = terms.HasNumbers;
+        }
+
+        bool has = terms.HasNumbers;
         return new(client.ClientId, has ? client.Limit.Capacity : null, has ? client.Limit.RatePerSecond : null,
             has ? Rounded(client.Tokens) : null, Plan: terms.Plan,
             Access: terms.Access == ClientAccess.Limited ? null : terms.Access,

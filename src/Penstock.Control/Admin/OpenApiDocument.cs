@@ -46,9 +46,16 @@ internal static class OpenApiDocument
         {
             // what is absent is left as it is, so there are no defaults; enumerations come without their type
             schema.Default = null;
-            if (context.JsonTypeInfo.Type.IsEnum) schema.Type = JsonSchemaType.String;
-            if (Examples.TryGetValue(context.JsonTypeInfo.Type, out var example))
+            if (context.JsonTypeInfo.Type.IsEnum)
+            {
+                schema.Type = JsonSchemaType.String;
+            }
+
+            if (Examples.TryGetValue(context.JsonTypeInfo.Type, out string? example))
+            {
                 schema.Examples = [JsonNode.Parse(example)!];
+            }
+
             return Task.CompletedTask;
         });
         options.AddDocumentTransformer((document, _, _) =>

@@ -13,14 +13,14 @@ internal static class PlanEndpoints
 {
     public static void MapPlans(this IEndpointRouteBuilder app, ClientDirectory directory)
     {
-        var plans = app.MapGroup("/plans").WithTags("Plans");
+        RouteGroupBuilder plans = app.MapGroup("/plans").WithTags("Plans");
         MapReads(plans, directory);
         MapWrites(plans, directory);
     }
 
     private static void MapReads(RouteGroupBuilder plans, ClientDirectory directory)
     {
-        plans.MapGet("", () => directory.TryPlans(out var all)
+        plans.MapGet("", () => directory.TryPlans(out List<(PlanNumbers Plan, long Clients)>? all)
                 ? Results.Ok(new PlanPage([.. all.Select(plan => View(directory, plan.Plan, plan.Clients))]))
                 : ClientEndpoints.StoreFailed(directory.StoreFault ?? ""))
             .Describe("listPlans", "List the plans", "Ordered by name, all of them.")
@@ -56,8 +56,8 @@ internal static class PlanEndpoints
     private static async Task<IResult> PutAsync(
         HttpContext http, ClientDirectory directory, string segment, bool partial)
     {
-        var name = ClientEndpoints.Id(segment);
-        var body = await ClientBody.ReadPlanAsync(http.Request, name, partial);
+        string name = ClientEndpoints.Id(segment);
+        ClientBody body = await ClientBody.ReadPlanAsync(http.Request, name, partial);
         return body.Error is { } error ? error.ToResult()
             : Answer(http, directory, name,
                 directory.PutPlan(name, body.Change, partial, ClientEndpoints.Who(http)));
@@ -65,11 +65,18 @@ internal static class PlanEndpoints
 
     private static IResult Look(ClientDirectory directory, string segment)
     {
-        var name = ClientEndpoints.Id(segment);
-        if (!directory.TryPlans(out var all)) return ClientEndpoints.StoreFailed(directory.StoreFault ?? "");
-        foreach (var (plan, clients) in all)
+        string name = ClientEndpoints.Id(segment);
+        if (!directory.TryPlans(out List<(PlanNumbers Plan, long Clients)>? all))
         {
-            if (plan.Name == name) return Results.Ok(View(directory, plan, clients));
+            return ClientEndpoints.StoreFailed(directory.StoreFault ?? "");
+        }
+
+        foreach ((PlanNumbers plan, long clients) in all)
+        {
+            if (plan.Name == name)
+            {
+                return Results.Ok(View(directory, plan, clients));
+            }
         }
         return NotThere(name);
     }

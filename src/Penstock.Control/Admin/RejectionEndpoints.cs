@@ -38,7 +38,7 @@ internal static class RejectionEndpoints
 
     private static IResult Counted<T>(string? text, Func<int, T> read)
     {
-        var count = DefaultCount;
+        int count = DefaultCount;
         return text is null || (int.TryParse(text, out count) && count is >= 1 and <= MaxCount)
             ? Results.Ok(read(count))
             : new ApiError(400, "the query is not valid",

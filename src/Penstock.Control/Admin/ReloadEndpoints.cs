@@ -20,7 +20,10 @@ internal static class ReloadEndpoints
     private static IResult Answer(ReloadResult result)
     {
         if (result.Error is null)
+        {
             return Results.Ok(new Reloaded([.. result.Diagnostics.Select(Remark)], result.RestartNeeded));
+        }
+
         return new ApiError(result.Diagnostics.Count == 0 ? 409 : 400,
             $"nothing was changed: {result.Error}", [.. result.Diagnostics.Select(Remark)]).ToResult();
     }

@@ -13,9 +13,12 @@ internal static class RequestObject
     {
         try
         {
-            using var document = await JsonDocument.ParseAsync(request.Body);
+            using JsonDocument document = await JsonDocument.ParseAsync(request.Body);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
+            {
                 return new(400, $"the body must be a JSON object, not {Kind(document.RootElement)}");
+            }
+
             read(document.RootElement);
             return null;
         }

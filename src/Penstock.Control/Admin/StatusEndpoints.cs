@@ -27,10 +27,10 @@ internal static class StatusEndpoints
 
     private static IResult Ready(ProxyServer proxy, ClientDirectory directory, ClusterMember? member)
     {
-        var stopping = proxy.Stopping;
-        var storeFault = directory.StoreFault;
-        var clusterFault = member?.State.Fault;
-        var status = stopping ? "stopping" : storeFault is null && clusterFault is null ? "ready" : "degraded";
+        bool stopping = proxy.Stopping;
+        string? storeFault = directory.StoreFault;
+        string? clusterFault = member?.State.Fault;
+        string status = stopping ? "stopping" : storeFault is null && clusterFault is null ? "ready" : "degraded";
         var checks = new Dictionary<string, Check>
         {
             ["proxy"] = new(stopping ? "stopping" : "ok"),

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
@@ -42,13 +43,20 @@ internal static class UpstreamEndpoints
 
     private static async Task<IResult> PatchAsync(HttpRequest request, ProxyServer proxy, string name, string address)
     {
-        var body = await JsonBody.ReadAsync(request);
-        var state = body.Word<BackendState>("state");
+        JsonBody body = await JsonBody.ReadAsync(request);
+        BackendState? state = body.Word<BackendState>("state");
         int? weight = body.IsNull("weight") ? 0 : body.Whole("weight", 1, 256);
-        if (body.Finish("state", "weight") is { } error) return error.ToResult();
-        if (proxy.Change(name, address, state, weight) is { } changed) return Results.Ok(changed);
+        if (body.Finish("state", "weight") is { } error)
+        {
+            return error.ToResult();
+        }
 
-        var upstream = proxy.Upstreams().FirstOrDefault(u => u.Name == name);
+        if (proxy.Change(name, address, state, weight) is { } changed)
+        {
+            return Results.Ok(changed);
+        }
+
+        UpstreamStatus? upstream = proxy.Upstreams().FirstOrDefault(u => u.Name == name);
         return new ApiError(404, upstream is null
             ? $"there is no upstream '{name}'"
             : $"upstream '{name}' has no backend '{address}', but "
@@ -57,13 +65,17 @@ internal static class UpstreamEndpoints
 
     private static async Task<IResult> ExplainAsync(HttpRequest request, ProxyServer proxy)
     {
-        var body = await JsonBody.ReadAsync(request);
-        var method = body.Text("method") ?? "GET";
-        var host = body.Text("host") ?? "localhost";
-        var path = body.Text("path") ?? "/";
-        var headers = body.Texts("headers");
-        var address = body.Address("client_address");
-        if (body.Finish("method", "host", "path", "headers", "client_address") is { } error) return error.ToResult();
+        JsonBody body = await JsonBody.ReadAsync(request);
+        string method = body.Text("method") ?? "GET";
+        string host = body.Text("host") ?? "localhost";
+        string path = body.Text("path") ?? "/";
+        IReadOnlyList<KeyValuePair<string, string>> headers = body.Texts("headers");
+        IPAddress address = body.Address("client_address");
+        if (body.Finish("method", "host", "path", "headers", "client_address") is { } error)
+        {
+            return error.ToResult();
+        }
+
         try
         {
             return Results.Ok(await proxy.ExplainAsync(new(method, host, path, headers, address)));

@@ -27,8 +27,12 @@ internal sealed class ClusterMember : IAsyncDisposable
         string setting, IClientStore store, ClientDirectory directory, Limiter limiter,
         TimeProvider time, ILoggerFactory loggers)
     {
-        if (limiter.Leases is not { } leases || !PostgresUrl.TryParse(setting, out var url)) return null;
-        var version = typeof(ClusterMember).Assembly
+        if (limiter.Leases is not { } leases || !PostgresUrl.TryParse(setting, out PostgresUrl? url))
+        {
+            return null;
+        }
+
+        string version = typeof(ClusterMember).Assembly
             .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
         var link = LeaseLink.Join(url, leases, version, time, loggers.CreateLogger<LeaseLink>());
         var feed = new EditFeed(url, store, directory, limiter, loggers.CreateLogger<EditFeed>());

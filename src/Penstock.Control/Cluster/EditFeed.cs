@@ -42,7 +42,7 @@ internal sealed class EditFeed(
     public void Load(Action<string>? each = null)
     {
         _readMs = Environment.TickCount64;
-        var version = directory.LoadPlans();
+        long version = directory.LoadPlans();
         store.LoadAll(client =>
         {
             version = Math.Max(version, client.Version);
@@ -63,7 +63,7 @@ internal sealed class EditFeed(
 
     private async Task RunAsync()
     {
-        var retryMs = MinRetryMs;
+        int retryMs = MinRetryMs;
         while (!_stop.IsCancellationRequested)
         {
             try
@@ -96,7 +96,11 @@ internal sealed class EditFeed(
             using var listen = new NpgsqlCommand("LISTEN " + PostgresSchema.Channel, connection.Raw);
             listen.ExecuteNonQuery();
         }
-        if (Newest(connection) < Version || Environment.TickCount64 - _readMs > ReloadAfterMs) Reload();
+        if (Newest(connection) < Version || Environment.TickCount64 - _readMs > ReloadAfterMs)
+        {
+            Reload();
+        }
+
         CatchUp(connection);
         caughtUp();
         while (!_stop.IsCancellationRequested)
@@ -116,7 +120,11 @@ internal sealed class EditFeed(
 
     private void TellOfPooler()
     {
-        if (_toldOfPooler) return;
+        if (_toldOfPooler)
+        {
+            return;
+        }
+
         _toldOfPooler = true;
         log.LogInformation(Events.DatabasePooled,
             "the database is reached through a connection pooler: this node asks for other "
@@ -130,14 +138,21 @@ internal sealed class EditFeed(
         do
         {
             edits = PostgresStore.ReadAfter(connection, Version, PageSize);
-            foreach (var edit in edits)
+            foreach (StoredEdit edit in edits)
             {
                 if (edit.Plan is { } plan)
+                {
                     directory.PutInForce(plan);
+                }
                 else if (edit.Client is { } client)
+                {
                     directory.PutInForce(client);
+                }
                 else
+                {
                     limiter.Clients.Remove(edit.DeletedId, edit.Version);
+                }
+
                 Interlocked.Exchange(ref _version, edit.Version);
             }
         }
@@ -151,15 +166,18 @@ internal sealed class EditFeed(
         limiter.Clients.AcceptAnyVersion();
         var there = new HashSet<string>();
         Load(id => there.Add(id));
-        foreach (var id in limiter.Clients.Ids.Where(id => !there.Contains(id)).ToList())
+        foreach (string id in limiter.Clients.Ids.Where(id => !there.Contains(id)).ToList())
+        {
             limiter.Clients.Remove(id);
+        }
+
         log.LogWarning(Events.ClientsReloaded, "read all clients again: this node may have missed edits");
     }
 
     private static long Newest(PostgresConnection connection)
     {
-        using var command = connection.Batch(PostgresStore.StatementTimeoutMs, PostgresSchema.LastVersionSql);
-        using var row = PostgresConnection.Read(command);
+        using NpgsqlBatch command = connection.Batch(PostgresStore.StatementTimeoutMs, PostgresSchema.LastVersionSql);
+        using NpgsqlDataReader row = PostgresConnection.Read(command);
         row.Read();
         return row.GetInt64(0);
     }

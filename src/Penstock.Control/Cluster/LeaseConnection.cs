@@ -101,7 +101,11 @@ internal sealed class LeaseConnection : IDisposable
         try
         {
             opened.SetAsks([]);
-            if (!opened.IsPooled) opened._lease.Prepare(); // planning costs as much as the statement does
+            if (!opened.IsPooled)
+            {
+                opened._lease.Prepare(); // planning costs as much as the statement does
+            }
+
             return opened;
         }
         catch
@@ -116,7 +120,7 @@ internal sealed class LeaseConnection : IDisposable
     public async Task<List<LeaseGrant>> LeaseAsync(IReadOnlyList<LeaseAsk> asks)
     {
         SetAsks(asks);
-        await using var rows = await _lease.ExecuteReaderAsync();
+        await using NpgsqlDataReader rows = await _lease.ExecuteReaderAsync();
         await rows.NextResultAsync(); // behind what the limits answered
         var grants = new List<LeaseGrant>(asks.Count);
         while (await rows.ReadAsync())
@@ -133,7 +137,7 @@ internal sealed class LeaseConnection : IDisposable
     /// <summary>Says that this node is here, and asks who else is and which edit was the last.</summary>
     public async Task<(List<ClusterNode> Nodes, long LastVersion)> HeartbeatAsync(string nodeId, string version)
     {
-        await using var batch = _connection.Batch(TimeoutMs,
+        await using NpgsqlBatch batch = _connection.Batch(TimeoutMs,
             new NpgsqlBatchCommand(HeartbeatSql)
             {
                 Parameters =
@@ -144,7 +148,7 @@ internal sealed class LeaseConnection : IDisposable
             },
             new NpgsqlBatchCommand(NodesSql),
             new NpgsqlBatchCommand(PostgresSchema.LastVersionSql));
-        await using var rows = await batch.ExecuteReaderAsync();
+        await using NpgsqlDataReader rows = await batch.ExecuteReaderAsync();
         await rows.NextResultAsync(); // behind what the limits answered
         var nodes = new List<ClusterNode>();
         while (await rows.ReadAsync())
@@ -160,7 +164,7 @@ internal sealed class LeaseConnection : IDisposable
     /// <summary>Says that this node is gone, and clears away those that are gone for long.</summary>
     public async Task LeaveAsync(string nodeId)
     {
-        await using var command = _connection.Batch(TimeoutMs,
+        await using NpgsqlBatch command = _connection.Batch(TimeoutMs,
             "DELETE FROM penstock_nodes WHERE node_id = $1 OR last_seen < clock_timestamp() - interval '1 day'",
             new NpgsqlParameter<string> { TypedValue = nodeId });
         await command.ExecuteNonQueryAsync();

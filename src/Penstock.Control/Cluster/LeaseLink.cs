@@ -51,7 +51,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         (_url, _leases, _version, _time, _log) = (url, leases, version, time, log);
         _wire = new Down(null, NowMs, 0);
         _thread = new Thread(Run) { Name = "penstock-leases", IsBackground = true };
-        var id = $"{Environment.MachineName}-{Environment.ProcessId}-{Random.Shared.Next(0x10000):x4}";
+        string id = $"{Environment.MachineName}-{Environment.ProcessId}-{Random.Shared.Next(0x10000):x4}";
         _state = new(id, null, time.GetUtcNow(), []);
     }
 
@@ -89,10 +89,17 @@ internal sealed class LeaseLink : IAsyncDisposable
     {
         _stop.Set();
         _leases.Wake();
-        if (_thread.IsAlive) await _ended.Task;
+        if (_thread.IsAlive)
+        {
+            await _ended.Task;
+        }
+
         try
         {
-            if (_wire is Idle idle) await LeaveAsync(idle.Connection).WaitAsync(TimeSpan.FromMilliseconds(PatienceMs));
+            if (_wire is Idle idle)
+            {
+                await LeaveAsync(idle.Connection).WaitAsync(TimeSpan.FromMilliseconds(PatienceMs));
+            }
         }
         catch (Exception e) when (e is TimeoutException || PostgresStore.IsFault(e))
         {
@@ -128,17 +135,24 @@ internal sealed class LeaseLink : IAsyncDisposable
     /// between two statements.</summary>
     private void Rest()
     {
-        var wait = _leases.ActiveClients > 0 || _wire is Down
+        int wait = _leases.ActiveClients > 0 || _wire is Down
             ? TickMs + Random.Shared.Next(-TickJitterMs / 2, TickJitterMs / 2)
             : HeartbeatMs / 2;
         _leases.WaitForNeed(TimeSpan.FromMilliseconds(wait));
-        var pauseMs = _link.IsAway() ? MinTickMs : _pace.WaitMs(Stopwatch.GetTimestamp());
-        if (pauseMs > 0) _stop.Wait(pauseMs);
+        int pauseMs = _link.IsAway() ? MinTickMs : _pace.WaitMs(Stopwatch.GetTimestamp());
+        if (pauseMs > 0)
+        {
+            _stop.Wait(pauseMs);
+        }
     }
 
     private void Step()
     {
-        if (_wire is Idle idle) Ask(idle.Connection);
+        if (_wire is Idle idle)
+        {
+            Ask(idle.Connection);
+        }
+
         switch (_wire)
         {
             case Asking asking:
@@ -153,8 +167,12 @@ internal sealed class LeaseLink : IAsyncDisposable
     /// <summary>Asks for what there is to ask.</summary>
     private void Ask(LeaseConnection connection)
     {
-        if (_link == LinkState.Settling && _settlement!.IsOver(_state.Nodes, NowMs)) On(LinkEvent.Settled);
-        var settles = _link == LinkState.Settling;
+        if (_link == LinkState.Settling && _settlement!.IsOver(_state.Nodes, NowMs))
+        {
+            On(LinkEvent.Settled);
+        }
+
+        bool settles = _link == LinkState.Settling;
         _asks.Clear();
         if (settles)
         {
@@ -165,10 +183,18 @@ internal sealed class LeaseLink : IAsyncDisposable
         {
             _leases.Plan(_asks);
         }
-        var dueMs = settles ? SettlingHeartbeatMs : HeartbeatMs;
-        if (_leases.Waiting > 0) dueMs *= 2; // who waits need not wait for that, too
-        var due = NowMs - _heartbeatMs >= dueMs;
-        if (!due && _asks.Count == 0) return;
+        int dueMs = settles ? SettlingHeartbeatMs : HeartbeatMs;
+        if (_leases.Waiting > 0)
+        {
+            dueMs *= 2; // who waits need not wait for that, too
+        }
+
+        bool due = NowMs - _heartbeatMs >= dueMs;
+        if (!due && _asks.Count == 0)
+        {
+            return;
+        }
+
         _pace.Take(Stopwatch.GetTimestamp());
         _wire = new Asking(connection, AskAsync(connection, due, _asks), NowMs);
     }
@@ -176,14 +202,14 @@ internal sealed class LeaseLink : IAsyncDisposable
     /// <summary>Waits for the answer, up to <see cref="PatienceMs"/> after it was asked.</summary>
     private void AwaitAnswer(Asking asking)
     {
-        var leftMs = PatienceMs - (NowMs - asking.SinceMs);
+        long leftMs = PatienceMs - (NowMs - asking.SinceMs);
         if (!asking.Answer.IsCompleted && (leftMs <= 0 || Task.WaitAny([asking.Answer], (int)leftMs) < 0))
         {
             _leases.GrantShare(_state.Alive);
             On(LinkEvent.Unanswered, $"no answer for {(NowMs - asking.SinceMs) / 1000} s");
             return;
         }
-        var answer = asking.Answer.GetAwaiter().GetResult();
+        Answer answer = asking.Answer.GetAwaiter().GetResult();
         _wire = new Idle(asking.Connection);
         Use(answer);
         On(LinkEvent.Answered);
@@ -204,7 +230,11 @@ internal sealed class LeaseLink : IAsyncDisposable
             SawVersion(lastVersion);
         }
         _leases.Grant(answer.Grants);
-        if (_asks.Count == 0) return;
+        if (_asks.Count == 0)
+        {
+            return;
+        }
+
         _state = _state with
         {
             LeaseStatements = _state.LeaseStatements + 1,
@@ -218,7 +248,11 @@ internal sealed class LeaseLink : IAsyncDisposable
         _leases.GrantShare(_state.Alive);
         if (down.Opening is not { } opening)
         {
-            if (NowMs < down.RetryMs) return;
+            if (NowMs < down.RetryMs)
+            {
+                return;
+            }
+
             _wire = down with
             {
                 Opening = Task.Factory.StartNew(() => LeaseConnection.Open(_url), CancellationToken.None,
@@ -226,15 +260,19 @@ internal sealed class LeaseLink : IAsyncDisposable
             };
             return;
         }
-        if (!opening.IsCompleted) return;
-        var pauseMs = Math.Min(MaxRetryMs, Math.Max(MinRetryMs, down.PauseMs * 2)) + Random.Shared.Next(MinRetryMs);
+        if (!opening.IsCompleted)
+        {
+            return;
+        }
+
+        int pauseMs = Math.Min(MaxRetryMs, Math.Max(MinRetryMs, down.PauseMs * 2)) + Random.Shared.Next(MinRetryMs);
         _wire = new Down(null, NowMs + pauseMs, pauseMs);
         if (!opening.IsCompletedSuccessfully)
         {
             _ = opening.Exception;
             return;
         }
-        var connection = opening.Result;
+        LeaseConnection connection = opening.Result;
         try
         {
             Greet(connection);
@@ -270,7 +308,7 @@ internal sealed class LeaseLink : IAsyncDisposable
     /// <summary>Goes over to the next state, and tells when the database is gone, or back.</summary>
     private void On(LinkEvent what, string cause = "")
     {
-        var before = _link;
+        LinkState before = _link;
         _link = before.After(what);
         if (_link.IsAway() && !before.IsAway())
         {
@@ -282,7 +320,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         }
         else if (!_link.IsAway() && before.IsAway())
         {
-            var self = _state.Nodes.FirstOrDefault(node => node.NodeId == _state.NodeId);
+            ClusterNode? self = _state.Nodes.FirstOrDefault(node => node.NodeId == _state.NodeId);
             _settlement!.Begin(self?.LastSeen ?? default, NowMs);
             _state = _state with { Fault = null, ChangedAt = _time.GetUtcNow() };
             _log.LogInformation(Events.DatabaseBack,
@@ -299,8 +337,11 @@ internal sealed class LeaseLink : IAsyncDisposable
     {
         _asks.Clear();
         _leases.ReclaimAll(_asks);
-        foreach (var chunk in _asks.Chunk(Leases.MaxAsks))
+        foreach (LeaseAsk[] chunk in _asks.Chunk(Leases.MaxAsks))
+        {
             await connection.LeaseAsync(chunk);
+        }
+
         await connection.LeaveAsync(_state.NodeId);
     }
 
@@ -333,7 +374,10 @@ internal sealed class LeaseLink : IAsyncDisposable
     {
         public override void Close()
         {
-            if (Opening is { IsCompletedSuccessfully: true }) Opening.Result.Dispose();
+            if (Opening is { IsCompletedSuccessfully: true })
+            {
+                Opening.Result.Dispose();
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ internal sealed class Pace(int intervalMs, int atOnce, long frequency)
     /// <summary>Milliseconds until the next one may happen, rounded up.</summary>
     public int WaitMs(long timestamp)
     {
-        var early = _freeAt - timestamp - ((atOnce - 1) * _interval);
+        long early = _freeAt - timestamp - ((atOnce - 1) * _interval);
         return early <= 0 ? 0 : (int)(((early * 1000) + frequency - 1) / frequency);
     }
 

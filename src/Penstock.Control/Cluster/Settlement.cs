@@ -25,9 +25,15 @@ internal sealed class Settlement(IReadOnlySet<string> awaited)
     public bool IsOver(IReadOnlyList<ClusterNode> nodes, long nowMs)
     {
         if (_backMs is not { } backMs)
+        {
             return false;
+        }
+
         if (_allBackMs is null && nodes.Count(HasComeBack) == awaited.Count)
+        {
             _allBackMs = nowMs;
+        }
+
         return nowMs - backMs >= MaxSettleMs || nowMs - _allBackMs >= SettleMs;
     }
 

@@ -29,7 +29,7 @@ internal static class ConfigLoader
     {
         try
         {
-            var length = new FileInfo(path).Length;
+            long length = new FileInfo(path).Length;
             return length <= MaxFileBytes
                 ? Parse(path, File.ReadAllText(path), environment)
                 : Unreadable(path, $"it has {length} bytes, more than the {MaxFileBytes} a configuration may have");
@@ -50,10 +50,10 @@ internal static class ConfigLoader
     {
         var report = new Report(fileName, text);
         var variables = new Variables(environment, report);
-        var root = fileName.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+        ConfigNode? root = fileName.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
             ? JsonTree.Read(text, report, variables)
             : YamlTree.Read(text, report, variables);
-        var config = root is null ? null : FileKeys.Read(root, report);
+        PenstockConfig? config = root is null ? null : FileKeys.Read(root, report);
         return new(report.Errors > 0 ? null : config! with { File = fileName }, report.Diagnostics);
     }
 

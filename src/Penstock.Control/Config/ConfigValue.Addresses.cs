@@ -120,19 +120,34 @@ internal static partial class ConfigValue
         address = new IPEndPoint(IPAddress.Any, 0);
         if (text.StartsWith(UnixPrefix, StringComparison.Ordinal))
         {
-            if (!TrySocketPath(text, out var path, out error))
+            if (!TrySocketPath(text, out string? path, out error))
+            {
                 return false;
+            }
+
             address = new UnixDomainSocketEndPoint(path);
             return true;
         }
-        if (!TryHostPort(text, out var host, out var port, out error))
+        if (!TryHostPort(text, out string? host, out int port, out error))
+        {
             return false;
+        }
+
         if (host.Equals("localhost", StringComparison.OrdinalIgnoreCase))
+        {
             host = "127.0.0.1";
+        }
+
         if (host.Length == 0)
+        {
             host = "::"; // with IPv4; without IPv6 the listener takes IPv4 only
-        if (!AddressText.TryParseScoped(host, out var ip))
+        }
+
+        if (!AddressText.TryParseScoped(host, out IPAddress? ip))
+        {
             return Fail($"{Quote(host)} is not an address to listen on; write an IP address or localhost", out error);
+        }
+
         address = new IPEndPoint(ip, port);
         return true;
     }
@@ -143,28 +158,49 @@ internal static partial class ConfigValue
         backend = new() { Host = "", Port = 0 };
         if (url.StartsWith(UnixPrefix, StringComparison.Ordinal))
         {
-            if (!TrySocketPath(url, out var path, out error))
+            if (!TrySocketPath(url, out string? path, out error))
+            {
                 return false;
+            }
+
             backend = new() { Host = path, Port = 0 };
             return true;
         }
-        var schemeEnd = url.IndexOf("://", StringComparison.Ordinal);
+        int schemeEnd = url.IndexOf("://", StringComparison.Ordinal);
         if (schemeEnd >= 0 && url[..schemeEnd].ToLowerInvariant() is not "http" and var scheme)
+        {
             return Fail(scheme == "https"
                 ? "TLS to backends is not supported in this version; write http://host:port"
                 : $"{Quote(url)} is not an http:// address; write http://host:port", out error);
-        var address = schemeEnd < 0 ? url : url[(schemeEnd + 3)..].TrimEnd('/');
+        }
+
+        string address = schemeEnd < 0 ? url : url[(schemeEnd + 3)..].TrimEnd('/');
         if (address.AsSpan().ContainsAny("/?#@"))
+        {
             return Fail($"{Quote(url)} has more than host and port; write http://host:port", out error);
+        }
+
         if (schemeEnd >= 0 && address.LastIndexOf(':') <= address.LastIndexOf(']'))
+        {
             address += ":80";
-        if (!TryHostPort(address, out var host, out var port, out error))
+        }
+
+        if (!TryHostPort(address, out string? host, out int port, out error))
+        {
             return false;
+        }
+
         if (port == 0 || Uri.CheckHostName(host) == UriHostNameType.Unknown)
+        {
             return Fail($"{Quote(url)} does not name a server; write http://host:port", out error);
+        }
+
         if (EndsInNumber(host) && !AddressText.TryParseScoped(host, out _))
+        {
             return Fail($"{Quote(host)} is neither a name nor an address that all programs read alike; write four "
                 + "decimal numbers without leading zeros, such as 10.0.0.1", out error);
+        }
+
         backend = new() { Host = host, Port = port };
         return true;
     }
@@ -173,9 +209,12 @@ internal static partial class ConfigValue
     public static bool TryNetwork(string text, out IPNetwork network, out string error)
     {
         if (!AddressText.TryParseNetwork(text, out network))
+        {
             return Fail($"{Quote(text)} is not a network; write 10.0.0.0/8 or one address", out error);
-        var slash = text.IndexOf('/');
-        return slash < 0 || (AddressText.TryParse(text.AsSpan(0, slash), out var written)
+        }
+
+        int slash = text.IndexOf('/');
+        return slash < 0 || (AddressText.TryParse(text.AsSpan(0, slash), out IPAddress? written)
                 && written.Equals(network.BaseAddress))
             ? Succeed(out error)
             : Fail($"{Quote(text)} has bits set beyond its prefix; write {network}", out error);
@@ -185,7 +224,7 @@ internal static partial class ConfigValue
     /// looks: <c>1.2</c> is 1.0.0.2 and <c>010.0.0.1</c> is 8.0.0.1.</summary>
     private static bool EndsInNumber(string host)
     {
-        var last = host.TrimEnd('.')[(host.TrimEnd('.').LastIndexOf('.') + 1)..];
+        string last = host.TrimEnd('.')[(host.TrimEnd('.').LastIndexOf('.') + 1)..];
         return last.All(char.IsAsciiDigit)
             || (last.StartsWith("0x", StringComparison.OrdinalIgnoreCase) && last[2..].All(char.IsAsciiHexDigit));
     }
@@ -194,9 +233,12 @@ internal static partial class ConfigValue
     public static bool TryFileMode(string text, out UnixFileMode mode, out string error)
     {
         mode = default;
-        var digits = text.Length == 4 && text[0] == '0' ? text[1..] : text;
+        string digits = text.Length == 4 && text[0] == '0' ? text[1..] : text;
         if (digits.Length != 3 || digits.Any(static c => c is < '0' or > '7'))
+        {
             return Fail($"{Quote(text)} is not the mode of a file; write three octal digits, such as 0660", out error);
+        }
+
         mode = (UnixFileMode)digits.Aggregate(0, static (value, digit) => (value << 3) | (digit - '0'));
         return Succeed(out error);
     }
@@ -206,17 +248,27 @@ internal static partial class ConfigValue
     {
         source = new(IdentityKind.Address, "");
         if (text.Equals("address", StringComparison.OrdinalIgnoreCase))
+        {
             return Succeed(out error);
-        var colon = text.IndexOf(':');
-        var (kind, name) = colon < 0 ? (text, "") : (text[..colon].ToLowerInvariant(), text[(colon + 1)..]);
+        }
+
+        int colon = text.IndexOf(':');
+        (string kind, string name) = colon < 0 ? (text, "") : (text[..colon].ToLowerInvariant(), text[(colon + 1)..]);
         if (kind is "header" && IsToken(name))
+        {
             source = new(IdentityKind.Header, name);
+        }
         else if (kind is "query" && name.Length > 0 && !name.Any(c => c is <= ' ' or '&' or '=' or '#'))
+        {
             source = new(IdentityKind.Query, name);
+        }
         else
+        {
             return Fail(kind is "header" or "query" ? $"{Quote(name)} is not a {kind} name; write {kind}:NAME"
                 : $"{Quote(text)} does not say who a client is; {Suggestion.For(kind, ["address", "header", "query"])
                     ?? "write address, header:NAME or query:NAME"}", out error);
+        }
+
         return Succeed(out error);
     }
 
@@ -226,7 +278,10 @@ internal static partial class ConfigValue
     {
         store = text;
         if (ClientStores.IsKnown(text))
+        {
             return Succeed(out error);
+        }
+
         return Fail(ClientStores.Fault(text), out error);
     }
 
@@ -245,7 +300,10 @@ internal static partial class ConfigValue
     {
         target = text;
         if (text.Contains('/') && !text.EndsWith('/'))
+        {
             return Succeed(out error);
+        }
+
         return AccessLogWord(text, out target, out error);
     }
 
@@ -265,18 +323,30 @@ internal static partial class ConfigValue
     /// <summary>The host is without brackets, and empty where only a port was written.</summary>
     private static bool TryHostPort(string text, out string host, out int port, out string error)
     {
-        var colon = text.LastIndexOf(':');
+        int colon = text.LastIndexOf(':');
         host = text[..Math.Max(colon, 0)];
-        var digits = text.AsSpan(colon + 1);
+        ReadOnlySpan<char> digits = text.AsSpan(colon + 1);
         if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out port) || port > 65535)
+        {
             return Fail($"{Quote(text)} has no port from 0 to 65535; write host:port", out error);
-        var bracketed = host.StartsWith('[') && host.EndsWith(']');
+        }
+
+        bool bracketed = host.StartsWith('[') && host.EndsWith(']');
         if (bracketed)
+        {
             host = host[1..^1];
+        }
+
         if (bracketed != host.Contains(':'))
+        {
             return Fail($"{Quote(text)} is ambiguous; write an IPv6 address as [::1]:8080", out error);
-        if (bracketed && AddressText.TryParseScoped(host, out var ip))
+        }
+
+        if (bracketed && AddressText.TryParseScoped(host, out IPAddress? ip))
+        {
             host = ip.ToString();
+        }
+
         return Succeed(out error);
     }
 }

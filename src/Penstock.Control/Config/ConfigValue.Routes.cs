@@ -137,7 +137,10 @@ internal static partial class ConfigValue
     {
         name = text;
         if (text.Equals("host", StringComparison.OrdinalIgnoreCase))
+        {
             return Fail("a header condition cannot be on Host; write host: NAME in the route", out error);
+        }
+
         return IsToken(text) ? Succeed(out error)
             : Fail($"{Quote(text)} is not a header name; write one such as X-Version", out error);
     }

@@ -21,14 +21,20 @@ internal static class DiagnosticWriter
     public static void WriteText(TextWriter output, string file, IReadOnlyList<Diagnostic> diagnostics, bool color)
     {
         if (diagnostics.Count == 0)
+        {
             return;
-        foreach (var diagnostic in diagnostics.Take(MaxPrinted))
+        }
+
+        foreach (Diagnostic diagnostic in diagnostics.Take(MaxPrinted))
         {
             Write(output, diagnostic, color);
             output.WriteLine();
         }
         if (diagnostics.Count > MaxPrinted)
+        {
             output.WriteLine($"and {diagnostics.Count - MaxPrinted} more\n");
+        }
+
         string?[] sums = [Count(diagnostics, Severity.Error), Count(diagnostics, Severity.Warning)];
         output.WriteLine($"{string.Join(", ", sums.Where(sum => sum is not null))} in {file}");
     }
@@ -46,24 +52,29 @@ internal static class DiagnosticWriter
     private static void Write(TextWriter output, Diagnostic d, bool color)
     {
         string Paint(string style, string text) => color ? style + text + Reset : text;
-        var accent = d.Severity == Severity.Error ? Red : Yellow;
-        var number = d.Line.ToString();
-        var margin = new string(' ', number.Length);
+        string accent = d.Severity == Severity.Error ? Red : Yellow;
+        string number = d.Line.ToString();
+        string margin = new string(' ', number.Length);
 
         output.WriteLine(Paint(accent, Word(d.Severity)) + Paint(Bold, ": " + d.Message));
         output.WriteLine($"{margin}{Paint(Blue, "-->")} {d.File}:{d.Line}:{d.Column}");
         if (d.SourceLine is { } source)
         {
-            var bar = Paint(Blue, "|");
+            string bar = Paint(Blue, "|");
             output.WriteLine($"{margin} {bar}");
             output.WriteLine($"{Paint(Blue, number)} {bar} {source}".TrimEnd());
             output.WriteLine($"{margin} {bar} {Indent(source, d.Column)}" +
                 Paint(accent, $"{Carets(source, d)} {d.Hint}".TrimEnd()));
         }
         else if (d.Hint is { } hint)
+        {
             output.WriteLine($"{margin} {Paint(Blue, "=")} {hint}");
+        }
+
         if (d.Path is { } path)
+        {
             output.WriteLine($"{margin} {Paint(Blue, "=")} in {path}");
+        }
     }
 
     // A tab stays a tab, so that the carets stand under their text whatever its width.

@@ -16,11 +16,15 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
     /// <summary>An error in the form "what is wrong; what to write instead".</summary>
     public void Refuse(string fault)
     {
-        var split = fault.LastIndexOf("; ", StringComparison.Ordinal);
+        int split = fault.LastIndexOf("; ", StringComparison.Ordinal);
         if (split < 0)
+        {
             Error(fault);
+        }
         else
+        {
             Error(fault[..split], fault[(split + 2)..]);
+        }
     }
 
     /// <summary>It is this very word.</summary>
@@ -32,11 +36,18 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
     public T? Parse<T>(Parser<T> parser, T? otherwise = default)
     {
         if (Node is not ScalarNode scalar)
+        {
             Expected("a value");
-        else if (parser(scalar.Text.Trim(), out var value, out var fault))
+        }
+        else if (parser(scalar.Text.Trim(), out T? value, out string? fault))
+        {
             return value;
+        }
         else
+        {
             Refuse($"{Name}: {fault}");
+        }
+
         return otherwise;
     }
 
@@ -50,7 +61,7 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
             return otherwise;
         }
         var section = new Section(this, Node is MappingNode mapping ? mapping.Entries : []);
-        var result = read(section);
+        T result = read(section);
         section.ReportUnknown();
         return result;
     }
@@ -84,17 +95,25 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
         if (Node is not MappingNode mapping)
         {
             if (Node is not EmptyNode)
+            {
                 Expected("a mapping of names");
+            }
+
             return [];
         }
         var fields = new Dictionary<string, Field>();
-        foreach (var entry in mapping.Entries)
+        foreach (ConfigEntry entry in mapping.Entries)
         {
-            var field = Child(entry, entry.Key);
-            if (!name(entry.Key, out _, out var fault))
+            Field field = Child(entry, entry.Key);
+            if (!name(entry.Key, out _, out string? fault))
+            {
                 (field with { Place = entry.Place, Path = Path }).Refuse(fault);
+            }
+
             if (!fields.TryAdd(entry.Key, field) && !entry.Merged)
+            {
                 ReportRepeated(entry, fields[entry.Key]);
+            }
         }
         return [.. fields.Values];
     }
@@ -110,8 +129,12 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
     private void Expected(string what)
     {
         if (Node is EmptyNode)
+        {
             Error($"'{Name}' has no value");
+        }
         else if (Node is not FaultyNode)
+        {
             Error($"{(Name.Length == 0 ? "the file" : Name)}: expected {what}, found {Node.Kind}");
+        }
     }
 }

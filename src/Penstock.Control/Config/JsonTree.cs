@@ -23,14 +23,17 @@ internal sealed class JsonTree
     public static ConfigNode? Read(string text, Report report, Variables variables)
     {
         if (string.IsNullOrWhiteSpace(text))
+        {
             return new EmptyNode(Place.Start);
+        }
+
         var tree = new JsonTree(text, report, variables);
         var reader = new Utf8JsonReader(tree._utf8,
             new JsonReaderOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
         try
         {
             reader.Read();
-            var root = tree.Node(ref reader);
+            ConfigNode root = tree.Node(ref reader);
             reader.Read(); // complains about anything after the root
             return root;
         }
@@ -47,7 +50,7 @@ internal sealed class JsonTree
 
     private ConfigNode Node(ref Utf8JsonReader reader)
     {
-        var place = PlaceOf(ref reader);
+        Place place = PlaceOf(ref reader);
         switch (reader.TokenType)
         {
             case JsonTokenType.StartObject:
@@ -55,7 +58,10 @@ internal sealed class JsonTree
             case JsonTokenType.StartArray:
                 var items = new List<ConfigNode>();
                 while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+                {
                     items.Add(Node(ref reader));
+                }
+
                 return new SequenceNode(place, items);
             case JsonTokenType.Null:
                 return new EmptyNode(place);
@@ -71,7 +77,7 @@ internal sealed class JsonTree
         var entries = new List<ConfigEntry>();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            var (key, keyPlace) = (reader.GetString()!, PlaceOf(ref reader));
+            (string key, Place keyPlace) = (reader.GetString()!, PlaceOf(ref reader));
             reader.Read();
             entries.Add(new(key, keyPlace, Node(ref reader)));
         }
@@ -80,31 +86,35 @@ internal sealed class JsonTree
 
     private Place PlaceOf(ref Utf8JsonReader reader)
     {
-        var quotes = reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName ? 2 : 0;
+        int quotes = reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName ? 2 : 0;
         return PlaceOf((int)reader.TokenStartIndex, reader.ValueSpan.Length + quotes);
     }
 
     private Place PlaceOf(JsonException fault)
     {
-        var lineStart = 0;
-        for (var line = fault.LineNumber ?? 0; line > 0; line--) // the parser counts line feeds only
+        int lineStart = 0;
+        for (long line = fault.LineNumber ?? 0; line > 0; line--) // the parser counts line feeds only
+        {
             lineStart += _utf8.AsSpan(lineStart).IndexOf((byte)'\n') + 1;
+        }
+
         return PlaceOf((int)Math.Min(lineStart + (fault.BytePositionInLine ?? 0), _utf8.Length), 1);
     }
 
     private Place PlaceOf(int offset, int length)
     {
-        var from = offset < _counted.Bytes ? default : _counted; // places are asked for in order, nearly always
-        var start = from.Characters + Encoding.UTF8.GetCharCount(_utf8, from.Bytes, offset - from.Bytes);
+        // places are asked for in order, nearly always
+        (int Bytes, int Characters) from = offset < _counted.Bytes ? default : _counted;
+        int start = from.Characters + Encoding.UTF8.GetCharCount(_utf8, from.Bytes, offset - from.Bytes);
         _counted = (offset, start);
-        var inside = Encoding.UTF8.GetCharCount(_utf8, offset, Math.Min(length, _utf8.Length - offset));
+        int inside = Encoding.UTF8.GetCharCount(_utf8, offset, Math.Min(length, _utf8.Length - offset));
         return _report.PlaceOf(start, inside);
     }
 
     // The rest is "LineNumber: … | BytePositionInLine: …".
     private static string FirstSentence(string message)
     {
-        var end = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
+        int end = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
         return (end < 0 ? message : message[..end]).TrimEnd('.');
     }
 }

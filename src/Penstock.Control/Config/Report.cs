@@ -34,7 +34,7 @@ internal sealed class Report(string file, string text)
     /// <summary>The place of the character with this index in the text.</summary>
     public Place PlaceOf(int index, int length)
     {
-        var line = _lineStarts.BinarySearch(index);
+        int line = _lineStarts.BinarySearch(index);
         line = line < 0 ? ~line - 1 : line;
         // Between the CR and the LF of a line's end is still that line's end.
         return new(line + 1, Math.Min(index - _lineStarts[line], _lines[line].Length) + 1, length);
@@ -58,24 +58,38 @@ internal sealed class Report(string file, string text)
                 _hidden.Add(node.Place);
                 break;
             case SequenceNode list:
-                foreach (var item in list.Items) Hide(item);
+                foreach (ConfigNode item in list.Items)
+                {
+                    Hide(item);
+                }
+
                 break;
             case MappingNode mapping:
-                foreach (var entry in mapping.Entries) Hide(entry.Value);
+                foreach (ConfigEntry entry in mapping.Entries)
+                {
+                    Hide(entry.Value);
+                }
+
                 break;
         }
     }
 
     private Diagnostic WithoutHidden(Diagnostic diagnostic)
     {
-        if (diagnostic.SourceLine is not { } line) return diagnostic;
-        var shown = line.ToCharArray();
-        foreach (var place in _hidden.Where(place => place.Line == diagnostic.Line))
+        if (diagnostic.SourceLine is not { } line)
+        {
+            return diagnostic;
+        }
+
+        char[] shown = line.ToCharArray();
+        foreach (Place place in _hidden.Where(place => place.Line == diagnostic.Line))
         {
             // what goes on in the next line has no length here
-            var end = place.Length > 1 ? place.Column - 1 + place.Length : line.Length;
-            for (var i = place.Column - 1; i < Math.Min(end, shown.Length); i++)
+            int end = place.Length > 1 ? place.Column - 1 + place.Length : line.Length;
+            for (int i = place.Column - 1; i < Math.Min(end, shown.Length); i++)
+            {
                 shown[i] = shown[i] == '\t' ? '\t' : '*';
+            }
         }
         return diagnostic with { SourceLine = Secrets.HideInLine(new string(shown)) };
     }
@@ -83,10 +97,15 @@ internal sealed class Report(string file, string text)
     private static List<int> StartsOf(string text)
     {
         var starts = new List<int> { 0 };
-        for (var i = 0; i < text.Length; i++)
+        for (int i = 0; i < text.Length; i++)
+        {
             if (text[i] is '\n' or '\u0085' or '\u2028' or '\u2029'
                 || (text[i] == '\r' && (i + 1 == text.Length || text[i + 1] != '\n')))
+            {
                 starts.Add(i + 1);
+            }
+        }
+
         return starts;
     }
 
@@ -94,8 +113,10 @@ internal sealed class Report(string file, string text)
     {
         // A YAML alias brings the same fault to several places.
         if (_said.Add((at, message)))
+        {
             _diagnostics.Add(new(severity, Secrets.Hide(message), file, at.Line, at.Column, Math.Max(at.Length, 1),
                 _lines.ElementAtOrDefault(at.Line - 1), hint is null ? null : Secrets.Hide(hint),
                 path.Length == 0 ? null : path));
+        }
     }
 }

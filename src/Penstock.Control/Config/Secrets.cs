@@ -24,8 +24,10 @@ internal static partial class Secrets
     private static string Stars(Capture secret) =>
         string.Create(secret.Length, secret.Value, static (span, value) =>
         {
-            for (var i = 0; i < span.Length; i++)
+            for (int i = 0; i < span.Length; i++)
+            {
                 span[i] = value[i] == '\t' ? '\t' : '*';
+            }
         });
 
     // A scheme, and who it is that comes there. In a password everything may stand, '@' and '/' too. What our own

@@ -13,9 +13,13 @@ internal sealed class Section
     {
         At = at;
         _errorsBefore = at.Report.Errors;
-        foreach (var entry in entries)
+        foreach (ConfigEntry entry in entries)
+        {
             if (!_entries.TryAdd(Suggestion.Fold(entry.Key), entry) && !entry.Merged)
+            {
                 at.ReportRepeated(entry, at.Child(_entries[Suggestion.Fold(entry.Key)], entry.Key));
+            }
+        }
     }
 
     public Field At { get; }
@@ -29,8 +33,11 @@ internal sealed class Section
         get
         {
             if (!_known.Contains(key))
+            {
                 _known.Add(key);
-            return _entries.TryGetValue(Suggestion.Fold(key), out var entry) ? At.Child(entry, key) : null;
+            }
+
+            return _entries.TryGetValue(Suggestion.Fold(key), out ConfigEntry? entry) ? At.Child(entry, key) : null;
         }
     }
 
@@ -55,11 +62,18 @@ internal sealed class Section
     public void ReportUnknown()
     {
         var known = _known.ToDictionary(Suggestion.Fold);
-        foreach (var (folded, entry) in _entries)
+        foreach ((string? folded, ConfigEntry? entry) in _entries)
         {
-            if (known.ContainsKey(folded) || IsForAnchors(entry.Key)) continue;
+            if (known.ContainsKey(folded) || IsForAnchors(entry.Key))
+            {
+                continue;
+            }
+
             if (_holdsSecrets)
+            {
                 At.Report.Hide(entry.Value);
+            }
+
             At.Report.Error(entry.Place, At.Path, $"unknown key {ConfigValue.Quote(entry.Key)}",
                 Suggestion.OrList(entry.Key, _known, "known keys"));
         }

@@ -8,7 +8,7 @@ internal static class Suggestion
     /// <summary>The question, or null when nothing known is near.</summary>
     public static string? For(string word, IEnumerable<string> known)
     {
-        var nearest = Nearest(word, known);
+        string? nearest = Nearest(word, known);
         return nearest is null ? null : $"did you mean '{nearest}'?";
     }
 
@@ -18,9 +18,12 @@ internal static class Suggestion
 
     private static string? Nearest(string word, IEnumerable<string> known)
     {
-        var folded = Fold(word);
+        string folded = Fold(word);
         if (folded.Length is 0 or > MaxLength)
+        {
             return null;
+        }
+
         return known
             .Select(candidate => (candidate, distance: Distance(folded, Fold(candidate))))
             .Where(c => c.distance <= Math.Max(1, Math.Min(folded.Length, c.candidate.Length) / 3))
@@ -36,17 +39,19 @@ internal static class Suggestion
     /// <summary>Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).</summary>
     private static int Distance(string a, string b)
     {
-        var (beforeLast, last) = (new int[b.Length + 1], Enumerable.Range(0, b.Length + 1).ToArray());
-        for (var i = 1; i <= a.Length; i++)
+        (int[] beforeLast, int[] last) = (new int[b.Length + 1], Enumerable.Range(0, b.Length + 1).ToArray());
+        for (int i = 1; i <= a.Length; i++)
         {
-            var row = new int[b.Length + 1];
+            int[] row = new int[b.Length + 1];
             row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
+            for (int j = 1; j <= b.Length; j++)
             {
-                var replace = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+                int replace = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
                 row[j] = Math.Min(replace, 1 + Math.Min(last[j], row[j - 1]));
                 if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                {
                     row[j] = Math.Min(row[j], beforeLast[j - 2] + 1);
+                }
             }
             (beforeLast, last) = (last, row);
         }

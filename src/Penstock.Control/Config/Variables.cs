@@ -8,38 +8,47 @@ internal sealed partial class Variables(Func<string, string?> environment, Repor
 {
     public ConfigNode Fill(string text, Place place)
     {
-        var errorsBefore = report.Errors;
-        var filled = Reference().Replace(text, reference => Value(reference, place));
+        int errorsBefore = report.Errors;
+        string filled = Reference().Replace(text, reference => Value(reference, place));
         return report.Errors == errorsBefore ? new ScalarNode(place, filled) : new FaultyNode(place);
     }
 
     private string Value(Match reference, Place place)
     {
         if (reference.Value == "$$")
+        {
             return "$";
-        var name = reference.Groups["name"].Value;
+        }
+
+        string name = reference.Groups["name"].Value;
         if (name.Length == 0)
         {
             report.Error(Locate(reference.Value, place), "", "'${' does not begin a variable",
                 "write ${NAME}, ${NAME:-default}, or $$ for a dollar sign");
             return "";
         }
-        var value = environment(name);
+        string? value = environment(name);
         // As in a shell, ":-" also covers a variable that is set but empty.
         if (reference.Groups["default"] is { Success: true } otherwise && string.IsNullOrEmpty(value))
+        {
             return otherwise.Value;
+        }
+
         if (value is null)
+        {
             report.Error(Locate(reference.Value, place), "", $"environment variable '{name}' is not set",
                 $"set it, or write ${{{name}:-default}}");
+        }
+
         return value ?? "";
     }
 
     /// <summary>The reference itself within a longer value, where it can be found there.</summary>
     private Place Locate(string reference, Place place)
     {
-        var line = report.Lines.ElementAtOrDefault(place.Line - 1) ?? "";
-        var from = Math.Min(place.Column - 1, line.Length);
-        var index = line.IndexOf(reference, from, StringComparison.Ordinal);
+        string line = report.Lines.ElementAtOrDefault(place.Line - 1) ?? "";
+        int from = Math.Min(place.Column - 1, line.Length);
+        int index = line.IndexOf(reference, from, StringComparison.Ordinal);
         return index < 0 ? place : place with { Column = index + 1, Length = reference.Length };
     }
 

@@ -33,7 +33,10 @@ internal sealed class YamlTree
     public static ConfigNode? Read(string text, Report report, Variables variables)
     {
         if (ReportTabs(report))
+        {
             return null;
+        }
+
         var tree = new YamlTree(text, report, variables);
         try
         {
@@ -47,7 +50,7 @@ internal sealed class YamlTree
         // without a name
         catch (Exception fault) when (fault is InvalidOperationException or ArgumentException)
         {
-            var position = tree._scanner.CurrentPosition;
+            Mark position = tree._scanner.CurrentPosition;
             tree.ReportSyntax(PlaceOf(position, position), fault is ArgumentException
                 ? "this tag or anchor is not valid; write a plain value" : "a key cannot stand here");
         }
@@ -56,15 +59,20 @@ internal sealed class YamlTree
 
     private void ReportSyntax(Place place, string message)
     {
-        var lines = _report.Lines;
+        IReadOnlyList<string> lines = _report.Lines;
         if (place.Line > lines.Count) // the end of a file without a final newline
+        {
             place = new(lines.Count, lines[^1].Length + 1, 1);
+        }
         else if (place.Column > lines[place.Line - 1].Length) // the scanner is ahead of what it complains about
+        {
             place = new(place.Line, lines[place.Line - 1].Length + 1, 1);
-        var hint = lines[place.Line - 1].Contains("${", StringComparison.Ordinal)
+        }
+
+        string? hint = lines[place.Line - 1].Contains("${", StringComparison.Ordinal)
             ? "put quotes around a value with ${…}" // YAML takes its braces for a mapping
             : _open is { } open ? $"is the bracket closed that opens at {open.Line}:{open.Column}?" : null;
-        var sentence = message.Length == 0 ? "" : char.ToLowerInvariant(message[0]) + message[1..].TrimEnd('.');
+        string sentence = message.Length == 0 ? "" : char.ToLowerInvariant(message[0]) + message[1..].TrimEnd('.');
         _report.Error(place, "", "not valid YAML: " + sentence, hint);
     }
 
@@ -73,9 +81,12 @@ internal sealed class YamlTree
     {
         var tabbed = report.Lines.Index().Where(line => IsIndentedByTab(line.Item)).ToList();
         if (tabbed.Count == 0)
+        {
             return false;
-        var (index, text) = tabbed[0];
-        var also = tabbed.Count == 1 ? "" : $" (and {tabbed.Count - 1} more such lines)";
+        }
+
+        (int index, string? text) = tabbed[0];
+        string also = tabbed.Count == 1 ? "" : $" (and {tabbed.Count - 1} more such lines)";
         report.Error(new(index + 1, text.IndexOf('\t') + 1, 1), "", "a tab is used for indentation" + also,
             "YAML indents with spaces");
         return true;
@@ -83,7 +94,7 @@ internal sealed class YamlTree
 
     private static bool IsIndentedByTab(string line)
     {
-        var content = line.AsSpan().TrimStart();
+        ReadOnlySpan<char> content = line.AsSpan().TrimStart();
         return content.Length > 0 && content[0] != '#' && line.AsSpan(0, line.Length - content.Length).Contains('\t');
     }
 
@@ -91,27 +102,43 @@ internal sealed class YamlTree
     {
         _parser.Consume<StreamStart>();
         if (_parser.Accept<StreamEnd>(out _))
+        {
             return new EmptyNode(Place.Start);
+        }
+
         _parser.Consume<DocumentStart>();
-        var root = Node(depth: 1);
+        ConfigNode root = Node(depth: 1);
         _parser.Consume<DocumentEnd>();
-        if (_parser.Accept<DocumentStart>(out var second))
+        if (_parser.Accept<DocumentStart>(out DocumentStart? second))
+        {
             _report.Error(PlaceOf(second.Start, second.End), "", "a second document begins here",
                 "a configuration is one YAML document");
+        }
+
         return root;
     }
 
     private ConfigNode Node(int depth)
     {
         if (depth > MaxDepth)
+        {
             throw Fault(_parser.Current!, $"nested deeper than {MaxDepth} levels");
-        if (_parser.TryConsume<AnchorAlias>(out var alias))
-            return _anchors.TryGetValue(alias.Value.Value, out var named) ? named
+        }
+
+        if (_parser.TryConsume<AnchorAlias>(out AnchorAlias? alias))
+        {
+            return _anchors.TryGetValue(alias.Value.Value, out ConfigNode? named) ? named
                 : throw Fault(alias, $"no anchor '&{alias.Value}' stands before this alias");
-        var start = _parser.Accept<NodeEvent>(out var node) ? node : throw Fault(_parser.Current!, "expected a value");
-        var outer = _open;
+        }
+
+        NodeEvent start =
+            _parser.Accept<NodeEvent>(out NodeEvent? node) ? node : throw Fault(_parser.Current!, "expected a value");
+        Place? outer = _open;
         if (start is MappingStart { Style: MappingStyle.Flow } or SequenceStart { Style: SequenceStyle.Flow })
+        {
             _open = PlaceOf(start.Start, start.End);
+        }
+
         ConfigNode result = start switch
         {
             MappingStart mapping => Mapping(mapping, depth),
@@ -121,13 +148,16 @@ internal sealed class YamlTree
         _open = outer; // before the next token, whose faults are not about this bracket any more
         _parser.MoveNext();
         if (!start.Anchor.IsEmpty)
+        {
             _anchors[start.Anchor.Value] = result;
+        }
+
         return result;
     }
 
     private ConfigNode Value(Scalar scalar)
     {
-        var place = PlaceOf(scalar.Start, scalar.End);
+        Place place = PlaceOf(scalar.Start, scalar.End);
         return scalar.Style == ScalarStyle.Plain && scalar.Value is "" or "~" or "null"
             ? new EmptyNode(place)
             : _variables.Fill(scalar.Value, place);
@@ -138,7 +168,10 @@ internal sealed class YamlTree
         _parser.MoveNext();
         var items = new List<ConfigNode>();
         while (!_parser.Accept<SequenceEnd>(out _))
+        {
             items.Add(Node(depth + 1));
+        }
+
         return new(PlaceOf(start.Start, start.End), items);
     }
 
@@ -150,20 +183,32 @@ internal sealed class YamlTree
         Place? first = null;
         while (!_parser.Accept<MappingEnd>(out _))
         {
-            if (!_parser.TryConsume<Scalar>(out var key))
+            if (!_parser.TryConsume<Scalar>(out Scalar? key))
+            {
                 throw Fault(_parser.Current!, "a key must be a plain word");
+            }
+
             var entry = new ConfigEntry(key.Value, PlaceOf(key.Start, key.End), Node(depth + 1));
             first ??= entry.Place;
             if (key is not { Value: MergeKey, Style: ScalarStyle.Plain })
+            {
                 entries.Add(entry);
+            }
             else if (merge is null)
+            {
                 merge = entry;
+            }
             else
+            {
                 _report.Error(entry.Place, "", $"duplicate key '{MergeKey}'",
                     $"the first is on line {merge.Place.Line}; write {MergeKey}: [*one, *other]");
+            }
         }
         if (merge is not null)
+        {
             Merge(merge, entries);
+        }
+
         return new(start.Style == MappingStyle.Block && first is { } place ? place
             : PlaceOf(start.Start, start.End), entries);
     }
@@ -174,20 +219,25 @@ internal sealed class YamlTree
     private void Merge(ConfigEntry merge, List<ConfigEntry> entries)
     {
         var taken = entries.Select(static e => e.Key).ToHashSet();
-        foreach (var source in merge.Value is SequenceNode list ? list.Items : [merge.Value])
+        foreach (ConfigNode source in merge.Value is SequenceNode list ? list.Items : [merge.Value])
         {
             if (source is not MappingNode mapping)
             {
                 if (source is not FaultyNode)
+                {
                     _report.Error(merge.Place, "", $"'{MergeKey}' takes the entries of mappings, and this is "
                         + source.Kind, $"write {MergeKey}: *anchor, of an anchor that stands before a mapping");
+                }
+
                 continue;
             }
-            foreach (var entry in mapping.Entries.Where(e => taken.Add(e.Key)))
+            foreach (ConfigEntry entry in mapping.Entries.Where(e => taken.Add(e.Key)))
             {
                 entries.Add(entry with { Merged = true });
                 if (++_merged > MaxMerged)
+                {
                     throw Fault(_parser.Current!, $"more than {MaxMerged} entries are merged");
+                }
             }
         }
     }

@@ -40,12 +40,20 @@ internal sealed class BucketFlusher(
         collectChanged(_changed);
         _unsaved.UnionWith(_changed.Select(client => client.ClientId));
         _changed.Clear();
-        foreach (var chunk in _unsaved.Chunk(ChunkSize))
+        foreach (string[] chunk in _unsaved.Chunk(ChunkSize))
         {
-            if (!directory.SaveTokens(chunk)) return;
+            if (!directory.SaveTokens(chunk))
+            {
+                return;
+            }
+
             _unsaved.ExceptWith(chunk);
         }
-        if (directory.StoreFault is not null) directory.Probe();
+        if (directory.StoreFault is not null)
+        {
+            directory.Probe();
+        }
+
         keeper?.Flush(last);
     }
 

@@ -34,17 +34,21 @@ internal sealed class BucketKeeper
     public static BucketKeeper? Load(
         bool wanted, IClientStore store, ClientDirectory directory, Limiter limiter, ILogger log)
     {
-        if (store is not SqliteStore own) return null;
+        if (store is not SqliteStore own)
+        {
+            return null;
+        }
+
         if (!wanted)
         {
             own.ForgetBuckets(static _ => false); // they would be older than they say when they are wanted again
             return null;
         }
-        var beganTicks = Stopwatch.GetTimestamp();
-        var (hashKey, savedAt) = own.BucketHash();
-        var buckets = limiter.KeepBuckets(hashKey, savedAt);
+        long beganTicks = Stopwatch.GetTimestamp();
+        (byte[] hashKey, long savedAt) = own.BucketHash();
+        KeptBuckets buckets = limiter.KeepBuckets(hashKey, savedAt);
         own.ForgetFullBuckets();
-        var count = 0;
+        int count = 0;
         own.LoadBuckets((limit, hash, fullAt) => count += buckets.Restore(limit, hash, fullAt) ? 1 : 0);
         log.LogInformation(Events.BucketsLoaded,
             "restored {Count} buckets of unregistered clients in {DurationMs} ms",
@@ -56,18 +60,32 @@ internal sealed class BucketKeeper
     /// <param name="atOnce">At the end.</param>
     public void Flush(bool atOnce = false)
     {
-        if (_directory.StoreFault is not null) return;
-        if (!atOnce && Stopwatch.GetElapsedTime(_endedTicks) < _took * ((1 / MaxShare) - 1)) return;
-        var beganTicks = Stopwatch.GetTimestamp();
-        for (var more = true; more;)
+        if (_directory.StoreFault is not null)
+        {
+            return;
+        }
+
+        if (!atOnce && Stopwatch.GetElapsedTime(_endedTicks) < _took * ((1 / MaxShare) - 1))
+        {
+            return;
+        }
+
+        long beganTicks = Stopwatch.GetTimestamp();
+        for (bool more = true; more;)
         {
             _changes.Clear();
             more = _buckets.Collect(_changes, BatchSize);
             _changes.Sort(BucketChange.ByKey);
-            if (!Save(_changes.ToArray())) return;
+            if (!Save(_changes.ToArray()))
+            {
+                return;
+            }
         }
         if (!_oldForgotten)
+        {
             _oldForgotten = _directory.TryStore(() => _store.ForgetBuckets(_buckets.Knows));
+        }
+
         _endedTicks = Stopwatch.GetTimestamp();
         _took = Stopwatch.GetElapsedTime(beganTicks);
     }
@@ -76,8 +94,12 @@ internal sealed class BucketKeeper
     {
         for (; !changes.IsEmpty; changes = changes[Math.Min(ChunkSize, changes.Length)..])
         {
-            var chunk = changes[..Math.Min(ChunkSize, changes.Length)];
-            if (!_directory.TryStore(() => Save(chunk, _limitIds))) return false;
+            ReadOnlyMemory<BucketChange> chunk = changes[..Math.Min(ChunkSize, changes.Length)];
+            if (!_directory.TryStore(() => Save(chunk, _limitIds)))
+            {
+                return false;
+            }
+
             _buckets.Commit(chunk.Span);
         }
         return true;
@@ -85,10 +107,12 @@ internal sealed class BucketKeeper
 
     private void Save(ReadOnlyMemory<BucketChange> chunk, Dictionary<int, long> limitIds)
     {
-        foreach (var change in chunk.Span)
+        foreach (BucketChange change in chunk.Span)
         {
             if (!limitIds.ContainsKey(change.Limit))
+            {
                 limitIds[change.Limit] = _store.BucketLimitId(_buckets.LimitAt(change.Limit));
+            }
         }
         _store.SaveBuckets(chunk, limitIds);
     }

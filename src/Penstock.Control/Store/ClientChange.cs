@@ -25,17 +25,26 @@ internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond
     /// <summary>Every fault that the values show among themselves.</summary>
     public IEnumerable<FieldFault> Faults()
     {
-        foreach (var fault in NumberFaults("", Capacity, RatePerSecond))
-            yield return fault;
-        foreach (var (name, numbers) in Limits ?? new Dictionary<string, LimitConfig?>())
+        foreach (FieldFault fault in NumberFaults("", Capacity, RatePerSecond))
         {
-            foreach (var fault in NumberFaults($"limits.{name}.", numbers?.Capacity, numbers?.RatePerSecond))
+            yield return fault;
+        }
+
+        foreach ((string? name, LimitConfig? numbers) in Limits ?? new Dictionary<string, LimitConfig?>())
+        {
+            foreach (FieldFault fault in NumberFaults($"limits.{name}.", numbers?.Capacity, numbers?.RatePerSecond))
+            {
                 yield return fault;
+            }
         }
         if (Tokens is < 0)
+        {
             yield return new("current_tokens", "must not be negative");
+        }
         else if (Capacity is { } most && Limiter.Fault(most, 1) is null && Tokens > most)
+        {
             yield return new("current_tokens", $"must not be above the capacity, {most}");
+        }
     }
 
     /// <summary>Does it say which bucket a client has that is limited?</summary>
@@ -43,10 +52,17 @@ internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond
 
     private static IEnumerable<FieldFault> NumberFaults(string prefix, long? capacity, double? rate)
     {
-        var capacityFault = capacity is { } tokens ? Limiter.Fault(tokens, 1) : null;
-        var rateFault = rate is { } perSecond ? Limiter.Fault(1, perSecond) : null;
-        if (capacityFault is not null) yield return new(prefix + "capacity", capacityFault.Replace("capacity ", ""));
-        if (rateFault is not null) yield return new(prefix + "rate_per_sec", rateFault.Replace("rate ", ""));
+        string? capacityFault = capacity is { } tokens ? Limiter.Fault(tokens, 1) : null;
+        string? rateFault = rate is { } perSecond ? Limiter.Fault(1, perSecond) : null;
+        if (capacityFault is not null)
+        {
+            yield return new(prefix + "capacity", capacityFault.Replace("capacity ", ""));
+        }
+
+        if (rateFault is not null)
+        {
+            yield return new(prefix + "rate_per_sec", rateFault.Replace("rate ", ""));
+        }
 
         // each may be fine while the pair is not
         if (capacityFault is null && rateFault is null && capacity is { } c && rate is { } r

@@ -30,14 +30,33 @@ internal sealed partial class ClientDirectory
     {
         lock (_edits)
         {
-            if (!TryUse(() => store.Edit(edit => Import(edit, clients, createOnly, dryRun)), out var import))
+            if (!TryUse(() => store.Edit(edit => Import(edit, clients, createOnly, dryRun)),
+                out (ImportPlan Plan, List<ClientState> Stored) import))
+            {
                 return new(false, Cause: _storeFault!);
-            var (plan, stored) = import;
-            if (plan.Faults.Count > 0) return new(false, Faults: plan.Faults);
-            if (createOnly && plan.Existing.Count > 0) return new(false, Existing: plan.Existing);
-            if (stored.Count > 0) NoteRecovery();
-            foreach (var client in stored)
+            }
+
+            (ImportPlan plan, List<ClientState> stored) = import;
+            if (plan.Faults.Count > 0)
+            {
+                return new(false, Faults: plan.Faults);
+            }
+
+            if (createOnly && plan.Existing.Count > 0)
+            {
+                return new(false, Existing: plan.Existing);
+            }
+
+            if (stored.Count > 0)
+            {
+                NoteRecovery();
+            }
+
+            foreach (ClientState client in stored)
+            {
                 PutInForce(client, keepsTokens: !plan.TokensSet.Contains(client.ClientId));
+            }
+
             if (!dryRun)
             {
                 log.LogInformation(Events.ClientsImported,
@@ -51,7 +70,7 @@ internal sealed partial class ClientDirectory
     private (ImportPlan Plan, List<ClientState> Stored) Import(
         IClientTransaction edit, IReadOnlyList<ClientRow> clients, bool createOnly, bool dryRun)
     {
-        var plan = Plan(edit, clients);
+        ImportPlan plan = Plan(edit, clients);
         return (plan, dryRun || plan.Faults.Count > 0 || (createOnly && plan.Existing.Count > 0)
             ? [] : edit.PutAll(plan.Changed));
     }
@@ -63,7 +82,11 @@ internal sealed partial class ClientDirectory
     {
         clients = [];
         next = null;
-        if (!TryUse(() => store.Read(after, limit), out var page)) return false;
+        if (!TryUse<List<ClientState>>(() => store.Read(after, limit), out List<ClientState>? page))
+        {
+            return false;
+        }
+
         clients.AddRange(page.Select(Now).OfType<ClientState>());
         next = page.Count == limit ? page[^1].ClientId : null;
         return true;
@@ -84,21 +107,36 @@ internal sealed partial class ClientDirectory
         var plans = edit.Plans().ToDictionary(static known => known.Name);
         var before = edit.FindAll([.. clients.Select(static client => client.ClientId)])
             .ToDictionary(static client => client.ClientId);
-        for (var i = 0; i < clients.Count; i++)
+        for (int i = 0; i < clients.Count; i++)
         {
-            var exists = before.TryGetValue(clients[i].ClientId, out var stored);
+            bool exists = before.TryGetValue(clients[i].ClientId, out ClientState stored);
             ClientState? now = exists ? Now(stored) : null;
-            if (exists) plan.Existing.Add(i);
+            if (exists)
+            {
+                plan.Existing.Add(i);
+            }
+
             var wanted = Settings.Of(
                 exists ? stored : null, clients[i].Change, new(plans), limiter.Configured, partial: false);
             plan.Faults.AddRange(wanted.Faults.Select(fault => (i, fault)));
-            if (wanted.Faults.Count > 0) continue;
+            if (wanted.Faults.Count > 0)
+            {
+                continue;
+            }
+
             var client = new ClientPut(clients[i].ClientId, wanted.Limit, clients[i].Change.Tokens, wanted.Terms);
-            if (exists && IsSo(client, stored, now)) continue;
+            if (exists && IsSo(client, stored, now))
+            {
+                continue;
+            }
+
             plan.Changed.Add(client with { Tokens = client.Tokens ?? KeptTokens(now, client.Limit.Capacity) });
-            if (client.Tokens is not null) plan.TokensSet.Add(client.ClientId);
+            if (client.Tokens is not null)
+            {
+                plan.TokensSet.Add(client.ClientId);
+            }
         }
-        var (created, changed) = (clients.Count - plan.Existing.Count, plan.Changed.Count);
+        (int created, int changed) = (clients.Count - plan.Existing.Count, plan.Changed.Count);
         plan.Counts = new(created, changed - created, clients.Count - changed);
         return plan;
     }
@@ -114,7 +152,10 @@ internal sealed partial class ClientDirectory
     private ClientState? Now(ClientState stored)
     {
         if (store.SharesTokens)
+        {
             return stored with { Tokens = SharedTokens(stored) };
-        return limiter.Clients.TryGet(stored.ClientId, out var client) ? client : null;
+        }
+
+        return limiter.Clients.TryGet(stored.ClientId, out ClientState client) ? client : null;
     }
 }

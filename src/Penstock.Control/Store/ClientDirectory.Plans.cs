@@ -30,8 +30,8 @@ internal sealed partial class ClientDirectory
     /// <exception cref="StoreException">The store cannot be read.</exception>
     public long LoadPlans()
     {
-        var version = 0L;
-        foreach (var plan in store.Plans())
+        long version = 0L;
+        foreach (PlanNumbers plan in store.Plans())
         {
             PutInForce(plan);
             version = Math.Max(version, plan.Version);
@@ -43,9 +43,13 @@ internal sealed partial class ClientDirectory
     public void PutInForce(PlanNumbers plan)
     {
         if (Limiter.Fault(plan.Numbers.Capacity, plan.Numbers.RatePerSecond) is { } fault)
+        {
             log.LogError(Events.ClientIgnored, "plan {Plan} in the store is ignored: {Fault}", plan.Name, fault);
+        }
         else
+        {
             limiter.Clients.SetPlan(plan);
+        }
     }
 
     /// <summary>Writes the configuration's plans into the store, where they differ: there all nodes look. A plan that
@@ -55,9 +59,13 @@ internal sealed partial class ClientDirectory
     {
         lock (_edits)
         {
-            if (!TryUse(() => plans.Count == 0 ? [] : store.Edit(edit => PutDiffering(edit, plans)), out var written))
+            if (!TryUse<List<PlanNumbers>>(() => plans.Count == 0 ? [] : store.Edit(edit => PutDiffering(edit, plans)),
+                out List<PlanNumbers>? written))
+            {
                 throw new StoreException(_storeFault!);
-            foreach (var plan in written)
+            }
+
+            foreach (PlanNumbers plan in written)
             {
                 PutInForce(plan);
                 log.LogInformation(Events.PlanChanged, "plan {Plan} is as the configuration has it: {Numbers}",
@@ -70,7 +78,7 @@ internal sealed partial class ClientDirectory
     /// <returns>False when the store failed.</returns>
     public bool TryPlans([NotNullWhen(true)] out List<(PlanNumbers Plan, long Clients)>? plans) => TryUse(() =>
     {
-        var clients = store.CountPlanned();
+        Dictionary<string, long> clients = store.CountPlanned();
         return store.Plans().Select(plan => (plan, clients.GetValueOrDefault(plan.Name))).ToList();
     }, out plans);
 
@@ -85,23 +93,39 @@ internal sealed partial class ClientDirectory
     private static PlanResult Put(
         IClientTransaction edit, string name, ClientChange change, bool partial, PlanNumbers? before)
     {
-        if (partial && before is null) return new(EditOutcome.NotFound);
-        var full = change with
+        if (partial && before is null)
+        {
+            return new(EditOutcome.NotFound);
+        }
+
+        ClientChange full = change with
         {
             Capacity = change.Capacity ?? before?.Numbers.Capacity,
             RatePerSecond = change.RatePerSecond ?? before?.Numbers.RatePerSecond,
         };
-        if (full.Faults().ToList() is { Count: > 0 } faults) return new(EditOutcome.Invalid, Faults: faults);
-        var plan = edit.PutPlan(name, new(full.Capacity!.Value, full.RatePerSecond!.Value));
+        if (full.Faults().ToList() is { Count: > 0 } faults)
+        {
+            return new(EditOutcome.Invalid, Faults: faults);
+        }
+
+        PlanNumbers plan = edit.PutPlan(name, new(full.Capacity!.Value, full.RatePerSecond!.Value));
         return new(before is null ? EditOutcome.Created : EditOutcome.Updated, plan, edit.CountPlanned(name));
     }
 
     /// <summary>Deletes a plan unless clients have it.</summary>
     public PlanResult DeletePlan(string name, string who) => EditPlan(name, who, (edit, before) =>
     {
-        if (before is null) return new(EditOutcome.NotFound);
-        var clients = edit.CountPlanned(name);
-        if (clients > 0) return new(EditOutcome.Exists, Clients: clients);
+        if (before is null)
+        {
+            return new(EditOutcome.NotFound);
+        }
+
+        long clients = edit.CountPlanned(name);
+        if (clients > 0)
+        {
+            return new(EditOutcome.Exists, Clients: clients);
+        }
+
         edit.DeletePlan(name);
         return new(EditOutcome.Deleted);
     });
@@ -111,16 +135,31 @@ internal sealed partial class ClientDirectory
     {
         lock (_edits)
         {
-            if (IsInFile(name)) return new(EditOutcome.Exists, InFile: true);
-            if (!TryUse(() => store.Edit(edit => Write(edit, name, change)), out var written))
+            if (IsInFile(name))
+            {
+                return new(EditOutcome.Exists, InFile: true);
+            }
+
+            if (!TryUse(() => store.Edit(edit => Write(edit, name, change)),
+                out (PlanNumbers? Before, PlanResult Result) written))
+            {
                 return new(EditOutcome.StoreFailed, Cause: _storeFault!);
-            var (before, result) = written;
+            }
+
+            (PlanNumbers? before, PlanResult result) = written;
             if (result.Outcome is EditOutcome.Created or EditOutcome.Updated)
+            {
                 PutInForce(result.Plan);
+            }
             else if (result.Outcome == EditOutcome.Deleted)
+            {
                 limiter.Clients.RemovePlan(name);
+            }
             else
+            {
                 return result;
+            }
+
             NoteRecovery();
             log.LogInformation(Events.PlanChanged,
                 "plan {Plan} {Change} by {Who}: {Before} -> {After}, {Clients} clients",
@@ -133,7 +172,7 @@ internal sealed partial class ClientDirectory
     private static (PlanNumbers? Before, PlanResult Result) Write(
         IClientTransaction edit, string name, Func<IClientTransaction, PlanNumbers?, PlanResult> change)
     {
-        var before = edit.Plans().Where(plan => plan.Name == name).Cast<PlanNumbers?>().FirstOrDefault();
+        PlanNumbers? before = edit.Plans().Where(plan => plan.Name == name).Cast<PlanNumbers?>().FirstOrDefault();
         return (before, change(edit, before));
     }
 
@@ -154,18 +193,26 @@ internal sealed partial class ClientDirectory
     /// <summary>The client without numbers by limit that no limiter could hold to.</summary>
     private ClientState Sound(ClientState client)
     {
-        if (client.Terms is not { Limits.Count: > 0 } terms) return client;
+        if (client.Terms is not { Limits.Count: > 0 } terms)
+        {
+            return client;
+        }
+
         var faults = terms.Limits.Select(static own =>
                 (own.Name, Fault: Limiter.Fault(own.Numbers.Capacity, own.Numbers.RatePerSecond)))
             .Where(static own => own.Fault is not null).ToList();
-        foreach (var (name, fault) in faults)
+        foreach ((string? name, string? fault) in faults)
         {
             log.LogError(Events.ClientIgnored,
                 "client {Client} in the store: its numbers for limit {Limit} are ignored: {Fault}",
                 client.ClientId, name, fault);
         }
-        if (faults.Count == 0) return client;
-        var sound = terms.Limits.Where(own => faults.TrueForAll(fault => fault.Name != own.Name));
+        if (faults.Count == 0)
+        {
+            return client;
+        }
+
+        IEnumerable<OwnNumbers> sound = terms.Limits.Where(own => faults.TrueForAll(fault => fault.Name != own.Name));
         return client with { Terms = (terms with { Limits = [.. sound] }).OrNull };
     }
 
@@ -174,14 +221,33 @@ internal sealed partial class ClientDirectory
 
     private static string Describe(ClientState? client)
     {
-        if (client is not { } c) return "none";
+        if (client is not { } c)
+        {
+            return "none";
+        }
+
         var text = new StringBuilder(c.Terms is { HasNumbers: false } ? "no numbers"
             : $"{Describe(c.Limit)}, {Math.Floor(c.Tokens * 1000) / 1000} tokens");
-        if (c.Terms is not { } terms) return text.ToString();
-        if (terms.Plan is not null) text.Append($", plan {terms.Plan}");
-        if (terms.Access != ClientAccess.Limited) text.Append($", {TermsText.WordOf(terms.Access)}");
-        foreach (var (name, numbers) in terms.Limits)
+        if (c.Terms is not { } terms)
+        {
+            return text.ToString();
+        }
+
+        if (terms.Plan is not null)
+        {
+            text.Append($", plan {terms.Plan}");
+        }
+
+        if (terms.Access != ClientAccess.Limited)
+        {
+            text.Append($", {TermsText.WordOf(terms.Access)}");
+        }
+
+        foreach ((string? name, LimitConfig? numbers) in terms.Limits)
+        {
             text.Append($", {name} {numbers.Capacity} and {numbers.RatePerSecond}/s");
+        }
+
         return text.ToString();
     }
 }

@@ -50,19 +50,27 @@ internal sealed partial class ClientDirectory(
     public void PutInForce(in ClientState client, bool keepsTokens = false)
     {
         if (Limiter.Fault(client.Limit.Capacity, client.Limit.RatePerSecond) is { } fault)
+        {
             log.LogError(Events.ClientIgnored, "client {Client} in the store is ignored: {Fault}",
                 client.ClientId, fault);
+        }
         else
+        {
             limiter.Clients.Put(Sound(client), keepsTokens);
+        }
     }
 
     /// <summary>The client as it is now. Where nodes share the tokens, those in the shared bucket and at this node;
     /// while the store fails, as far as this node knows.</summary>
     public bool TryGet(string clientId, out ClientState client)
     {
-        var known = limiter.Clients.TryGet(clientId, out client);
-        if (!store.SharesTokens || _storeFault is not null || !TryUse(() => store.Find(clientId), out var stored))
+        bool known = limiter.Clients.TryGet(clientId, out client);
+        if (!store.SharesTokens || _storeFault is not null
+            || !TryUse(() => store.Find(clientId), out ClientState? stored))
+        {
             return known;
+        }
+
         client = stored is { } found ? found with { Tokens = SharedTokens(found) } : default;
         return stored is not null;
     }
@@ -105,7 +113,7 @@ internal sealed partial class ClientDirectory(
         lock (_edits)
         {
             return TryStore(() => store.SaveTokens(
-                clientIds.Select(id => limiter.Clients.TryGet(id, out var client) ? client : default)
+                clientIds.Select(id => limiter.Clients.TryGet(id, out ClientState client) ? client : default)
                     .Where(client => client.ClientId is not null)));
         }
     }
@@ -113,7 +121,10 @@ internal sealed partial class ClientDirectory(
     /// <summary>Finds out whether a failing store works again.</summary>
     public void Probe()
     {
-        if (TryStore(store.Probe)) NoteRecovery();
+        if (TryStore(store.Probe))
+        {
+            NoteRecovery();
+        }
     }
 
     /// <summary>What an edit did to the store.</summary>
@@ -132,8 +143,11 @@ internal sealed partial class ClientDirectory(
     {
         lock (_edits)
         {
-            if (!TryUse(() => store.Edit(edit => Write(edit, clientId, when, change)), out var written))
+            if (!TryUse(() => store.Edit(edit => Write(edit, clientId, when, change)), out Written written))
+            {
                 return new(EditOutcome.StoreFailed, Cause: _storeFault!);
+            }
+
             switch (written.Outcome)
             {
                 case EditOutcome.Created or EditOutcome.Updated:
@@ -146,7 +160,7 @@ internal sealed partial class ClientDirectory(
                     return new(written.Outcome, Faults: written.Faults);
             }
             NoteRecovery();
-            ClientState? after = limiter.Clients.TryGet(clientId, out var found) ? found : null;
+            ClientState? after = limiter.Clients.TryGet(clientId, out ClientState found) ? found : null;
             log.LogInformation(Events.ClientChanged, "client {Client} {Change} by {Who}: {Before} -> {After}",
                 clientId, written.Outcome.ToString().ToLowerInvariant(), who, Describe(written.Before),
                 Describe(after));
@@ -157,7 +171,7 @@ internal sealed partial class ClientDirectory(
     private Written Write(IClientTransaction edit, string clientId, Preconditions when,
         Func<IClientTransaction, ClientState?, Written> change)
     {
-        var before = Before(edit, clientId);
+        ClientState? before = Before(edit, clientId);
         return when.Hold(before) ? change(edit, before) with { Before = before }
             : new(EditOutcome.PreconditionFailed);
     }
@@ -166,8 +180,12 @@ internal sealed partial class ClientDirectory(
         IClientTransaction edit, string clientId, ClientState? before, ClientChange change, bool partial)
     {
         var wanted = Settings.Of(before, change, PlansFor(change, edit), limiter.Configured, partial);
-        if (wanted.Faults.Count > 0) return new(EditOutcome.Invalid, Faults: wanted.Faults);
-        var tokens = change.Tokens ?? KeptTokens(before, wanted.Limit.Capacity);
+        if (wanted.Faults.Count > 0)
+        {
+            return new(EditOutcome.Invalid, Faults: wanted.Faults);
+        }
+
+        double? tokens = change.Tokens ?? KeptTokens(before, wanted.Limit.Capacity);
         return new(before is null ? EditOutcome.Created : EditOutcome.Updated,
             edit.Put(new(clientId, wanted.Limit, tokens, wanted.Terms)),
             KeepsTokens: before is not null && change.Tokens is null);
@@ -176,7 +194,7 @@ internal sealed partial class ClientDirectory(
     /// <summary>Where nodes share the store, another one's edit may not have come here yet.</summary>
     private ClientState? Before(IClientTransaction edit, string clientId) =>
         store.SharesTokens ? edit.Find(clientId)
-            : limiter.Clients.TryGet(clientId, out var found) ? found : null;
+            : limiter.Clients.TryGet(clientId, out ClientState found) ? found : null;
 
     /// <summary>What is to be written of tokens that stay. They are in this process' memory; where nodes share them
     /// they are in the store, which keeps them by itself.</summary>

@@ -15,8 +15,11 @@ internal static class ClientStores
     public static string Fault(string setting)
     {
         const string Form = "write postgres://user:password@host:5432/database";
-        if (!PostgresUrl.TryParse(setting, out _, out var fault) && fault.Length > 0)
+        if (!PostgresUrl.TryParse(setting, out _, out string? fault) && fault.Length > 0)
+        {
             return fault.Contains("; ", StringComparison.Ordinal) ? fault : $"{fault}; {Form}";
+        }
+
         return setting.StartsWith("postgres", StringComparison.OrdinalIgnoreCase)
             ? $"this PostgreSQL address cannot be read; {Form}"
             : $"this is not a store; write {Kinds}";
@@ -29,12 +32,17 @@ internal static class ClientStores
     /// <exception cref="StartException">With the store and the cause, without its password.</exception>
     public static IClientStore Open(string setting, TimeProvider time)
     {
-        if (PostgresUrl.TryParse(setting, out var url)) return PostgresStore.Open(url);
+        if (PostgresUrl.TryParse(setting, out PostgresUrl? url))
+        {
+            return PostgresStore.Open(url);
+        }
+
         return IsKnown(setting)
             ? SqliteStore.Open(setting, time)
             : throw new StartException($"store: {Fault(setting)}");
     }
 
     /// <summary>For banners and messages: without a password.</summary>
-    public static string NameOf(string setting) => PostgresUrl.TryParse(setting, out var url) ? url.Name : setting;
+    public static string NameOf(string setting) => PostgresUrl.TryParse(setting, out PostgresUrl? url)
+        ? url.Name : setting;
 }

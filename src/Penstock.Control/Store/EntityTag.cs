@@ -21,9 +21,15 @@ internal static class EntityTag
         if (client.Terms is { } terms)
         {
             tag.Append($"-{TermsText.WordOf(terms.Access)}-{terms.Plan}");
-            if (!terms.HasNumbers) tag.Append("-none");
-            foreach (var (name, numbers) in terms.Limits)
+            if (!terms.HasNumbers)
+            {
+                tag.Append("-none");
+            }
+
+            foreach ((string? name, Proxy.Configuration.LimitConfig? numbers) in terms.Limits)
+            {
                 tag.Append($"-{name}={numbers.Capacity}:{numbers.RatePerSecond}");
+            }
         }
         return tag.Append('"').ToString();
     }

@@ -35,9 +35,13 @@ internal sealed class PostgresConnection : IDisposable
     /// <exception cref="NpgsqlException">None will; the message says of each why.</exception>
     public static PostgresConnection Open(PostgresUrl url)
     {
-        if (url.Hosts is [var only]) return Open(url, only);
+        if (url.Hosts is [var only])
+        {
+            return Open(url, only);
+        }
+
         var causes = new List<string>();
-        foreach (var host in url.Hosts)
+        foreach (PostgresHost host in url.Hosts)
         {
             try
             {
@@ -56,8 +60,11 @@ internal sealed class PostgresConnection : IDisposable
     public NpgsqlBatch Batch(int timeoutMs, params ReadOnlySpan<NpgsqlBatchCommand> commands)
     {
         var batch = new NpgsqlBatch(_connection) { Timeout = timeoutMs / 1000, BatchCommands = { Limits(timeoutMs) } };
-        foreach (var command in commands)
+        foreach (NpgsqlBatchCommand command in commands)
+        {
             batch.BatchCommands.Add(command);
+        }
+
         return batch;
     }
 
@@ -65,15 +72,18 @@ internal sealed class PostgresConnection : IDisposable
     public NpgsqlBatch Batch(int timeoutMs, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
     {
         var command = new NpgsqlBatchCommand(sql);
-        foreach (var parameter in parameters)
+        foreach (NpgsqlParameter parameter in parameters)
+        {
             command.Parameters.Add(parameter);
+        }
+
         return Batch(timeoutMs, command);
     }
 
     /// <summary>The rows of the first statement of a batch.</summary>
     public static NpgsqlDataReader Read(NpgsqlBatch batch, CommandBehavior behavior = CommandBehavior.Default)
     {
-        var rows = batch.ExecuteReader(behavior);
+        NpgsqlDataReader rows = batch.ExecuteReader(behavior);
         rows.NextResult(); // behind what the limits answered
         return rows;
     }
@@ -91,14 +101,14 @@ internal sealed class PostgresConnection : IDisposable
 
     private static PostgresConnection Open(PostgresUrl url, PostgresHost host)
     {
-        var connection = host.NewConnection();
+        NpgsqlConnection connection = host.NewConnection();
         string? tlsFault = null;
         try
         {
             url.Tls.Guard(connection, fault => tlsFault = fault);
             connection.Open();
             using var command = new NpgsqlCommand(GreetSql, connection);
-            using var row = command.ExecuteReader();
+            using NpgsqlDataReader row = command.ExecuteReader();
             row.Read();
             if (url.MustBeWritable && row.GetBoolean(1))
             {
@@ -110,9 +120,16 @@ internal sealed class PostgresConnection : IDisposable
         catch (Exception e)
         {
             connection.Dispose();
-            if (tlsFault is not null) throw new PostgresFault(tlsFault, e);
+            if (tlsFault is not null)
+            {
+                throw new PostgresFault(tlsFault, e);
+            }
+
             if (e is CryptographicException or UnauthorizedAccessException or FileNotFoundException)
+            {
                 throw new PostgresFault($"sslcert or sslkey cannot be read: {e.Message}", e);
+            }
+
             throw;
         }
     }

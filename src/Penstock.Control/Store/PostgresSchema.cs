@@ -171,21 +171,24 @@ internal static partial class PostgresSchema
     public static void Migrate(NpgsqlConnection connection, string name, int? last = null)
     {
         if (Scalar<string>(connection, "SHOW server_encoding") is not "UTF8" and var encoding)
+        {
             throw new StartException($"store {name}: its encoding is {encoding}, it must be UTF8");
-        using var transaction = connection.BeginTransaction();
+        }
+
+        using NpgsqlTransaction transaction = connection.BeginTransaction();
         Execute(connection, $"SET LOCAL statement_timeout = '{MigrationTimeoutSeconds}s'");
         Execute(connection, $"SELECT pg_advisory_xact_lock({MigrationLock})");
         Execute(connection, """
             CREATE TABLE IF NOT EXISTS penstock_schema (
                 version int NOT NULL PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())
             """);
-        var version = Scalar<int>(connection, "SELECT coalesce(max(version), 0) FROM penstock_schema");
+        int version = Scalar<int>(connection, "SELECT coalesce(max(version), 0) FROM penstock_schema");
         if (version > Newest)
         {
             throw new StartException($"store {name}: its schema is version {version}, this Penstock knows up to "
                 + $"{Newest}: a newer one has been here, start that");
         }
-        for (var next = version + 1; next <= (last ?? Newest); next++)
+        for (int next = version + 1; next <= (last ?? Newest); next++)
         {
             Execute(connection, Migrations[next - 1]
                 .Replace("@edit_lock@", EditLock.ToString(), StringComparison.Ordinal));

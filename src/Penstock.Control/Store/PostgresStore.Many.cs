@@ -49,7 +49,7 @@ internal sealed partial class PostgresStore
     List<ClientState> IClientTransaction.FindAll(IReadOnlyList<string> clientIds)
     {
         var clients = new List<ClientState>();
-        foreach (var chunk in clientIds.Chunk(ChunkSize))
+        foreach (string[] chunk in clientIds.Chunk(ChunkSize))
         {
             AddTo(clients, $"SELECT {Columns} FROM penstock_buckets b WHERE client_id = ANY ($1)",
                 new NpgsqlParameter<string[]> { TypedValue = chunk });
@@ -60,11 +60,15 @@ internal sealed partial class PostgresStore
     List<ClientState> IClientTransaction.PutAll(IReadOnlyList<ClientPut> clients)
     {
         var stored = new List<ClientState>(clients.Count);
-        foreach (var chunk in clients.OrderBy(static client => client.ClientId, OctetOrder.Instance).Chunk(ChunkSize))
+        foreach (ClientPut[] chunk in clients.OrderBy(static client => client.ClientId, OctetOrder.Instance)
+            .Chunk(ChunkSize))
         {
-            var before = stored.Count;
+            int before = stored.Count;
             AddTo(stored, UpdateAllSql, Arrays(chunk));
-            if (stored.Count - before < chunk.Length) AddTo(stored, InsertAllSql, Arrays(chunk));
+            if (stored.Count - before < chunk.Length)
+            {
+                AddTo(stored, InsertAllSql, Arrays(chunk));
+            }
         }
         return stored;
     }
@@ -91,10 +95,12 @@ internal sealed partial class PostgresStore
 
     private void AddTo(List<ClientState> clients, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
     {
-        using var command = Command(sql, parameters);
-        using var rows = PostgresConnection.Read(command);
+        using NpgsqlBatch command = Command(sql, parameters);
+        using NpgsqlDataReader rows = PostgresConnection.Read(command);
         while (rows.Read())
+        {
             clients.Add(Row(rows));
+        }
     }
 
     /// <summary>Texts in the order of their UTF-8 octets, which is that of their code points: UTF-16 has its surrogates
@@ -105,7 +111,7 @@ internal sealed partial class PostgresStore
 
         public int Compare(string? x, string? y)
         {
-            var same = x.AsSpan().CommonPrefixLength(y);
+            int same = x.AsSpan().CommonPrefixLength(y);
             return same == x!.Length || same == y!.Length ? x!.Length - y!.Length : Rank(x[same]) - Rank(y[same]);
         }
 

@@ -14,17 +14,21 @@ internal sealed partial class PostgresStore
 
     private List<PlanNumbers> AllPlans()
     {
-        using var command = Command("SELECT plan, capacity, rate_per_sec, version FROM penstock_plans ORDER BY plan");
-        using var rows = PostgresConnection.Read(command);
+        using NpgsqlBatch command =
+            Command("SELECT plan, capacity, rate_per_sec, version FROM penstock_plans ORDER BY plan");
+        using NpgsqlDataReader rows = PostgresConnection.Read(command);
         var plans = new List<PlanNumbers>();
         while (rows.Read())
+        {
             plans.Add(new(rows.GetString(0), new(rows.GetInt64(1), rows.GetDouble(2)), rows.GetInt64(3)));
+        }
+
         return plans;
     }
 
     PlanNumbers IClientTransaction.PutPlan(string name, LimitConfig numbers)
     {
-        using var command = Command(
+        using NpgsqlBatch command = Command(
             """
             INSERT INTO penstock_plans (plan, capacity, rate_per_sec) VALUES ($1, $2, $3)
             ON CONFLICT (plan) DO UPDATE SET capacity = excluded.capacity, rate_per_sec = excluded.rate_per_sec
@@ -32,7 +36,7 @@ internal sealed partial class PostgresStore
             """,
             Text(name), new NpgsqlParameter<long> { TypedValue = numbers.Capacity },
             new NpgsqlParameter<double> { TypedValue = numbers.RatePerSecond });
-        using var row = PostgresConnection.Read(command);
+        using NpgsqlDataReader row = PostgresConnection.Read(command);
         row.Read();
         return new(name, numbers, row.GetInt64(0));
     }
@@ -42,26 +46,34 @@ internal sealed partial class PostgresStore
 
     public Dictionary<string, long> CountPlanned() => Use(() =>
     {
-        using var command = Command("SELECT plan, count(*) FROM penstock_clients WHERE plan IS NOT NULL GROUP BY plan");
-        using var rows = PostgresConnection.Read(command);
+        using NpgsqlBatch command =
+            Command("SELECT plan, count(*) FROM penstock_clients WHERE plan IS NOT NULL GROUP BY plan");
+        using NpgsqlDataReader rows = PostgresConnection.Read(command);
         var counts = new Dictionary<string, long>();
         while (rows.Read())
+        {
             counts.Add(rows.GetString(0), rows.GetInt64(1));
+        }
+
         return counts;
     });
 
     long IClientTransaction.CountPlanned(string name)
     {
-        using var command = Command("SELECT count(*) FROM penstock_clients WHERE plan = $1", Text(name));
-        using var row = PostgresConnection.Read(command);
+        using NpgsqlBatch command = Command("SELECT count(*) FROM penstock_clients WHERE plan = $1", Text(name));
+        using NpgsqlDataReader row = PostgresConnection.Read(command);
         row.Read();
         return row.GetInt64(0);
     }
 
     private static StoredEdit Edit(NpgsqlDataReader row)
     {
-        var version = row.GetInt64(4);
-        if (row.IsDBNull(1)) return new(version, DeletedId: row.GetString(0));
+        long version = row.GetInt64(4);
+        if (row.IsDBNull(1))
+        {
+            return new(version, DeletedId: row.GetString(0));
+        }
+
         return row.IsDBNull(3) // tokens
             ? new(version, Plan: new(row.GetString(0), new(row.GetInt64(1), row.GetDouble(2)), version))
             : new(version, Row(row));

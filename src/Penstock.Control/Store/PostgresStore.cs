@@ -74,18 +74,21 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
     public void LoadAll(Action<ClientState> each) => Use(() =>
     {
         // millions of rows take their time
-        using var command = _connection.Batch(timeoutMs: 0, $"SELECT {Columns} FROM penstock_buckets b");
-        using var rows = PostgresConnection.Read(command, CommandBehavior.SequentialAccess);
+        using NpgsqlBatch command = _connection.Batch(timeoutMs: 0, $"SELECT {Columns} FROM penstock_buckets b");
+        using NpgsqlDataReader rows = PostgresConnection.Read(command, CommandBehavior.SequentialAccess);
         while (rows.Read())
+        {
             each(Row(rows));
+        }
+
         return true;
     });
 
     public T Edit<T>(Func<IClientTransaction, T> work) => Use(() =>
     {
-        using var transaction = _connection.Raw.BeginTransaction();
+        using NpgsqlTransaction transaction = _connection.Raw.BeginTransaction();
         Execute($"SELECT pg_advisory_xact_lock({PostgresSchema.EditLock})");
-        var result = work(this);
+        T result = work(this);
         transaction.Commit();
         return result;
     });
@@ -94,17 +97,20 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
 
     public List<string> Page(string after, string contains, int limit) => Use(() =>
     {
-        using var command = Command(
+        using NpgsqlBatch command = Command(
             """
             SELECT client_id FROM penstock_clients
             WHERE client_id > $1 AND ($2 = '' OR position(lower($2 COLLATE "C") IN lower(client_id)) > 0)
             ORDER BY client_id LIMIT $3
             """,
             Text(after), Text(contains), new NpgsqlParameter<int> { TypedValue = limit });
-        using var rows = PostgresConnection.Read(command);
+        using NpgsqlDataReader rows = PostgresConnection.Read(command);
         var ids = new List<string>();
         while (rows.Read())
+        {
             ids.Add(rows.GetString(0));
+        }
+
         return ids;
     });
 
@@ -135,7 +141,7 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
     /// has no limit.</summary>
     public static List<StoredEdit> ReadAfter(PostgresConnection connection, long version, int most)
     {
-        using var command = connection.Batch(StatementTimeoutMs,
+        using NpgsqlBatch command = connection.Batch(StatementTimeoutMs,
             $"""
             SELECT * FROM (
                 (SELECT {Columns} FROM penstock_buckets b WHERE b.version > $1 ORDER BY b.version LIMIT $2)
@@ -148,18 +154,23 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
             ) edits ORDER BY version LIMIT $2
             """,
             new NpgsqlParameter<long> { TypedValue = version }, new NpgsqlParameter<int> { TypedValue = most });
-        using var rows = PostgresConnection.Read(command);
+        using NpgsqlDataReader rows = PostgresConnection.Read(command);
         var edits = new List<StoredEdit>();
         while (rows.Read())
+        {
             edits.Add(Edit(rows));
+        }
+
         return edits;
     }
 
     private static ClientState Row(NpgsqlDataReader row)
     {
-        var (id, limit) = (row.GetString(0), new LimitConfig(row.GetInt64(1), row.GetDouble(2)));
-        var (tokens, version, epoch) = (row.GetDouble(3), row.GetInt64(4), row.GetInt64(5)); // read in their order
-        var terms = TermsText.Of(row.IsDBNull(6) ? null : row.GetString(6), row.GetString(7), row.GetBoolean(8),
+        (string id, LimitConfig limit) = (row.GetString(0), new LimitConfig(row.GetInt64(1), row.GetDouble(2)));
+        // read in their order
+        (double tokens, long version, long epoch) = (row.GetDouble(3), row.GetInt64(4), row.GetInt64(5));
+        ClientTerms? terms =
+            TermsText.Of(row.IsDBNull(6) ? null : row.GetString(6), row.GetString(7), row.GetBoolean(8),
             row.IsDBNull(9) ? null : row.GetString(9));
         return new(id, limit, tokens, terms, version, epoch, row.GetInt64(10));
     }
@@ -169,9 +180,16 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
         Debug.Assert(!_lock.IsHeldByCurrentThread, "within Edit the store is used by its transaction");
         lock (_lock)
         {
-            if (_closed) throw new StoreException("the store is closed, Penstock is stopping");
+            if (_closed)
+            {
+                throw new StoreException("the store is closed, Penstock is stopping");
+            }
+
             if (_fault is not null && Environment.TickCount64 < _retryMs)
+            {
                 throw new StoreException(_fault);
+            }
+
             try
             {
                 if (!_connection.IsOpen)
@@ -179,7 +197,7 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
                     _connection.Dispose();
                     _connection = PostgresConnection.Open(_url);
                 }
-                var result = work();
+                T result = work();
                 _fault = null;
                 return result;
             }
@@ -197,15 +215,15 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
 
     private ClientState? FindOne(string clientId)
     {
-        using var command =
+        using NpgsqlBatch command =
             Command($"SELECT {Columns} FROM penstock_buckets b WHERE client_id = $1", Text(clientId));
-        using var rows = PostgresConnection.Read(command);
+        using NpgsqlDataReader rows = PostgresConnection.Read(command);
         return rows.Read() ? Row(rows) : null;
     }
 
     private int Execute(string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
     {
-        using var command = Command(sql, parameters);
+        using NpgsqlBatch command = Command(sql, parameters);
         return command.ExecuteNonQuery();
     }
 

@@ -16,13 +16,21 @@ internal sealed class PostgresTls(string? rootFile, bool checksName)
     /// <exception cref="PostgresFault">The root certificates cannot be read.</exception>
     public void Guard(NpgsqlConnection connection, Action<string> fault)
     {
-        if (this == Unchecked) return;
-        var roots = rootFile is null ? null : Load(rootFile);
+        if (this == Unchecked)
+        {
+            return;
+        }
+
+        X509Certificate2Collection? roots = rootFile is null ? null : Load(rootFile);
         connection.SslClientAuthenticationOptionsCallback = options =>
             options.RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
             {
-                var wrong = Fault(certificate as X509Certificate2, chain, errors, roots, options.TargetHost ?? "");
-                if (wrong is not null) fault(wrong);
+                string? wrong = Fault(certificate as X509Certificate2, chain, errors, roots, options.TargetHost ?? "");
+                if (wrong is not null)
+                {
+                    fault(wrong);
+                }
+
                 return wrong is null;
             };
     }
@@ -30,7 +38,11 @@ internal sealed class PostgresTls(string? rootFile, bool checksName)
     private string? Fault(X509Certificate2? certificate, X509Chain? chain, SslPolicyErrors errors,
         X509Certificate2Collection? roots, string host)
     {
-        if (certificate is null) return "the server sent no certificate";
+        if (certificate is null)
+        {
+            return "the server sent no certificate";
+        }
+
         if (roots is not null)
         {
             using var own = new X509Chain();
@@ -38,8 +50,14 @@ internal sealed class PostgresTls(string? rootFile, bool checksName)
             own.ChainPolicy.CustomTrustStore.AddRange(roots);
             own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
             if (chain is not null) // the certificates in between, which the server sent along
+            {
                 own.ChainPolicy.ExtraStore.AddRange(chain.ChainPolicy.ExtraStore);
-            if (!own.Build(certificate)) return Describe(certificate, own, rootFile!);
+            }
+
+            if (!own.Build(certificate))
+            {
+                return Describe(certificate, own, rootFile!);
+            }
         }
         else if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors))
         {
@@ -51,9 +69,9 @@ internal sealed class PostgresTls(string? rootFile, bool checksName)
 
     private static string Describe(X509Certificate2 certificate, X509Chain? chain, string roots)
     {
-        var faults = chain?.ChainStatus ?? [];
-        var now = chain?.ChainPolicy.VerificationTime ?? default;
-        var why = now > certificate.NotAfter ? $"expired on {certificate.NotAfter.ToUniversalTime():u}"
+        X509ChainStatus[] faults = chain?.ChainStatus ?? [];
+        DateTime now = chain?.ChainPolicy.VerificationTime ?? default;
+        string why = now > certificate.NotAfter ? $"expired on {certificate.NotAfter.ToUniversalTime():u}"
             : faults.Any(static fault => fault.Status is X509ChainStatusFlags.NotTimeValid)
                 ? $"is not valid before {certificate.NotBefore.ToUniversalTime():u}"
             : faults.Any(static fault =>

@@ -63,7 +63,10 @@ internal sealed partial class PostgresUrl
         url = new();
         fault = "";
         if (Schemes.FirstOrDefault(s => text.StartsWith(s, StringComparison.OrdinalIgnoreCase)) is not { } scheme)
+        {
             return false;
+        }
+
         fault = url.Read(text[scheme.Length..]) ?? "";
         return fault.Length == 0;
     }
@@ -72,18 +75,19 @@ internal sealed partial class PostgresUrl
     {
         // The place begins behind the last '@' that a host and a '/' follow: a password may have '@', '/' and '?', and
         // so may the parameters.
-        var at = Place().Matches(rest).LastOrDefault()?.Index ?? -1;
-        var credentials = rest[..Math.Max(at, 0)].Split(':', 2);
-        var place = rest[(at + 1)..].Split('?', 2);
-        var address = place[0].Split('/', 2);
+        int at = Place().Matches(rest).LastOrDefault()?.Index ?? -1;
+        string[] credentials = rest[..Math.Max(at, 0)].Split(':', 2);
+        string[] place = rest[(at + 1)..].Split('?', 2);
+        string[] address = place[0].Split('/', 2);
         _settings.Username = Unescape(credentials[0]) is { Length: > 0 } user ? user : Environment.UserName;
         _settings.Password = credentials.Length > 1 ? Unescape(credentials[1]) : null;
         _settings.Database = address.Length > 1 ? Unescape(address[1]) : "";
-        var (hosts, ports) = SplitHosts(address[0]);
+        (string[] hosts, string[] ports) = SplitHosts(address[0]);
         var given = new Dictionary<string, string>();
-        foreach (var pair in (place.Length > 1 ? place[1] : "").Split('&', StringSplitOptions.RemoveEmptyEntries))
+        foreach (string pair in (place.Length > 1 ? place[1] : "").Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
-            var (key, value) = pair.Split('=', 2) is [var k, var v] ? (Unescape(k), Unescape(v)) : (Unescape(pair), "");
+            (string key, string value) =
+                pair.Split('=', 2) is [var k, var v] ? (Unescape(k), Unescape(v)) : (Unescape(pair), "");
             if (!Parameters.Contains(key))
             {
                 return "the PostgreSQL address has a parameter "
@@ -91,9 +95,20 @@ internal sealed partial class PostgresUrl
                     + $" that Penstock does not know; {Suggestion.OrList(key, Parameters, "it knows")}";
             }
             given[key] = value;
-            if (key == "host") hosts = value.Split(',');
-            if (key == "port") ports = value.Split(',');
-            if (Set(key, value) is { } fault) return $"{key} in the PostgreSQL address: {fault}";
+            if (key == "host")
+            {
+                hosts = value.Split(',');
+            }
+
+            if (key == "port")
+            {
+                ports = value.Split(',');
+            }
+
+            if (Set(key, value) is { } fault)
+            {
+                return $"{key} in the PostgreSQL address: {fault}";
+            }
         }
         return SetTls(given) ?? SetHosts(hosts, ports);
     }
@@ -112,18 +127,28 @@ internal sealed partial class PostgresUrl
             case "sslkey": _settings.SslKey = value; break;
             case "sslpassword": _settings.SslPassword = value; break;
             case "connect_timeout":
-                if (!int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
+                if (!int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int seconds)
                     || seconds is < 1 or > MaxConnectTimeoutSeconds)
+                {
                     return $"seconds from 1 to {MaxConnectTimeoutSeconds} are expected";
+                }
+
                 _settings.Timeout = seconds;
                 break;
             case "channel_binding":
-                if (BindingOf(value) is not { } binding) return "write disable, prefer or require";
+                if (BindingOf(value) is not { } binding)
+                {
+                    return "write disable, prefer or require";
+                }
+
                 _settings.ChannelBinding = binding;
                 break;
             case "target_session_attrs":
                 if (value is not ("any" or "read-write" or "primary"))
+                {
                     return "write read-write, primary or any: Penstock writes into the database";
+                }
+
                 MustBeWritable = value != "any";
                 break;
         }
@@ -134,15 +159,25 @@ internal sealed partial class PostgresUrl
     /// as well, since nobody names a root in order to have it ignored.</summary>
     private string? SetTls(Dictionary<string, string> given)
     {
-        var root = given.GetValueOrDefault("sslrootcert", "");
-        var text = given.GetValueOrDefault("sslmode",
+        string root = given.GetValueOrDefault("sslrootcert", "");
+        string text = given.GetValueOrDefault("sslmode",
             root switch { "" => "prefer", "system" => "verify-full", _ => "require" });
         if (ModeOf(text) is not { } mode)
+        {
             return "sslmode in the PostgreSQL address: write disable, allow, prefer, require, verify-ca or verify-full";
+        }
+
         if (root == "system" && mode != SslMode.VerifyFull)
+        {
             return "sslrootcert=system in the PostgreSQL address: anybody has a certificate of those; write "
                 + "sslmode=verify-full";
-        if (mode == SslMode.Require && root.Length > 0) mode = SslMode.VerifyCA;
+        }
+
+        if (mode == SslMode.Require && root.Length > 0)
+        {
+            mode = SslMode.VerifyCA;
+        }
+
         if (mode is SslMode.VerifyCA or SslMode.VerifyFull)
         {
             Tls = new(root is "" or "system" ? null : root, checksName: mode == SslMode.VerifyFull);
@@ -154,18 +189,32 @@ internal sealed partial class PostgresUrl
 
     private string? SetHosts(string[] hosts, string[] ports)
     {
-        if (hosts.Any(static host => host.Length == 0)) return "the PostgreSQL address names no host";
-        if (string.IsNullOrEmpty(_settings.Database)) return "the PostgreSQL address names no database";
-        if (ports.Length > 1 && ports.Length != hosts.Length)
-            return "the PostgreSQL address has another number of ports than of hosts";
-        var all = new List<PostgresHost>();
-        for (var i = 0; i < hosts.Length; i++)
+        if (hosts.Any(static host => host.Length == 0))
         {
-            var text = ports.Length == 1 ? ports[0] : ports.ElementAtOrDefault(i) ?? "";
-            var port = DefaultPort;
+            return "the PostgreSQL address names no host";
+        }
+
+        if (string.IsNullOrEmpty(_settings.Database))
+        {
+            return "the PostgreSQL address names no database";
+        }
+
+        if (ports.Length > 1 && ports.Length != hosts.Length)
+        {
+            return "the PostgreSQL address has another number of ports than of hosts";
+        }
+
+        var all = new List<PostgresHost>();
+        for (int i = 0; i < hosts.Length; i++)
+        {
+            string text = ports.Length == 1 ? ports[0] : ports.ElementAtOrDefault(i) ?? "";
+            ushort port = DefaultPort;
             if (text.Length > 0 && (!ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port)
                 || port == 0))
+            {
                 return "the port in the PostgreSQL address is not a number from 1 to 65535";
+            }
+
             (_settings.Host, _settings.Port) = (hosts[i], port);
             all.Add(new(NameOf(hosts[i], port), _settings.ToString()));
         }
@@ -178,12 +227,12 @@ internal sealed partial class PostgresUrl
 
     private static (string[] Hosts, string[] Ports) SplitHosts(string addresses)
     {
-        var all = addresses.Split(',');
-        var hosts = new string[all.Length];
-        var ports = new string[all.Length];
-        for (var i = 0; i < all.Length; i++)
+        string[] all = addresses.Split(',');
+        string[] hosts = new string[all.Length];
+        string[] ports = new string[all.Length];
+        for (int i = 0; i < all.Length; i++)
         {
-            var colon = all[i].LastIndexOf(':') is var c && c > all[i].LastIndexOf(']') ? c : all[i].Length;
+            int colon = all[i].LastIndexOf(':') is var c && c > all[i].LastIndexOf(']') ? c : all[i].Length;
             hosts[i] = Unescape(all[i][..colon]).Trim('[', ']');
             ports[i] = all[i][Math.Min(colon + 1, all[i].Length)..];
         }

@@ -27,20 +27,31 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
         IReadOnlyDictionary<string, LimitConfig> limits, bool partial)
     {
         var faults = new List<FieldFault>(change.Faults());
-        var old = before?.Terms ?? ClientTerms.Plain;
-        var access = change.Access ?? old.Access;
+        ClientTerms old = before?.Terms ?? ClientTerms.Plain;
+        ClientAccess access = change.Access ?? old.Access;
         string? plan = null;
         LimitConfig? numbers;
         if (change.Plan is { } name)
+        {
             (plan, numbers) = (name, OfPlan(name, change, plans, faults));
+        }
         else if (old.Plan is not null && !change.LeavesPlan && (partial || !change.NamesNumbers))
+        {
             (plan, numbers) = (old.Plan, Staying(before!.Value, change, old.Plan, faults));
+        }
         else
+        {
             numbers = Own(old.HasNumbers ? before?.Limit : null, change, access, partial, faults);
+        }
+
         if (numbers is not null && change.Capacity is null && change.Tokens > numbers.Capacity)
+        {
             faults.Add(new("current_tokens", $"must not be above the capacity, {numbers.Capacity}"));
+        }
         else if (numbers is null && faults.Count == 0 && change.Tokens is not null)
+        {
             faults.Add(new("current_tokens", "needs a capacity"));
+        }
 
         var terms = new ClientTerms
         {
@@ -55,9 +66,9 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
     private static LimitConfig? OfPlan(
         string name, ClientChange change, KnownPlans plans, List<FieldFault> faults)
     {
-        if (!plans.All.TryGetValue(name, out var plan))
+        if (!plans.All.TryGetValue(name, out PlanNumbers plan))
         {
-            var hint = plans.All.Count == 0 ? "there is no plan"
+            string hint = plans.All.Count == 0 ? "there is no plan"
                 : Suggestion.OrList(name, [.. plans.All.Keys.Order()], "known plans");
             faults.Add(new("plan", $"is not known: no plan is named {ConfigValue.Quote(name)}; {hint}"));
             return null;
@@ -65,10 +76,16 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
 
         // what was read may be sent back
         if (change.Capacity is { } capacity && capacity != plan.Numbers.Capacity)
+        {
             faults.Add(new("capacity", $"is that of the plan, {plan.Numbers.Capacity}: leave it out, or the plan"));
+        }
+
         if (change.RatePerSecond is { } rate && !rate.Equals(plan.Numbers.RatePerSecond))
+        {
             faults.Add(new("rate_per_sec", $"is that of the plan, {plan.Numbers.RatePerSecond}: leave it out, or the "
                 + "plan"));
+        }
+
         return plan.Numbers;
     }
 
@@ -86,26 +103,48 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
     private static LimitConfig? Own(
         LimitConfig? before, ClientChange change, ClientAccess access, bool partial, List<FieldFault> faults)
     {
-        var stays = partial || !change.NamesNumbers;
-        var capacity = change.Capacity ?? (stays ? before?.Capacity : null);
-        var rate = change.RatePerSecond ?? (stays ? before?.RatePerSecond : null);
-        if (capacity is null && rate is null && access != ClientAccess.Limited) return null;
+        bool stays = partial || !change.NamesNumbers;
+        long? capacity = change.Capacity ?? (stays ? before?.Capacity : null);
+        double? rate = change.RatePerSecond ?? (stays ? before?.RatePerSecond : null);
+        if (capacity is null && rate is null && access != ClientAccess.Limited)
+        {
+            return null;
+        }
+
         if (capacity is null)
+        {
             faults.Add(new("capacity", "is required, unless the client has a plan"));
+        }
+
         if (rate is null)
+        {
             faults.Add(new("rate_per_sec", "is required, unless the client has a plan"));
-        if (capacity is not { } tokens || rate is not { } perSecond) return null;
+        }
+
+        if (capacity is not { } tokens || rate is not { } perSecond)
+        {
+            return null;
+        }
+
         if (faults.Count == 0) // one of them may be the client's of before
+        {
             faults.AddRange(new ClientChange(tokens, perSecond).Faults());
+        }
+
         return new(tokens, perSecond);
     }
 
     private static ValueList<OwnNumbers> LimitsOf(ClientTerms old, ClientChange change,
         IReadOnlyDictionary<string, LimitConfig> limits, bool partial, List<FieldFault> faults)
     {
-        if (change.Limits is null) return old.Limits;
-        var all = partial ? old.Limits.ToDictionary(static own => own.Name, static own => own.Numbers) : [];
-        foreach (var (name, numbers) in change.Limits)
+        if (change.Limits is null)
+        {
+            return old.Limits;
+        }
+
+        Dictionary<string, LimitConfig> all =
+            partial ? old.Limits.ToDictionary(static own => own.Name, static own => own.Numbers) : [];
+        foreach ((string? name, LimitConfig? numbers) in change.Limits)
         {
             if (numbers is null)
             {
@@ -115,24 +154,34 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
 
             // what is there already may stay when the configuration has lost the limit
             if (!old.Limits.Contains(new(name, numbers)) && LimitFault(name, limits) is { } fault)
+            {
                 faults.Add(new($"limits.{name}", fault));
+            }
+
             all[name] = numbers;
         }
         if (all.Count > ClientTerms.MaxLimits)
+        {
             faults.Add(new("limits", $"are {all.Count}; a client may have numbers for {ClientTerms.MaxLimits}"));
+        }
+
         return [.. all.OrderBy(static own => own.Key, StringComparer.Ordinal)
             .Select(static own => new OwnNumbers(own.Key, own.Value))];
     }
 
     private static string? LimitFault(string name, IReadOnlyDictionary<string, LimitConfig> limits)
     {
-        if (!limits.TryGetValue(name, out var limit))
+        if (!limits.TryGetValue(name, out LimitConfig? limit))
         {
             return limits.Count == 0 ? "is not known: the configuration has no limits"
                 : $"is not known: no limit is named {ConfigValue.Quote(name)}; "
                     + Suggestion.OrList(name, [.. limits.Keys.Order()], "known limits");
         }
-        if (Limiter.CanBeOwn(limit)) return null;
+        if (Limiter.CanBeOwn(limit))
+        {
+            return null;
+        }
+
         return limit.By == LimitKey.Client ? "has no capacity: it only bounds requests at the same time"
             : $"counts by {(limit.By == LimitKey.All ? "all" : "address")}: a client can have numbers only for a limit "
                 + "that counts by client";

@@ -27,13 +27,20 @@ internal sealed partial class SqliteFile : IDisposable
     public static SqliteFile? Claim(string path)
     {
         if (path.Length == 0 || path[0] == ':' || path.StartsWith("file:", StringComparison.OrdinalIgnoreCase))
+        {
             return null;
+        }
+
         try
         {
             // one file may have several names
-            var target = File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true) : null;
-            var real = target?.FullName ?? path;
-            if (Directory.Exists(real)) return null; // SQLite says what is wrong with it
+            FileSystemInfo? target = File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true) : null;
+            string real = target?.FullName ?? path;
+            if (Directory.Exists(real))
+            {
+                return null; // SQLite says what is wrong with it
+            }
+
             var @lock = new FileStream(real + ".lock", new FileStreamOptions
             {
                 Mode = FileMode.OpenOrCreate,
@@ -78,14 +85,14 @@ internal sealed partial class SqliteFile : IDisposable
             file.Flush();
             return;
         }
-        var error = Marshal.GetLastPInvokeError();
+        int error = Marshal.GetLastPInvokeError();
         if (error is not (TryAgain or NoAccess))
         {
             throw new StartException($"store {path}: its file system cannot lock files "
                 + $"({Marshal.GetPInvokeErrorMessage(error)}): put it on a local disk");
         }
         using var reader = new StreamReader(file, leaveOpen: true);
-        var holder = reader.ReadLine() is { Length: > 0 } text ? $"process {text}" : "another process";
+        string holder = reader.ReadLine() is { Length: > 0 } text ? $"process {text}" : "another process";
         throw new StartException($"store {path}: {holder} has it: stop that one, or give each its own file; "
             + "several nodes share PostgreSQL");
     }
@@ -102,9 +109,12 @@ internal sealed partial class SqliteFile : IDisposable
                 Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerOnly,
             }).Dispose();
         }
-        foreach (var file in (string[])[path, path + "-wal", path + "-shm"])
+        foreach (string file in (string[])[path, path + "-wal", path + "-shm"])
         {
-            if (File.Exists(file) && (File.GetUnixFileMode(file) & Others) != UnixFileMode.None) TryRestrict(file);
+            if (File.Exists(file) && (File.GetUnixFileMode(file) & Others) != UnixFileMode.None)
+            {
+                TryRestrict(file);
+            }
         }
     }
 

@@ -14,12 +14,15 @@ internal sealed partial class SqliteStore
     /// <exception cref="StoreException">It cannot be read.</exception>
     public (byte[] HashKey, long SavedAtUnixNs) BucketHash() => Use(() => InTransaction(() =>
     {
-        using var command = Command("SELECT key, saved_at_unix_ns FROM bucket_hash");
-        using (var row = command.ExecuteReader())
+        using SqliteCommand command = Command("SELECT key, saved_at_unix_ns FROM bucket_hash");
+        using (SqliteDataReader row = command.ExecuteReader())
         {
-            if (row.Read()) return ((byte[])row[0], row.GetInt64(1));
+            if (row.Read())
+            {
+                return ((byte[])row[0], row.GetInt64(1));
+            }
         }
-        var key = RandomNumberGenerator.GetBytes(HashKeyBytes);
+        byte[] key = RandomNumberGenerator.GetBytes(HashKeyBytes);
         Execute("INSERT INTO bucket_hash (key, saved_at_unix_ns) VALUES ($key, 0)", ("$key", key));
         return (key, 0L);
     }));
@@ -27,13 +30,15 @@ internal sealed partial class SqliteStore
     /// <summary>Hands over every bucket that is kept.</summary>
     public void LoadBuckets(Action<KeptLimit, ulong, long> each) => Use(() =>
     {
-        var limits = BucketLimits();
-        using var command = Command("SELECT limit_id, hash, full_at_unix_ns FROM buckets");
-        using var rows = command.ExecuteReader();
+        Dictionary<long, KeptLimit> limits = BucketLimits();
+        using SqliteCommand command = Command("SELECT limit_id, hash, full_at_unix_ns FROM buckets");
+        using SqliteDataReader rows = command.ExecuteReader();
         while (rows.Read())
         {
-            if (limits.TryGetValue(rows.GetInt64(0), out var limit))
+            if (limits.TryGetValue(rows.GetInt64(0), out KeptLimit? limit))
+            {
                 each(limit, (ulong)rows.GetInt64(1), rows.GetInt64(2));
+            }
         }
         return true;
     });
@@ -41,8 +46,14 @@ internal sealed partial class SqliteStore
     /// <summary>The number that the store has for a limit; it makes one if need be.</summary>
     public long BucketLimitId(KeptLimit limit) => Use(() =>
     {
-        foreach (var (id, known) in BucketLimits())
-            if (known == limit) return id;
+        foreach ((long id, KeptLimit? known) in BucketLimits())
+        {
+            if (known == limit)
+            {
+                return id;
+            }
+        }
+
         Execute("INSERT INTO bucket_limits (name, capacity, rate_per_sec) VALUES ($name, $capacity, $rate)",
             ("$name", limit.Name), ("$capacity", limit.Capacity), ("$rate", limit.RatePerSecond));
         return raw.sqlite3_last_insert_rowid(_connection.Handle);
@@ -56,12 +67,16 @@ internal sealed partial class SqliteStore
             using var put = new Statement(_connection,
                 "INSERT OR REPLACE INTO buckets (limit_id, hash, full_at_unix_ns) VALUES (?, ?, ?)");
             using var forget = new Statement(_connection, "DELETE FROM buckets WHERE limit_id = ? AND hash = ?");
-            foreach (var change in changes.Span)
+            foreach (BucketChange change in changes.Span)
             {
                 if (change.FullAtUnixNs == 0)
+                {
                     forget.Run(limitIds[change.Limit], (long)change.Hash);
+                }
                 else
+                {
                     put.Run(limitIds[change.Limit], (long)change.Hash, change.FullAtUnixNs);
+                }
             }
             Execute("UPDATE bucket_hash SET saved_at_unix_ns = $now", ("$now", NowUnixMs * 1_000_000));
             return true;
@@ -70,9 +85,13 @@ internal sealed partial class SqliteStore
     /// <summary>Forgets those of limits that are not in force, or all of them.</summary>
     public void ForgetBuckets(Predicate<KeptLimit> isInForce) => Use(() => InTransaction(() =>
     {
-        foreach (var (id, limit) in BucketLimits())
+        foreach ((long id, KeptLimit? limit) in BucketLimits())
         {
-            if (isInForce(limit)) continue;
+            if (isInForce(limit))
+            {
+                continue;
+            }
+
             Execute("DELETE FROM buckets WHERE limit_id = $id", ("$id", id));
             Execute("DELETE FROM bucket_limits WHERE limit_id = $id", ("$id", id));
         }
@@ -85,13 +104,15 @@ internal sealed partial class SqliteStore
 
     private Dictionary<long, KeptLimit> BucketLimits()
     {
-        using var command = Command("SELECT limit_id, name, capacity, rate_per_sec FROM bucket_limits");
-        using var rows = command.ExecuteReader();
+        using SqliteCommand command = Command("SELECT limit_id, name, capacity, rate_per_sec FROM bucket_limits");
+        using SqliteDataReader rows = command.ExecuteReader();
         var limits = new Dictionary<long, KeptLimit>();
         while (rows.Read())
         {
             if (Limiter.Fault(rows.GetInt64(2), rows.GetDouble(3)) is null)
+            {
                 limits.Add(rows.GetInt64(0), new(rows.GetString(1), rows.GetInt64(2), rows.GetDouble(3)));
+            }
         }
         return limits;
     }
@@ -112,8 +133,11 @@ internal sealed partial class SqliteStore
 
         public void Run(params ReadOnlySpan<long> values)
         {
-            for (var i = 0; i < values.Length; i++)
+            for (int i = 0; i < values.Length; i++)
+            {
                 raw.sqlite3_bind_int64(_statement, i + 1, values[i]);
+            }
+
             raw.sqlite3_step(_statement);
             SqliteException.ThrowExceptionForRC(raw.sqlite3_reset(_statement), _connection.Handle); // the step's code
         }

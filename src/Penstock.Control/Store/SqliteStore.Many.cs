@@ -8,36 +8,42 @@ internal sealed partial class SqliteStore
 {
     public List<ClientState> Read(string after, int limit) => Use(() =>
     {
-        using var command = Command(
+        using SqliteCommand command = Command(
             $"""
             SELECT {Columns} FROM planned_clients
             WHERE client_id > $after ORDER BY client_id LIMIT $limit
             """,
             ("$now", NowUnixMs), ("$after", after), ("$limit", limit));
-        using var rows = command.ExecuteReader();
+        using SqliteDataReader rows = command.ExecuteReader();
         var clients = new List<ClientState>();
         while (rows.Read())
+        {
             clients.Add(Row(rows));
+        }
+
         return clients;
     });
 
     List<ClientState> IClientTransaction.FindAll(IReadOnlyList<string> clientIds)
     {
-        using var command = Command(
+        using SqliteCommand command = Command(
             $"SELECT {Columns} FROM planned_clients WHERE client_id = $id", ("$now", NowUnixMs), ("$id", ""));
         var clients = new List<ClientState>();
-        foreach (var clientId in clientIds)
+        foreach (string clientId in clientIds)
         {
             command.Parameters["$id"].Value = clientId;
-            using var rows = command.ExecuteReader();
-            if (rows.Read()) clients.Add(Row(rows));
+            using SqliteDataReader rows = command.ExecuteReader();
+            if (rows.Read())
+            {
+                clients.Add(Row(rows));
+            }
         }
         return clients;
     }
 
     List<ClientState> IClientTransaction.PutAll(IReadOnlyList<ClientPut> clients)
     {
-        using var command = Command(
+        using SqliteCommand command = Command(
             $"""
             INSERT INTO clients
                 (client_id, capacity, rate_per_sec, tokens, tokens_at_unix_ms, plan, access, has_numbers, limits)
@@ -52,7 +58,7 @@ internal sealed partial class SqliteStore
             """,
             [.. ClientParameters, ("$now", NowUnixMs)]);
         var stored = new List<ClientState>(clients.Count);
-        foreach (var client in clients)
+        foreach (ClientPut client in clients)
         {
             Set(command, client);
 

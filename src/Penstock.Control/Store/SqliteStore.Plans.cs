@@ -43,11 +43,14 @@ internal sealed partial class SqliteStore
 
     private List<PlanNumbers> AllPlans()
     {
-        using var command = Command("SELECT plan, capacity, rate_per_sec FROM plans ORDER BY plan");
-        using var rows = command.ExecuteReader();
+        using SqliteCommand command = Command("SELECT plan, capacity, rate_per_sec FROM plans ORDER BY plan");
+        using SqliteDataReader rows = command.ExecuteReader();
         var plans = new List<PlanNumbers>();
         while (rows.Read())
+        {
             plans.Add(new(rows.GetString(0), new(rows.GetInt64(1), rows.GetDouble(2))));
+        }
+
         return plans;
     }
 
@@ -66,17 +69,21 @@ internal sealed partial class SqliteStore
 
     public Dictionary<string, long> CountPlanned() => Use(() =>
     {
-        using var command = Command("SELECT plan, count(*) FROM clients WHERE plan IS NOT NULL GROUP BY plan");
-        using var rows = command.ExecuteReader();
+        using SqliteCommand command =
+            Command("SELECT plan, count(*) FROM clients WHERE plan IS NOT NULL GROUP BY plan");
+        using SqliteDataReader rows = command.ExecuteReader();
         var counts = new Dictionary<string, long>();
         while (rows.Read())
+        {
             counts.Add(rows.GetString(0), rows.GetInt64(1));
+        }
+
         return counts;
     });
 
     long IClientTransaction.CountPlanned(string name)
     {
-        using var command = Command("SELECT count(*) FROM clients WHERE plan = $plan", ("$plan", name));
+        using SqliteCommand command = Command("SELECT count(*) FROM clients WHERE plan = $plan", ("$plan", name));
         return (long)command.ExecuteScalar()!;
     }
 

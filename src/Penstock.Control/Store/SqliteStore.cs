@@ -84,7 +84,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
     /// <exception cref="StartException">With the file and the cause.</exception>
     public static SqliteStore Open(string store, TimeProvider time)
     {
-        var path = store == "memory" ? ":memory:" : store[Prefix.Length..];
+        string path = store == "memory" ? ":memory:" : store[Prefix.Length..];
         Batteries_V2.Init();
         var file = SqliteFile.Claim(path);
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
@@ -114,11 +114,14 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
 
     public void LoadAll(Action<ClientState> each) => Use(() =>
     {
-        using var command = Command(
+        using SqliteCommand command = Command(
             $"SELECT {Columns} FROM planned_clients", ("$now", NowUnixMs));
-        using var rows = command.ExecuteReader();
+        using SqliteDataReader rows = command.ExecuteReader();
         while (rows.Read())
+        {
             each(Row(rows));
+        }
+
         return true;
     });
 
@@ -129,23 +132,26 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
 
     public List<string> Page(string after, string contains, int limit) => Use(() =>
     {
-        using var command = Command(
+        using SqliteCommand command = Command(
             """
             SELECT client_id FROM clients
             WHERE client_id > $after AND ($contains = '' OR instr(lower(client_id), lower($contains)) > 0)
             ORDER BY client_id LIMIT $limit
             """,
             ("$after", after), ("$contains", contains), ("$limit", limit));
-        using var rows = command.ExecuteReader();
+        using SqliteDataReader rows = command.ExecuteReader();
         var ids = new List<string>();
         while (rows.Read())
+        {
             ids.Add(rows.GetString(0));
+        }
+
         return ids;
     });
 
     public void SaveTokens(IEnumerable<ClientState> clients) => Use(() => InTransaction(() =>
     {
-        foreach (var client in clients)
+        foreach (ClientState client in clients)
         {
             _saveTokens.Parameters["$at"].Value = NowUnixMs; // after the look: nothing that came back counts twice
             _saveTokens.Parameters["$id"].Value = client.ClientId;
@@ -163,7 +169,11 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
     {
         lock (_lock)
         {
-            if (_closed) return;
+            if (_closed)
+            {
+                return;
+            }
+
             _closed = true;
             _saveTokens.Dispose();
             _connection.Dispose();
@@ -178,9 +188,9 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
 
     private ClientState? FindOne(string clientId)
     {
-        using var command = Command(
+        using SqliteCommand command = Command(
             $"SELECT {Columns} FROM planned_clients WHERE client_id = $id", ("$now", NowUnixMs), ("$id", clientId));
-        using var rows = command.ExecuteReader();
+        using SqliteDataReader rows = command.ExecuteReader();
         return rows.Read() ? Row(rows) : null;
     }
 
@@ -189,9 +199,16 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         Debug.Assert(!_lock.IsHeldByCurrentThread, "within Edit the store is used by its transaction");
         lock (_lock)
         {
-            if (_closed) throw new StoreException("the store is closed, Penstock is stopping");
+            if (_closed)
+            {
+                throw new StoreException("the store is closed, Penstock is stopping");
+            }
+
             if (_lockedFault is not null && Environment.TickCount64 < _lockedUntilMs)
+            {
                 throw new StoreException(_lockedFault);
+            }
+
             _lockedFault = null;
             try
             {
@@ -199,9 +216,12 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
             }
             catch (SqliteException e)
             {
-                var cause = Cause(e);
+                string cause = Cause(e);
                 if (e.SqliteErrorCode is raw.SQLITE_BUSY or raw.SQLITE_LOCKED)
+                {
                     (_lockedFault, _lockedUntilMs) = (cause, Environment.TickCount64 + LockedMs);
+                }
+
                 throw new StoreException(cause, e);
             }
         }
@@ -230,7 +250,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         Execute(begin);
         try
         {
-            var result = work();
+            T result = work();
             Execute("COMMIT");
             return result;
         }
@@ -254,14 +274,14 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
     {
         InTransaction(() =>
         {
-            using var command = Command("PRAGMA user_version");
-            var version = Convert.ToInt32(command.ExecuteScalar());
+            using SqliteCommand command = Command("PRAGMA user_version");
+            int version = Convert.ToInt32(command.ExecuteScalar());
             if (version > Migrations.Length)
             {
                 throw new StartException($"store {path}: its schema is version {version}, this Penstock knows up to "
                     + $"{Migrations.Length}: it was written by a newer one, start that or use another file");
             }
-            foreach (var sql in Migrations[version..].Append($"PRAGMA user_version = {Migrations.Length}"))
+            foreach (string sql in Migrations[version..].Append($"PRAGMA user_version = {Migrations.Length}"))
             {
                 command.CommandText = sql;
                 command.ExecuteNonQuery();
@@ -275,16 +295,19 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
 
     private int Execute(string sql, params ReadOnlySpan<(string Name, object Value)> parameters)
     {
-        using var command = Command(sql, parameters);
+        using SqliteCommand command = Command(sql, parameters);
         return command.ExecuteNonQuery();
     }
 
     private SqliteCommand Command(string sql, params ReadOnlySpan<(string Name, object Value)> parameters)
     {
-        var command = _connection.CreateCommand();
+        SqliteCommand command = _connection.CreateCommand();
         command.CommandText = sql;
-        foreach (var (name, value) in parameters)
+        foreach ((string? name, object? value) in parameters)
+        {
             command.Parameters.AddWithValue(name, value);
+        }
+
         return command;
     }
 

@@ -30,11 +30,15 @@ internal static class TermsText
     /// <summary>Null when the columns say nothing.</summary>
     public static ClientTerms? Of(string? plan, string access, bool hasNumbers, string? limits)
     {
-        if (plan is null && limits is null && hasNumbers && access == "limited") return null;
+        if (plan is null && limits is null && hasNumbers && access == "limited")
+        {
+            return null;
+        }
+
         return new ClientTerms
         {
             Plan = plan,
-            Access = TryAccess(access, out var known) ? known : ClientAccess.Limited,
+            Access = TryAccess(access, out ClientAccess known) ? known : ClientAccess.Limited,
             HasNumbers = hasNumbers,
             Limits = limits is null ? [] : ReadLimits(limits),
         }.OrNull;
@@ -43,12 +47,16 @@ internal static class TermsText
     /// <summary>As JSON, <c>{"search":{"capacity":5,"rate_per_sec":1}}</c>; null when there are none.</summary>
     public static string? LimitsOf(ClientTerms? terms)
     {
-        if (terms is null || terms.Limits.Count == 0) return null;
+        if (terms is null || terms.Limits.Count == 0)
+        {
+            return null;
+        }
+
         var written = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(written))
         {
             json.WriteStartObject();
-            foreach (var (name, numbers) in terms.Limits)
+            foreach ((string? name, LimitConfig? numbers) in terms.Limits)
             {
                 json.WriteStartObject(name);
                 json.WriteNumber("capacity", numbers.Capacity);
@@ -80,6 +88,6 @@ internal static class TermsText
     }
 
     private static double Number(JsonElement numbers, string name) =>
-        numbers.ValueKind == JsonValueKind.Object && numbers.TryGetProperty(name, out var value)
+        numbers.ValueKind == JsonValueKind.Object && numbers.TryGetProperty(name, out JsonElement value)
             && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : 0;
 }

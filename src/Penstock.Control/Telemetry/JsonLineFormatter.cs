@@ -28,8 +28,16 @@ internal sealed class JsonLineFormatter(TimeProvider time) : ConsoleFormatter(Fo
             json.WriteString("level", Level(logEntry.LogLevel));
             json.WriteString("event", logEntry.EventId.Name ?? logEntry.Category.Split('.')[^1]);
             json.WriteString("message", logEntry.Formatter(logEntry.State, logEntry.Exception));
-            if (logEntry.State is IReadOnlyList<KeyValuePair<string, object?>> values) WriteValues(json, values);
-            if (logEntry.Exception is { } error) json.WriteString("error", error.ToString());
+            if (logEntry.State is IReadOnlyList<KeyValuePair<string, object?>> values)
+            {
+                WriteValues(json, values);
+            }
+
+            if (logEntry.Exception is { } error)
+            {
+                json.WriteString("error", error.ToString());
+            }
+
             json.WriteEndObject();
         }
         textWriter.Write(Encoding.UTF8.GetString(buffer.WrittenSpan) + "\n");
@@ -48,10 +56,14 @@ internal sealed class JsonLineFormatter(TimeProvider time) : ConsoleFormatter(Fo
 
     private static void WriteValues(Utf8JsonWriter json, IReadOnlyList<KeyValuePair<string, object?>> values)
     {
-        foreach (var (name, value) in values)
+        foreach ((string? name, object? value) in values)
         {
-            if (name == "{OriginalFormat}") continue;
-            var key = JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
+            if (name == "{OriginalFormat}")
+            {
+                continue;
+            }
+
+            string key = JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
             json.WritePropertyName(key is "time" or "level" or "event" or "message" or "error" ? key + "_" : key);
             switch (value)
             {

@@ -19,7 +19,7 @@ internal static class LoggingSetup
         TimeProvider? time = null)
     {
         UnsplitLines(standardError);
-        var clock = time ?? TimeProvider.System;
+        TimeProvider clock = time ?? TimeProvider.System;
         return LoggerFactory.Create(logging =>
         {
             logging.SetMinimumLevel(minimum);
@@ -40,9 +40,15 @@ internal static class LoggingSetup
     /// piece, because the access log writes to the same stream.</summary>
     private static void UnsplitLines(bool standardError)
     {
-        var stream = standardError ? Console.OpenStandardError() : Console.OpenStandardOutput();
+        Stream stream = standardError ? Console.OpenStandardError() : Console.OpenStandardOutput();
         var writer = new StreamWriter(stream, new UTF8Encoding(false), bufferSize: 64 * 1024) { AutoFlush = true };
-        if (standardError) Console.SetError(writer);
-        else Console.SetOut(writer);
+        if (standardError)
+        {
+            Console.SetError(writer);
+        }
+        else
+        {
+            Console.SetOut(writer);
+        }
     }
 }

@@ -13,16 +13,16 @@ internal sealed class TerminalFormatter(TimeProvider time, bool color) : Console
     public override void Write<TState>(
         in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
-        var level = JsonLineFormatter.Level(logEntry.LogLevel);
-        var message = Printable(logEntry.Formatter(logEntry.State, logEntry.Exception));
-        var code = logEntry.LogLevel switch
+        string level = JsonLineFormatter.Level(logEntry.LogLevel);
+        string message = Printable(logEntry.Formatter(logEntry.State, logEntry.Exception));
+        string code = logEntry.LogLevel switch
         {
             LogLevel.Error or LogLevel.Critical => "31",
             LogLevel.Warning => "33",
             _ => "2",
         };
-        var word = color ? $"\e[{code}m{level,-5}\e[0m" : $"{level,-5}";
-        var error = logEntry.Exception is { } exception ? $"\n{exception}" : "";
+        string word = color ? $"\e[{code}m{level,-5}\e[0m" : $"{level,-5}";
+        string error = logEntry.Exception is { } exception ? $"\n{exception}" : "";
         textWriter.Write($"{time.GetLocalNow():HH:mm:ss} {word} {message}{error}\n");
     }
 

@@ -1,7 +1,7 @@
-using System.Net.Sockets;
-using System.Security.Cryptography;
 using System.Buffers.Binary;
 using System.Buffers.Text;
+using System.Net.Sockets;
+using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Configuration;

@@ -213,7 +213,7 @@ internal sealed class Limit
         {
             return nowNs;
         }
-        var reached = (UInt128)target << _factorShift;
+        UInt128 reached = (UInt128)target << _factorShift;
         return (long)((reached + _factor - 1) / _factor);
     }
 

@@ -28,9 +28,10 @@ internal sealed class RouteTable
     public RouteTable(IEnumerable<Route> routes)
     {
         Route[] all = [.. routes.Order(RouteOrder.OfRoutes)]; // stable: ties keep the order of the file
-        var hosts = all.ToLookup(static r => RouteOrder.HostOf(r.Config));
+        ILookup<string, Route> hosts = all.ToLookup(static r => RouteOrder.HostOf(r.Config));
         _exact = Tables(hosts.Where(static h => h.Key.Length > 0 && h.Key[0] != '*'), 0, out _hasExact);
-        var wildcards = hosts.Where(static h => h.Key.StartsWith("*.", StringComparison.Ordinal)).ToArray();
+        IGrouping<string, Route>[] wildcards =
+            hosts.Where(static h => h.Key.StartsWith("*.", StringComparison.Ordinal)).ToArray();
         _wildcards = Tables(wildcards, 2, out _);
         foreach (int length in wildcards.Select(static h => h.Key.Length - 2).Where(static l => l <= MaxHostBytes))
         {

@@ -28,7 +28,9 @@ internal sealed class AdminClient : IDisposable
         _url = url;
         _http = new() { Timeout = TimeSpan.FromSeconds(timeoutSeconds) };
         if (token.Length > 0)
+        {
             _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        }
     }
 
     private string Origin => _url.GetLeftPart(UriPartial.Authority);
@@ -47,14 +49,24 @@ internal sealed class AdminClient : IDisposable
         string? cursor = null;
         do
         {
-            var from = cursor is null ? "" : "&cursor=" + Uri.EscapeDataString(cursor);
-            var (page, fault, _) = await SendAsync(HttpMethod.Get, $"/clients?limit={PageSize}{from}");
+            string from = cursor is null ? "" : "&cursor=" + Uri.EscapeDataString(cursor);
+            (JsonNode? page, string? fault, int _) =
+                await SendAsync(HttpMethod.Get, $"/clients?limit={PageSize}{from}");
             if (fault is not null)
+            {
                 return new(null, fault);
+            }
+
             if (page is not JsonObject || page["items"] is not JsonArray items || !items.All(IsClient))
+            {
                 return new(null, NotPenstock("no list of clients"));
-            foreach (var client in items)
+            }
+
+            foreach (JsonNode? client in items)
+            {
                 clients.Add(client?.DeepClone());
+            }
+
             cursor = (string?)page["next_cursor"];
         }
         while (cursor is { Length: > 0 });
@@ -63,12 +75,15 @@ internal sealed class AdminClient : IDisposable
 
     public async Task<AdminAnswer> SendAsync(HttpMethod method, string path, JsonObject? body = null)
     {
-        using var request = Request(method, path);
+        using HttpRequestMessage request = Request(method, path);
         if (body is not null)
+        {
             request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
+        }
+
         return await AskAsync(async () =>
         {
-            using var response = await _http.SendAsync(request);
+            using HttpResponseMessage response = await _http.SendAsync(request);
             return Read(response, await response.Content.ReadAsStringAsync());
         });
     }
@@ -76,13 +91,13 @@ internal sealed class AdminClient : IDisposable
     /// <summary>Sends a file.</summary>
     public async Task<AdminAnswer> UploadAsync(string path, Stream file, string type)
     {
-        using var request = Request(HttpMethod.Post, path);
+        using HttpRequestMessage request = Request(HttpMethod.Post, path);
         request.Content = new StreamContent(file, CopyBytes);
         request.Content.Headers.TryAddWithoutValidation("Content-Type", type);
         request.Headers.ExpectContinue = true; // a refusal comes before the file is sent, not as a broken pipe
         return await AskAsync(async () =>
         {
-            using var response = await _http.SendAsync(request);
+            using HttpResponseMessage response = await _http.SendAsync(request);
             return Read(response, await response.Content.ReadAsStringAsync());
         });
     }
@@ -91,17 +106,24 @@ internal sealed class AdminClient : IDisposable
     /// <param name="open">Called when the answer is a good one.</param>
     public async Task<AdminAnswer> DownloadAsync(string path, Func<Stream> open)
     {
-        using var request = Request(HttpMethod.Get, path);
+        using HttpRequestMessage request = Request(HttpMethod.Get, path);
         return await AskAsync(async () =>
         {
-            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+            using HttpResponseMessage response =
+                await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
             if (!response.IsSuccessStatusCode)
+            {
                 return Read(response, await response.Content.ReadAsStringAsync());
-            using var body = await response.Content.ReadAsStreamAsync();
-            using var file = open();
-            var buffer = new byte[CopyBytes];
+            }
+
+            using Stream body = await response.Content.ReadAsStreamAsync();
+            using Stream file = open();
+            byte[] buffer = new byte[CopyBytes];
             for (int count; (count = await ReadSomeAsync(body, buffer)) > 0;)
+            {
                 await file.WriteAsync(buffer.AsMemory(0, count));
+            }
+
             return new(null, null, (int)response.StatusCode);
         });
     }
@@ -138,7 +160,7 @@ internal sealed class AdminClient : IDisposable
         }
         catch (HttpRequestException failure)
         {
-            var cause = failure.InnerException?.Message ?? failure.Message;
+            string cause = failure.InnerException?.Message ?? failure.Message;
             return new(null, $"no admin API at {Origin}: {cause}; is Penstock running, and is --admin right?");
         }
         catch (TaskCanceledException)
@@ -158,11 +180,17 @@ internal sealed class AdminClient : IDisposable
         {
             return new(null, NotPenstock($"HTTP {(int)response.StatusCode} without JSON"));
         }
-        var status = (int)response.StatusCode;
+        int status = (int)response.StatusCode;
         if (response.IsSuccessStatusCode)
+        {
             return new(body, null, status);
+        }
+
         if (response.StatusCode == HttpStatusCode.Unauthorized)
+        {
             return new(null, $"the admin API at {Origin} wants a token: give --token or set $PENSTOCK_TOKEN");
+        }
+
         var error = body as JsonObject; // its message names every fault of what was sent
         return new(error, error?["message"]?.ToString() ?? $"the admin API answered HTTP {status}", status);
     }

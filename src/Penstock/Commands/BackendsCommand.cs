@@ -12,10 +12,10 @@ internal static class BackendsCommand
 
     public static Command Create(Terminal terminal)
     {
-        var count = OptionSyntax.Number("--count", "N", "How many", 1, MostServers).OrElse(3);
-        var startPort = OptionSyntax.Number("--start-port", "PORT",
+        Option<int> count = OptionSyntax.Number("--count", "N", "How many", 1, MostServers).OrElse(3);
+        Option<int> startPort = OptionSyntax.Number("--start-port", "PORT",
             "Port of the first, the others follow; 0 takes free ones", 0, IPEndPoint.MaxPort).OrElse(9001);
-        var address = OptionSyntax.Read<IPAddress>("--listen-address", "IP",
+        Option<IPAddress> address = OptionSyntax.Read<IPAddress>("--listen-address", "IP",
             "Address to listen on; 0.0.0.0 for other machines too", TryAddress).OrElse(IPAddress.Loopback);
         var command = new PenstockCommand("backends", "Run echo servers to try a balancer on.",
             "penstock backends --count 3 --start-port 9001",
@@ -24,10 +24,13 @@ internal static class BackendsCommand
         { count, startPort, address };
         command.SetAction(async (parse, stop) =>
         {
-            var (first, servers) = (parse.GetValue(startPort), parse.GetValue(count));
+            (int first, int servers) = (parse.GetValue(startPort), parse.GetValue(count));
             if (first + servers - 1 > IPEndPoint.MaxPort)
+            {
                 return terminal.Fail($"the last port would be {first + servers - 1}, above 65535", ExitCode.Usage);
-            var listen = parse.GetRequiredValue(address);
+            }
+
+            IPAddress listen = parse.GetRequiredValue(address);
             return await RunAsync([.. Enumerable.Range(0, servers)
                 .Select(i => new IPEndPoint(listen, first == 0 ? 0 : first + i))], terminal, stop);
         });
@@ -42,14 +45,17 @@ internal static class BackendsCommand
 
     private static async Task<int> RunAsync(IPEndPoint[] addresses, Terminal terminal, CancellationToken stop)
     {
-        using var loggers = Logs.Create(terminal);
-        var log = loggers.CreateLogger("Penstock.Backends");
+        using ILoggerFactory loggers = Logs.Create(terminal);
+        ILogger log = loggers.CreateLogger("Penstock.Backends");
         using var signals = new StopSignals(log, stop);
         await using var echo = new EchoServer(addresses, Math.Max(16, Descriptors.Limit - Descriptors.Least));
         if (await echo.StartAsync() is { } fault)
+        {
             return terminal.Fail(fault);
-        var host = addresses[0].Address;
-        var names = string.Join(", ", echo.Ports.Select(port => $"http://{new IPEndPoint(host, port)}"));
+        }
+
+        IPAddress host = addresses[0].Address;
+        string names = string.Join(", ", echo.Ports.Select(port => $"http://{new IPEndPoint(host, port)}"));
         if (terminal.Interactive)
         {
             terminal.Out.WriteLine($"{terminal.Strong($"{echo.Ports.Count} echo servers")} on {names}");

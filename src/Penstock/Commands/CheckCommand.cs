@@ -8,8 +8,8 @@ internal static class CheckCommand
 {
     public static Command Create(Terminal terminal)
     {
-        var config = RunCommand.ConfigOption();
-        var format = OptionSyntax.OneOf("--format", "How to report", "text", "json");
+        Option<string> config = RunCommand.ConfigOption();
+        Option<string> format = OptionSyntax.OneOf("--format", "How to report", "text", "json");
         var command = new PenstockCommand("check", "Check a configuration file and report all its faults.",
             "penstock check --config penstock.yaml",
             "penstock check --format json | jq .")
@@ -17,12 +17,21 @@ internal static class CheckCommand
         command.SetAction(parse =>
         {
             if (RunCommand.Find(parse.GetValue(config), terminal) is not { } path)
+            {
                 return ExitCode.Usage;
-            var (loaded, diagnostics) = ConfigLoader.Load(path, terminal.Environment);
+            }
+
+            (PenstockConfig? loaded, IReadOnlyList<Diagnostic>? diagnostics) =
+                ConfigLoader.Load(path, terminal.Environment);
             if (parse.GetValue(format) == "json")
+            {
                 DiagnosticWriter.WriteJson(terminal.Out, path, diagnostics);
+            }
             else
+            {
                 WriteText(terminal, path, loaded, diagnostics);
+            }
+
             return loaded is null ? ExitCode.Usage : ExitCode.Ok;
         });
         return command;
@@ -32,9 +41,15 @@ internal static class CheckCommand
         Terminal terminal, string path, PenstockConfig? loaded, IReadOnlyList<Diagnostic> diagnostics)
     {
         if (diagnostics.Count > 0)
+        {
             DiagnosticWriter.WriteText(terminal.Out, path, diagnostics, terminal.Color);
+        }
+
         if (loaded?.Proxy is not { } proxy)
+        {
             return;
+        }
+
         terminal.Out.WriteLine($"{path} is valid: {Count(proxy.Listeners.Count, "listener")}, "
             + $"{Count(proxy.Upstreams.Count, "upstream")}, "
             + $"{Count(proxy.Upstreams.Sum(upstream => upstream.Backends.Count), "backend")}, "

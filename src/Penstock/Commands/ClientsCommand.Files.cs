@@ -12,10 +12,11 @@ internal sealed partial class ClientsCommand
 
     private PenstockCommand Import()
     {
-        var file = FileArgument("The clients, or - for the standard input");
+        Argument<string> file = FileArgument("The clients, or - for the standard input");
         file.Arity = ArgumentArity.ExactlyOne;
-        var format = FileFormat();
-        var mode = OptionSyntax.OneOf("--mode", "What to do with clients that exist: change them, or refuse it all",
+        Option<string?> format = FileFormat();
+        Option<string> mode =
+            OptionSyntax.OneOf("--mode", "What to do with clients that exist: change them, or refuse it all",
             "upsert", "create");
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be done" };
         var command = new PenstockCommand("import", "Create or change many clients: all of them or, if there is any "
@@ -26,13 +27,17 @@ internal sealed partial class ClientsCommand
         command.SetAction(async parse =>
         {
             if (Connect(parse, FileTimeoutSeconds) is not { } connected)
+            {
                 return ExitCode.Usage;
-            using var admin = connected;
-            var name = parse.GetRequiredValue(file);
-            using var clients = name == "-" ? await InputAsync() : new FileStream(name, FileMode.Open, FileAccess.Read);
-            var test = parse.GetValue(dryRun);
-            var csv = FormatOf(parse.GetValue(format), name) == "csv";
-            var answer = await admin.UploadAsync(
+            }
+
+            using AdminClient admin = connected;
+            string name = parse.GetRequiredValue(file);
+            using Stream clients =
+                name == "-" ? await InputAsync() : new FileStream(name, FileMode.Open, FileAccess.Read);
+            bool test = parse.GetValue(dryRun);
+            bool csv = FormatOf(parse.GetValue(format), name) == "csv";
+            AdminAnswer answer = await admin.UploadAsync(
                 $"/clients/import?mode={parse.GetValue(mode)}&dry_run={(test ? "true" : "false")}", clients,
                 csv ? ClientFileEndpoints.Csv : ClientFileEndpoints.JsonLines);
             return Report(answer, name == "-" ? "stdin" : name, test);
@@ -42,27 +47,33 @@ internal sealed partial class ClientsCommand
 
     private PenstockCommand Export()
     {
-        var file = FileArgument("Where to; - or nothing for the standard output");
+        Argument<string> file = FileArgument("Where to; - or nothing for the standard output");
         file.DefaultValueFactory = _ => "-";
-        var format = FileFormat();
+        Option<string?> format = FileFormat();
         var command = new PenstockCommand("export", "Write all clients to a file, ordered by id.",
             "penstock clients export clients.csv",
             "penstock clients export --format csv | grep -c .") { file, format };
         command.SetAction(async parse =>
         {
             if (Connect(parse, FileTimeoutSeconds) is not { } connected)
+            {
                 return ExitCode.Usage;
-            using var admin = connected;
-            var name = parse.GetRequiredValue(file);
-            var begun = false;
-            var answer = await admin.DownloadAsync(
+            }
+
+            using AdminClient admin = connected;
+            string name = parse.GetRequiredValue(file);
+            bool begun = false;
+            AdminAnswer answer = await admin.DownloadAsync(
                 $"/clients/export?format={FormatOf(parse.GetValue(format), name)}", () =>
                 {
                     begun = true;
                     return name == "-" ? _terminal.OpenOutput() : new FileStream(name, ForOwner);
                 });
             if (answer.Fault is null)
+            {
                 return ExitCode.Ok;
+            }
+
             return _terminal.Fail(begun ? $"{answer.Fault}; {(name == "-" ? "the output" : name)} is incomplete"
                 : answer.Fault);
         });
@@ -95,12 +106,15 @@ internal sealed partial class ClientsCommand
     /// </summary>
     private async Task<Stream> InputAsync()
     {
-        using var input = _terminal.OpenInput();
+        using Stream input = _terminal.OpenInput();
         var all = new MemoryStream();
-        var buffer = new byte[64 * 1024];
+        byte[] buffer = new byte[64 * 1024];
         for (int count; all.Length <= ClientFileEndpoints.MaxImportBytes
             && (count = await input.ReadAsync(buffer)) > 0;)
+        {
             all.Write(buffer, 0, count);
+        }
+
         all.Position = 0;
         return all;
     }
@@ -110,7 +124,8 @@ internal sealed partial class ClientsCommand
         if (answer.Fault is null)
         {
             var body = answer.Body as JsonObject;
-            var (created, updated, unchanged) = (body?["created"], body?["updated"], body?["unchanged"]);
+            (JsonNode? created, JsonNode? updated, JsonNode? unchanged) =
+                (body?["created"], body?["updated"], body?["unchanged"]);
             _terminal.Out.WriteLine(dryRun
                 ? $"{name} is fine: it would create {created}, update {updated}, leave {unchanged} as they are"
                 : $"{created} created, {updated} updated, {unchanged} unchanged");
@@ -118,15 +133,21 @@ internal sealed partial class ClientsCommand
             return ExitCode.Ok;
         }
         if (answer.Body?["errors"] is not JsonArray { Count: > 0 } faults)
-            return _terminal.Fail(answer.Fault);
-        foreach (var fault in faults)
         {
-            var place = (string?)fault?["field"] ?? "";
+            return _terminal.Fail(answer.Fault);
+        }
+
+        foreach (JsonNode? fault in faults)
+        {
+            string place = (string?)fault?["field"] ?? "";
             place = place.StartsWith("line ", StringComparison.Ordinal) ? $"{name}:{place[5..]}" : place;
             _terminal.Error.WriteLine(Plain($"{place}: {(string?)fault?["message"]}"));
         }
         if ((int?)answer.Body["more"] is { } more)
+        {
             _terminal.Error.WriteLine($"{name}: and {more} more");
+        }
+
         return _terminal.Fail($"nothing was imported from {name}",
             answer.Status == 400 ? ExitCode.Usage : ExitCode.Failure);
     }

@@ -26,7 +26,7 @@ internal sealed partial class ClientsCommand
             "penstock plans list") { _format };
         command.SetAction(parse => AskAsync(parse, async admin =>
         {
-            var answer = await admin.SendAsync(HttpMethod.Get, "/plans");
+            AdminAnswer answer = await admin.SendAsync(HttpMethod.Get, "/plans");
             return answer.Fault is null ? answer with { Body = answer.Body?["items"]?.DeepClone() } : answer;
         }, PrintPlans));
         return command;
@@ -48,7 +48,10 @@ internal sealed partial class ClientsCommand
         command.SetAction(parse =>
         {
             if (!Has(parse, _capacity) || !Has(parse, _rate))
+            {
                 return Task.FromResult(_terminal.Fail("a plan has both --capacity and --rate", ExitCode.Usage));
+            }
+
             var plan = new JsonObject
             {
                 ["capacity"] = parse.GetValue(_capacity),

@@ -45,11 +45,23 @@ internal sealed partial class ClientsCommand
 
     private string? Fault(ParseResult parse)
     {
-        var (capacity, rate, plan) = (Has(parse, _capacity), Has(parse, _rate), Has(parse, _plan));
-        var access = new[] { _block, _exempt, _allow }.Count(parse.GetValue);
-        if (plan && (capacity || rate)) return "--plan gives the capacity and the rate: leave those out, or the plan";
-        if (capacity != rate) return $"--{(capacity ? "rate" : "capacity")} is missing: a limit has both";
-        if (access > 1) return "--block, --exempt and --allow exclude each other";
+        (bool capacity, bool rate, bool plan) = (Has(parse, _capacity), Has(parse, _rate), Has(parse, _plan));
+        int access = new[] { _block, _exempt, _allow }.Count(parse.GetValue);
+        if (plan && (capacity || rate))
+        {
+            return "--plan gives the capacity and the rate: leave those out, or the plan";
+        }
+
+        if (capacity != rate)
+        {
+            return $"--{(capacity ? "rate" : "capacity")} is missing: a limit has both";
+        }
+
+        if (access > 1)
+        {
+            return "--block, --exempt and --allow exclude each other";
+        }
+
         return capacity || plan || access > 0 || Has(parse, _tokens) || Has(parse, _limits) ? null
             : "nothing to set: give --capacity and --rate, --plan, --block, --exempt, --allow, --limit or --tokens";
     }
@@ -60,28 +72,57 @@ internal sealed partial class ClientsCommand
     /// limits stay.</summary>
     private async Task<AdminAnswer> SetAsync(ParseResult parse, AdminClient admin)
     {
-        var path = AdminClient.PathOf(parse.GetRequiredValue(_id));
+        string path = AdminClient.PathOf(parse.GetRequiredValue(_id));
         var client = new JsonObject();
         if (Has(parse, _capacity))
         {
             client["capacity"] = parse.GetValue(_capacity);
             client["rate_per_sec"] = parse.GetValue(_rate);
         }
-        if (Has(parse, _plan)) client["plan"] = parse.GetValue(_plan);
-        var isWhole = client.Count > 0;
-        if (Has(parse, _tokens)) client["current_tokens"] = parse.GetValue(_tokens);
-        if (parse.GetValue(_block)) client["access"] = "blocked";
-        if (parse.GetValue(_exempt)) client["access"] = "exempt";
-        if (parse.GetValue(_allow)) client["access"] = "limited";
-        var limits = Has(parse, _limits) ? new JsonObject(parse.GetValue(_limits)!
+        if (Has(parse, _plan))
+        {
+            client["plan"] = parse.GetValue(_plan);
+        }
+
+        bool isWhole = client.Count > 0;
+        if (Has(parse, _tokens))
+        {
+            client["current_tokens"] = parse.GetValue(_tokens);
+        }
+
+        if (parse.GetValue(_block))
+        {
+            client["access"] = "blocked";
+        }
+
+        if (parse.GetValue(_exempt))
+        {
+            client["access"] = "exempt";
+        }
+
+        if (parse.GetValue(_allow))
+        {
+            client["access"] = "limited";
+        }
+
+        JsonObject? limits = Has(parse, _limits) ? new JsonObject(parse.GetValue(_limits)!
             .Select(static own => KeyValuePair.Create<string, JsonNode?>(own.Name, own.Numbers))) : null;
 
-        if (!isWhole && limits is not null) client["limits"] = limits;
-        var answer = await admin.SendAsync(isWhole ? HttpMethod.Put : HttpMethod.Patch, path, client);
+        if (!isWhole && limits is not null)
+        {
+            client["limits"] = limits;
+        }
+
+        AdminAnswer answer = await admin.SendAsync(isWhole ? HttpMethod.Put : HttpMethod.Patch, path, client);
         if (!isWhole && answer.Status == 404 && client["access"] is not null)
+        {
             answer = await admin.SendAsync(HttpMethod.Put, path, client);
+        }
         else if (isWhole && limits is not null && answer.Fault is null)
+        {
             answer = await admin.SendAsync(HttpMethod.Patch, path, new JsonObject { ["limits"] = limits });
+        }
+
         return answer;
     }
 
@@ -89,17 +130,29 @@ internal sealed partial class ClientsCommand
     {
         limit = new("", null);
         error = $"'{text}' is not a limit with numbers: write search=5,1/s, or search=off";
-        var equals = text.IndexOf('=', StringComparison.Ordinal);
-        if (equals <= 0) return false;
-        var (name, numbers) = (text[..equals], text[(equals + 1)..]);
+        int equals = text.IndexOf('=', StringComparison.Ordinal);
+        if (equals <= 0)
+        {
+            return false;
+        }
+
+        (string name, string numbers) = (text[..equals], text[(equals + 1)..]);
         if (numbers == "off")
         {
             limit = new(name, null);
             return true;
         }
-        var comma = numbers.IndexOf(',', StringComparison.Ordinal);
-        if (comma < 0 || !long.TryParse(numbers[..comma], out var capacity)) return false;
-        if (!ConfigValue.TryRate(numbers[(comma + 1)..], out var rate, out error)) return false;
+        int comma = numbers.IndexOf(',', StringComparison.Ordinal);
+        if (comma < 0 || !long.TryParse(numbers[..comma], out long capacity))
+        {
+            return false;
+        }
+
+        if (!ConfigValue.TryRate(numbers[(comma + 1)..], out double rate, out error))
+        {
+            return false;
+        }
+
         limit = new(name, new() { ["capacity"] = capacity, ["rate_per_sec"] = rate });
         return true;
     }

@@ -101,13 +101,22 @@ internal sealed partial class ClientsCommand
         ParseResult parse, Func<AdminClient, Task<AdminAnswer>> ask, Action<JsonNode?, bool>? print = null)
     {
         if (Connect(parse) is not { } connected)
+        {
             return ExitCode.Usage;
-        using var admin = connected;
-        var answer = await ask(admin);
+        }
+
+        using AdminClient admin = connected;
+        AdminAnswer answer = await ask(admin);
         if (answer.Fault is not null)
+        {
             return _terminal.Fail(answer.Fault);
+        }
+
         if (print is null && !AdminClient.IsClient(answer.Body))
+        {
             return _terminal.Fail(admin.NotPenstock("no client"));
+        }
+
         (print ?? Print)(answer.Body, parse.GetValue(_format) == "json");
         Warn(answer);
         return ExitCode.Ok;
@@ -115,22 +124,26 @@ internal sealed partial class ClientsCommand
 
     private void Warn(AdminAnswer answer)
     {
-        foreach (var warning in answer.Body is JsonObject body && body["warnings"] is JsonArray all ? all : [])
+        foreach (JsonNode? warning in answer.Body is JsonObject body && body["warnings"] is JsonArray all ? all : [])
+        {
             _terminal.Error.WriteLine($"warning: {warning}");
+        }
     }
 
     /// <summary>Whatever is no id would ask for something else: the empty one for all clients.</summary>
     private static void RefuseBadId(ArgumentResult result)
     {
         if (result.Tokens.Count > 0 && result.Tokens[0].Value.Length == 0)
+        {
             result.AddError("ID: must not be empty");
+        }
     }
 
     /// <returns>Null when $PENSTOCK_ADMIN or the token is wrong, which is told.</returns>
     private AdminClient? Connect(ParseResult parse, int timeoutSeconds = 10)
     {
         if (!ConfigValue.TryToken(parse.GetValue(_token) ?? _terminal.Environment("PENSTOCK_TOKEN") ?? "",
-            out var token, out var tokenError))
+            out string? token, out string? tokenError))
         {
             _terminal.Fail($"{(parse.GetValue(_token) is null ? "$PENSTOCK_TOKEN" : "--token")}: {tokenError}",
                 ExitCode.Usage);
@@ -138,8 +151,8 @@ internal sealed partial class ClientsCommand
         }
         if (parse.GetValue(_admin) is not { } url)
         {
-            var text = _terminal.Environment("PENSTOCK_ADMIN")?.Trim() is { Length: > 0 } set ? set : DefaultAdmin;
-            if (!TryUrl(text, out url, out var error))
+            string text = _terminal.Environment("PENSTOCK_ADMIN")?.Trim() is { Length: > 0 } set ? set : DefaultAdmin;
+            if (!TryUrl(text, out url, out string? error))
             {
                 _terminal.Fail($"$PENSTOCK_ADMIN: {error}", ExitCode.Usage);
                 return null;
@@ -173,10 +186,12 @@ internal sealed partial class ClientsCommand
     {
         int[] shown = [.. Enumerable.Range(0, rows[0].Length)
             .Where(column => column < needed || rows.Skip(1).Any(row => row[column].Length > 0))];
-        var idWidth = rows.Max(row => row[0].Length);
-        foreach (var row in rows)
+        int idWidth = rows.Max(row => row[0].Length);
+        foreach (string[] row in rows)
+        {
             _terminal.Out.WriteLine(
                 row[0].PadRight(idWidth) + string.Concat(shown.Skip(1).Select(column => $"  {row[column],10}")));
+        }
     }
 
     private static string[] Cells(JsonNode? client) =>

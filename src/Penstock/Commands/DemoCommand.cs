@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Net;
+using Penstock.Control.Config;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 
@@ -10,7 +11,7 @@ internal static class DemoCommand
 {
     public static Command Create(Terminal terminal)
     {
-        var count = OptionSyntax.Number("--backends", "N", "Echo servers to start on free ports",
+        Option<int> count = OptionSyntax.Number("--backends", "N", "Echo servers to start on free ports",
             1, BackendsCommand.MostServers).OrElse(3);
         var noLimits = new Option<bool>("--no-limits")
         {
@@ -30,8 +31,11 @@ internal static class DemoCommand
             await using var echo = new EchoServer([.. Enumerable.Repeat(new IPEndPoint(IPAddress.Loopback, 0),
                 parse.GetValue(count))], EchoServer.DemoConnections);
             if (await echo.StartAsync() is { } fault)
+            {
                 return terminal.Fail(fault);
-            var scratch = Directory.CreateTempSubdirectory("penstock-demo-");
+            }
+
+            DirectoryInfo scratch = Directory.CreateTempSubdirectory("penstock-demo-");
             try
             {
                 var upstream = new UpstreamConfig
@@ -40,9 +44,9 @@ internal static class DemoCommand
                     Backends = [.. echo.Ports.Select(port => new BackendConfig { Host = "127.0.0.1", Port = port })],
                     HealthCheck = new() { Path = "/health" },
                 };
-                var store = "sqlite:" + Path.Combine(scratch.FullName, "penstock.db");
-                var limit = parse.GetValue(noLimits) ? null : new LimitConfig(100, 10);
-                var config = server.Build(parse, upstream, limit, store);
+                string store = "sqlite:" + Path.Combine(scratch.FullName, "penstock.db");
+                LimitConfig? limit = parse.GetValue(noLimits) ? null : new LimitConfig(100, 10);
+                PenstockConfig config = server.Build(parse, upstream, limit, store);
                 return await Serving.RunAsync(config, [], terminal, stop);
             }
             finally

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Numerics;
 using Penstock.Control.Config;
@@ -16,8 +17,11 @@ internal static class OptionSyntax
         Description = description,
         CustomParser = result =>
         {
-            if (read(result.Tokens[^1].Value, out var value, out var error))
+            if (read(result.Tokens[^1].Value, out T? value, out string? error))
+            {
                 return value;
+            }
+
             result.AddError($"{name}: {Secrets.Hide(error)}");
             return default;
         },
@@ -32,12 +36,16 @@ internal static class OptionSyntax
         CustomParser = result =>
         {
             var values = new List<T>();
-            foreach (var token in result.Tokens)
+            foreach (Token token in result.Tokens)
             {
-                if (read(token.Value, out var value, out var error))
+                if (read(token.Value, out T? value, out string? error))
+                {
                     values.Add(value);
+                }
                 else
+                {
                     result.AddError($"{name}: {Secrets.Hide(error)}");
+                }
             }
             return values;
         },
@@ -49,7 +57,7 @@ internal static class OptionSyntax
         {
             // without thousands: 1,5 is not 15
             const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint;
-            var good = T.TryParse(text, Style, CultureInfo.InvariantCulture, out value!) && value >= min
+            bool good = T.TryParse(text, Style, CultureInfo.InvariantCulture, out value!) && value >= min
                 && value <= max;
             error = good ? "" : $"'{text}' does not fit: write a number from {min} to {max}";
             return good;

@@ -20,11 +20,17 @@ internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLine
     {
         help.Invoke(parseResult);
         if (parseResult.CommandResult.Command is not PenstockCommand { Examples.Count: > 0 } command)
+        {
             return ExitCode.Ok;
-        var output = parseResult.InvocationConfiguration.Output;
+        }
+
+        TextWriter output = parseResult.InvocationConfiguration.Output;
         output.WriteLine(command.Examples.Count == 1 ? "Example:" : "Examples:");
-        foreach (var example in command.Examples)
+        foreach (string example in command.Examples)
+        {
             output.WriteLine("  " + example);
+        }
+
         output.WriteLine();
         return ExitCode.Ok;
     }

@@ -10,14 +10,14 @@ internal static class ProxyCommand
 {
     public static Command Create(Terminal terminal)
     {
-        var to = OptionSyntax.ReadMany<BackendConfig>("--to", "URL",
+        Option<IReadOnlyList<BackendConfig>> to = OptionSyntax.ReadMany<BackendConfig>("--to", "URL",
             "A backend, such as http://10.0.0.5:3000; repeat it for more", ConfigValue.TryBackend);
         to.Required = true;
-        var balance = OptionSyntax.Read<BalanceAlgorithm>("--balance", "NAME",
+        Option<BalanceAlgorithm> balance = OptionSyntax.Read<BalanceAlgorithm>("--balance", "NAME",
             "round_robin, least_connections, random or power_of_two [default: round_robin]", ConfigValue.TryBalance);
-        var rate = OptionSyntax.Read<double>("--rate", "RATE",
+        Option<double> rate = OptionSyntax.Read<double>("--rate", "RATE",
             "Requests each client may make over time, such as 10/s or 600/m", ConfigValue.TryRate);
-        var capacity = OptionSyntax.Number<long>("--capacity", "N",
+        Option<long> capacity = OptionSyntax.Number<long>("--capacity", "N",
             "Requests a client may make at once after a pause; goes with --rate", 1, ClientsCommand.MostCapacity);
         var server = new ServerOptions(terminal, "0.0.0.0:8080", "memory");
         var command = new PenstockCommand("proxy", "Balance over the given servers, without a configuration file.",
@@ -28,15 +28,26 @@ internal static class ProxyCommand
         command.SetAction(async (parse, stop) =>
         {
             LimitConfig? limit = null;
-            var (hasRate, hasCapacity) = (parse.GetResult(rate) is not null, parse.GetResult(capacity) is not null);
+            (bool hasRate, bool hasCapacity) =
+                (parse.GetResult(rate) is not null, parse.GetResult(capacity) is not null);
             if (hasRate && hasCapacity)
+            {
                 limit = new(parse.GetValue(capacity), parse.GetValue(rate));
+            }
             else if (hasRate)
+            {
                 return Refuse("--rate needs --capacity: how many requests may come at once, such as --capacity 20");
+            }
             else if (hasCapacity)
+            {
                 return Refuse("--capacity needs --rate: how fast spent requests come back, such as --rate 10/s");
+            }
+
             if (limit is not null && Limiter.Fault(limit.Capacity, limit.RatePerSecond) is { } fault)
+            {
                 return Refuse($"--capacity, --rate: {fault}");
+            }
+
             var upstream = new UpstreamConfig
             {
                 Name = "default",

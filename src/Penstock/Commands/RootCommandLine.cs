@@ -20,7 +20,7 @@ internal static class RootCommandLine
             SimulateCommand.Create(terminal),
             VersionCommand.Create(terminal),
         };
-        var helpOption = root.Options.OfType<HelpOption>().Single();
+        HelpOption helpOption = root.Options.OfType<HelpOption>().Single();
         var help = (HelpAction)helpOption.Action!;
         helpOption.Action = new HelpWithExamples(help);
         root.SetAction(parse =>
@@ -37,7 +37,7 @@ internal static class RootCommandLine
     public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken stop = default)
     {
         // "@name" is a fine client id, not a file of more arguments
-        var parse = Create(terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        ParseResult parse = Create(terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         var wrong = parse.Action as ParseErrorAction;
         wrong?.ShowHelp = false;
         var invocation = new InvocationConfiguration
@@ -49,9 +49,12 @@ internal static class RootCommandLine
         };
         try
         {
-            var code = await parse.InvokeAsync(invocation, stop);
+            int code = await parse.InvokeAsync(invocation, stop);
             if (wrong is null)
+            {
                 return code;
+            }
+
             terminal.Error.WriteLine($"See '{PathOf(parse.CommandResult.Command)} --help'.");
             return ExitCode.Usage;
         }

@@ -8,16 +8,19 @@ internal static class RunCommand
 {
     public static Command Create(Terminal terminal)
     {
-        var config = ConfigOption();
-        var loops = ServerOptions.LoopsOption();
+        Option<string> config = ConfigOption();
+        Option<int> loops = ServerOptions.LoopsOption();
         var command = new PenstockCommand("run", "Run the balancer from a configuration file (YAML or JSON).",
             "penstock run --config /etc/penstock/penstock.yaml")
         { config, loops };
         command.SetAction(async (parse, stop) =>
         {
             if (Find(parse.GetValue(config), terminal) is not { } path)
+            {
                 return ExitCode.Usage;
-            var (loaded, diagnostics) = Read();
+            }
+
+            (PenstockConfig? loaded, IReadOnlyList<Diagnostic>? diagnostics) = Read();
             if (loaded is null)
             {
                 DiagnosticWriter.WriteText(terminal.Error, path, diagnostics, terminal.Color);
@@ -27,7 +30,7 @@ internal static class RunCommand
 
             ConfigResult Read()
             {
-                var result = ConfigLoader.Load(path, terminal.Environment);
+                ConfigResult result = ConfigLoader.Load(path, terminal.Environment);
                 return parse.GetValue(loops) is > 0 and var pinned && result.Config is { } config
                     ? result with { Config = config with { Proxy = config.Proxy with { Loops = pinned } } } : result;
             }
@@ -44,7 +47,7 @@ internal static class RunCommand
     /// <summary>Null after telling the operator where it looked.</summary>
     public static string? Find(string? explicitPath, Terminal terminal)
     {
-        var path = ConfigLoader.Find(explicitPath, terminal.Environment, out var tried);
+        string? path = ConfigLoader.Find(explicitPath, terminal.Environment, out IReadOnlyList<string>? tried);
         if (path is null)
         {
             terminal.Fail($"no configuration file: tried {string.Join(", ", tried)}; "

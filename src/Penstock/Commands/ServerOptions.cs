@@ -41,14 +41,19 @@ internal sealed class ServerOptions
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_listen, _admin, _store, _accessLog, _loops])
+        foreach (Option option in (Option[])[_listen, _admin, _store, _accessLog, _loops])
+        {
             command.Add(option);
+        }
     }
 
     public PenstockConfig Build(ParseResult parse, UpstreamConfig upstream, LimitConfig? limit, string defaultStore)
     {
         if (parse.GetValue(_listen) is not { } listener)
+        {
             TryListener(_defaultListen, out listener, out _);
+        }
+
         return new()
         {
             Admin = parse.GetValue(_admin) ?? new AdminConfig { Token = Token },
@@ -69,7 +74,7 @@ internal sealed class ServerOptions
 
     private static bool TryListener(string text, out ListenerConfig listener, out string error)
     {
-        var good = ConfigValue.TryListen(text, out var address, out error);
+        bool good = ConfigValue.TryListen(text, out EndPoint? address, out error);
         listener = new(address, text);
         return good;
     }
@@ -79,12 +84,21 @@ internal sealed class ServerOptions
         admin = new() { Listen = null, Token = Token };
         error = "";
         if (text == "off")
+        {
             return true;
-        if (!ConfigValue.TryListen(text, out var address, out error))
+        }
+
+        if (!ConfigValue.TryListen(text, out EndPoint? address, out error))
+        {
             return false;
+        }
+
         admin = admin with { Listen = address };
         if (Token.Length == 0 && address is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address))
+        {
             error = $"{text} can be reached from other machines: set $PENSTOCK_TOKEN first, or use 127.0.0.1";
+        }
+
         return error.Length == 0;
     }
 }

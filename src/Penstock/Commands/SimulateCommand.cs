@@ -17,24 +17,26 @@ internal static class SimulateCommand
             Description = "The access log: Penstock's, or in the common or combined format",
             Required = true,
         };
-        var capacity = OptionSyntax.Number<long>(
+        Option<long> capacity = OptionSyntax.Number<long>(
             "--capacity", "N", "Requests at once", 1, ClientsCommand.MostCapacity);
         capacity.Required = true;
-        var rate = OptionSyntax.Read<double>("--rate", "RATE",
+        Option<double> rate = OptionSyntax.Read<double>("--rate", "RATE",
             "How fast spent requests come back, such as 10/s or 0.5/s", ConfigValue.TryRate);
         rate.Required = true;
-        var key = new Option<string>("--key")
+        Option<string> key = new Option<string>("--key")
         {
             HelpName = "NAME",
             Description = "What names the client: a member of the log's lines, such as client, client_address, host or "
                 + $"route; in other formats {string.Join(", ", LogLineParser.PlainKeys)}",
         }.OrElse("client");
-        var logFormat = OptionSyntax.OneOf("--log-format", "How the log is written", "auto", "json", "common",
+        Option<string> logFormat =
+            OptionSyntax.OneOf("--log-format", "How the log is written", "auto", "json", "common",
             "combined");
-        var target = OptionSyntax.Read<double>("--target", "SHARE",
+        Option<double> target = OptionSyntax.Read<double>("--target", "SHARE",
             "Also find the smallest capacity that rejects at most this share, such as 1%", TryShare);
-        var top = OptionSyntax.Number("--top", "N", "Clients to list, most rejected first", 1, 1_000_000).OrElse(10);
-        var format = OptionSyntax.OneOf("--format", "How to print", "text", "json");
+        Option<int> top =
+            OptionSyntax.Number("--top", "N", "Clients to list, most rejected first", 1, 1_000_000).OrElse(10);
+        Option<string> format = OptionSyntax.OneOf("--format", "How to print", "text", "json");
         var command = new PenstockCommand("simulate",
             "Replay an access log against a limit: who would have been rejected, how often, and when.",
             "penstock simulate --log access.log --capacity 100 --rate 10/s",
@@ -43,20 +45,26 @@ internal static class SimulateCommand
         { log, capacity, rate, key, logFormat, target, top, format };
         command.SetAction(parse =>
         {
-            var named = parse.GetRequiredValue(logFormat) switch
+            LogFormat named = parse.GetRequiredValue(logFormat) switch
             {
                 "json" => LogFormat.Json,
                 "common" => LogFormat.Common,
                 "combined" => LogFormat.Combined,
                 _ => LogFormat.Auto,
             };
-            var keyName = parse.GetRequiredValue(key);
+            string keyName = parse.GetRequiredValue(key);
             if (named is LogFormat.Common or LogFormat.Combined && !LogLineParser.PlainKeys.Contains(keyName))
+            {
                 return terminal.Fail($"--key: the {named.ToString().ToLowerInvariant()} format has no '{keyName}': "
                     + $"write {string.Join(" or ", LogLineParser.PlainKeys)}", ExitCode.Usage);
-            var (n, perSecond) = (parse.GetValue(capacity), parse.GetValue(rate));
+            }
+
+            (long n, double perSecond) = (parse.GetValue(capacity), parse.GetValue(rate));
             if (Limiter.Fault(n, perSecond) is { } fault)
+            {
                 return terminal.Fail(fault, ExitCode.Usage);
+            }
+
             var simulation = new LimitSimulation(new(n, perSecond), () => new LogLineParser(named, keyName));
             double? share = parse.GetResult(target) is null ? null : parse.GetValue(target);
             return Run(terminal, simulation, parse.GetRequiredValue(log), share, parse.GetValue(top),
@@ -70,32 +78,49 @@ internal static class SimulateCommand
     {
         Stream Open() => new FileStream(path, FileMode.Open, FileAccess.Read,
             FileShare.ReadWrite | FileShare.Delete, bufferSize: 0, FileOptions.SequentialScan);
-        using (var log = Open())
+        using (Stream log = Open())
         {
             if (target is not null && !log.CanSeek)
+            {
                 return terminal.Fail("--target reads the log several times: give it a file", ExitCode.Usage);
+            }
+
             simulation.Run(log);
         }
-        foreach (var (line, fault) in simulation.Faults)
+        foreach ((long line, string? fault) in simulation.Faults)
+        {
             terminal.Error.WriteLine($"warning: {path}:{line} {fault}");
+        }
+
         if (simulation.BadLines > 0)
+        {
             terminal.Error.WriteLine($"warning: {simulation.BadLines} lines could not be read and are not counted");
+        }
+
         if (simulation.Requests == 0)
+        {
             return terminal.Fail($"{path} holds no request that a limit would have seen");
+        }
+
         long? smallest = target is { } share ? simulation.SmallestCapacity(share, Open) : null;
         var report = new SimulationReport(simulation, path, target, smallest, top);
         if (json)
+        {
             report.WriteJson(terminal);
+        }
         else
+        {
             report.WriteText(terminal);
+        }
+
         return ExitCode.Ok;
     }
 
     private static bool TryShare(string text, out double share, out string error)
     {
-        var percent = text.EndsWith('%');
+        bool percent = text.EndsWith('%');
         error = $"'{text}' is not a share: write 1% or 0.01";
-        var good = double.TryParse(percent ? text[..^1] : text, NumberStyles.AllowDecimalPoint,
+        bool good = double.TryParse(percent ? text[..^1] : text, NumberStyles.AllowDecimalPoint,
             CultureInfo.InvariantCulture, out share);
         share /= percent ? 100 : 1;
         return good && share is >= 0 and <= 1;

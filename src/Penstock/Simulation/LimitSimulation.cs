@@ -63,17 +63,23 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     /// <returns>Null when no capacity that is allowed does.</returns>
     public long? SmallestCapacity(double share, Func<Stream> open)
     {
-        var most = (long)Math.Ceiling(_clients.Values.Max(client => client.MostTaken) - 1e-6) + 1;
+        long most = (long)Math.Ceiling(_clients.Values.Max(client => client.MostTaken) - 1e-6) + 1;
         while (most > 1 && Limiter.Fault(most, config.RatePerSecond) is not null)
-            most /= 2;
-        var (tooLow, enough) = (0L, most);
-        for (var first = true; first || enough - tooLow > 1; first = false)
         {
-            var tried = Between(tooLow, enough);
-            var rejected = Try(tried, open);
-            var found = Array.FindIndex(rejected, count => count <= share * Requests);
+            most /= 2;
+        }
+
+        (long tooLow, long enough) = (0L, most);
+        for (bool first = true; first || enough - tooLow > 1; first = false)
+        {
+            long[] tried = Between(tooLow, enough);
+            long[] rejected = Try(tried, open);
+            int found = Array.FindIndex(rejected, count => count <= share * Requests);
             if (found < 0)
+            {
                 return null;
+            }
+
             (tooLow, enough) = (found == 0 ? tooLow : tried[found - 1], tried[found]);
         }
         return enough;
@@ -87,43 +93,62 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     private long[] Try(long[] capacities, Func<Stream> open)
     {
         VirtualLimit[] limits = [.. capacities.Select(c => new VirtualLimit(new(c, config.RatePerSecond)))];
-        var rejected = new long[limits.Length];
-        foreach (var client in _clients.Values)
+        long[] rejected = new long[limits.Length];
+        foreach (SimulatedClient client in _clients.Values)
+        {
             client.Candidates = new long[limits.Length];
+        }
+
         _decide = (client, ns, _) =>
         {
-            for (var i = 0; i < limits.Length; i++)
+            for (int i = 0; i < limits.Length; i++)
+            {
                 rejected[i] += limits[i].TryTake(ref client.Candidates[i], ns) ? 0 : 1;
+            }
         };
-        using var log = open();
+        using Stream log = open();
         Replay(log, first: false);
         return rejected;
     }
 
     private void Replay(Stream log, bool first)
     {
-        var (lines, parse) = (new LineReader(log), parser());
+        (LineReader lines, LogLineParser parse) = (new LineReader(log), parser());
         _lastNs = long.MinValue;
-        while (lines.TryRead(out var text))
+        while (lines.TryRead(out ReadOnlySpan<byte> text))
         {
             if (text.IsEmpty && !lines.TooLong)
+            {
                 continue;
+            }
+
             LogLine line = default;
-            var fault = lines.TooLong ? $"is longer than {LineReader.MaxLineBytes} bytes" : parse.Parse(text, out line);
+            string? fault =
+                lines.TooLong ? $"is longer than {LineReader.MaxLineBytes} bytes" : parse.Parse(text, out line);
             if (fault is not null || line.Undecided)
             {
                 if (first)
+                {
                     Skip(lines.Number, fault);
+                }
+
                 continue;
             }
             if (ClientOf(line.Key, first) is not { } client)
+            {
                 continue; // the file has grown meanwhile
+            }
+
             _waiting.Enqueue((client, line.Rejected), (line.UnixNs, lines.Number));
             if (_waiting.Count > Reordered)
+            {
                 DecideNext();
+            }
         }
         while (_waiting.Count > 0)
+        {
             DecideNext();
+        }
     }
 
     private void Skip(long line, string? fault)
@@ -135,22 +160,27 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
         }
         BadLines++;
         if (_faults.Count < MaxFaults)
+        {
             _faults.Add((line, fault));
+        }
     }
 
     private void DecideNext()
     {
-        _waiting.TryDequeue(out var request, out var at);
+        _waiting.TryDequeue(out (SimulatedClient Client, bool Rejected) request, out (long Ns, long Line) at);
         // A request that took longer than the reordering reaches counts at the time that the replay has come to.
         _lastNs = Math.Max(_lastNs, at.Ns);
         if (_startNs == long.MinValue)
+        {
             _startNs = _lastNs;
+        }
+
         _decide(request.Client, Math.Max(0, _lastNs - _startNs), request.Rejected);
     }
 
     private void Decide(SimulatedClient client, long ns, bool rejectedInLog)
     {
-        var admitted = _limit.TryTake(ref client.Bucket, ns);
+        bool admitted = _limit.TryTake(ref client.Bucket, ns);
         client.Requests++;
         client.Take(ns, config.RatePerSecond);
         Requests++;
@@ -158,12 +188,18 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
         Agreed += admitted == !rejectedInLog ? 1 : 0;
         (FirstUnixNs, LastUnixNs) = (Math.Min(FirstUnixNs, _startNs), _lastNs);
         if (admitted)
+        {
             return;
+        }
+
         Rejected++;
-        var second = (long)Math.Floor(_lastNs / 1e9);
+        long second = (long)Math.Floor(_lastNs / 1e9);
         client.CountRejected(second);
         if (second != _second)
+        {
             EndSecond();
+        }
+
         (_second, _inSecond) = (second, _inSecond + 1);
     }
 
@@ -185,11 +221,18 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     private SimulatedClient? ClientOf(ReadOnlySpan<byte> key, bool create)
     {
         if (_name.Length < key.Length)
+        {
             _name = new char[key.Length];
-        var name = _name.AsSpan(0, Encoding.UTF8.GetChars(key, _name));
-        var byName = _clients.GetAlternateLookup<ReadOnlySpan<char>>();
-        if (!byName.TryGetValue(name, out var client) && create)
+        }
+
+        Span<char> name = _name.AsSpan(0, Encoding.UTF8.GetChars(key, _name));
+        Dictionary<string, SimulatedClient>.AlternateLookup<ReadOnlySpan<char>> byName =
+            _clients.GetAlternateLookup<ReadOnlySpan<char>>();
+        if (!byName.TryGetValue(name, out SimulatedClient? client) && create)
+        {
             _clients.Add(name.ToString(), client = new(name.ToString()));
+        }
+
         return client;
     }
 }

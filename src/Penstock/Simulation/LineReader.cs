@@ -22,13 +22,13 @@ internal sealed class LineReader(Stream stream)
     public bool TryRead(out ReadOnlySpan<byte> line)
     {
         TooLong = false;
-        var searched = 0;
+        int searched = 0;
         while (true)
         {
-            var end = _buffer.AsSpan(_start + searched, _end - _start - searched).IndexOf((byte)'\n');
+            int end = _buffer.AsSpan(_start + searched, _end - _start - searched).IndexOf((byte)'\n');
             if (end >= 0 || (_ended && _start < _end))
             {
-                var length = end >= 0 ? searched + end : _end - _start;
+                int length = end >= 0 ? searched + end : _end - _start;
                 TooLong |= length > MaxLineBytes;
                 line = TooLong ? default : _buffer.AsSpan(_start, length).TrimEnd((byte)'\r');
                 _start += length + (end >= 0 ? 1 : 0);
@@ -59,8 +59,11 @@ internal sealed class LineReader(Stream stream)
             (_start, _end) = (0, _end - _start);
         }
         if (_end == _buffer.Length)
+        {
             Array.Resize(ref _buffer, _buffer.Length * 2);
-        var count = stream.Read(_buffer, _end, _buffer.Length - _end);
+        }
+
+        int count = stream.Read(_buffer, _end, _buffer.Length - _end);
         _end += count;
         _ended = count == 0;
     }

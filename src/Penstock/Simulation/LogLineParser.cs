@@ -32,35 +32,44 @@ internal sealed class LogLineParser(LogFormat format, string key)
     {
         long? unixNs = null;
         double durationMs = 0;
-        var (keyed, limited, unserved) = (false, false, false);
+        (bool keyed, bool limited, bool unserved) = (false, false, false);
         try
         {
             var json = new Utf8JsonReader(line);
             if (!json.Read() || json.TokenType != JsonTokenType.StartObject)
+            {
                 return "is not a JSON object";
+            }
+
             while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
             {
-                var isKey = json.ValueTextEquals(_key);
-                var isTime = json.ValueTextEquals("time"u8);
-                var isDuration = json.ValueTextEquals("duration_ms"u8);
-                var isReason = json.ValueTextEquals("reason"u8);
+                bool isKey = json.ValueTextEquals(_key);
+                bool isTime = json.ValueTextEquals("time"u8);
+                bool isDuration = json.ValueTextEquals("duration_ms"u8);
+                bool isReason = json.ValueTextEquals("reason"u8);
                 limited |= json.ValueTextEquals("limit"u8);
                 json.Read();
-                if (isTime && json.TokenType == JsonTokenType.String && json.TryGetDateTimeOffset(out var time))
+                if (isTime && json.TokenType == JsonTokenType.String
+                    && json.TryGetDateTimeOffset(out DateTimeOffset time))
+                {
                     unixNs = (time - DateTimeOffset.UnixEpoch).Ticks * NsPerTick;
+                }
                 else if (isDuration && json.TokenType == JsonTokenType.Number)
+                {
                     durationMs = json.GetDouble();
+                }
                 else if (isReason && json.TokenType == JsonTokenType.String)
                 {
                     read.Rejected = json.ValueTextEquals("rate_limited"u8);
                     unserved = IsUnserved(ref json);
                 }
-                if (isKey)
-                    keyed = TakeKey(ref json, ref read);
+                keyed = isKey ? TakeKey(ref json, ref read) : keyed;
                 json.Skip();
             }
             if (!json.IsFinalBlock || json.TokenType != JsonTokenType.EndObject || json.Read())
+            {
                 return "is not one JSON object";
+            }
         }
         catch (JsonException)
         {
@@ -71,12 +80,20 @@ internal sealed class LogLineParser(LogFormat format, string key)
             return "holds a text that is not valid Unicode";
         }
         if (unixNs is not { } ns)
+        {
             return "has no 'time' that is a date";
+        }
+
         if (!keyed)
+        {
             return $"has no '{Encoding.UTF8.GetString(_key)}' that is a text or a number";
+        }
         // The line is written at the end of a request; the limit decided at its beginning.
         if (!(durationMs is >= 0 and < 1e12))
+        {
             return "has a 'duration_ms' that is none";
+        }
+
         read.UnixNs = ns - (long)(durationMs * 1e6);
         read.Undecided = unserved && !limited;
         return null;
@@ -92,7 +109,10 @@ internal sealed class LogLineParser(LogFormat format, string key)
         if (json.TokenType == JsonTokenType.String)
         {
             if (_keyValue.Length < json.ValueSpan.Length)
+            {
                 _keyValue = new byte[json.ValueSpan.Length];
+            }
+
             read.Key = _keyValue.AsSpan(0, json.CopyString(_keyValue));
             return true;
         }
@@ -102,26 +122,42 @@ internal sealed class LogLineParser(LogFormat format, string key)
 
     private string? ParsePlain(ReadOnlySpan<byte> line, ref LogLine read)
     {
-        var rest = line;
-        var address = UpTo(ref rest, " "u8);
+        ReadOnlySpan<byte> rest = line;
+        ReadOnlySpan<byte> address = UpTo(ref rest, " "u8);
         UpTo(ref rest, " "u8);
-        var user = UpTo(ref rest, " ["u8); // a user's name may hold spaces
-        var time = UpTo(ref rest, "] "u8);
+        ReadOnlySpan<byte> user = UpTo(ref rest, " ["u8); // a user's name may hold spaces
+        ReadOnlySpan<byte> time = UpTo(ref rest, "] "u8);
         if (address.IsEmpty || user.IsEmpty || time.IsEmpty)
+        {
             return format == LogFormat.Auto ? "is neither JSON nor in the common or combined format"
                 : "is not in the common or combined format";
+        }
+
         if (!TryTime(time, out read.UnixNs))
+        {
             return "has a time that is not as in [10/Oct/2000:13:55:36 -0700]";
+        }
+
         if (!TryQuoted(ref rest, out _))
+        {
             return "has no request in quotes";
-        if (!Utf8Parser.TryParse(rest, out int status, out var digits) || digits != 3)
+        }
+
+        if (!Utf8Parser.TryParse(rest, out int status, out int digits) || digits != 3)
+        {
             return "has no status";
+        }
+
         read.Rejected = status == 429;
         UpTo(ref rest, " "u8);
         UpTo(ref rest, " "u8);
-        var combined = TryQuoted(ref rest, out var referer) & TryQuoted(ref rest, out var agent);
+        bool combined =
+            TryQuoted(ref rest, out ReadOnlySpan<byte> referer) & TryQuoted(ref rest, out ReadOnlySpan<byte> agent);
         if (!combined && (format == LogFormat.Combined || key is "referer" or "user_agent"))
+        {
             return "has no referer and user agent: it is not in the combined format";
+        }
+
         read.Key = key switch
         {
             "user" => user,
@@ -134,8 +170,8 @@ internal sealed class LogLineParser(LogFormat format, string key)
 
     private static ReadOnlySpan<byte> UpTo(scoped ref ReadOnlySpan<byte> rest, ReadOnlySpan<byte> end)
     {
-        var at = rest.IndexOf(end);
-        var part = at < 0 ? rest : rest[..at];
+        int at = rest.IndexOf(end);
+        ReadOnlySpan<byte> part = at < 0 ? rest : rest[..at];
         rest = at < 0 ? default : rest[(at + end.Length)..];
         return part;
     }
@@ -145,8 +181,11 @@ internal sealed class LogLineParser(LogFormat format, string key)
     {
         text = default;
         if (rest.IsEmpty || rest[0] != '"')
+        {
             return false;
-        for (var i = 1; i < rest.Length; i++)
+        }
+
+        for (int i = 1; i < rest.Length; i++)
         {
             if (rest[i] == '\\')
             {
@@ -167,15 +206,20 @@ internal sealed class LogLineParser(LogFormat format, string key)
         unixNs = 0;
         Span<char> chars = stackalloc char[26];
         if (text.Length != 26 || !Encoding.ASCII.TryGetChars(text, chars, out _))
+        {
             return false;
+        }
         // .NET wants a colon in the offset, which stands last.
         Span<char> withColon = stackalloc char[27];
         chars[..24].CopyTo(withColon);
         withColon[24] = ':';
         chars[24..].CopyTo(withColon[25..]);
         if (!DateTimeOffset.TryParseExact(withColon, "dd/MMM/yyyy:HH:mm:ss zzz", CultureInfo.InvariantCulture,
-            DateTimeStyles.None, out var time))
+            DateTimeStyles.None, out DateTimeOffset time))
+        {
             return false;
+        }
+
         unixNs = (time - DateTimeOffset.UnixEpoch).Ticks * NsPerTick;
         return true;
     }

@@ -31,7 +31,9 @@ internal sealed class SimulatedClient(string name)
         _inSecond = second == _second ? _inSecond + 1 : 1;
         _second = second;
         if (_inSecond > WorstRejected)
+        {
             (WorstSecond, WorstRejected) = (second, _inSecond);
+        }
     }
 
     public void Take(long ns, double perSecond)

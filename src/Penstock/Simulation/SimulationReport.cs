@@ -26,7 +26,7 @@ internal sealed record SimulationReport(
 
     public void WriteText(Terminal terminal)
     {
-        var (to, sim) = (terminal.Out, Simulation);
+        (TextWriter to, LimitSimulation sim) = (terminal.Out, Simulation);
         to.WriteLine($"{Log}: {N(sim.Requests)} requests of {N(sim.Clients.Count)} clients, "
             + $"{Time(sim.FirstUnixNs)} to {Time(sim.LastUnixNs)}");
         to.WriteLine($"A limit of {N(sim.Limit.Capacity)} at once, then {Banner.RateText(sim.Limit.RatePerSecond)}, "
@@ -48,14 +48,17 @@ internal sealed record SimulationReport(
                 c.Rejected > 0 ? Time(c.WorstSecond * 1_000_000_000) : "-", N(c.WorstRejected), N(ForNone(c)),
             }),
         ];
-        var widths = Enumerable.Range(0, rows[0].Length).Select(i => rows.Max(row => row[i].Length)).ToArray();
-        foreach (var row in rows)
+        int[] widths = Enumerable.Range(0, rows[0].Length).Select(i => rows.Max(row => row[i].Length)).ToArray();
+        foreach (string[] row in rows)
         {
             to.WriteLine(string.Join("  ",
                 row.Select((cell, i) => i == 0 ? cell.PadRight(widths[i]) : cell.PadLeft(widths[i]))));
         }
         if (sim.Clients.Count > Top)
+        {
             to.WriteLine($"... and {N(sim.Clients.Count - Top)} more");
+        }
+
         if (sim.Rejected > 0)
         {
             to.WriteLine();
@@ -66,7 +69,7 @@ internal sealed record SimulationReport(
 
     public void WriteJson(Terminal terminal)
     {
-        var sim = Simulation;
+        LimitSimulation sim = Simulation;
         terminal.Out.WriteLine(new JsonObject
         {
             ["log"] = Log,

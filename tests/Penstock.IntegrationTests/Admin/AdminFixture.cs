@@ -45,7 +45,7 @@ internal sealed class AdminFixture : IAsyncDisposable
         Func<PenstockConfig, PenstockConfig>? change = null)
     {
         var log = new RecordedLog();
-        var config = Config(store, token);
+        PenstockConfig config = Config(store, token);
         return new(await PenstockHost.StartAsync(change is null ? config : change(config), log.Factory,
             time ?? TimeProvider.System), log);
     }
@@ -64,11 +64,17 @@ internal sealed class AdminFixture : IAsyncDisposable
         if (body is not null)
         {
             request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body));
-            if (type.Length > 0) request.Content.Headers.TryAddWithoutValidation("Content-Type", type);
+            if (type.Length > 0)
+            {
+                request.Content.Headers.TryAddWithoutValidation("Content-Type", type);
+            }
         }
-        foreach (var (name, value) in headers)
+        foreach ((string? name, string? value) in headers)
+        {
             request.Headers.TryAddWithoutValidation(name, value);
-        using var response = await _http.SendAsync(request);
+        }
+
+        using HttpResponseMessage response = await _http.SendAsync(request);
         return new(
             (int)response.StatusCode, await response.Content.ReadAsStringAsync(),
             response.Content.Headers.ContentType?.MediaType, response.Headers.Location?.OriginalString,
@@ -79,7 +85,7 @@ internal sealed class AdminFixture : IAsyncDisposable
     /// <summary>Registers a client that hardly refills.</summary>
     public async Task CreateAsync(string id, int capacity = 100, double tokens = 50)
     {
-        var body = JsonSerializer.Serialize(
+        string body = JsonSerializer.Serialize(
             new { client_id = id, capacity, rate_per_sec = 0.001, current_tokens = tokens });
         Assert.Equal(201, (await SendAsync("POST", "/clients", body)).Status);
     }

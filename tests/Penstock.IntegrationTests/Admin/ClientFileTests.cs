@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Penstock.Control.Store;
 using Penstock.IntegrationTests.Store;
+using Penstock.Proxy.RateLimiting;
 using Xunit;
 
 namespace Penstock.IntegrationTests.Admin;
@@ -39,7 +40,7 @@ public abstract class ClientFileTests : IAsyncLifetime
         await _admin.CreateAsync("same", 100, 40);
         await _admin.CreateAsync("other", 100, 40);
 
-        var answer = await ImportAsync(""""
+        Answer answer = await ImportAsync(""""
             capacity,client_id,rate_per_sec,current_tokens
             200,kept,0.002,
             100,set,0.001,7
@@ -56,7 +57,7 @@ public abstract class ClientFileTests : IAsyncLifetime
         await HasAsync("other", 100, 40);
         await HasAsync("new, \"ключ\"", 10, 10);
         await HasAsync("new2", 10, 3);
-        Assert.True(_admin.Host.Proxy.Limiter.Clients.TryGet("new2", out var client));
+        Assert.True(_admin.Host.Proxy.Limiter.Clients.TryGet("new2", out ClientState client));
         Assert.Equal(new(10, 0.001), client.Limit);
     }
 
@@ -84,7 +85,7 @@ public abstract class ClientFileTests : IAsyncLifetime
             {"client_id":"b","capacity":50,"rate_per_sec":0.001}
             """;
 
-        var answer = await ImportAsync(File, JsonLines, "?dry_run=true");
+        Answer answer = await ImportAsync(File, JsonLines, "?dry_run=true");
 
         Assert.Equal("""{"created":1,"updated":1,"unchanged":0}""", answer.Body);
         await HasAsync("a", 100, 40);
@@ -100,7 +101,7 @@ public abstract class ClientFileTests : IAsyncLifetime
         await _admin.CreateAsync("a");
         const string Header = "client_id,capacity,rate_per_sec\n";
 
-        var refused = await ImportAsync(Header + "new,1,1\na,1,1\n", query: "?mode=create");
+        Answer refused = await ImportAsync(Header + "new,1,1\na,1,1\n", query: "?mode=create");
 
         refused.IsError(409, "nothing was imported, 1 fault: line 3: client 'a' exists already");
         Assert.Equal("line 3", refused["errors"][0].GetProperty("field").GetString());
@@ -115,7 +116,7 @@ public abstract class ClientFileTests : IAsyncLifetime
     {
         await _admin.CreateAsync("a");
 
-        var answer = await ImportAsync("""
+        Answer answer = await ImportAsync("""
             {"client_id":"new","capacity":1,"rate_per_sec":1}
             {"client_id":"a","capacity":0,"rate_per_sec":"fast"}
             {"client_id":"new","capacity":2,"rate_per_sec":1}
@@ -132,7 +133,7 @@ public abstract class ClientFileTests : IAsyncLifetime
     [Fact]
     public async Task Faults_beyond_a_hundred_are_counted()
     {
-        var answer = await ImportAsync("client_id,capacity,rate_per_sec\n"
+        Answer answer = await ImportAsync("client_id,capacity,rate_per_sec\n"
             + string.Concat(Enumerable.Range(0, 112).Select(i => $"c{i},x,1\n")));
 
         answer.IsError(400, "nothing was imported, 112 faults: line 2: capacity must be a number, not 'x'; line 3");
@@ -145,14 +146,19 @@ public abstract class ClientFileTests : IAsyncLifetime
     [InlineData("jsonl", JsonLines)]
     public async Task Export_that_is_imported_and_exported_again_is_the_same(string format, string type)
     {
-        foreach (var id in new[] { "a,b", "\"", "ключ 🔑", "\uFF5E", "a/b?c=%41", "export", "'; --", "=1+1", "\\" })
+        foreach (string id in new[] { "a,b", "\"", "ключ 🔑", "\uFF5E", "a/b?c=%41", "export", "'; --", "=1+1", "\\" })
+        {
             await _admin.CreateAsync(id, 7, 7);
+        }
 
-        var first = await _admin.SendAsync("GET", "/clients/export?format=" + format);
+        Answer first = await _admin.SendAsync("GET", "/clients/export?format=" + format);
         Assert.Equal((200, type), (first.Status, first.Type));
         Assert.Equal("""{"created":0,"updated":0,"unchanged":9}""", (await ImportAsync(first.Body, type)).Body);
-        foreach (var id in new[] { "a%2Cb", "%22", "%65xport" })
+        foreach (string id in new[] { "a%2Cb", "%22", "%65xport" })
+        {
             Assert.Equal(204, (await _admin.SendAsync("DELETE", "/clients/" + id)).Status);
+        }
+
         await _admin.SendAsync("PATCH", "/clients/%5C", """{"capacity":3}""");
 
         Assert.Equal("""{"created":3,"updated":1,"unchanged":5}""", (await ImportAsync(first.Body, type)).Body);
@@ -164,13 +170,15 @@ public abstract class ClientFileTests : IAsyncLifetime
     {
         const int Count = 12_345;
         var file = new StringBuilder();
-        for (var i = 0; i < Count; i++)
+        for (int i = 0; i < Count; i++)
+        {
             file.Append($$"""{"client_id":"c{{i:d5}}","capacity":{{i + 1}},"rate_per_sec":0.5}""").Append('\n');
+        }
 
         Assert.Equal(Count, (await ImportAsync(file.ToString(), JsonLines))["created"].GetInt32());
 
         Assert.Equal(Count, _admin.Host.Proxy.Limiter.Clients.Count);
-        var lines = (await _admin.SendAsync("GET", "/clients/export")).Body.TrimEnd().Split('\n');
+        string[] lines = (await _admin.SendAsync("GET", "/clients/export")).Body.TrimEnd().Split('\n');
         Assert.Equal(Count, lines.Length);
         Assert.All(lines.Select(static line => JsonElement.Parse(line)).Index(), static line => Assert.Equal(
             ($"c{line.Index:d5}", line.Index + 1),
@@ -191,7 +199,7 @@ public abstract class ClientFileTests : IAsyncLifetime
     {
         await _admin.CreateAsync("a");
 
-        var answer = await _admin.SendAsync("GET", "/clients/export", headers: ("Accept", accept));
+        Answer answer = await _admin.SendAsync("GET", "/clients/export", headers: ("Accept", accept));
 
         Assert.Equal((200, type), (answer.Status, answer.Type));
         Assert.StartsWith(type == Csv ? "client_id,capacity,rate_per_sec,current_tokens,plan,access,limits\na,"
@@ -230,7 +238,7 @@ public abstract class ClientFileTests : IAsyncLifetime
             + $"Content-Type: text/csv\r\nContent-Length: {(64 * 1024 * 1024) + 1}\r\nExpect: 100-continue\r\n"
             + "Connection: close\r\n\r\n"));
         using var reader = new StreamReader(tcp.GetStream());
-        var answer = await reader.ReadToEndAsync();
+        string answer = await reader.ReadToEndAsync();
 
         Assert.StartsWith("HTTP/1.1 413 ", answer);
         Assert.Contains("{\"code\":413,\"message\":\"the body is larger than 67108864 bytes", answer);
@@ -245,10 +253,14 @@ public abstract class ClientFileTests : IAsyncLifetime
     {
         for (var watch = Stopwatch.StartNew(); ; await Task.Delay(10))
         {
-            var client = await _admin.SendAsync("GET", "/clients/" + Uri.EscapeDataString(id));
+            Answer client = await _admin.SendAsync("GET", "/clients/" + Uri.EscapeDataString(id));
             Assert.Equal(capacity, client["capacity"].GetInt32());
-            var has = client["current_tokens"].GetDouble();
-            if ((has < tokens - 0.01 || has > tokens + 0.5) && watch.Elapsed.TotalSeconds < 5) continue;
+            double has = client["current_tokens"].GetDouble();
+            if ((has < tokens - 0.01 || has > tokens + 0.5) && watch.Elapsed.TotalSeconds < 5)
+            {
+                continue;
+            }
+
             Assert.InRange(has, tokens - 0.01, tokens + 0.5);
             return;
         }
@@ -275,7 +287,7 @@ public sealed class SqliteClientFileTests : ClientFileTests
             .IsError(503, "nothing was changed");
         (await Admin.SendAsync("GET", "/clients/export")).IsError(503, "no such table");
 
-        Assert.True(Admin.Host.Proxy.Limiter.Clients.TryGet("a", out var client));
+        Assert.True(Admin.Host.Proxy.Limiter.Clients.TryGet("a", out ClientState client));
         Assert.Equal(100, client.Limit.Capacity);
     }
 
@@ -284,23 +296,23 @@ public sealed class SqliteClientFileTests : ClientFileTests
     {
         const int Count = 20_000; // some 15 MB, more than the system keeps for a caller that does not read
         using var file = new StoreFile();
-        using (var store = ClientStores.Open(file.Setting, TimeProvider.System))
+        using (IClientStore store = ClientStores.Open(file.Setting, TimeProvider.System))
         {
-            var name = new string('ж', 240);
+            string name = new string('ж', 240);
             store.PutAll([.. Enumerable.Range(0, Count).Select(i => new ClientPut($"{i}{name}", new(10, 1), null))]);
         }
-        await using var admin = await AdminFixture.StartAsync(file.Setting);
+        await using AdminFixture admin = await AdminFixture.StartAsync(file.Setting);
         using var tcp = new TcpClient { ReceiveBufferSize = 4096 };
         await tcp.ConnectAsync(admin.Host.AdminUrl!.Host, admin.Host.AdminUrl.Port);
         await tcp.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
             "GET /clients/export HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
-        var buffer = new byte[64 * 1024];
-        var length = await tcp.GetStream().ReadAsync(buffer);
+        byte[] buffer = new byte[64 * 1024];
+        int length = await tcp.GetStream().ReadAsync(buffer);
         Assert.StartsWith("HTTP/1.1 200 OK", Encoding.ASCII.GetString(buffer, 0, length));
 
         file.Break();
 
-        var end = "";
+        string end = "";
         try
         {
             while ((length = await tcp.GetStream().ReadAsync(buffer)) > 0)

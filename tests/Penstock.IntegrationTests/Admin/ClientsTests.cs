@@ -1,3 +1,5 @@
+using System.Text.Json;
+using Penstock.Proxy.RateLimiting;
 using Xunit;
 
 namespace Penstock.IntegrationTests.Admin;
@@ -9,17 +11,17 @@ public sealed class ClientsTests
     [Fact]
     public async Task Post_of_a_new_client_creates_it_with_a_full_bucket()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
-        var created = await admin.SendAsync("POST", "/clients", User1);
+        Answer created = await admin.SendAsync("POST", "/clients", User1);
 
         Assert.Equal(201, created.Status);
         Assert.Equal("/clients/user1", created.Location);
         Assert.Equal("""{"client_id":"user1","capacity":100,"rate_per_sec":10,"current_tokens":100}""", created.Body);
-        Assert.True(admin.Host.Proxy.Limiter.Clients.TryGet("user1", out var client));
+        Assert.True(admin.Host.Proxy.Limiter.Clients.TryGet("user1", out ClientState client));
         Assert.Equal(new(100, 10), client.Limit);
-        var read = await admin.SendAsync("GET", created.Location!);
-        var expected = created.Body[..^1] + ",\"full_in_seconds\":0}";
+        Answer read = await admin.SendAsync("GET", created.Location!);
+        string expected = created.Body[..^1] + ",\"full_in_seconds\":0}";
         Assert.Equal((200, expected, created.ETag), (read.Status, read.Body, read.ETag));
         Assert.NotNull(read.ETag);
     }
@@ -27,12 +29,12 @@ public sealed class ClientsTests
     [Fact]
     public async Task Post_with_tokens_and_a_fractional_rate_keeps_both()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         await admin.SendAsync("POST", "/clients",
             """{"client_id":"client9","capacity":100.0,"rate_per_sec":0.005,"current_tokens":50}""");
 
-        var read = await admin.SendAsync("GET", "/clients/client9");
+        Answer read = await admin.SendAsync("GET", "/clients/client9");
         Assert.Equal(0.005, read["rate_per_sec"].GetDouble());
         Assert.InRange(read["current_tokens"].GetDouble(), 50, 51);
     }
@@ -40,7 +42,7 @@ public sealed class ClientsTests
     [Fact]
     public async Task Post_of_a_client_that_exists_is_a_conflict_and_changes_nothing()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         await admin.CreateAsync("user1", 7, 3);
 
         (await admin.SendAsync("POST", "/clients", User1)).IsError(409, "client 'user1' exists already");
@@ -51,9 +53,9 @@ public sealed class ClientsTests
     [Fact]
     public async Task Post_of_one_id_by_many_at_once_succeeds_once()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
-        var answers = await Task.WhenAll(
+        Answer[] answers = await Task.WhenAll(
             Enumerable.Range(0, 32).Select(_ => admin.SendAsync("POST", "/clients", User1)));
 
         Assert.Single(answers, answer => answer.Status == 201);
@@ -63,7 +65,7 @@ public sealed class ClientsTests
     [Fact]
     public async Task Body_with_many_faults_is_told_all_of_them()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         (await admin.SendAsync("POST", "/clients",
                 """{"client_id":7,"capacity":"100","rate_per_sec":null,"current_tokens":-1,"burst":3,"burst":4}"""))
@@ -96,12 +98,12 @@ public sealed class ClientsTests
     public async Task Limit_that_the_limiter_refuses_is_a_fault_of_its_member(
         string field, string capacity, string rate)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
-        var answer = await admin.SendAsync(
+        Answer answer = await admin.SendAsync(
             "POST", "/clients", $$"""{"client_id":"a","capacity":{{capacity}},"rate_per_sec":{{rate}}}""");
 
-        var fault = Assert.Single(answer.IsError(400)["errors"].EnumerateArray());
+        JsonElement fault = Assert.Single(answer.IsError(400)["errors"].EnumerateArray());
         Assert.Equal(field, fault.GetProperty("field").GetString());
         Assert.Equal(0, admin.Host.Proxy.Limiter.Clients.Count);
     }
@@ -115,7 +117,7 @@ public sealed class ClientsTests
     [InlineData("null", "must be a JSON object, not null")]
     public async Task Body_that_is_no_json_object_is_refused(string body, string message)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         (await admin.SendAsync("POST", "/clients", body)).IsError(400, message);
     }
@@ -123,7 +125,7 @@ public sealed class ClientsTests
     [Fact]
     public async Task Body_of_another_type_or_too_large_is_refused()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         (await admin.SendAsync("POST", "/clients", User1, "text/plain")).IsError(415, "application/json");
         (await admin.SendAsync("PUT", "/clients/a", "a=b", "application/x-www-form-urlencoded")).IsError(415);
@@ -141,14 +143,14 @@ public sealed class ClientsTests
     [InlineData("...")]
     public async Task Client_id_of_any_printable_text_goes_through_its_whole_life(string id)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         await admin.CreateAsync(id);
-        var target = "/clients/" + Uri.EscapeDataString(id);
+        string target = "/clients/" + Uri.EscapeDataString(id);
 
         Assert.Equal(id, (await admin.SendAsync("GET", target))["client_id"].GetString());
         Assert.Equal(200, (await admin.SendAsync("PUT", target, """{"capacity":10,"rate_per_sec":1}""")).Status);
         Assert.Equal(10, (await admin.SendAsync("POST", target + "/reset"))["current_tokens"].GetDouble());
-        var sibling = await admin.SendAsync("PUT", target + "2", """{"capacity":10,"rate_per_sec":1}""");
+        Answer sibling = await admin.SendAsync("PUT", target + "2", """{"capacity":10,"rate_per_sec":1}""");
         Assert.Equal((201, target + "2"), (sibling.Status, sibling.Location));
         Assert.Equal(204, (await admin.SendAsync("DELETE", target)).Status);
         Assert.False(admin.Host.Proxy.Limiter.Clients.TryGet(id, out _));
@@ -164,7 +166,7 @@ public sealed class ClientsTests
     [InlineData("a ", "must not begin or end with a space")]
     public async Task Client_id_that_no_request_could_carry_is_refused(string id, string message)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         (await admin.SendAsync("POST", "/clients", $$"""{"client_id":"{{id}}","capacity":1,"rate_per_sec":1}"""))
             .HasFaults("client_id " + message);
@@ -173,7 +175,7 @@ public sealed class ClientsTests
     [Fact]
     public async Task Client_id_of_256_octets_is_the_longest()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         const string Limit = """{"capacity":1,"rate_per_sec":1}""";
 
         Assert.Equal(201, (await admin.SendAsync("PUT", "/clients/" + new string('я', 128), Limit)).Status);
@@ -184,20 +186,20 @@ public sealed class ClientsTests
     [Fact]
     public async Task Put_of_a_client_creates_it_and_then_changes_it_keeping_the_tokens()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
-        var created = await admin.SendAsync("PUT", "/clients/a",
+        Answer created = await admin.SendAsync("PUT", "/clients/a",
             """{"capacity":100,"rate_per_sec":0.001,"current_tokens":50}""");
         Assert.Equal((201, "/clients/a"), (created.Status, created.Location));
 
-        var wider = await admin.SendAsync("PUT", "/clients/a", """{"capacity":200,"rate_per_sec":0.001}""");
+        Answer wider = await admin.SendAsync("PUT", "/clients/a", """{"capacity":200,"rate_per_sec":0.001}""");
         Assert.Equal((200, 200), (wider.Status, wider["capacity"].GetInt32()));
         Assert.InRange(wider["current_tokens"].GetDouble(), 50, 51);
 
-        var narrower = await admin.SendAsync("PUT", "/clients/a", """{"capacity":20,"rate_per_sec":0.001}""");
+        Answer narrower = await admin.SendAsync("PUT", "/clients/a", """{"capacity":20,"rate_per_sec":0.001}""");
         Assert.Equal(20, narrower["current_tokens"].GetDouble());
 
-        var readBack = (await admin.SendAsync("GET", "/clients/a")).Body;
+        string readBack = (await admin.SendAsync("GET", "/clients/a")).Body;
         Assert.Equal(200, (await admin.SendAsync("PUT", "/clients/a", readBack)).Status);
         (await admin.SendAsync("PUT", "/clients/b", readBack)).HasFaults("client_id must equal the one in the path");
     }
@@ -205,16 +207,16 @@ public sealed class ClientsTests
     [Fact]
     public async Task Patch_changes_what_it_names_and_nothing_else()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         await admin.CreateAsync("a", 100, 50);
 
-        var answer = await admin.SendAsync(
+        Answer answer = await admin.SendAsync(
             "PATCH", "/clients/a", """{"rate_per_sec":0.002}""", "application/merge-patch+json");
         Assert.Equal((200, 100, 0.002),
             (answer.Status, answer["capacity"].GetInt32(), answer["rate_per_sec"].GetDouble()));
         Assert.InRange(answer["current_tokens"].GetDouble(), 50, 51);
 
-        var tokens = await admin.SendAsync("PATCH", "/clients/a", """{"current_tokens":0}""");
+        Answer tokens = await admin.SendAsync("PATCH", "/clients/a", """{"current_tokens":0}""");
         Assert.InRange(tokens["current_tokens"].GetDouble(), 0, 1);
 
         (await admin.SendAsync("PATCH", "/clients/a", """{"current_tokens":101}"""))
@@ -227,14 +229,14 @@ public sealed class ClientsTests
     [Fact]
     public async Task Reset_and_delete_act_on_registered_clients_only()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         await admin.CreateAsync("a", 100, 50);
 
-        var reset = await admin.SendAsync("POST", "/clients/a/reset");
+        Answer reset = await admin.SendAsync("POST", "/clients/a/reset");
         Assert.Equal((200, 100), (reset.Status, reset["current_tokens"].GetDouble()));
         (await admin.SendAsync("POST", "/clients/b/reset")).IsError(404);
 
-        var deleted = await admin.SendAsync("DELETE", "/clients/a");
+        Answer deleted = await admin.SendAsync("DELETE", "/clients/a");
         Assert.Equal((204, ""), (deleted.Status, deleted.Body));
         (await admin.SendAsync("DELETE", "/clients/a")).IsError(404);
         Assert.Equal(0, admin.Host.Proxy.Limiter.Clients.Count);
@@ -243,13 +245,13 @@ public sealed class ClientsTests
     [Fact]
     public async Task If_match_lets_an_edit_pass_only_on_the_settings_it_saw()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         await admin.CreateAsync("a");
-        var etag = (await admin.SendAsync("GET", "/clients/a")).ETag!;
+        string etag = (await admin.SendAsync("GET", "/clients/a")).ETag!;
         Task<Answer> Send(string method, string match, string? body = null) =>
             admin.SendAsync(method, "/clients/a", body, headers: ("If-Match", match));
 
-        var patched = await Send("PATCH", etag, """{"capacity":200}""");
+        Answer patched = await Send("PATCH", etag, """{"capacity":200}""");
         Assert.Equal(200, patched.Status);
         Assert.NotEqual(etag, patched.ETag);
 
@@ -266,15 +268,18 @@ public sealed class ClientsTests
     [Fact]
     public async Task List_pages_by_cursor_and_filters_by_text()
     {
-        await using var admin = await AdminFixture.StartAsync();
-        foreach (var id in new[] { "b/1", "a/1", "a/2", "a/3", "ю" })
+        await using AdminFixture admin = await AdminFixture.StartAsync();
+        foreach (string id in new[] { "b/1", "a/1", "a/2", "a/3", "ю" })
+        {
             await admin.CreateAsync(id);
+        }
 
         var seen = new List<string>();
         string? cursor = null;
         do
         {
-            var page = await admin.SendAsync("GET", "/clients?limit=2" + (cursor is null ? "" : "&cursor=" + cursor));
+            Answer page =
+                await admin.SendAsync("GET", "/clients?limit=2" + (cursor is null ? "" : "&cursor=" + cursor));
             Assert.InRange(page["items"].GetArrayLength(), 1, 2);
             seen.AddRange(page["items"].EnumerateArray().Select(item => item.GetProperty("client_id").GetString()!));
             cursor = page["next_cursor"].GetString();
@@ -282,16 +287,16 @@ public sealed class ClientsTests
         while (cursor is not null);
         Assert.Equal(["a/1", "a/2", "a/3", "b/1", "ю"], seen);
 
-        var found = await admin.SendAsync("GET", "/clients?q=%2F1");
+        Answer found = await admin.SendAsync("GET", "/clients?q=%2F1");
         Assert.Equal(2, found["items"].GetArrayLength());
-        var none = await admin.SendAsync("GET", "/clients?q=nobody");
+        Answer none = await admin.SendAsync("GET", "/clients?q=nobody");
         Assert.Equal("""{"items":[],"next_cursor":null}""", none.Body);
     }
 
     [Fact]
     public async Task List_with_bad_parameters_is_told_all_of_them()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         (await admin.SendAsync("GET", "/clients?limit=0&cursor=!")).HasFaults(
             "limit must be a whole number from 1 to 1000", "cursor must be the next_cursor of an earlier page");
@@ -302,7 +307,7 @@ public sealed class ClientsTests
     [Fact]
     public async Task Edit_leaves_a_line_in_the_log_that_says_who_and_what()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         await admin.SendAsync("POST", "/clients", User1);
         await admin.SendAsync("PATCH", "/clients/user1", """{"capacity":50}""");

@@ -14,11 +14,11 @@ public sealed class GuardTests
     [Fact]
     public async Task Put_with_if_none_match_only_creates()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         Task<Answer> Put(string noneMatch) =>
             admin.SendAsync("PUT", "/clients/a", Limit, headers: [("If-None-Match", noneMatch)]);
 
-        var created = await Put("*");
+        Answer created = await Put("*");
         Assert.Equal(201, created.Status);
         (await Put("*")).IsError(412, "If-None-Match");
         (await Put(created.ETag!)).IsError(412);
@@ -29,13 +29,13 @@ public sealed class GuardTests
     [Fact]
     public async Task Reset_heeds_if_match()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         await admin.CreateAsync("a", capacity: 100, tokens: 50);
-        var tag = (await admin.SendAsync("GET", "/clients/a")).ETag!;
+        string tag = (await admin.SendAsync("GET", "/clients/a")).ETag!;
 
         (await admin.SendAsync("POST", "/clients/a/reset", headers: [("If-Match", "\"stale\"")])).IsError(412);
         Assert.InRange((await admin.SendAsync("GET", "/clients/a"))["current_tokens"].GetDouble(), 50, 51);
-        var reset = await admin.SendAsync("POST", "/clients/a/reset", headers: [("If-Match", tag)]);
+        Answer reset = await admin.SendAsync("POST", "/clients/a/reset", headers: [("If-Match", tag)]);
         Assert.Equal((200, 100), (reset.Status, reset["current_tokens"].GetDouble()));
     }
 
@@ -45,7 +45,7 @@ public sealed class GuardTests
     [InlineData("POST", "/explain", "{}")]
     public async Task If_match_of_what_has_no_etag_is_never_so(string method, string path, string body)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         (await admin.SendAsync(method, path, body, headers: [("If-Match", "\"x\"")])).IsError(412, "no ETag");
         Assert.InRange((await admin.SendAsync(method, path, body, headers: [("If-Match", "*")])).Status, 200, 201);
     }
@@ -60,7 +60,7 @@ public sealed class GuardTests
     [InlineData("1")]
     public async Task State_of_a_backend_is_one_of_its_words(string state)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         (await admin.SendAsync("PATCH", Backend, $$"""{"state":{{state}}}"""))
             .HasFaults("state must be one of ready, drain, maintenance");
     }
@@ -69,21 +69,27 @@ public sealed class GuardTests
     public async Task Wrong_tokens_are_logged_answered_late_and_bounded()
     {
         var time = new ManualTime();
-        await using var admin = await AdminFixture.StartAsync(token: "s3cret", time: time);
+        await using AdminFixture admin = await AdminFixture.StartAsync(token: "s3cret", time: time);
 
         Task<Answer>[] guesses = [.. Enumerable.Range(0, 12).Select(i => With($"Bearer guess{i}"))];
         await Eventually.TrueAsync(() => guesses.Count(static g => g.IsCompleted) == 8, "four wait, eight are told");
         Task<Answer>[] waiting = [.. guesses.Where(static g => !g.IsCompleted)];
-        foreach (var unread in guesses.Except(waiting))
+        foreach (Task<Answer> unread in guesses.Except(waiting))
+        {
             (await unread).IsError(429, "too many wrong tokens");
+        }
+
         (await With("Bearer s3cret")).IsError(429); // unread: else the answer would tell a right guess
         (await admin.SendAsync("GET", "/clients")).IsError(401); // no token is no guess
         Assert.Equal(200, (await admin.SendAsync("GET", "/livez")).Status);
 
         using var stop = new CancellationTokenSource();
-        var ticking = TickAsync(time, stop.Token);
-        foreach (var guess in waiting)
+        Task ticking = TickAsync(time, stop.Token);
+        foreach (Task<Answer> guess in waiting)
+        {
             (await guess).IsError(401);
+        }
+
         await stop.CancelAsync();
         await ticking;
         Assert.Equal(200, (await With("Bearer s3cret")).Status);
@@ -109,8 +115,11 @@ public sealed class GuardTests
         Assert.All(await Task.WhenAll(waiting[..4]), Assert.True);
         Assert.False(failed.IsBusy("192.0.2.7"));
 
-        for (var i = 0; i < 5; i++)
+        for (int i = 0; i < 5; i++)
+        {
             failed.Note("192.0.2.7", "wrong token");
+        }
+
         time.Advance(TimeSpan.FromSeconds(10));
         failed.Note("192.0.2.7", "no token");
         Assert.Equal(
@@ -136,9 +145,9 @@ public sealed class GuardTests
     [InlineData("/nothing")]
     public async Task Nothing_may_be_shown_in_a_frame_of_another_site(string path)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         using var http = new HttpClient { BaseAddress = admin.Host.AdminUrl };
-        using var response = await http.GetAsync(path);
+        using HttpResponseMessage response = await http.GetAsync(path);
         Assert.Equal("frame-ancestors 'none'", Assert.Single(response.Headers.GetValues("Content-Security-Policy")));
         Assert.Equal("DENY", Assert.Single(response.Headers.GetValues("X-Frame-Options")));
     }

@@ -82,7 +82,7 @@ public sealed class IdTests : ProgramScenarios
     [InlineData("sha256:AB", "sha256sum")]
     public async Task Id_that_nothing_matches_is_refused_everywhere(string id, string message)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         string row = JsonSerializer.Serialize(new { client_id = id, capacity = 1, rate_per_sec = 1 });
         (await admin.SendAsync("POST", "/clients", row)).IsError(400, message);
         (await admin.SendAsync("PUT", "/clients/" + Uri.EscapeDataString(id), Limit)).IsError(400, message);

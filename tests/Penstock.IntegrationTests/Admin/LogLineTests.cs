@@ -14,7 +14,7 @@ public sealed class LogLineTests
     [Fact]
     public void Json_line_has_the_values_by_name_and_stays_one_line()
     {
-        var line = Format(new JsonLineFormatter(new ManualTime()), log => log.LogWarning(
+        string line = Format(new JsonLineFormatter(new ManualTime()), log => log.LogWarning(
             new EventId(1, "backend_down"),
             "backend {BackendAddress} is DOWN: {Cause}, {Left} of {Total} left, {Share} {Time}",
             "127.0.0.1:9002", "refused\n\"really\"", 2, 3L, 0.5, null));
@@ -31,7 +31,7 @@ public sealed class LogLineTests
     [Fact]
     public void Json_line_without_an_event_names_the_source_and_carries_the_error()
     {
-        var line = Format(new JsonLineFormatter(TimeProvider.System), log =>
+        string line = Format(new JsonLineFormatter(TimeProvider.System), log =>
             log.LogError(new InvalidOperationException("boom"), "it broke"));
 
         var json = JsonElement.Parse(line);
@@ -47,7 +47,7 @@ public sealed class LogLineTests
     public void Terminal_line_is_time_level_and_message(LogLevel level, bool color, string word)
     {
         var time = new ManualTime();
-        var line = Format(new TerminalFormatter(time, color), log => log.Log(level, "up {Name}", "a\e[2J\nb"));
+        string line = Format(new TerminalFormatter(time, color), log => log.Log(level, "up {Name}", "a\e[2J\nb"));
 
         Assert.Equal($"{time.GetLocalNow():HH:mm:ss} {word}up a\uFFFD[2J\uFFFDb\n", line);
     }

@@ -29,7 +29,7 @@ public sealed class PlansTests : IAsyncLifetime
     [Fact]
     public async Task Plan_is_created_changed_looked_at_and_deleted()
     {
-        var created = await SendAsync("PUT", "/plans/gold", """{"capacity":1000,"rate_per_sec":50}""");
+        Answer created = await SendAsync("PUT", "/plans/gold", """{"capacity":1000,"rate_per_sec":50}""");
         Assert.Equal((201, "/plans/gold"), (created.Status, created.Location));
         Assert.Equal("""{"name":"gold","capacity":1000,"rate_per_sec":50,"clients":0,"source":"api"}""", created.Body);
 
@@ -37,7 +37,7 @@ public sealed class PlansTests : IAsyncLifetime
         await SendAsync("PATCH", "/plans/gold", """{"capacity":500}""", 200);
         Assert.Equal("""{"name":"gold","capacity":500,"rate_per_sec":50,"clients":1,"source":"api"}""",
             (await SendAsync("GET", "/plans/gold")).Body);
-        var client = await SendAsync("GET", "/clients/k1");
+        Answer client = await SendAsync("GET", "/clients/k1");
         Assert.Equal((500, 500), (client["capacity"].GetInt64(), client["current_tokens"].GetDouble()));
         Assert.Equal(["free", "gold"], (await SendAsync("GET", "/plans"))["items"].EnumerateArray()
             .Select(plan => plan.GetProperty("name").GetString()));
@@ -55,9 +55,12 @@ public sealed class PlansTests : IAsyncLifetime
     {
         Assert.Equal("""{"name":"free","capacity":10,"rate_per_sec":1,"clients":0,"source":"config"}""",
             (await SendAsync("GET", "/plans/free")).Body);
-        foreach (var method in new[] { "PUT", "PATCH", "DELETE" })
+        foreach (string method in new[] { "PUT", "PATCH", "DELETE" })
+        {
             (await SendAsync(method, "/plans/free", method == "DELETE" ? null : """{"capacity":1,"rate_per_sec":1}"""))
                 .IsError(409, "plan 'free' is in the configuration file");
+        }
+
         await SendAsync("POST", "/clients", """{"client_id":"k1","plan":"free"}""", 201);
     }
 
@@ -85,13 +88,14 @@ public sealed class PlansTests : IAsyncLifetime
         (await SendAsync("POST", "/clients", """{"client_id":"k","plan":"free","current_tokens":11}"""))
             .HasFaults("current_tokens must not be above the capacity, 10");
 
-        var made = await SendAsync("POST", "/clients", """{"client_id":"k","plan":"free","current_tokens":4}""", 201);
-        var read = await SendAsync("GET", "/clients/k");
+        Answer made =
+            await SendAsync("POST", "/clients", """{"client_id":"k","plan":"free","current_tokens":4}""", 201);
+        Answer read = await SendAsync("GET", "/clients/k");
         await SendAsync("PUT", "/clients/k", read.Body, 200); // what was read may be sent back
         Assert.Equal(made.ETag, (await SendAsync("GET", "/clients/k")).ETag);
         (await SendAsync("PATCH", "/clients/k", """{"rate_per_sec":7}""")).IsError(400, "plan is 'free'");
 
-        var own = await SendAsync("PATCH", "/clients/k", """{"plan":null}""", 200);
+        Answer own = await SendAsync("PATCH", "/clients/k", """{"plan":null}""", 200);
         Assert.NotEqual(made.ETag, own.ETag);
         Assert.DoesNotContain("plan", own.Body);
         await SendAsync("PATCH", "/clients/k", """{"rate_per_sec":7}""", 200);
@@ -168,15 +172,18 @@ public sealed class PlansTests : IAsyncLifetime
             {"capacity":5,"rate_per_sec":1,"access":"exempt",
              "limits":{"search":{"capacity":5,"rate_per_sec":0.5},"default":{"capacity":1,"rate_per_sec":1}}}
             """, 201);
-        var file = (await SendAsync("GET", "/clients/export?format=" + format)).Body;
+        string file = (await SendAsync("GET", "/clients/export?format=" + format)).Body;
         await SendAsync("PUT", "/plans/gold", """{"capacity":2000,"rate_per_sec":0.001}""", 200);
-        var before = (await SendAsync("GET", "/clients")).Body;
+        string before = (await SendAsync("GET", "/clients")).Body;
 
-        var same = await _admin.SendAsync("POST", "/clients/import", file, type);
+        Answer same = await _admin.SendAsync("POST", "/clients/import", file, type);
         Assert.Equal("""{"created":0,"updated":0,"unchanged":3}""", same.Body);
-        foreach (var id in new[] { "gold", "bad", "own" })
+        foreach (string id in new[] { "gold", "bad", "own" })
+        {
             await SendAsync("DELETE", "/clients/" + id, status: 204);
-        var made = await _admin.SendAsync("POST", "/clients/import", file, type);
+        }
+
+        Answer made = await _admin.SendAsync("POST", "/clients/import", file, type);
         Assert.Equal("""{"created":3,"updated":0,"unchanged":0}""", made.Body);
         Assert.Equal(before, (await SendAsync("GET", "/clients")).Body);
     }
@@ -184,7 +191,7 @@ public sealed class PlansTests : IAsyncLifetime
     [Fact]
     public async Task Import_names_the_lines_whose_plan_or_limit_there_is_not()
     {
-        var answer = await _admin.SendAsync("POST", "/clients/import",
+        Answer answer = await _admin.SendAsync("POST", "/clients/import",
             "client_id,plan,limits\na,free,\nb,fre,\nc,free,serch=1:1\n", "text/csv");
         answer.HasFaults("line 3 plan is not known: no plan is named 'fre'; did you mean 'free'?",
             "line 4 limits.serch is not known: no limit is named 'serch'; did you mean 'search'?");
@@ -193,7 +200,7 @@ public sealed class PlansTests : IAsyncLifetime
 
     private async Task<Answer> SendAsync(string method, string path, string? body = null, int status = 0)
     {
-        var answer = await _admin.SendAsync(method, path, body);
+        Answer answer = await _admin.SendAsync(method, path, body);
         Assert.True(status == 0 || status == answer.Status, answer.Body);
         return answer;
     }

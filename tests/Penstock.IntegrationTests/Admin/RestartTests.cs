@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Penstock.Control;
+using Penstock.Control.Config;
 using Penstock.IntegrationTests.Store;
 using Penstock.TestKit;
 using Xunit;
@@ -18,7 +19,7 @@ public sealed class RestartTests : IDisposable
     [Fact]
     public async Task Restart_keeps_clients_and_refills_by_the_time_between()
     {
-        await using (var first = await StartAsync())
+        await using (AdminFixture first = await StartAsync())
         {
             await first.SendAsync("POST", "/clients",
                 """{"client_id":"a","capacity":100,"rate_per_sec":2,"current_tokens":10}""");
@@ -27,44 +28,46 @@ public sealed class RestartTests : IDisposable
         }
 
         _time.Advance(TimeSpan.FromSeconds(15));
-        await using (var second = await StartAsync())
+        await using (AdminFixture second = await StartAsync())
         {
-            var a = await second.SendAsync("GET", "/clients/a");
+            Answer a = await second.SendAsync("GET", "/clients/a");
             Assert.Equal((100, 2), (a["capacity"].GetInt32(), a["rate_per_sec"].GetInt32()));
             Assert.Equal(40, a["current_tokens"].GetDouble(), 2);
             (await second.SendAsync("GET", "/clients/gone")).IsError(404);
         }
 
         _time.Advance(TimeSpan.FromHours(1));
-        await using var third = await StartAsync();
+        await using AdminFixture third = await StartAsync();
         Assert.Equal(100, (await third.SendAsync("GET", "/clients/a"))["current_tokens"].GetDouble());
     }
 
     [Fact]
     public async Task Restart_after_the_clock_was_set_back_takes_no_tokens()
     {
-        await using (var first = await StartAsync())
+        await using (AdminFixture first = await StartAsync())
+        {
             await first.CreateAsync("a", 100, 10);
+        }
 
         _time.Advance(TimeSpan.FromDays(-1));
 
-        await using var second = await StartAsync();
+        await using AdminFixture second = await StartAsync();
         Assert.Equal(10, (await second.SendAsync("GET", "/clients/a"))["current_tokens"].GetDouble(), 2);
     }
 
     [Fact]
     public async Task Kill_loses_no_edit()
     {
-        await using var first = await StartAsync();
+        await using AdminFixture first = await StartAsync();
         await first.CreateAsync("a", 100, 10);
         await first.CreateAsync("b");
         await first.SendAsync("PATCH", "/clients/a", """{"capacity":20}""");
         await first.SendAsync("DELETE", "/clients/b");
 
-        using var left = _file.CopyAsKilled();
-        await using var second = await AdminFixture.StartAsync(left.Setting, time: _time);
+        using StoreFile left = _file.CopyAsKilled();
+        await using AdminFixture second = await AdminFixture.StartAsync(left.Setting, time: _time);
 
-        var a = await second.SendAsync("GET", "/clients/a");
+        Answer a = await second.SendAsync("GET", "/clients/a");
         Assert.Equal(20, a["capacity"].GetInt32());
         Assert.Equal(10, a["current_tokens"].GetDouble(), 2);
         (await second.SendAsync("GET", "/clients/b")).IsError(404);
@@ -73,12 +76,12 @@ public sealed class RestartTests : IDisposable
     [Fact]
     public async Task Reset_survives_a_kill()
     {
-        await using var first = await StartAsync();
+        await using AdminFixture first = await StartAsync();
         await first.CreateAsync("a", 100, 10);
         await first.SendAsync("POST", "/clients/a/reset");
 
-        using var left = _file.CopyAsKilled();
-        await using var second = await AdminFixture.StartAsync(left.Setting, time: _time);
+        using StoreFile left = _file.CopyAsKilled();
+        await using AdminFixture second = await AdminFixture.StartAsync(left.Setting, time: _time);
 
         Assert.Equal(100, (await second.SendAsync("GET", "/clients/a"))["current_tokens"].GetDouble());
     }
@@ -86,9 +89,9 @@ public sealed class RestartTests : IDisposable
     [Fact]
     public async Task Failing_store_refuses_edits_and_nothing_changes_until_it_works_again()
     {
-        await using var admin = await StartAsync();
+        await using AdminFixture admin = await StartAsync();
         await admin.CreateAsync("a", 100, 10);
-        var before = (await admin.SendAsync("GET", "/clients/a")).Body;
+        string before = (await admin.SendAsync("GET", "/clients/a")).Body;
         _file.Break();
 
         const string Limit = """{"capacity":5,"rate_per_sec":5}""";
@@ -102,7 +105,7 @@ public sealed class RestartTests : IDisposable
 
         Assert.Equal(before, (await admin.SendAsync("GET", "/clients/a")).Body);
         (await admin.SendAsync("GET", "/clients/b")).IsError(404);
-        var degraded = await admin.SendAsync("GET", "/readyz");
+        Answer degraded = await admin.SendAsync("GET", "/readyz");
         Assert.Equal((200, "degraded"), (degraded.Status, degraded["status"].GetString()));
         Assert.Contains("no such table",
             degraded["checks"].GetProperty("store").GetProperty("detail").GetString());
@@ -117,7 +120,7 @@ public sealed class RestartTests : IDisposable
     [Fact]
     public async Task Failing_store_is_noticed_to_work_again_by_the_clock()
     {
-        await using var admin = await StartAsync();
+        await using AdminFixture admin = await StartAsync();
         await admin.CreateAsync("a");
         _file.Break();
         await admin.SendAsync("DELETE", "/clients/a");
@@ -131,11 +134,14 @@ public sealed class RestartTests : IDisposable
     [Fact]
     public async Task Client_in_the_store_that_the_limiter_refuses_is_ignored_with_a_word()
     {
-        await using (var first = await StartAsync())
+        await using (AdminFixture first = await StartAsync())
+        {
             await first.CreateAsync("a");
+        }
+
         _file.Execute("UPDATE clients SET rate_per_sec = 1e12");
 
-        await using var second = await StartAsync();
+        await using AdminFixture second = await StartAsync();
 
         Assert.Equal(1, second.Log.Count("client_ignored"));
         (await second.SendAsync("GET", "/clients/a")).IsError(404);
@@ -148,7 +154,7 @@ public sealed class RestartTests : IDisposable
     {
         File.WriteAllText(_file.Path, "this is not a database, it is a text that is long enough");
 
-        var e = await Assert.ThrowsAsync<StartException>(StartAsync);
+        StartException e = await Assert.ThrowsAsync<StartException>(StartAsync);
 
         Assert.Contains(_file.Path, e.Message);
     }
@@ -159,9 +165,10 @@ public sealed class RestartTests : IDisposable
         using var taken = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         taken.Listen();
-        var config = AdminFixture.Config(_file.Setting) with { Admin = new() { Listen = taken.LocalEndPoint } };
+        PenstockConfig config =
+            AdminFixture.Config(_file.Setting) with { Admin = new() { Listen = taken.LocalEndPoint } };
 
-        var e = await Assert.ThrowsAsync<StartException>(
+        StartException e = await Assert.ThrowsAsync<StartException>(
             () => PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time));
 
         Assert.Contains(taken.LocalEndPoint!.ToString()!, e.Message);
@@ -173,23 +180,23 @@ public sealed class RestartTests : IDisposable
     public async Task Start_of_an_open_admin_listener_without_a_token_is_refused()
     {
         var open = new IPEndPoint(IPAddress.Any, 0);
-        var config = AdminFixture.Config() with { Admin = new() { Listen = open } };
+        PenstockConfig config = AdminFixture.Config() with { Admin = new() { Listen = open } };
 
-        var e = await Assert.ThrowsAsync<StartException>(
+        StartException e = await Assert.ThrowsAsync<StartException>(
             () => PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time));
         Assert.Contains("admin.token", e.Message);
 
         config = config with { Admin = new() { Listen = open, Token = "t" } };
-        await using var host = await PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time);
+        await using PenstockHost host = await PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time);
         Assert.NotEqual(0, host.AdminUrl!.Port);
     }
 
     [Fact]
     public async Task Start_without_an_admin_listener_has_no_admin_url()
     {
-        var config = AdminFixture.Config() with { Admin = new() { Listen = null } };
+        PenstockConfig config = AdminFixture.Config() with { Admin = new() { Listen = null } };
 
-        await using var host = await PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time);
+        await using PenstockHost host = await PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time);
 
         Assert.Null(host.AdminUrl);
     }
@@ -197,12 +204,12 @@ public sealed class RestartTests : IDisposable
     [Fact]
     public async Task Start_on_the_socket_of_a_killed_process_replaces_it_but_not_one_in_use()
     {
-        var path = _file.Path + ".sock";
+        string path = _file.Path + ".sock";
         var address = new UnixDomainSocketEndPoint(path);
         StaleSocket.Leave(path);
-        var config = AdminFixture.Config() with { Admin = new() { Listen = address } };
+        PenstockConfig config = AdminFixture.Config() with { Admin = new() { Listen = address } };
 
-        await using var host = await PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time);
+        await using PenstockHost host = await PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time);
         using var http = new HttpClient(new SocketsHttpHandler
         {
             ConnectCallback = async (_, cancellation) =>
@@ -225,7 +232,7 @@ public sealed class RestartTests : IDisposable
     public async Task Start_on_a_socket_path_that_is_a_file_leaves_the_file_alone()
     {
         await File.WriteAllTextAsync(_file.Path, "precious");
-        var config = AdminFixture.Config() with
+        PenstockConfig config = AdminFixture.Config() with
         {
             Admin = new() { Listen = new UnixDomainSocketEndPoint(_file.Path) },
         };
@@ -239,7 +246,7 @@ public sealed class RestartTests : IDisposable
     [Fact]
     public async Task Stop_closes_everything_once_and_may_be_asked_again()
     {
-        var admin = await StartAsync();
+        AdminFixture admin = await StartAsync();
 
         await Task.WhenAll(admin.Host.StopAsync(default), admin.Host.StopAsync(default));
         await admin.DisposeAsync();

@@ -14,12 +14,12 @@ public sealed class ServerTests
     [Fact]
     public async Task Unknown_path_or_method_has_a_json_body()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         (await admin.SendAsync("GET", "/client")).IsError(404, "/client");
         (await admin.SendAsync("GET", "/clients/a/b")).IsError(404, "/clients/a/b");
         (await admin.SendAsync("GET", "/docs/nothing.js")).IsError(404);
-        var answer = (await admin.SendAsync("DELETE", "/clients")).IsError(405, "DELETE");
+        Answer answer = (await admin.SendAsync("DELETE", "/clients")).IsError(405, "DELETE");
         Assert.Contains("GET", answer.Allow);
         Assert.Contains("POST", answer.Allow);
     }
@@ -27,7 +27,7 @@ public sealed class ServerTests
     [Fact]
     public async Task Probes_answer_to_get_and_head()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         Assert.Equal((200, """{"status":"alive"}"""), Short(await admin.SendAsync("GET", "/livez")));
         Assert.Equal(
@@ -39,11 +39,11 @@ public sealed class ServerTests
     [Fact]
     public async Task Readiness_ends_when_the_proxy_stops()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         await admin.Host.Proxy.StopAsync(new(canceled: true));
 
-        var answer = await admin.SendAsync("GET", "/readyz");
+        Answer answer = await admin.SendAsync("GET", "/readyz");
         Assert.Equal((503, "stopping"), (answer.Status, answer["status"].GetString()));
         Assert.Equal(200, (await admin.SendAsync("GET", "/livez")).Status);
     }
@@ -51,9 +51,9 @@ public sealed class ServerTests
     [Fact]
     public async Task Upstreams_are_the_proxys()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
-        var answer = await admin.SendAsync("GET", "/upstreams");
+        Answer answer = await admin.SendAsync("GET", "/upstreams");
 
         Assert.Equal(200, answer.Status);
         Assert.Equal(admin.Host.Proxy.Upstreams().Select(upstream => upstream.Name),
@@ -63,7 +63,7 @@ public sealed class ServerTests
     [Fact]
     public async Task Root_leads_to_the_swagger_page()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         Assert.Equal("/docs/index.html", (await admin.SendAsync("GET", "/")).Location);
         Assert.Contains("swagger-ui", (await admin.SendAsync("GET", "/docs/index.html")).Body);
@@ -74,12 +74,14 @@ public sealed class ServerTests
     [Fact]
     public async Task Committed_openapi_document_is_the_running_one()
     {
-        await using var admin = await AdminFixture.StartAsync();
-        var path = Path.Combine(Repository.Root, "docs", "openapi.json");
+        await using AdminFixture admin = await AdminFixture.StartAsync();
+        string path = Path.Combine(Repository.Root, "docs", "openapi.json");
 
-        var running = (await admin.SendAsync("GET", "/openapi/v1.json")).Body;
+        string running = (await admin.SendAsync("GET", "/openapi/v1.json")).Body;
         if (Environment.GetEnvironmentVariable("PENSTOCK_ACCEPT") is "1")
+        {
             await File.WriteAllTextAsync(path, running.ReplaceLineEndings("\n").TrimEnd() + "\n");
+        }
 
         Assert.True(
             JsonNode.DeepEquals(JsonNode.Parse(running), JsonNode.Parse(await File.ReadAllTextAsync(path))),
@@ -89,12 +91,16 @@ public sealed class ServerTests
     [Fact]
     public async Task Token_is_needed_for_everything_but_the_probes()
     {
-        await using var admin = await AdminFixture.StartAsync(token: "s3cret");
+        await using AdminFixture admin = await AdminFixture.StartAsync(token: "s3cret");
         Task<Answer> Put(string authorization, string name = "localhost") => admin.SendAsync(
             "PUT", "/clients/a", Limit, headers: [("Authorization", authorization), ("Host", name)]);
 
-        foreach (var path in new[] { "/clients", "/clients/a", "/upstreams", "/openapi/v1.json", "/docs/", "/", "/x" })
+        foreach (string path in new[] { "/clients", "/clients/a", "/upstreams", "/openapi/v1.json", "/docs/", "/",
+            "/x" })
+        {
             Assert.Equal("Bearer realm=\"penstock\"", (await admin.SendAsync("GET", path)).IsError(401).Authenticate);
+        }
+
         (await Put("Bearer wrong")).IsError(401);
         (await Put("Bearer s3cre")).IsError(401);
         (await Put("s3cret")).IsError(401);
@@ -117,12 +123,12 @@ public sealed class ServerTests
     [InlineData("127.0.0.1.evil.example:9800", 403)]
     public async Task Host_that_a_page_could_have_rebound_is_refused(string name, int status)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
-        var answer = await admin.SendAsync("PUT", "/clients/a", Limit, headers: ("Host", name));
+        Answer answer = await admin.SendAsync("PUT", "/clients/a", Limit, headers: ("Host", name));
 
         Assert.Equal(status, answer.Status);
-        var read = await admin.SendAsync("GET", "/clients", headers: ("Host", name));
+        Answer read = await admin.SendAsync("GET", "/clients", headers: ("Host", name));
         Assert.Equal(status == 201 ? 200 : 403, read.Status);
     }
 
@@ -133,7 +139,7 @@ public sealed class ServerTests
     [InlineData("null", 403)]
     public async Task Origin_of_another_page_is_refused_for_edits(string origin, int status)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         (string, string)[] headers = [("Host", "localhost:9800"), ("Origin", origin)];
 
         Assert.Equal(status, (await admin.SendAsync("PUT", "/clients/a", Limit, headers: headers)).Status);
@@ -143,7 +149,7 @@ public sealed class ServerTests
     [Fact]
     public async Task Body_without_a_type_is_taken_for_json()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
 
         Assert.Equal(201, (await admin.SendAsync("PUT", "/clients/a", Limit, type: "")).Status);
         (await admin.SendAsync("PUT", "/clients/a")).IsError(400, "not valid JSON");
@@ -156,10 +162,10 @@ public sealed class ServerTests
     [InlineData("/clients/a%3Fb?q=1", "a?b")]
     public async Task Path_is_taken_as_it_was_sent(string target, string clientId)
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         await admin.CreateAsync(clientId);
 
-        var answer = await SendRawAsync(admin.Host.AdminUrl!, $"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
+        string answer = await SendRawAsync(admin.Host.AdminUrl!, $"GET {target} HTTP/1.1\r\nHost: localhost\r\n"
             + "Connection: close\r\n\r\n");
 
         Assert.StartsWith("HTTP/1.1 200 ", answer);
@@ -173,7 +179,7 @@ public sealed class ServerTests
         Environment.SetEnvironmentVariable("ASPNETCORE_ENVIRONMENT", "Development");
         try
         {
-            await using var admin = await AdminFixture.StartAsync();
+            await using AdminFixture admin = await AdminFixture.StartAsync();
             Assert.Equal("127.0.0.1", admin.Host.AdminUrl!.Host);
             Assert.Equal(200, (await admin.SendAsync("GET", "/livez")).Status);
             Assert.DoesNotContain(admin.Log.Lines, line => line.Contains("192.0.2.1"));

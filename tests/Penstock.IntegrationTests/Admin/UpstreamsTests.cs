@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
 using Penstock.Control;
 using Penstock.Control.Config;
 using Penstock.IntegrationTests.Store;
@@ -15,16 +16,16 @@ public sealed class UpstreamsTests
     [Fact]
     public async Task Backend_is_drained_weighed_and_brought_back()
     {
-        await using var admin = await AdminFixture.StartAsync();
-        var drained = await admin.SendAsync("PATCH", Backend, """{"state":"drain","weight":7}""");
+        await using AdminFixture admin = await AdminFixture.StartAsync();
+        Answer drained = await admin.SendAsync("PATCH", Backend, """{"state":"drain","weight":7}""");
         Assert.Equal(200, drained.Status);
         Assert.Equal("drain", drained["state"].GetString());
         Assert.Equal(7, drained["weight"].GetInt32());
         Assert.True(drained["drained"].GetBoolean());
-        var seen = (await admin.SendAsync("GET", "/upstreams"))["items"][0].GetProperty("backends")[0];
+        JsonElement seen = (await admin.SendAsync("GET", "/upstreams"))["items"][0].GetProperty("backends")[0];
         Assert.Equal("drain", seen.GetProperty("state").GetString());
 
-        var back = await admin.SendAsync("PATCH", Backend, """{"state":"ready","weight":null}""");
+        Answer back = await admin.SendAsync("PATCH", Backend, """{"state":"ready","weight":null}""");
         Assert.Equal("ready", back["state"].GetString());
         Assert.Equal(1, back["weight"].GetInt32());
         Assert.Contains(admin.Log.Lines, l => l.Contains("backend web/127.0.0.1:9 is set to drain"));
@@ -33,7 +34,7 @@ public sealed class UpstreamsTests
     [Fact]
     public async Task Bad_change_is_told_with_every_fault_and_changes_nothing()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         (await admin.SendAsync("PATCH", Backend, """{"state":"off","weight":0,"colour":1}"""))
             .HasFaults("state must be one of ready, drain, maintenance", "weight must be a whole number from 1 to 256",
                 "colour is not known; known are state, weight");
@@ -48,23 +49,23 @@ public sealed class UpstreamsTests
     [Fact]
     public async Task Member_that_is_given_twice_is_a_fault_and_changes_nothing()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         (await admin.SendAsync("PATCH", Backend, """{"weight":7,"state":"drain","weight":8,"colour":1,"colour":1}"""))
             .HasFaults("weight is given twice", "colour is not known; known are state, weight",
                 "colour is given twice");
         (await admin.SendAsync("POST", "/explain",
                 """{"path":"/a","headers":{"X-A":"1","X-B":["2","3"],"X-A":"4"},"path":"/a"}"""))
             .HasFaults("headers.X-A is given twice; several texts are a list", "path is given twice");
-        var seen = (await admin.SendAsync("GET", "/upstreams"))["items"][0].GetProperty("backends")[0];
+        JsonElement seen = (await admin.SendAsync("GET", "/upstreams"))["items"][0].GetProperty("backends")[0];
         Assert.Equal(("ready", 1), (seen.GetProperty("state").GetString(), seen.GetProperty("weight").GetInt32()));
     }
 
     [Fact]
     public async Task Explain_tells_client_limit_route_candidates_and_pick()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         await admin.CreateAsync("127.0.0.1", capacity: 10, tokens: 3);
-        var said = await admin.SendAsync("POST", "/explain",
+        Answer said = await admin.SendAsync("POST", "/explain",
             """{"method":"GET","host":"a","path":"/x?y","headers":{"X-A":"1"},"client_address":"127.0.0.1"}""");
         Assert.Equal("ok", said["verdict"].GetString());
         Assert.Equal("127.0.0.1", said["client"].GetString());
@@ -76,7 +77,7 @@ public sealed class UpstreamsTests
 
         await admin.SendAsync("PATCH", Backend, """{"state":"maintenance"}""");
         Assert.Equal("no_backend", (await admin.SendAsync("POST", "/explain", "{}"))["verdict"].GetString());
-        var bad = await admin.SendAsync("POST", "/explain", """{"path":"no path"}""");
+        Answer bad = await admin.SendAsync("POST", "/explain", """{"path":"no path"}""");
         Assert.Equal("bad_request", bad["verdict"].GetString());
         (await admin.SendAsync("POST", "/explain", """{"path":1,"headers":[],"client_address":"x","q":2}"""))
             .HasFaults("path must be a text", "headers must be an object of texts",
@@ -87,11 +88,11 @@ public sealed class UpstreamsTests
     [Fact]
     public async Task Reload_reads_the_file_again_and_a_bad_one_changes_nothing()
     {
-        var folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
+        string folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
         try
         {
-            var file = Path.Combine(folder, "penstock.yaml");
-            var (port, adminPort) = (FreePort(), FreePort());
+            string file = Path.Combine(folder, "penstock.yaml");
+            (int port, int adminPort) = (FreePort(), FreePort());
             string Text(string rest) => $"""
                 listen: 127.0.0.1:{port}
                 admin: 127.0.0.1:{adminPort}
@@ -103,21 +104,21 @@ public sealed class UpstreamsTests
             await File.WriteAllTextAsync(file, Text("backends: [127.0.0.1:9]"));
             ConfigResult Read() => ConfigLoader.Load(file, _ => null);
             var log = new RecordedLog();
-            await using var host = await PenstockHost.StartAsync(
+            await using PenstockHost host = await PenstockHost.StartAsync(
                 Read().Config!, log.Factory, TimeProvider.System, Read);
             using var http = new HttpClient { BaseAddress = host.AdminUrl };
 
             await File.WriteAllTextAsync(file, Text("backends: [127.0.0.1:9, 127.0.0.1:10]\nbalance: random\nloops: 2")
                 .Replace("loops: 1\n", ""));
-            using var done = await http.PostAsync("/reload", null);
+            using HttpResponseMessage done = await http.PostAsync("/reload", null);
             Assert.Equal(HttpStatusCode.OK, done.StatusCode);
             Assert.Contains("\"restart_needed\":[\"loops\"]", await done.Content.ReadAsStringAsync());
             Assert.Equal(2, host.Proxy.Upstreams()[0].Backends.Count);
 
             await File.WriteAllTextAsync(file, Text("backends: [nowhere]\nbalanc: x"));
-            using var refused = await http.PostAsync("/reload", null);
+            using HttpResponseMessage refused = await http.PostAsync("/reload", null);
             Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
-            var body = await refused.Content.ReadAsStringAsync();
+            string body = await refused.Content.ReadAsStringAsync();
             Assert.Contains($"{file}:6:12", body);
             Assert.Contains($"{file}:7:1", body);
             Assert.Equal(2, host.Proxy.Upstreams()[0].Backends.Count);
@@ -132,7 +133,7 @@ public sealed class UpstreamsTests
     [Fact]
     public async Task Reload_without_a_file_says_so()
     {
-        await using var admin = await AdminFixture.StartAsync();
+        await using AdminFixture admin = await AdminFixture.StartAsync();
         (await admin.SendAsync("POST", "/reload")).IsError(409, "it came from the command line");
     }
 

@@ -11,14 +11,15 @@ internal static class Burst
     public static async Task<Dictionary<int, int>> SendAsync(
         string client, int requests, int connections, params Node[] nodes)
     {
-        var each = nodes.Select((_, i) => (requests / nodes.Length) + (i < requests % nodes.Length ? 1 : 0)).ToArray();
+        int[] each =
+            nodes.Select((_, i) => (requests / nodes.Length) + (i < requests % nodes.Length ? 1 : 0)).ToArray();
         var workers = new List<Task<List<int>>>();
-        for (var i = 0; i < connections * nodes.Length; i++)
+        for (int i = 0; i < connections * nodes.Length; i++)
         {
-            var node = i % nodes.Length;
+            int node = i % nodes.Length;
             workers.Add(Task.Run(() => WorkAsync(client, nodes[node].EndPoint, () => TakeOne(each, node))));
         }
-        var statuses = await Task.WhenAll(workers);
+        List<int>[] statuses = await Task.WhenAll(workers);
         return statuses.SelectMany(static s => s).GroupBy(static s => s)
             .ToDictionary(static g => g.Key, static g => g.Count());
     }
@@ -30,7 +31,10 @@ internal static class Burst
         var statuses = new List<int>();
         using var connection = new RawClient(node);
         while (another())
+        {
             statuses.Add((await connection.GetAsync("/", $"X-Client-ID: {client}\r\n")).Status);
+        }
+
         return statuses;
     }
 }

@@ -22,8 +22,12 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
 
         public override async ValueTask InitializeAsync()
         {
-            if (PostgresServer.Programs is null) return;
-            var server = await postgres.StartedAsync();
+            if (PostgresServer.Programs is null)
+            {
+                return;
+            }
+
+            PostgresServer server = await postgres.StartedAsync();
             Nodes.AddRange(await Node.StartAsync(1, await server.NewDatabaseAsync(), Backend));
             Nodes.AddRange(await Node.StartAsync(3, await server.NewDatabaseAsync(), Backend));
         }
@@ -33,13 +37,16 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
     public async Task Recipe_of_the_readme_gives_five_and_then_429_twenty_times_in_a_row()
     {
         SharedPostgres.SkipUnlessInstalled();
-        for (var time = 0; time < 20; time++)
+        for (int time = 0; time < 20; time++)
         {
             await sizes.One.PutAsync($"user{time}", 5, Rate);
             using var client = new RawClient(sizes.One.EndPoint);
             var statuses = new List<int>();
-            for (var i = 0; i < 8; i++)
+            for (int i = 0; i < 8; i++)
+            {
                 statuses.Add((await client.GetAsync("/", $"X-Client-ID: user{time}\r\n")).Status);
+            }
+
             Assert.Equal([200, 200, 200, 200, 200, 429, 429, 429], statuses);
         }
     }
@@ -56,10 +63,10 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
     public async Task Burst_on_a_full_bucket_passes_exactly_what_is_in_it(int capacity, int connections)
     {
         SharedPostgres.SkipUnlessInstalled();
-        var id = $"full-{capacity}-{connections}";
+        string id = $"full-{capacity}-{connections}";
         await sizes.One.PutAsync(id, capacity, Rate);
 
-        var statuses = await Burst.SendAsync(id, capacity + 20, connections, sizes.One);
+        Dictionary<int, int> statuses = await Burst.SendAsync(id, capacity + 20, connections, sizes.One);
 
         Assert.Equal(new() { [200] = capacity, [429] = 20 }, statuses);
     }
@@ -71,7 +78,7 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
     public async Task Set_tokens_are_exactly_what_passes(int connections)
     {
         SharedPostgres.SkipUnlessInstalled();
-        var id = $"set-{connections}";
+        string id = $"set-{connections}";
         await sizes.One.PutAsync(id, 1000, Rate);
         await Burst.SendAsync(id, 100, connections, sizes.One);
 
@@ -88,12 +95,12 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
     public async Task Changed_capacity_neither_mints_nor_loses_tokens(long before, long after)
     {
         SharedPostgres.SkipUnlessInstalled();
-        var id = $"from-{before}-to-{after}";
+        string id = $"from-{before}-to-{after}";
         await sizes.One.PutAsync(id, before, Rate);
 
-        var (status, body) = await sizes.One.SendAsync("PATCH", "/clients/" + id, new { capacity = after });
+        (int status, string body) = await sizes.One.SendAsync("PATCH", "/clients/" + id, new { capacity = after });
 
-        var tokens = (int)Math.Min(before, after);
+        int tokens = (int)Math.Min(before, after);
         Assert.True(status == 200, body);
         Assert.Equal(tokens, JsonDocument.Parse(body).RootElement.GetProperty("current_tokens").GetDouble(), 1e-2);
         Assert.Equal(new() { [200] = tokens, [429] = 20 },
@@ -121,10 +128,10 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
     public async Task Burst_at_one_of_three_nodes_passes_all_that_is_in_the_bucket(int capacity, int connections)
     {
         SharedPostgres.SkipUnlessInstalled();
-        var id = $"one-{capacity}-{connections}";
+        string id = $"one-{capacity}-{connections}";
         await AddAsync(id, capacity);
 
-        var statuses = await Burst.SendAsync(id, capacity + 20, connections, sizes.Three[1]);
+        Dictionary<int, int> statuses = await Burst.SendAsync(id, capacity + 20, connections, sizes.Three[1]);
 
         Assert.Equal(new() { [200] = capacity, [429] = 20 }, statuses);
     }
@@ -137,10 +144,10 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
     public async Task Burst_at_three_nodes_passes_no_more_than_is_in_the_bucket(int capacity, int connections)
     {
         SharedPostgres.SkipUnlessInstalled();
-        var id = $"all-{capacity}-{connections}";
+        string id = $"all-{capacity}-{connections}";
         await AddAsync(id, capacity);
 
-        var admitted = (await Burst.SendAsync(id, capacity + 20, connections, sizes.Three)).GetValueOrDefault(200);
+        int admitted = (await Burst.SendAsync(id, capacity + 20, connections, sizes.Three)).GetValueOrDefault(200);
 
         output.WriteLine($"{admitted} of {capacity} at the first go");
         Assert.InRange(admitted, 1, capacity);
@@ -160,9 +167,9 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
         SharedPostgres.SkipUnlessInstalled();
         await sizes.One.PutAsync("dry", 10, Rate);
         Assert.Equal(10, (await Burst.SendAsync("dry", 20, 4, sizes.One))[200]);
-        var before = await WaitsAsync(sizes.One);
+        long before = await WaitsAsync(sizes.One);
 
-        var statuses = await Burst.SendAsync("dry", 2000, 8, sizes.One);
+        Dictionary<int, int> statuses = await Burst.SendAsync("dry", 2000, 8, sizes.One);
 
         Assert.Equal(new() { [429] = 2000 }, statuses);
         // what a node has been told goes stale where the lease thread is kept from the processor: then one lease
@@ -172,8 +179,10 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
     private async Task AddAsync(string id, int capacity)
     {
         await sizes.Three[0].PutAsync(id, capacity, Rate);
-        foreach (var node in sizes.Three)
+        foreach (Node node in sizes.Three)
+        {
             await node.KnowsAsync(id, capacity);
+        }
     }
 
     private static async Task<long> WaitsAsync(Node node) => JsonDocument.Parse((await node.GetAsync("/cluster")).Body)

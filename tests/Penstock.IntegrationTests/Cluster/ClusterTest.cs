@@ -13,8 +13,11 @@ public abstract class ClusterTest : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var node in Nodes)
+        foreach (Node node in Nodes)
+        {
             await node.DisposeAsync();
+        }
+
         await Backend.DisposeAsync();
         GC.SuppressFinalize(this);
     }
@@ -23,8 +26,10 @@ public abstract class ClusterTest : IAsyncLifetime
     private protected async Task RegisterAsync(string id, long capacity, double rate, double? tokens = null)
     {
         await Nodes[0].PutAsync(id, capacity, rate, tokens);
-        foreach (var node in Nodes)
+        foreach (Node node in Nodes)
+        {
             await node.KnowsAsync(id, capacity);
+        }
     }
 
     private protected Hammer HammerAll(string id) => Hammer.Start(id, [.. Nodes.Select(static node => node.EndPoint)]);

@@ -22,17 +22,20 @@ public sealed class EditTests(SharedPostgres postgres, ITestOutputHelper output)
         await RegisterAsync("c", 1000, 0.001, Tokens);
         using var client = new RawClient(Nodes[1].EndPoint);
         var took = new List<double>();
-        var admitted = 0;
-        for (var edit = 1; edit <= Edits; edit++)
+        int admitted = 0;
+        for (int edit = 1; edit <= Edits; edit++)
         {
             await Nodes[0].PutAsync("c", 1000 + edit, 0.001);
-            var answered = Stopwatch.GetTimestamp();
+            long answered = Stopwatch.GetTimestamp();
             RawResponse response;
             do
             {
                 response = await client.GetAsync("/", "X-Client-ID: c\r\n");
                 Assert.True(response.Status is 200 or 429, response.Head);
-                if (response.Status == 200) admitted++;
+                if (response.Status == 200)
+                {
+                    admitted++;
+                }
             }
             while (Stopwatch.GetElapsedTime(answered) < Patience
                 && response["RateLimit-Policy"]?.Contains($";q={1000 + edit};") != true);
@@ -43,7 +46,7 @@ public sealed class EditTests(SharedPostgres postgres, ITestOutputHelper output)
         output.WriteLine($"median {took[Edits / 2]:0.0} ms, 99th percentile {took[(Edits * 99 / 100) - 1]:0.0} ms, "
             + $"longest {took[^1]:0.0} ms; {admitted} admitted meanwhile");
 
-        using var hammer = HammerAll("c");
+        using Hammer hammer = HammerAll("c");
         await Eventually.TrueAsync(() => admitted + hammer.Admitted >= Tokens - 1, "what was left is admitted");
         await hammer.MoreRejectedAsync(500);
         await hammer.StopAsync();

@@ -16,10 +16,10 @@ public sealed class FailoverTests : ClusterTest
     public async Task Server_that_is_read_only_is_passed_over_at_the_start_and_left_under_way()
     {
         SharedPostgres.SkipUnlessInstalled();
-        await using var first = await PostgresServer.StartAsync();
-        await using var second = await PostgresServer.StartAsync();
-        var (one, two) = (await first.NewDatabaseAsync(), await second.NewDatabaseAsync());
-        Assert.True(PostgresUrl.TryParse(one, out var url));
+        await using PostgresServer first = await PostgresServer.StartAsync();
+        await using PostgresServer second = await PostgresServer.StartAsync();
+        (string one, string two) = (await first.NewDatabaseAsync(), await second.NewDatabaseAsync());
+        Assert.True(PostgresUrl.TryParse(one, out PostgresUrl? url));
         PostgresStore.Open(url).Dispose(); // a real standby would have the tables, too
         await SetReadOnlyAsync(first, one, "on");
         Assert.Contains("the server is read-only",

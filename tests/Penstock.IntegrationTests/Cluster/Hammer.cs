@@ -43,7 +43,9 @@ internal sealed class Hammer : IDisposable
     public async Task ForAsync(double seconds)
     {
         while (Seconds < seconds)
+        {
             await Task.Delay(5);
+        }
     }
 
     /// <summary>Waits until so many more are rejected.</summary>
@@ -62,8 +64,8 @@ internal sealed class Hammer : IDisposable
     /// <summary>Not more so far, while it goes on.</summary>
     public void AssertAtMost(long capacity, double rate, double beyond = 0)
     {
-        var admitted = Admitted; // first: then time can only be for it
-        var most = capacity + beyond + (rate * Seconds);
+        int admitted = Admitted; // first: then time can only be for it
+        double most = capacity + beyond + (rate * Seconds);
         Assert.True(admitted <= most, $"{admitted} admitted so far, allowed {most:0.0}");
     }
 
@@ -73,9 +75,9 @@ internal sealed class Hammer : IDisposable
     /// <param name="beyond">Tokens that it may be more.</param>
     public void AssertNeverMore(long capacity, double rate, double beyond = 0)
     {
-        var most = capacity + beyond + (rate * _lastAnswerTicks / Stopwatch.Frequency);
-        var due = capacity + (rate * (_lastSentTicks - _firstAnswerTicks) / Stopwatch.Frequency);
-        var told = $"{Admitted} admitted, allowed {most:0.0}, due {due:0.0} ({Admitted / due:p1}); "
+        double most = capacity + beyond + (rate * _lastAnswerTicks / Stopwatch.Frequency);
+        double due = capacity + (rate * (_lastSentTicks - _firstAnswerTicks) / Stopwatch.Frequency);
+        string told = $"{Admitted} admitted, allowed {most:0.0}, due {due:0.0} ({Admitted / due:p1}); "
             + string.Join(", ", _statuses.Select(s => $"{s.Key}: {s.Value}"));
         TestContext.Current.TestOutputHelper?.WriteLine(told);
         Assert.True(Admitted > 0 && Admitted <= most + 1e-6, told);
@@ -94,11 +96,11 @@ internal sealed class Hammer : IDisposable
         var random = new Random(node);
         while (!_stop.IsCancellationRequested)
         {
-            var sent = _watch.ElapsedTicks;
+            long sent = _watch.ElapsedTicks;
             try
             {
                 connection ??= new RawClient(nodes[node]);
-                var response = await connection.GetAsync("/", $"X-Client-ID: {client}\r\n");
+                RawResponse response = await connection.GetAsync("/", $"X-Client-ID: {client}\r\n");
                 _statuses.AddOrUpdate(response.Status, 1, static (_, n) => n + 1);
             }
             catch (Exception e) when (e is SocketException or IOException or InvalidOperationException)
@@ -109,7 +111,7 @@ internal sealed class Hammer : IDisposable
                 node = (node + 1) % nodes.Length;
                 continue;
             }
-            var answered = _watch.ElapsedTicks;
+            long answered = _watch.ElapsedTicks;
             Lower(ref _firstAnswerTicks, answered);
             Raise(ref _lastSentTicks, sent);
             Raise(ref _lastAnswerTicks, answered);
@@ -120,18 +122,18 @@ internal sealed class Hammer : IDisposable
 
     private static void Raise(ref long value, long to)
     {
-        for (var seen = Interlocked.Read(ref value); seen < to;)
+        for (long seen = Interlocked.Read(ref value); seen < to;)
         {
-            var before = Interlocked.CompareExchange(ref value, to, seen);
+            long before = Interlocked.CompareExchange(ref value, to, seen);
             seen = before == seen ? to : before;
         }
     }
 
     private static void Lower(ref long value, long to)
     {
-        for (var seen = Interlocked.Read(ref value); seen > to;)
+        for (long seen = Interlocked.Read(ref value); seen > to;)
         {
-            var before = Interlocked.CompareExchange(ref value, to, seen);
+            long before = Interlocked.CompareExchange(ref value, to, seen);
             seen = before == seen ? to : before;
         }
     }

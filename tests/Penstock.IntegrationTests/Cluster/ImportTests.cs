@@ -1,5 +1,6 @@
 using System.Text;
 using Penstock.IntegrationTests.Store;
+using Penstock.Proxy.RateLimiting;
 using Penstock.TestKit;
 using Xunit;
 
@@ -22,8 +23,11 @@ public sealed class ImportTests(SharedPostgres postgres) : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var node in _nodes)
+        foreach (Node node in _nodes)
+        {
             await node.DisposeAsync();
+        }
+
         await _backend.DisposeAsync();
     }
 
@@ -65,21 +69,25 @@ public sealed class ImportTests(SharedPostgres postgres) : IAsyncLifetime
     private async Task<string> ImportAsync(long capacity, string rate = "1")
     {
         var file = new StringBuilder("client_id,capacity,rate_per_sec\n");
-        for (var i = 0; i < Count; i++)
+        for (int i = 0; i < Count; i++)
+        {
             file.Append($"c{i},{capacity},{rate}\n");
+        }
+
         using var http = new HttpClient { BaseAddress = _nodes[0].Host.AdminUrl };
         using var content = new StringContent(file.ToString(), Encoding.UTF8, "text/csv");
-        using var answer = await http.PostAsync("/clients/import", content);
+        using HttpResponseMessage answer = await http.PostAsync("/clients/import", content);
         return await answer.Content.ReadAsStringAsync();
     }
 
     private async Task KnownToBothAsync(long capacity)
     {
-        foreach (var node in _nodes)
+        foreach (Node node in _nodes)
         {
-            var limiter = node.Host.Proxy.Limiter;
+            Limiter limiter = node.Host.Proxy.Limiter;
             await Eventually.TrueAsync(() => limiter.Clients.Count == Count && Enumerable.Range(0, Count)
-                    .All(i => limiter.Clients.TryGet($"c{i}", out var client) && client.Limit.Capacity == capacity),
+                    .All(i => limiter.Clients.TryGet($"c{i}", out ClientState client)
+                        && client.Limit.Capacity == capacity),
                 $"the node knows all clients with capacity {capacity}", LookEvery);
         }
     }

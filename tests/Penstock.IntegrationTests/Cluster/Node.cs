@@ -1,9 +1,11 @@
 using System.Text;
 using System.Text.Json;
 using Penstock.Control;
+using Penstock.Control.Config;
 using Penstock.IntegrationTests.Admin;
 using Penstock.IntegrationTests.Store;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
 using Penstock.TestKit;
 using Xunit;
 
@@ -30,8 +32,8 @@ internal sealed class Node : IAsyncDisposable
         string store, ScriptedBackend backend, TimeProvider? time = null, TimeSpan? patience = null)
     {
         var log = new RecordedLog();
-        var proxy = TestProxy.Config(backend.Port);
-        var config = AdminFixture.Config(store) with
+        ProxyConfig proxy = TestProxy.Config(backend.Port);
+        PenstockConfig config = AdminFixture.Config(store) with
         {
             Proxy = proxy with
             {
@@ -47,10 +49,16 @@ internal sealed class Node : IAsyncDisposable
     public static async Task<List<Node>> StartAsync(int count, string store, ScriptedBackend backend)
     {
         var nodes = new List<Node>();
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
+        {
             nodes.Add(await StartAsync(store, backend));
-        foreach (var node in nodes)
+        }
+
+        foreach (Node node in nodes)
+        {
             await node.SeesAsync(count);
+        }
+
         return nodes;
     }
 
@@ -63,7 +71,8 @@ internal sealed class Node : IAsyncDisposable
     /// </summary>
     public Task ConnectedAsync(bool isSo) => Eventually.TrueAsync(async () =>
     {
-        var (ready, cluster) = (await GetAsync("/readyz"), await GetAsync("/cluster"));
+        ((int Status, string Body) ready, (int Status, string Body) cluster) =
+            (await GetAsync("/readyz"), await GetAsync("/cluster"));
         Assert.Equal((200, 200), (ready.Status, cluster.Status));
         return ready.Body.Contains(isSo ? "\"status\":\"ready\"" : "\"status\":\"degraded\"")
             && ready.Body.Contains("share of each limit") != isSo
@@ -75,8 +84,11 @@ internal sealed class Node : IAsyncDisposable
     {
         using var request = new HttpRequestMessage(new(method), path);
         if (body is not null)
+        {
             request.Content = new StringContent(JsonSerializer.Serialize(body), Encoding.UTF8, "application/json");
-        using var response = await _http.SendAsync(request);
+        }
+
+        using HttpResponseMessage response = await _http.SendAsync(request);
         return ((int)response.StatusCode, await response.Content.ReadAsStringAsync());
     }
 
@@ -84,7 +96,7 @@ internal sealed class Node : IAsyncDisposable
 
     public async Task PutAsync(string id, long capacity, double rate, double? tokens = null)
     {
-        var (status, body) = await SendAsync("PUT", "/clients/" + id, tokens is null
+        (int status, string body) = await SendAsync("PUT", "/clients/" + id, tokens is null
             ? new { capacity, rate_per_sec = rate }
             : new { capacity, rate_per_sec = rate, current_tokens = tokens });
         Assert.True(status is 200 or 201, body);
@@ -92,7 +104,7 @@ internal sealed class Node : IAsyncDisposable
 
     /// <summary>Waits until this node knows the client with that limit.</summary>
     public Task KnowsAsync(string id, long capacity) => Eventually.TrueAsync(
-        () => Host.Proxy.Limiter.Clients.TryGet(id, out var client) && client.Limit.Capacity == capacity,
+        () => Host.Proxy.Limiter.Clients.TryGet(id, out ClientState client) && client.Limit.Capacity == capacity,
         $"the node knows {id} with capacity {capacity}");
 
     public async ValueTask DisposeAsync()

@@ -15,9 +15,9 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Node_that_is_killed_takes_no_more_than_its_tokens_with_it()
     {
-        var store = await (await postgres.StartedAsync()).NewDatabaseAsync();
+        string store = await (await postgres.StartedAsync()).NewDatabaseAsync();
         Nodes.AddRange(await Node.StartAsync(2, store, Backend));
-        var folder = Directory.CreateTempSubdirectory("penstock-test-");
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("penstock-test-");
         var endPoint = new IPEndPoint(IPAddress.Loopback, PenstockProcess.FreePort());
         await File.WriteAllTextAsync(Path.Combine(folder.FullName, "penstock.yaml"), $$"""
             listen: {{endPoint}}
@@ -27,7 +27,7 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
             clients: { identify: [header:X-Client-ID, address] }
             backends: [http://127.0.0.1:{{Backend.Port}}]
             """);
-        await using var mortal = await PenstockProcess.StartedAsync(folder.FullName, "run");
+        await using PenstockProcess mortal = await PenstockProcess.StartedAsync(folder.FullName, "run");
         await Nodes[0].SeesAsync(3);
         await RegisterAsync("c", Capacity, Rate);
         using var hammer = Hammer.Start("c", [.. Nodes.Select(static node => node.EndPoint), endPoint]);
@@ -46,24 +46,33 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Clock_that_is_wrong_and_jumps_changes_nothing()
     {
-        var store = await (await postgres.StartedAsync()).NewDatabaseAsync();
+        string store = await (await postgres.StartedAsync()).NewDatabaseAsync();
         WrongTime[] times = [Wrong(5), Wrong(-5), Wrong(0)];
-        foreach (var time in times)
+        foreach (WrongTime time in times)
+        {
             Nodes.Add(await Node.StartAsync(store, Backend, time));
-        foreach (var node in Nodes)
+        }
+
+        foreach (Node node in Nodes)
+        {
             await node.SeesAsync(times.Length);
+        }
+
         await RegisterAsync("c", Capacity, Rate);
-        using var hammer = HammerAll("c");
+        using Hammer hammer = HammerAll("c");
         await hammer.ForAsync(ClusterRun.Seconds / 2);
 
-        foreach (var time in times)
+        foreach (WrongTime time in times)
+        {
             time.Ahead = time.Ahead == TimeSpan.Zero ? TimeSpan.FromSeconds(5) : -time.Ahead;
+        }
+
         await hammer.ForAsync(ClusterRun.Seconds);
         await hammer.StopAsync();
 
         Assert.All(hammer.Statuses.Keys, static answer => Assert.True(answer is 200 or 429));
         hammer.AssertNeverMore(Capacity, Rate);
-        foreach (var node in Nodes)
+        foreach (Node node in Nodes)
         {
             await node.SeesAsync(times.Length); // by the database's clock
             await node.ConnectedAsync(true);
@@ -73,8 +82,8 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Tokens_of_an_idle_node_and_of_one_that_leaves_go_back()
     {
-        var server = await postgres.StartedAsync();
-        var store = await server.NewDatabaseAsync();
+        PostgresServer server = await postgres.StartedAsync();
+        string store = await server.NewDatabaseAsync();
         Nodes.AddRange(await Node.StartAsync(3, store, Backend));
         await RegisterAsync("c", 1000, 0.001);
         using var hammer = Hammer.Start("c", Nodes[0].EndPoint);

@@ -1,4 +1,5 @@
 using Penstock.IntegrationTests.Store;
+using Penstock.Proxy.RateLimiting;
 using Penstock.TestKit;
 using Xunit;
 
@@ -19,7 +20,10 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
 
         public async ValueTask InitializeAsync()
         {
-            if (PostgresServer.Programs is not null) Server = await PostgresServer.StartAsync();
+            if (PostgresServer.Programs is not null)
+            {
+                Server = await PostgresServer.StartAsync();
+            }
         }
 
         public ValueTask DisposeAsync() => Server?.DisposeAsync() ?? default;
@@ -36,10 +40,10 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
     [InlineData(true)]
     public async Task Database_that_restarts_under_load_costs_next_to_nothing(bool killed)
     {
-        var store = await own.Server.NewDatabaseAsync();
+        string store = await own.Server.NewDatabaseAsync();
         Nodes.AddRange(await Node.StartAsync(3, store, Backend));
         await RegisterAsync("c", Capacity, Rate);
-        using var hammer = HammerAll("c");
+        using Hammer hammer = HammerAll("c");
         await hammer.ForAsync(ClusterRun.Seconds / 2);
 
         await (killed ? own.Server.KillAsync() : own.Server.StopAsync());
@@ -57,21 +61,25 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
     [Fact]
     public async Task Database_that_is_away_for_long_unlimits_nobody_and_is_back_by_itself()
     {
-        var store = await own.Server.NewDatabaseAsync();
+        string store = await own.Server.NewDatabaseAsync();
         Nodes.AddRange(await Node.StartAsync(3, store, Backend));
         await RegisterAsync("edited", 1000, 1);
         await RegisterAsync("c", Capacity, Rate);
-        using var hammer = HammerAll("c");
+        using Hammer hammer = HammerAll("c");
         await hammer.ForAsync(ClusterRun.Seconds / 2);
 
         await own.Server.StopAsync();
-        var (before, since) = (hammer.Admitted, hammer.Seconds);
-        foreach (var node in Nodes)
+        (int before, double since) = (hammer.Admitted, hammer.Seconds);
+        foreach (Node node in Nodes)
+        {
             await node.ConnectedAsync(false);
-        var (status, body) = await Nodes[0].SendAsync("PUT", "/clients/c", new { capacity = 5, rate_per_sec = 1 });
+        }
+
+        (int status, string body) =
+            await Nodes[0].SendAsync("PUT", "/clients/c", new { capacity = 5, rate_per_sec = 1 });
         Assert.True(status == 503, body);
         await hammer.ForAsync(since + ClusterRun.OutageSeconds);
-        var (meanwhile, due) = (hammer.Admitted - before, Rate * (hammer.Seconds - since));
+        (int meanwhile, double due) = (hammer.Admitted - before, Rate * (hammer.Seconds - since));
         output.WriteLine($"{meanwhile} admitted by the nodes alone, of {due:0} that came back; their shares are 85 %");
         Assert.InRange(meanwhile, 1, Capacity + due);
         hammer.AssertAtMost(Capacity, Rate);
@@ -80,8 +88,11 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         await own.Server.StartAgainAsync();
         await own.Server.SqlAsync(store, Edit(3000)); // nor of this, as long as they are alone
         await PaidBackAsync();
-        foreach (var node in Nodes)
+        foreach (Node node in Nodes)
+        {
             await node.KnowsAsync("edited", 3000);
+        }
+
         hammer.AssertAtMost(Capacity, Rate); // all have paid before any took what came back meanwhile
         await SolventAsync(store);
         await hammer.ForAsync(hammer.Seconds + (ClusterRun.Seconds / 4));
@@ -101,31 +112,31 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
     public async Task Node_that_loses_the_database_gives_its_share_and_pays_it_back_and_hears_of_edits_afterwards()
     {
         await using var link = new FaultRelay(own.Server.Port);
-        var store = await own.Server.NewDatabaseAsync();
+        string store = await own.Server.NewDatabaseAsync();
         Nodes.AddRange(await Node.StartAsync(1, store, Backend));
         Nodes.Add(await Node.StartAsync(store.Replace($":{own.Server.Port}/", $":{link.Port}/"), Backend));
         await Nodes[0].SeesAsync(2);
         await RegisterAsync("edited", 1000, 1);
         await RegisterAsync("c", Capacity, Rate);
-        using var hammer = HammerAll("c");
+        using Hammer hammer = HammerAll("c");
         await hammer.ForAsync(ClusterRun.Seconds / 2);
 
-        var since = hammer.Seconds;
+        double since = hammer.Seconds;
         link.Up = new() { LimitBytes = 0, AtLimit = AtLimit.Reset };
         await Nodes[1].ConnectedAsync(false);
         await Nodes[0].PutAsync("edited", 2000, 1);
         await hammer.ForAsync(since + (ClusterRun.Seconds / 2));
-        Assert.True(Nodes[1].Host.Proxy.Limiter.Clients.TryGet("edited", out var before));
+        Assert.True(Nodes[1].Host.Proxy.Limiter.Clients.TryGet("edited", out ClientState before));
         Assert.Equal(1000, before.Limit.Capacity);
-        var owed = Nodes[1].Host.Proxy.Limiter.LeasedBucketOf("c").Account.Owed;
-        var alone = hammer.Seconds - since;
-        var share = 0.85 * Rate * alone; // if it was all its clients' node; it is about half here
+        long owed = Nodes[1].Host.Proxy.Limiter.LeasedBucketOf("c").Account.Owed;
+        double alone = hammer.Seconds - since;
+        double share = 0.85 * Rate * alone; // if it was all its clients' node; it is about half here
         output.WriteLine($"{owed:0.0} owed, {share:0.0} would be the whole share");
         Assert.InRange(owed, 0.001, share + 1);
         hammer.AssertAtMost(Capacity, Rate, beyond: share + 1);
         link.Up = new();
         await PaidBackAsync();
-        var shareAtLast = (0.85 * Rate * (hammer.Seconds - since)) + 1; // it went on until it was back
+        double shareAtLast = (0.85 * Rate * (hammer.Seconds - since)) + 1; // it went on until it was back
         await Nodes[1].KnowsAsync("edited", 2000);
         await SolventAsync(store);
         await hammer.StopAsync();
@@ -137,7 +148,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
     /// <summary>Waits until all nodes are back and owe nothing.</summary>
     private async Task PaidBackAsync()
     {
-        foreach (var node in Nodes)
+        foreach (Node node in Nodes)
         {
             await node.ConnectedAsync(true);
             await Eventually.TrueAsync(() => node.Host.Proxy.Limiter.LeasedBucketOf("c").Account.Owed == 0,

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Penstock.Control.Store;
 using Penstock.IntegrationTests.Store;
+using Penstock.Proxy.RateLimiting;
 using Penstock.TestKit;
 using Xunit;
 
@@ -27,8 +28,8 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
         await SendAsync("PUT", "/clients/c", new { plan = "gold", current_tokens = Tokens });
         await Nodes[1].KnowsAsync("c", 1000);
         using var client = new RawClient(Nodes[1].EndPoint);
-        var admitted = 0;
-        for (var edit = 1; edit <= 50; edit++)
+        int admitted = 0;
+        for (int edit = 1; edit <= 50; edit++)
         {
             await SendAsync("PUT", "/plans/gold", new { capacity = 1000 + edit, rate_per_sec = 0.001 });
             RawResponse response;
@@ -36,7 +37,10 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
             {
                 response = await client.GetAsync("/", "X-Client-ID: c\r\n");
                 Assert.True(response.Status is 200 or 429, response.Head);
-                if (response.Status == 200) admitted++;
+                if (response.Status == 200)
+                {
+                    admitted++;
+                }
             }
             while (response["RateLimit-Policy"]?.Contains($";q={1000 + edit};") != true);
         }
@@ -44,7 +48,7 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
 
         await SendAsync("PUT", "/plans/gold", new { capacity = 5, rate_per_sec = 0.001 });
         await Nodes[1].KnowsAsync("c", 5);
-        using var hammer = HammerAll("c");
+        using Hammer hammer = HammerAll("c");
         await hammer.MoreRejectedAsync(500);
         await hammer.StopAsync();
         Assert.InRange(admitted + hammer.Admitted, 0, Tokens);
@@ -68,7 +72,7 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Statements_of_a_node_that_knows_no_plans_go_on_working()
     {
-        var server = await postgres.StartedAsync();
+        PostgresServer server = await postgres.StartedAsync();
         await SendAsync("PUT", "/plans/gold", new { capacity = 1000, rate_per_sec = 0.001 });
         await SendAsync("PUT", "/clients/c", new { plan = "gold", access = "exempt", current_tokens = 700 });
 
@@ -86,7 +90,7 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
         // its edit: the client has numbers of its own then, and stays what else it is
         await server.SqlAsync(_store, "UPDATE penstock_clients SET capacity = 500 WHERE client_id = 'c'");
         await Nodes[1].KnowsAsync("c", 500);
-        var (_, body) = await Nodes[1].GetAsync("/clients/c");
+        (int _, string body) = await Nodes[1].GetAsync("/clients/c");
         Assert.Contains("\"access\":\"exempt\"", body);
         Assert.DoesNotContain("plan", body);
     }
@@ -94,7 +98,7 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Edits_by_sql_are_met_and_what_cannot_be_is_refused()
     {
-        var server = await postgres.StartedAsync();
+        PostgresServer server = await postgres.StartedAsync();
         await SendAsync("PUT", "/plans/gold", new { capacity = 1000, rate_per_sec = 0.001 });
         await RegisterAsync("c", 50, 0.001, 20);
 
@@ -105,7 +109,7 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
         await Eventually.TrueAsync(async () => JsonElement.Parse((await Nodes[1].GetAsync("/clients/c")).Body)
             .GetProperty("current_tokens").GetDouble() is > 19 and < 21, "the tokens are those that it had");
 
-        foreach (var sql in new[]
+        foreach (string sql in new[]
         {
             "DELETE FROM penstock_plans", "TRUNCATE penstock_plans",
             "UPDATE penstock_clients SET plan = 'glod' WHERE client_id = 'c'",
@@ -118,9 +122,9 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Tokens_that_came_back_before_an_edit_came_back_at_the_rate_of_then()
     {
-        var server = await postgres.StartedAsync();
-        var database = await server.NewDatabaseAsync(); // without nodes, which would lease
-        using var store = ClientStores.Open(database, TimeProvider.System);
+        PostgresServer server = await postgres.StartedAsync();
+        string database = await server.NewDatabaseAsync(); // without nodes, which would lease
+        using IClientStore store = ClientStores.Open(database, TimeProvider.System);
         store.PutPlan("gold", new(1000, 0.001));
         store.Put("c", new(1000, 0.001), 100, new() { Plan = "gold" });
 
@@ -140,21 +144,24 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
     [InlineData(2)]
     public async Task Database_of_an_earlier_schema_keeps_its_clients_and_gets_plans(int schema)
     {
-        var server = await postgres.StartedAsync();
-        var database = await server.NewDatabaseAsync();
-        Assert.True(PostgresUrl.TryParse(database, out var url));
+        PostgresServer server = await postgres.StartedAsync();
+        string database = await server.NewDatabaseAsync();
+        Assert.True(PostgresUrl.TryParse(database, out PostgresUrl? url));
         using (var connection = PostgresConnection.Open(url))
+        {
             PostgresSchema.Migrate(connection.Raw, url.Name, last: schema);
+        }
+
         await server.SqlAsync(database,
             "INSERT INTO penstock_clients (client_id, capacity, rate_per_sec, tokens) VALUES ('c', 10, 0.001, 4)");
 
-        using var store = ClientStores.Open(database, TimeProvider.System);
+        using IClientStore store = ClientStores.Open(database, TimeProvider.System);
 
-        var found = store.Find("c")!.Value;
+        ClientState found = store.Find("c")!.Value;
         Assert.Equal((10, null), (found.Limit.Capacity, found.Terms));
         Assert.InRange(found.Tokens, 4, 4.5);
         store.PutPlan("gold", new(1000, 0.001));
-        var planned = store.Put("c", new(1000, 0.001), null, new() { Plan = "gold" });
+        ClientState planned = store.Put("c", new(1000, 0.001), null, new() { Plan = "gold" });
         Assert.Equal(1000, planned.Limit.Capacity);
         Assert.InRange(planned.Tokens, 4, 4.5);
     }
@@ -164,7 +171,7 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
 
     private async Task SendAsync(string method, string path, object body)
     {
-        var (status, text) = await Nodes[0].SendAsync(method, path, body);
+        (int status, string text) = await Nodes[0].SendAsync(method, path, body);
         Assert.True(status is 200 or 201, text);
     }
 }

@@ -17,20 +17,22 @@ public sealed class PoolerTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Nodes_behind_a_pooler_start_again_share_tokens_and_edits_and_leave_nothing_in_the_session()
     {
-        var server = await postgres.StartedAsync();
+        PostgresServer server = await postgres.StartedAsync();
         Assert.SkipUnless(PgBouncer.IsInstalled, "PgBouncer is not installed");
-        var direct = await server.NewDatabaseAsync();
-        await using var pooler = await PgBouncer.StartAsync(server);
-        var store = pooler.UrlOf(direct);
-        var untouched = await PostgresServer.SqlAtAsync(pooler.Port, direct, SettingsSql);
-        for (var start = 1; start <= 3; start++) // a start found the names of the one before
+        string direct = await server.NewDatabaseAsync();
+        await using PgBouncer pooler = await PgBouncer.StartAsync(server);
+        string store = pooler.UrlOf(direct);
+        string untouched = await PostgresServer.SqlAtAsync(pooler.Port, direct, SettingsSql);
+        for (int start = 1; start <= 3; start++) // a start found the names of the one before
+        {
             await (await Node.StartAsync(store, Backend)).DisposeAsync();
+        }
 
         Nodes.AddRange(await Node.StartAsync(2, store, Backend));
         Nodes.Add(await Node.StartAsync(direct, Backend)); // nodes with and without the pooler go together
         await Nodes[0].SeesAsync(3);
         await RegisterAsync("c", 100, 0.001);
-        using var hammer = HammerAll("c");
+        using Hammer hammer = HammerAll("c");
         await Eventually.TrueAsync(() => hammer.Admitted >= 97, "nearly all tokens are admitted");
         await hammer.MoreRejectedAsync(300);
         await hammer.StopAsync();

@@ -1,4 +1,5 @@
 using Penstock.IntegrationTests.Store;
+using Penstock.Proxy.RateLimiting;
 using Penstock.TestKit;
 using Xunit;
 
@@ -15,7 +16,11 @@ public sealed class SharedLimitTests(SharedLimitTests.ThreeNodes three) : IClass
 
         public override async ValueTask InitializeAsync()
         {
-            if (PostgresServer.Programs is null) return;
+            if (PostgresServer.Programs is null)
+            {
+                return;
+            }
+
             Nodes.AddRange(await Node.StartAsync(3, await (await postgres.StartedAsync()).NewDatabaseAsync(), Backend));
         }
 
@@ -35,7 +40,7 @@ public sealed class SharedLimitTests(SharedLimitTests.ThreeNodes three) : IClass
     [InlineData(4, 3, new[] { 0, 1, 2 })]
     public async Task Client_over_three_nodes_gets_its_limit_and_no_more(long capacity, double rate, int[] split)
     {
-        var id = $"of-{capacity}-over-{split.Length}";
+        string id = $"of-{capacity}-over-{split.Length}";
         await three.AddAsync(id, capacity, rate);
 
         using var hammer = Hammer.Start(id, [.. split.Select(node => three.All[node].EndPoint)]);
@@ -51,10 +56,10 @@ public sealed class SharedLimitTests(SharedLimitTests.ThreeNodes three) : IClass
     {
         await three.AddAsync("first", 100, 0.001);
 
-        foreach (var node in three.All)
+        foreach (Node node in three.All)
         {
             using var client = new RawClient(node.EndPoint);
-            var response = await client.GetAsync("/", "X-Client-ID: first\r\n");
+            RawResponse response = await client.GetAsync("/", "X-Client-ID: first\r\n");
             Assert.Equal(200, response.Status);
             Assert.StartsWith("\"client\";r=", response["RateLimit"]);
         }
@@ -69,9 +74,10 @@ public sealed class SharedLimitTests(SharedLimitTests.ThreeNodes three) : IClass
         await before.StopAsync();
 
         await three.All[0].PutAsync("set", 1000, 0.001, 40);
-        foreach (var node in three.All)
+        foreach (Node node in three.All)
         {
-            await Eventually.TrueAsync(() => node.Host.Proxy.Limiter.Clients.TryGet("set", out var c) && c.Tokens < 60,
+            await Eventually.TrueAsync(() => node.Host.Proxy.Limiter.Clients.TryGet("set", out ClientState c)
+                && c.Tokens < 60,
                 "the node knows");
         }
         using var after = Hammer.Start("set", [.. three.All.Select(node => node.EndPoint)]);

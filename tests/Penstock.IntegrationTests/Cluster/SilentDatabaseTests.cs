@@ -19,11 +19,11 @@ public sealed class SilentDatabaseTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Request_waits_no_longer_than_it_may()
     {
-        await using var link = await StartAsync(TimeSpan.FromMilliseconds(40));
+        await using FaultRelay link = await StartAsync(TimeSpan.FromMilliseconds(40));
         using var client = new RawClient(Nodes[0].EndPoint);
         link.Down = LateAnswers;
 
-        var response = await client.GetAsync("/", "X-Client-ID: c\r\n");
+        RawResponse response = await client.GetAsync("/", "X-Client-ID: c\r\n");
 
         Assert.Equal((429, "1"), (response.Status, response["Retry-After"]));
         Assert.Equal((1, 1, 0), (await LinkAsync(Waits), await LinkAsync(TimedOut), await LinkAsync(Waiting)));
@@ -35,7 +35,7 @@ public sealed class SilentDatabaseTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Client_that_closes_while_it_waits_leaves_the_line_and_takes_no_token()
     {
-        await using var link = await StartAsync(TimeSpan.FromSeconds(20));
+        await using FaultRelay link = await StartAsync(TimeSpan.FromSeconds(20));
         link.Down = LateAnswers;
         using (var client = new RawClient(Nodes[0].EndPoint))
         {
@@ -54,10 +54,10 @@ public sealed class SilentDatabaseTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Requests_get_their_tokens_in_the_order_in_which_they_came()
     {
-        await using var link = await StartAsync(TimeSpan.FromSeconds(20));
+        await using FaultRelay link = await StartAsync(TimeSpan.FromSeconds(20));
         link.Down = LateAnswers;
         var clients = new List<RawClient>();
-        for (var i = 0; i < 10; i++)
+        for (int i = 0; i < 10; i++)
         {
             clients.Add(new RawClient(Nodes[0].EndPoint));
             await clients[i].SendAsync($"GET / HTTP/1.1\r\nHost: test\r\nX-Client-ID: c\r\n\r\n");
@@ -69,7 +69,7 @@ public sealed class SilentDatabaseTests(SharedPostgres postgres) : ClusterTest
         Assert.Equal(429, (await late.GetAsync("/", "X-Client-ID: c\r\n")).Status);
 
         link.Down = new();
-        foreach (var client in clients)
+        foreach (RawClient client in clients)
         {
             Assert.Equal(200, (await client.ReadAsync())!.Status);
             client.Dispose();
@@ -79,11 +79,11 @@ public sealed class SilentDatabaseTests(SharedPostgres postgres) : ClusterTest
     [Fact]
     public async Task Node_without_a_database_lets_nobody_wait_and_has_its_share_from_the_first_request_on()
     {
-        await using var link = await StartAsync(TimeSpan.FromSeconds(20));
+        await using FaultRelay link = await StartAsync(TimeSpan.FromSeconds(20));
         link.Up = new() { LimitBytes = 0, AtLimit = AtLimit.Reset };
         await Nodes[0].ConnectedAsync(false);
 
-        var statuses = await Burst.SendAsync("c", 30, 3, Nodes[0]);
+        Dictionary<int, int> statuses = await Burst.SendAsync("c", 30, 3, Nodes[0]);
 
         Assert.Equal(new() { [200] = 8, [429] = 22 }, statuses); // 85 % of 10, by the only node
         Assert.Equal(0, await LinkAsync(Waits));
@@ -91,9 +91,9 @@ public sealed class SilentDatabaseTests(SharedPostgres postgres) : ClusterTest
 
     private async Task<FaultRelay> StartAsync(TimeSpan patience)
     {
-        var server = await postgres.StartedAsync();
+        PostgresServer server = await postgres.StartedAsync();
         var link = new FaultRelay(server.Port);
-        var store = (await server.NewDatabaseAsync()).Replace($":{server.Port}/", $":{link.Port}/");
+        string store = (await server.NewDatabaseAsync()).Replace($":{server.Port}/", $":{link.Port}/");
         Nodes.Add(await Node.StartAsync(store, Backend, patience: patience));
         await RegisterAsync("c", 10, Rate);
         return link;

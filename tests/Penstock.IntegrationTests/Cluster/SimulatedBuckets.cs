@@ -41,14 +41,14 @@ internal sealed class SimulatedBuckets
         Statements++;
         Rows += asks.Count;
         ulong rows = 0;
-        foreach (var ask in asks)
+        foreach (LeaseAsk ask in asks)
         {
-            var bucket = _buckets[ask.ClientId];
-            var (capacity, rate) = (bucket.Limit.Capacity, bucket.Limit.RatePerSecond);
-            var refilled = bucket.Tokens + (rate * Math.Max(0, nowNs - bucket.AtNs) / 1e9);
-            var have = Math.Max(-capacity, Math.Min(capacity, refilled + ask.Back));
-            var chunk = Math.Max(ask.Need, (long)Math.Floor(have / (nodes == 1 ? 2 : 8 * nodes)));
-            var grant = Math.Max(0, Math.Min(Math.Min(ask.Want, (long)Math.Floor(have)), chunk));
+            Bucket bucket = _buckets[ask.ClientId];
+            (long capacity, double rate) = (bucket.Limit.Capacity, bucket.Limit.RatePerSecond);
+            double refilled = bucket.Tokens + (rate * Math.Max(0, nowNs - bucket.AtNs) / 1e9);
+            double have = Math.Max(-capacity, Math.Min(capacity, refilled + ask.Back));
+            long chunk = Math.Max(ask.Need, (long)Math.Floor(have / (nodes == 1 ? 2 : 8 * nodes)));
+            long grant = Math.Max(0, Math.Min(Math.Min(ask.Want, (long)Math.Floor(have)), chunk));
             (bucket.Tokens, bucket.AtNs, bucket.Leased) = (have - grant, nowNs, bucket.Leased + grant);
             grants.Add(new(ask.ClientId, ask.Epoch, grant, bucket.Tokens, bucket.Leased));
             rows += Hash(ask, grant);
@@ -59,11 +59,17 @@ internal sealed class SimulatedBuckets
     /// <summary>FNV-1a, 64 bits.</summary>
     private static ulong Hash(in LeaseAsk ask, long granted)
     {
-        var hash = 0xcbf29ce484222325;
-        foreach (var letter in ask.ClientId)
+        ulong hash = 0xcbf29ce484222325;
+        foreach (char letter in ask.ClientId)
+        {
             hash = (hash ^ letter) * FnvPrime;
-        foreach (var value in (ReadOnlySpan<long>)[ask.Need, ask.Want, (long)ask.Back, granted])
+        }
+
+        foreach (long value in (ReadOnlySpan<long>)[ask.Need, ask.Want, (long)ask.Back, granted])
+        {
             hash = (hash ^ (ulong)value) * FnvPrime;
+        }
+
         return hash;
     }
 }

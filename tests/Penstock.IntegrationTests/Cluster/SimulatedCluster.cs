@@ -29,8 +29,11 @@ internal sealed class SimulatedCluster
         _ideal = [.. limits.Select(static limit => new VirtualLimit(limit))];
         _idealWords = new long[limits.Count];
         _idealAdmitted = new long[limits.Count];
-        for (var i = 0; i < limits.Count; i++)
+        for (int i = 0; i < limits.Count; i++)
+        {
             Buckets.Add(SimulatedNode.IdOf(i), limits[i], limits[i].Capacity);
+        }
+
         _nodes = [.. Enumerable.Range(1, nodes).Select(_ =>
             new SimulatedNode(_time, Buckets, limits, nodes, _random, Admitted))];
     }
@@ -61,39 +64,53 @@ internal sealed class SimulatedCluster
     public void Run(double seconds, IReadOnlyList<double> perSecond, int spread = int.MaxValue)
     {
         var whom = new Alias(perSecond);
-        var perStep = perSecond.Sum() * StepNs / 1e9;
-        var places = Math.Min(spread, _nodes.Length);
-        for (var end = _time.NowNs + (long)(seconds * 1e9); _time.NowNs < end;)
+        double perStep = perSecond.Sum() * StepNs / 1e9;
+        int places = Math.Min(spread, _nodes.Length);
+        for (long end = _time.NowNs + (long)(seconds * 1e9); _time.NowNs < end;)
         {
             _time.NowNs += StepNs;
-            for (var left = Poisson(perStep); left > 0; left--)
+            for (int left = Poisson(perStep); left > 0; left--)
+            {
                 Request(whom.Next(_random), _nodes[_random.Next(places)]);
-            foreach (var node in _nodes)
+            }
+
+            foreach (SimulatedNode node in _nodes)
+            {
                 node.Step();
+            }
         }
     }
 
     private void Request(int client, SimulatedNode node)
     {
-        if (_ideal[client].TryTake(ref _idealWords[client], _time.NowNs)) _idealAdmitted[client]++;
+        if (_ideal[client].TryTake(ref _idealWords[client], _time.NowNs))
+        {
+            _idealAdmitted[client]++;
+        }
+
         node.Request(client);
     }
 
     private void Admitted(int client)
     {
-        var excess = ++_admitted[client] - AllowedOf(client);
-        if (excess > _excess[client]) _excess[client] = excess;
+        double excess = ++_admitted[client] - AllowedOf(client);
+        if (excess > _excess[client])
+        {
+            _excess[client] = excess;
+        }
     }
 
     /// <summary>By Knuth's products, in pieces that a double can hold.</summary>
     private int Poisson(double mean)
     {
-        var count = 0;
+        int count = 0;
         for (; mean > 0; mean -= 16)
         {
-            var limit = Math.Exp(-Math.Min(mean, 16));
-            for (var product = _random.NextDouble(); product > limit; product *= _random.NextDouble())
+            double limit = Math.Exp(-Math.Min(mean, 16));
+            for (double product = _random.NextDouble(); product > limit; product *= _random.NextDouble())
+            {
                 count++;
+            }
         }
         return count;
     }
@@ -106,12 +123,12 @@ internal sealed class SimulatedCluster
 
         public Alias(IReadOnlyList<double> weights)
         {
-            var mean = weights.Sum() / weights.Count;
+            double mean = weights.Sum() / weights.Count;
             _keep = [.. weights.Select(weight => weight / mean)];
             _other = [.. Enumerable.Range(0, weights.Count)];
             var poor = new Stack<int>(_other.Where(i => _keep[i] < 1));
             var rich = new Stack<int>(_other.Where(i => _keep[i] >= 1));
-            while (poor.TryPop(out var small) && rich.TryPop(out var large))
+            while (poor.TryPop(out int small) && rich.TryPop(out int large))
             {
                 _other[small] = large;
                 _keep[large] -= 1 - _keep[small];
@@ -121,7 +138,7 @@ internal sealed class SimulatedCluster
 
         public int Next(Random random)
         {
-            var i = random.Next(_keep.Length);
+            int i = random.Next(_keep.Length);
             return random.NextDouble() < _keep[i] ? i : _other[i];
         }
     }

@@ -51,9 +51,9 @@ internal sealed class SimulatedNode
             sharesTokens: true);
         _leases = limiter.Leases!;
         _clients = new LeasedBucket[limits.Count];
-        for (var i = 0; i < limits.Count; i++)
+        for (int i = 0; i < limits.Count; i++)
         {
-            var id = IdOf(i);
+            string id = IdOf(i);
             limiter.Clients.Put(new(id, limits[i], limits[i].Capacity, Version: 1, Epoch: 1));
             _clients[i] = limiter.LeasedBucketOf(id);
         }
@@ -80,18 +80,26 @@ internal sealed class SimulatedNode
     /// <summary>A request comes, and is admitted, refused, or waits.</summary>
     public void Request(int client)
     {
-        var now = _time.NowNs;
-        var bucket = _clients[client];
+        long now = _time.NowNs;
+        LeasedBucket bucket = _clients[client];
         if (bucket.TryTake(now, 1, out _, out _))
         {
             _admitted(client);
             return;
         }
-        if (bucket.Awaitable(now, 1) is null) return;
+        if (bucket.Awaitable(now, 1) is null)
+        {
+            return;
+        }
+
         var waiter = new Waiter(this, client);
         if (bucket.Enter(waiter, 1, now) is { } taken)
         {
-            if (taken) _admitted(client);
+            if (taken)
+            {
+                _admitted(client);
+            }
+
             return;
         }
         Waited++;
@@ -104,10 +112,18 @@ internal sealed class SimulatedNode
     /// <summary>Does what the lease thread does at this moment.</summary>
     public void Step()
     {
-        var now = _time.NowNs;
+        long now = _time.NowNs;
         EndWaits(now);
-        if (_phase == Phase.Waiting && Woken(_leases) != 0) _phaseEndNs = now;
-        if (now < _phaseEndNs) return;
+        if (_phase == Phase.Waiting && Woken(_leases) != 0)
+        {
+            _phaseEndNs = now;
+        }
+
+        if (now < _phaseEndNs)
+        {
+            return;
+        }
+
         switch (_phase)
         {
             case Phase.Waiting:
@@ -136,10 +152,14 @@ internal sealed class SimulatedNode
 
     private void EndWaits(long now)
     {
-        while (_waiting.TryPeek(out var first) && first.SinceNs + (PatienceMs * MsNs) <= now)
+        while (_waiting.TryPeek(out Waiter? first) && first.SinceNs + (PatienceMs * MsNs) <= now)
         {
             _waiting.Dequeue();
-            if (!_clients[first.Client].Leave(first)) continue; // it has its answer
+            if (!_clients[first.Client].Leave(first))
+            {
+                continue; // it has its answer
+            }
+
             WaitedInVain++;
             _leases.NoteWaitedInVain(now);
         }
@@ -161,7 +181,10 @@ internal sealed class SimulatedNode
 
         public override void Answer(bool granted)
         {
-            if (granted) node._admitted(client);
+            if (granted)
+            {
+                node._admitted(client);
+            }
         }
     }
 }

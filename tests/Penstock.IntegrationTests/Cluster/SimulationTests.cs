@@ -3,6 +3,7 @@ using Penstock.Control.Store;
 using Penstock.IntegrationTests.Store;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
@@ -25,21 +26,24 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
     public void Hundred_nodes_admit_never_more_than_the_limit_and_all_of_it_where_it_is_asked_for()
     {
         const double Seconds = 15;
-        var (limits, load) = ManyKinds(20_000);
+        (List<LimitConfig> limits, List<double> load) = ManyKinds(20_000);
         var cluster = new SimulatedCluster(100, limits, Seed);
 
         cluster.Run(Seconds, load);
 
-        var (saturated, least) = (0, 1.0);
-        for (var client = 0; client < Clients; client++)
+        (int saturated, double least) = (0, 1.0);
+        for (int client = 0; client < Clients; client++)
         {
-            var (admitted, allowed) = (cluster.AdmittedOf(client), cluster.AllowedOf(client));
+            (long admitted, double allowed) = (cluster.AdmittedOf(client), cluster.AllowedOf(client));
             Assert.True(cluster.ExcessOf(client) <= 1e-6, $"client {client}: {cluster.ExcessOf(client)} too many");
             least = Math.Min(least, (double)admitted / cluster.IdealOf(client));
-            var isSaturated = load[client] * Seconds >= 4 * allowed;
-            if (isSaturated) saturated++;
+            bool isSaturated = load[client] * Seconds >= 4 * allowed;
+            if (isSaturated)
+            {
+                saturated++;
+            }
             // a token is whole, and those at nodes that have not been asked for them again are not lost
-            var (due, held) = (cluster.IdealOf(client), cluster.HeldOf(client));
+            (long due, long held) = (cluster.IdealOf(client), cluster.HeldOf(client));
             Assert.True(admitted >= ((isSaturated ? 0.97 : 0.95) * due) - 1 || admitted + held >= due - 1,
                 $"client {client}: {admitted} admitted, one bucket admits {due}, {held} at the nodes");
         }
@@ -64,7 +68,7 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
 
         cluster.Run(Seconds, Enumerable.Repeat(perSecond, SameClients).ToList());
 
-        var (admitted, due) = Sums(cluster);
+        (long admitted, long due) = Sums(cluster);
         output.WriteLine($"{admitted} admitted, one bucket admits {due}");
         Assert.InRange(admitted, (long)Math.Ceiling(0.99 * due), long.MaxValue);
         Assert.True(Enumerable.Range(0, SameClients).Max(cluster.ExcessOf) <= 1e-6);
@@ -72,7 +76,7 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
 
     private static (long Admitted, long Due) Sums(SimulatedCluster cluster)
     {
-        var all = Enumerable.Range(0, SameClients);
+        IEnumerable<int> all = Enumerable.Range(0, SameClients);
         return (all.Sum(cluster.AdmittedOf), all.Sum(cluster.IdealOf));
     }
 
@@ -85,14 +89,22 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
         string[] lines = [Digest(100, 20_000, 5, 1), Digest(3, 2_000, 10, 2), Digest(1, 2_000, 5, 3)];
         Assert.Equal(lines[2], Digest(1, 2_000, 5, 3));
         output.WriteLine(string.Join('\n', lines));
-        if (Environment.GetEnvironmentVariable("PENSTOCK_GRANTS") is not { Length: > 0 } file) return;
-        if (!File.Exists(file)) File.WriteAllLines(file, lines);
+        if (Environment.GetEnvironmentVariable("PENSTOCK_GRANTS") is not { Length: > 0 } file)
+        {
+            return;
+        }
+
+        if (!File.Exists(file))
+        {
+            File.WriteAllLines(file, lines);
+        }
+
         Assert.Equal(File.ReadAllLines(file), lines);
     }
 
     private static string Digest(int nodes, double perSecond, double seconds, int seed)
     {
-        var (limits, load) = ManyKinds(perSecond);
+        (List<LimitConfig> limits, List<double> load) = ManyKinds(perSecond);
         var cluster = new SimulatedCluster(nodes, limits, seed);
         cluster.Run(seconds, load);
         return $"{nodes} nodes, seed {seed}: {cluster.Buckets.Digest:x16}";
@@ -121,11 +133,11 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
         const double Seconds = 0.5;
         var cluster = new SimulatedCluster(nodes, [new(capacity, rate)], Seed);
         cluster.Run(10, [steady]);
-        var (before, held) = (cluster.AdmittedOf(0), cluster.HeldOf(0));
+        (long before, long held) = (cluster.AdmittedOf(0), cluster.HeldOf(0));
 
         cluster.Run(Seconds, [20 * (capacity + rate)]);
 
-        var beyond = cluster.AdmittedOf(0) - before - capacity - (rate * Seconds);
+        double beyond = cluster.AdmittedOf(0) - before - capacity - (rate * Seconds);
         output.WriteLine($"{beyond:0} more than the limit, {held} were held");
         Assert.InRange(beyond, double.MinValue, held);
         Assert.InRange(beyond, double.MinValue, (capacity / 2.0) + 1);
@@ -153,11 +165,11 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
         var cluster = new SimulatedCluster(nodes, limits, Seed);
         var load = Enumerable.Repeat(perSecond, SameClients).ToList();
         cluster.Run(WarmUpSeconds, load);
-        var before = cluster.Buckets.Rows;
+        long before = cluster.Buckets.Rows;
         cluster.Run(Seconds, load);
 
-        var seen = (cluster.Buckets.Rows - before) / Seconds / SameClients / nodes;
-        var most = perSecond > rate ? DryRows(perSecond / nodes) : CalmRows(perSecond / nodes);
+        double seen = (cluster.Buckets.Rows - before) / Seconds / SameClients / nodes;
+        double most = perSecond > rate ? DryRows(perSecond / nodes) : CalmRows(perSecond / nodes);
         output.WriteLine($"{seen:0.000} rows/s of a client at a node, at most {most:0.000}");
         Assert.InRange(seen, 0, most);
         Assert.True(Enumerable.Range(0, SameClients).Max(cluster.ExcessOf) <= 1e-6);
@@ -169,9 +181,9 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
     {
         const int Nodes = 7;
         const double Rate = 1.0 / (99 * 24 * 3600); // hardly any, so that time does not matter
-        var server = await postgres.StartedAsync();
-        var store = await server.NewDatabaseAsync();
-        Assert.True(PostgresUrl.TryParse(store, out var url));
+        PostgresServer server = await postgres.StartedAsync();
+        string store = await server.NewDatabaseAsync();
+        Assert.True(PostgresUrl.TryParse(store, out PostgresUrl? url));
         using var real = PostgresStore.Open(url);
         using var connection = LeaseConnection.Open(url);
         await server.SqlAsync(store, $"""
@@ -187,22 +199,24 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
             simulated.Add("client-" + capacity, new(capacity, Rate), capacity);
         }
 
-        for (var round = 0; round < 100; round++)
+        for (int round = 0; round < 100; round++)
         {
             List<LeaseAsk> asks = [.. clients.Where(_ => random.Next(3) > 0).Select(client =>
             {
-                var need = (long)(client.Limit.Capacity * Math.Pow(random.NextDouble(), 4));
-                var want = need + (long)((client.Limit.Capacity - need) * random.NextDouble());
-                var back = Math.Round(client.Limit.Capacity * (random.NextDouble() - 0.4)) / 2;
+                long need = (long)(client.Limit.Capacity * Math.Pow(random.NextDouble(), 4));
+                long want = need + (long)((client.Limit.Capacity - need) * random.NextDouble());
+                double back = Math.Round(client.Limit.Capacity * (random.NextDouble() - 0.4)) / 2;
                 return new LeaseAsk(client.ClientId, client.Epoch, need, want, back);
             })];
-            var granted = await connection.LeaseAsync(asks);
+            List<LeaseGrant> granted = await connection.LeaseAsync(asks);
             List<LeaseGrant> expected = [];
             simulated.Lease(asks, expected, Nodes, nowNs: 0);
 
             Assert.Equal(expected.Select(Whole).Order(), granted.Select(Whole).Order());
-            foreach (var (mine, its) in expected.OrderBy(Id).Zip(granted.OrderBy(Id)))
+            foreach ((LeaseGrant mine, LeaseGrant its) in expected.OrderBy(Id).Zip(granted.OrderBy(Id)))
+            {
                 Assert.Equal(mine.Left, its.Left, 1e-3);
+            }
         }
 
         static string Whole(LeaseGrant grant) => $"{grant.ClientId}: {grant.Granted} of {grant.LeasedByAll}";

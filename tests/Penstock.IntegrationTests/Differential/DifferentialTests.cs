@@ -90,7 +90,8 @@ public sealed class DifferentialTests
             return;
         }
         var table = new StringBuilder("| other | difference | why | messages | for example |\n|---|---|---|---|---|\n");
-        foreach (var group in found.GroupBy(static f => f.Row).OrderBy(static g => g.Key, StringComparer.Ordinal))
+        foreach (IGrouping<string, (string Row, Message Message)> group in found.GroupBy(static f => f.Row)
+            .OrderBy(static g => g.Key, StringComparer.Ordinal))
         {
             string example = group.Select(static f => f.Message.Escaped).MinBy(static e => (e.Length, e))!;
             table.Append($"{group.Key} {group.Count()} | `")

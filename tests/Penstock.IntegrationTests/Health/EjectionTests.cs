@@ -38,7 +38,7 @@ public sealed partial class EjectionTests
                 await peer.SendAsync(Ok);
             }
         });
-        await using var proxy = Proxy(Quick with { LatencyFactor = 3, MaxEjectionTime = TimeSpan.FromSeconds(1) },
+        await using TestProxy proxy = Proxy(Quick with { LatencyFactor = 3, MaxEjectionTime = TimeSpan.FromSeconds(1) },
             config => config with { SlowStart = TimeSpan.FromSeconds(1) }, first, second, third);
 
         await LoadAsync(proxy, () => third.Heads.Count > 20);
@@ -65,7 +65,7 @@ public sealed partial class EjectionTests
     {
         ScriptedBackend[] backends =
             [.. Enumerable.Range(0, 5).Select(i => ScriptedBackend.Answer(_ => i < storming ? Error : Ok))];
-        await using var proxy = Proxy(Quick with { EjectionTime = TimeSpan.FromSeconds(60) }, null, backends);
+        await using TestProxy proxy = Proxy(Quick with { EjectionTime = TimeSpan.FromSeconds(60) }, null, backends);
         int seen = 0;
         await LoadAsync(proxy, () =>
         {
@@ -97,7 +97,7 @@ public sealed partial class EjectionTests
             peer.Reset();
         });
         await using var steady = ScriptedBackend.Always("ok");
-        await using var proxy = Proxy(Quick, null, flapping, steady);
+        await using TestProxy proxy = Proxy(Quick, null, flapping, steady);
         await LoadAsync(proxy, () => proxy.Log.Lines.Any(static l =>
             l.Contains("(2. time in a row)", StringComparison.Ordinal)));
         // A machine that stalls gives the backend time to be well in between: then the count starts anew.
@@ -176,7 +176,7 @@ public sealed partial class EjectionTests
             }
         });
         await using var steady = ScriptedBackend.Always("ok");
-        await using var proxy = Proxy(Quick with { EjectionTime = TimeSpan.FromMinutes(5) }, config => config with
+        await using TestProxy proxy = Proxy(Quick with { EjectionTime = TimeSpan.FromMinutes(5) }, config => config with
         {
             HealthCheck = new HealthCheckConfig
             {
@@ -196,7 +196,7 @@ public sealed partial class EjectionTests
     {
         await using var one = ScriptedBackend.Answer(static _ => "HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n");
         await using var two = ScriptedBackend.Answer(static _ => "HTTP/1.1 501 X\r\nContent-Length: 0\r\n\r\n");
-        await using var proxy = Proxy(Quick with { ConsecutiveErrors = 1 }, null, one, two);
+        await using TestProxy proxy = Proxy(Quick with { ConsecutiveErrors = 1 }, null, one, two);
         for (int i = 0; i < 20; i++)
         {
             using RawClient client = proxy.Connect();

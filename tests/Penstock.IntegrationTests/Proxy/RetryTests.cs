@@ -1,4 +1,5 @@
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Upstreams;
 using Penstock.TestKit;
 using Xunit;
 
@@ -31,7 +32,7 @@ public sealed class RetryTests
         int sent = first.Heads.Count + second.Heads.Count + third.Heads.Count;
         const int Asked = Clients * Each;
         Assert.InRange(sent, Asked, (Asked * 1.2) + Clients);
-        var status = proxy.Server.Upstreams()[0];
+        UpstreamStatus status = proxy.Server.Upstreams()[0];
         Assert.Equal(sent - Asked, status.Retries);
         Assert.True(status.RetriesRefused > Asked / 2, $"{status.RetriesRefused} retries refused");
         await proxy.AssertQuietAsync();

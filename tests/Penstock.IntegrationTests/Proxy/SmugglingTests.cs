@@ -46,7 +46,8 @@ public sealed class SmugglingTests
 
         using var stop = new CancellationTokenSource();
         Task[] honest = [.. Enumerable.Range(0, 8).Select(i => Task.Run(() => HonestAsync(proxy, i, stop.Token)))];
-        var work = HostileRequests.All.SelectMany(static r => Pieces.Select(p => (Message: r, Piece: p)));
+        IEnumerable<(HostileRequest Message, int Piece)> work =
+            HostileRequests.All.SelectMany(static r => Pieces.Select(p => (Message: r, Piece: p)));
         await System.Threading.Tasks.Parallel.ForEachAsync(work,
             new ParallelOptions { MaxDegreeOfParallelism = Parallel },
             async (w, _) => await SendHostileAsync(proxy, w.Message, w.Piece));

@@ -29,7 +29,7 @@ public sealed class TunnelTests
     [Fact]
     public async Task Octets_go_both_ways_and_an_end_is_passed_on()
     {
-        await using var backend = Shouting("welcome ");
+        await using ScriptedBackend backend = Shouting("welcome ");
         await using var proxy = TestProxy.To(backend);
         using RawClient client = proxy.Connect();
         await client.SendAsync(Upgrade + "early "); // did not wait for the 101
@@ -152,7 +152,7 @@ public sealed class TunnelTests
     [Fact]
     public async Task Silent_tunnel_ends_after_the_tunnel_timeout_and_a_busy_one_does_not()
     {
-        await using var backend = Shouting();
+        await using ScriptedBackend backend = Shouting();
         ProxyConfig config = TestProxy.Config(backend.Port);
         await using var proxy = new TestProxy(config with
         {
@@ -174,7 +174,7 @@ public sealed class TunnelTests
     [Fact]
     public async Task Stop_lets_a_tunnel_go_on_until_the_drain_is_over()
     {
-        await using var backend = Shouting();
+        await using ScriptedBackend backend = Shouting();
         ProxyConfig config = TestProxy.Config(backend.Port);
         await using var proxy = new TestProxy(config with
         {

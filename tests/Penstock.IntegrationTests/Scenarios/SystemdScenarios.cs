@@ -13,11 +13,11 @@ public sealed class SystemdScenarios : ProgramScenarios
     [InlineData(true)]
     public async Task Systemd_is_told_of_start_reload_and_stop(bool isAbstract)
     {
-        var name = Path.Combine(Folder, "notify");
+        string name = Path.Combine(Folder, "notify");
         using var systemd = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
         systemd.ReceiveTimeout = 20_000;
         systemd.Bind(new UnixDomainSocketEndPoint(isAbstract ? "\0" + name : name));
-        await using var penstock = await StartedAsync((isAbstract ? "@" : "") + name);
+        await using PenstockProcess penstock = await StartedAsync((isAbstract ? "@" : "") + name);
 
         Assert.Equal("READY=1", Told(systemd));
         penstock.Signal("HUP");
@@ -31,7 +31,7 @@ public sealed class SystemdScenarios : ProgramScenarios
     [Fact]
     public async Task Systemd_that_does_not_listen_is_no_failure()
     {
-        await using var penstock = await StartedAsync("/nonexistent/notify");
+        await using PenstockProcess penstock = await StartedAsync("/nonexistent/notify");
 
         penstock.Signal("TERM");
         Assert.Equal(0, await penstock.ExitCodeAsync());
@@ -50,7 +50,7 @@ public sealed class SystemdScenarios : ProgramScenarios
 
     private static string Told(Socket systemd)
     {
-        var buffer = new byte[256];
+        byte[] buffer = new byte[256];
         return Encoding.ASCII.GetString(buffer, 0, systemd.Receive(buffer));
     }
 }

@@ -73,15 +73,17 @@ public sealed class CommandSmokeTests : ProgramScenarios
             backends: [http://127.0.0.1:1]
             store: sqlite:penstock.db
             """);
-        foreach (var (command, words) in Long)
+        foreach ((string? command, string[]? words) in Long)
         {
-            await using var serving = await PenstockProcess.StartedProgramAsync(_program, Folder, words);
-            using var answer = await Http.GetAsync(Proxy);
+            await using PenstockProcess serving = await PenstockProcess.StartedProgramAsync(_program, Folder, words);
+            using HttpResponseMessage answer = await Http.GetAsync(Proxy);
             Assert.True((int)answer.StatusCode is 200 or 502 or 503, $"{command}: {answer.StatusCode}");
             if (command == "run")
             {
-                foreach (var row in Short)
+                foreach ((string Command, string[] Words, string Printed) row in Short)
+                {
                     Assert.Contains(row.Printed, await OutputAsync(0, row.Words));
+                }
             }
             serving.Signal("TERM");
             Assert.Equal(0, await serving.ExitCodeAsync());
@@ -90,8 +92,11 @@ public sealed class CommandSmokeTests : ProgramScenarios
         Assert.Contains("listn", await OutputAsync(2, "check", "--config", "wrong.yaml"));
         Assert.Contains("\"severity\":\"error\"",
             await OutputAsync(2, "check", "--config", "wrong.yaml", "--format", "json"));
-        foreach (var command in CommandsOf(RootCommandLine.Create(Terminal.OfProcess()), "").Prepend(""))
+        foreach (string command in CommandsOf(RootCommandLine.Create(Terminal.OfProcess()), "").Prepend(""))
+        {
             Assert.Contains("Usage", await OutputAsync(0, [.. Words(command), "--help"]));
+        }
+
         Assert.Contains("See 'penstock proxy --help'.", await OutputAsync(2, "proxy", "--listen", "?"));
     }
 
@@ -103,8 +108,8 @@ public sealed class CommandSmokeTests : ProgramScenarios
     private async Task<string> OutputAsync(int code, params string[] words)
     {
         await using var process = PenstockProcess.StartProgram(_program, Folder, words);
-        var exit = await process.ExitCodeAsync();
-        var output = string.Join('\n', process.Lines);
+        int exit = await process.ExitCodeAsync();
+        string output = string.Join('\n', process.Lines);
         Assert.True(exit == code, $"{string.Join(' ', words)}: exit code {exit}, not {code}: {output}");
         return output;
     }

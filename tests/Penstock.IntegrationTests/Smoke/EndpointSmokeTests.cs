@@ -56,21 +56,24 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
     [MemberData(nameof(Flavour.All), MemberType = typeof(Flavour))]
     public async Task Endpoint_of_any_kind_answers(string flavour)
     {
-        var program = Flavour.Program(flavour);
+        string program = Flavour.Program(flavour);
         await using var backend = ScriptedBackend.Always("ok");
         WriteConfig(backend.Port, "sqlite:penstock.db");
-        await using var penstock = await PenstockProcess.StartedProgramAsync(program, Folder, "run");
+        await using PenstockProcess penstock = await PenstockProcess.StartedProgramAsync(program, Folder, "run");
         await OpenApiIsTheCommittedOneAsync();
-        foreach (var row in Rows)
+        foreach ((string Operation, string Path, int Status, string? Body, string Type, string Answer) row in Rows)
         {
             if (row.Operation == "get /upstreams")
+            {
                 Assert.Equal((200, 429), (await StatusAsync("k"), await StatusAsync("k")));
+            }
+
             await TryAsync(row);
         }
         Assert.Contains("swagger-ui", await Http.GetStringAsync(new Uri(Admin, "/")));
         Assert.Contains("/openapi/v1.json", await Http.GetStringAsync(new Uri(Admin, "/docs/index.js")));
         Assert.NotEmpty(await Http.GetStringAsync(new Uri(Admin, "/docs/swagger-ui-bundle.js")));
-        using var nothing = await Http.GetAsync(new Uri(Admin, "/nothing"));
+        using HttpResponseMessage nothing = await Http.GetAsync(new Uri(Admin, "/nothing"));
         Assert.Equal(404, (int?)JsonNode.Parse(await nothing.Content.ReadAsStringAsync())!["code"]);
 
         penstock.Signal("TERM");
@@ -82,10 +85,10 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
     [MemberData(nameof(Flavour.All), MemberType = typeof(Flavour))]
     public async Task Nodes_that_share_a_database_show_each_other(string flavour)
     {
-        var program = Flavour.Program(flavour);
+        string program = Flavour.Program(flavour);
         await using var backend = ScriptedBackend.Always("ok");
         WriteConfig(backend.Port, await (await postgres.StartedAsync()).NewDatabaseAsync());
-        await using var penstock = await PenstockProcess.StartedProgramAsync(program, Folder, "run");
+        await using PenstockProcess penstock = await PenstockProcess.StartedProgramAsync(program, Folder, "run");
 
         await TryAsync(("get /cluster", "/cluster", 200, null, Json, "lease_statements"));
         await TryAsync(
@@ -105,12 +108,12 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
 
     private async Task OpenApiIsTheCommittedOneAsync()
     {
-        var file = Path.Combine(Repository.Root, "docs", "openapi.json");
-        var committed = JsonNode.Parse(await File.ReadAllTextAsync(file))!;
-        var running = JsonNode.Parse(await Http.GetStringAsync(new Uri(Admin, "/openapi/v1.json")))!;
+        string file = Path.Combine(Repository.Root, "docs", "openapi.json");
+        JsonNode committed = JsonNode.Parse(await File.ReadAllTextAsync(file))!;
+        JsonNode running = JsonNode.Parse(await Http.GetStringAsync(new Uri(Admin, "/openapi/v1.json")))!;
 
         Assert.Equal(committed.ToJsonString(), running.ToJsonString());
-        var operations = running["paths"]!.AsObject()
+        IEnumerable<string> operations = running["paths"]!.AsObject()
             .SelectMany(static path => path.Value!.AsObject().Select(method => $"{method.Key} {path.Key}"));
         Assert.Equal(operations.Order(), Rows.Select(static row => row.Operation).Distinct().Order());
     }
@@ -118,28 +121,35 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
     private async Task TryAsync(
         (string Operation, string Path, int Status, string? Body, string Type, string Answer) row)
     {
-        var path = row.Path;
+        string path = row.Path;
         if (path.Contains("BACKEND", StringComparison.Ordinal))
         {
-            var upstreams = JsonNode.Parse(await Http.GetStringAsync(new Uri(Admin, "/upstreams")))!;
-            var address = (string)upstreams["items"]![0]!["backends"]![0]!["address"]!;
+            JsonNode upstreams = JsonNode.Parse(await Http.GetStringAsync(new Uri(Admin, "/upstreams")))!;
+            string address = (string)upstreams["items"]![0]!["backends"]![0]!["address"]!;
             path = path.Replace("BACKEND", Uri.EscapeDataString(address), StringComparison.Ordinal);
         }
         using var request = new HttpRequestMessage(HttpMethod.Parse(row.Operation.Split(' ')[0]), new Uri(Admin, path));
-        if (row.Body is not null) request.Content = new StringContent(row.Body, Encoding.UTF8, row.Type);
-        using var answer = await Http.SendAsync(request);
-        var body = await answer.Content.ReadAsStringAsync();
+        if (row.Body is not null)
+        {
+            request.Content = new StringContent(row.Body, Encoding.UTF8, row.Type);
+        }
+
+        using HttpResponseMessage answer = await Http.SendAsync(request);
+        string body = await answer.Content.ReadAsStringAsync();
 
         Assert.True((int)answer.StatusCode == row.Status, $"{row.Operation}: {answer.StatusCode}: {body}");
         Assert.Contains(row.Answer, body);
-        if (answer.Content.Headers.ContentType?.MediaType == Json) Assert.NotNull(JsonNode.Parse(body));
+        if (answer.Content.Headers.ContentType?.MediaType == Json)
+        {
+            Assert.NotNull(JsonNode.Parse(body));
+        }
     }
 
     private async Task<int> StatusAsync(string client)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, Proxy);
         request.Headers.Add("X-API-Key", client);
-        using var answer = await Http.SendAsync(request);
+        using HttpResponseMessage answer = await Http.SendAsync(request);
         return (int)answer.StatusCode;
     }
 }

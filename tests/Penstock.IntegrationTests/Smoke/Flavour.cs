@@ -14,8 +14,12 @@ public static class Flavour
     /// <summary>Its program; the test is skipped when there is none.</summary>
     public static string Program(string flavour)
     {
-        if (flavour != "native") return PenstockProcess.Program;
-        var native = Environment.GetEnvironmentVariable(Variable);
+        if (flavour != "native")
+        {
+            return PenstockProcess.Program;
+        }
+
+        string? native = Environment.GetEnvironmentVariable(Variable);
         Assert.SkipWhen(string.IsNullOrEmpty(native), $"${Variable} is not set to a native program, which this makes: "
             + "dotnet publish src/Penstock -c Release -r linux-x64 -o DIR");
         Assert.True(File.Exists(native), $"${Variable}: there is no file {native}");

@@ -42,7 +42,11 @@ public sealed class BucketFlusherTests : IAsyncDisposable
 
         // the second collection begins when the first flush is over
         _time.Advance(TimeSpan.FromSeconds(1));
-        while (Volatile.Read(ref _collections) == 0) await Task.Yield();
+        while (Volatile.Read(ref _collections) == 0)
+        {
+            await Task.Yield();
+        }
+
         _time.Advance(TimeSpan.FromSeconds(1));
         await _collectedTwice.Task.WaitAsync(TimeSpan.FromSeconds(20));
 
@@ -67,7 +71,7 @@ public sealed class BucketFlusherTests : IAsyncDisposable
         _flusher.Flush();
         Move("a", 30);
 
-        using var left = _file.CopyAsKilled();
+        using StoreFile left = _file.CopyAsKilled();
 
         Assert.Equal(40, left.Tokens("a"), 2);
     }
@@ -126,7 +130,7 @@ public sealed class BucketFlusherTests : IAsyncDisposable
     public void Many_buckets_are_all_saved()
     {
         const int Clients = 5000;
-        for (var i = 0; i < Clients; i++)
+        for (int i = 0; i < Clients; i++)
         {
             _store.Put($"c{i}", new(100, 0.001), 100);
             _limiter.Clients.Register($"c{i}", new(100, 0.001));
@@ -144,7 +148,7 @@ public sealed class BucketFlusherTests : IAsyncDisposable
 
     private void Move(string clientId, double tokens)
     {
-        Assert.True(_limiter.Clients.TryGet(clientId, out var client));
+        Assert.True(_limiter.Clients.TryGet(clientId, out ClientState client));
         _limiter.Clients.Register(clientId, client.Limit, tokens);
         _moved.Add(clientId);
     }
@@ -153,6 +157,9 @@ public sealed class BucketFlusherTests : IAsyncDisposable
     {
         into.AddRange(_moved.Select(id => new ClientState(id, new(1, 1), 0)));
         _moved.Clear();
-        if (Interlocked.Increment(ref _collections) == 2) _collectedTwice.TrySetResult();
+        if (Interlocked.Increment(ref _collections) == 2)
+        {
+            _collectedTwice.TrySetResult();
+        }
     }
 }

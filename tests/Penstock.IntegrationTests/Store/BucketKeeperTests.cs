@@ -27,13 +27,13 @@ public sealed class BucketKeeperTests(ITestOutputHelper output) : IDisposable
     public void Many_buckets_are_saved_and_loaded_and_a_tenth_of_them_again()
     {
         int changed = Count / 10;
-        var (store, limiter, keeper) = Open();
+        (IClientStore? store, Limiter? limiter, BucketKeeper? keeper) = Open();
         using (store)
         {
             Take(limiter, 0, Count, 1);
             Timed($"{Count} saved", () => keeper!.Flush(atOnce: true));
             Timed("none changed", () => keeper!.Flush(atOnce: true));
-            for (var round = 0; round < 3; round++)
+            for (int round = 0; round < 3; round++)
             {
                 Take(limiter, round * changed, changed, 1);
                 Timed($"{changed} changed", () => keeper!.Flush(atOnce: true));
@@ -57,7 +57,7 @@ public sealed class BucketKeeperTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public void Failing_store_is_left_alone_and_all_is_saved_when_it_works_again()
     {
-        var (store, limiter, keeper) = Open();
+        (IClientStore? store, Limiter? limiter, BucketKeeper? keeper) = Open();
         using (store)
         {
             _file.Execute("ALTER TABLE buckets RENAME TO away2");
@@ -77,7 +77,7 @@ public sealed class BucketKeeperTests(ITestOutputHelper output) : IDisposable
     [Fact]
     public void Dropped_limit_and_buckets_of_a_start_without_the_setting_leave_no_rows()
     {
-        var (store, limiter, keeper) = Open("old");
+        (IClientStore? store, Limiter? limiter, BucketKeeper? keeper) = Open("old");
         using (store)
         {
             Take(limiter, 0, 100, 1);
@@ -87,7 +87,10 @@ public sealed class BucketKeeperTests(ITestOutputHelper output) : IDisposable
 
         (store, _, keeper) = Open("other");
         using (store)
+        {
             keeper!.Flush(atOnce: true);
+        }
+
         Assert.Equal(0L, _file.Scalar<long>("SELECT count(*) FROM buckets"));
         Assert.Equal(0L, _file.Scalar<long>("SELECT count(*) FROM bucket_limits"));
 
@@ -107,31 +110,31 @@ public sealed class BucketKeeperTests(ITestOutputHelper output) : IDisposable
 
     private (IClientStore Store, Limiter Limiter, BucketKeeper? Keeper) Open(string limit = "x", bool wanted = true)
     {
-        var config = Admin.AdminFixture.ProxyConfig with
+        ProxyConfig config = Admin.AdminFixture.ProxyConfig with
         {
             Limits = new Dictionary<string, LimitConfig> { [limit] = new(100, 0.001) },
             Clients = new() { SaveUnregistered = wanted, MaxTracked = Math.Max(1, Count) },
         };
-        var limiter = new ProxyServer(config, new LogLines()).Limiter;
-        var store = ClientStores.Open(_file.Setting, TimeProvider.System);
+        Limiter limiter = new ProxyServer(config, new LogLines()).Limiter;
+        IClientStore store = ClientStores.Open(_file.Setting, TimeProvider.System);
         _directory = new(store, limiter, _log.Factory.CreateLogger<ClientDirectory>());
         return (store, limiter, BucketKeeper.Load(wanted, store, _directory, limiter, _log.Factory.CreateLogger("x")));
     }
 
     private static void Take(Limiter limiter, int first, int count, int times)
     {
-        for (var i = 0; i < count * times; i++)
+        for (int i = 0; i < count * times; i++)
         {
-            var limit = OnlyLimit(limiter);
-            var hash = Hash(limiter, first + (i % count));
+            Limit limit = OnlyLimit(limiter);
+            ulong hash = Hash(limiter, first + (i % count));
             Assert.True(limiter.Limits.Table.TryTake(hash, ref limit, 1_000_000_000, 1, out _));
         }
     }
 
     private static double Tokens(Limiter limiter, int i)
     {
-        var limit = OnlyLimit(limiter);
-        var state = limiter.Limits.Table.Peek(Hash(limiter, i), ref limit, 1_000_000_000);
+        Limit limit = OnlyLimit(limiter);
+        long state = limiter.Limits.Table.Peek(Hash(limiter, i), ref limit, 1_000_000_000);
         return limit.Tokens(state, limit.Clock(1_000_000_000));
     }
 
@@ -143,7 +146,7 @@ public sealed class BucketKeeperTests(ITestOutputHelper output) : IDisposable
     private void Timed(string what, Action action)
     {
         var watch = Stopwatch.StartNew();
-        var before = Environment.WorkingSet;
+        long before = Environment.WorkingSet;
         action();
         output.WriteLine($"{what}: {watch.ElapsedMilliseconds} ms, "
             + $"{(Environment.WorkingSet - before) / (1 << 20)} MiB more");

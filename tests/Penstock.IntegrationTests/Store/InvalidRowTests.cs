@@ -16,14 +16,14 @@ public sealed class InvalidRowTests(SharedPostgres postgres)
     public async Task Sqlite_row_that_is_invalid_is_ignored_with_a_word_and_the_others_are_in_force(string damage)
     {
         using var file = new StoreFile();
-        await using (var first = await AdminFixture.StartAsync(file.Setting))
+        await using (AdminFixture first = await AdminFixture.StartAsync(file.Setting))
         {
             await first.CreateAsync("bad");
             await first.CreateAsync("good", 100, 10);
         }
         file.Execute($"UPDATE clients SET {damage} WHERE client_id = 'bad'");
 
-        await using var second = await AdminFixture.StartAsync(file.Setting);
+        await using AdminFixture second = await AdminFixture.StartAsync(file.Setting);
 
         (await second.SendAsync("GET", "/clients/bad")).IsError(404);
         Assert.Equal(10, (await second.SendAsync("GET", "/clients/good"))["current_tokens"].GetDouble(), 0.5);
@@ -42,11 +42,14 @@ public sealed class InvalidRowTests(SharedPostgres postgres)
     public async Task Sqlite_row_with_invalid_tokens_gives_at_most_a_full_bucket(string damage)
     {
         using var file = new StoreFile();
-        await using (var first = await AdminFixture.StartAsync(file.Setting))
+        await using (AdminFixture first = await AdminFixture.StartAsync(file.Setting))
+        {
             await first.CreateAsync("a", 100, 10);
+        }
+
         file.Execute($"UPDATE clients SET {damage} WHERE client_id = 'a'");
 
-        await using var second = await AdminFixture.StartAsync(file.Setting);
+        await using AdminFixture second = await AdminFixture.StartAsync(file.Setting);
 
         Assert.InRange((await second.SendAsync("GET", "/clients/a"))["current_tokens"].GetDouble(), 0, 100);
     }
@@ -54,10 +57,10 @@ public sealed class InvalidRowTests(SharedPostgres postgres)
     [Fact]
     public async Task Postgres_row_that_is_invalid_is_ignored_with_a_word_and_the_limit_of_before_holds_on()
     {
-        var server = await postgres.StartedAsync();
+        PostgresServer server = await postgres.StartedAsync();
         string store = await server.NewDatabaseAsync();
         await using var backend = ScriptedBackend.Always("ok");
-        await using (var node = await Node.StartAsync(store, backend))
+        await using (Node node = await Node.StartAsync(store, backend))
         {
             await node.PutAsync("a", 100, 1);
             await node.PutAsync("b", 100, 1);
@@ -68,7 +71,7 @@ public sealed class InvalidRowTests(SharedPostgres postgres)
             Assert.Equal(1, node.Log.Count("client_ignored"));
         }
 
-        await using var again = await Node.StartAsync(store, backend);
+        await using Node again = await Node.StartAsync(store, backend);
         await again.KnowsAsync("b", 50);
         Assert.False(again.Host.Proxy.Limiter.Clients.TryGet("a", out _));
         Assert.Equal(1, again.Log.Count("client_ignored"));

@@ -26,10 +26,14 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
 
         public async ValueTask InitializeAsync()
         {
-            if (PostgresServer.Programs is null) return;
-            var from = DateTimeOffset.UtcNow.AddYears(-1);
-            using var root = NewRoot("root", from);
-            using var other = NewRoot("other", from);
+            if (PostgresServer.Programs is null)
+            {
+                return;
+            }
+
+            DateTimeOffset from = DateTimeOffset.UtcNow.AddYears(-1);
+            using X509Certificate2 root = NewRoot("root", from);
+            using X509Certificate2 other = NewRoot("other", from);
             await WriteAsync("server", NewServer(root, "127.0.0.1", from, from.AddYears(2)));
             await WriteAsync("client", NewServer(root, "127.0.0.2", from, from.AddYears(2)));
             await File.WriteAllTextAsync(PathOf("empty.crt"), "");
@@ -46,7 +50,11 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
 
         public async ValueTask DisposeAsync()
         {
-            if (Server is not null) await Server.DisposeAsync();
+            if (Server is not null)
+            {
+                await Server.DisposeAsync();
+            }
+
             Directory.Delete(_folder, recursive: true);
         }
 
@@ -55,7 +63,7 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
             var request = new CertificateRequest("CN=" + name, ECDsa.Create(ECCurve.NamedCurves.nistP256),
                 HashAlgorithmName.SHA256);
             request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
-            var root = request.CreateSelfSigned(from, from.AddYears(2));
+            X509Certificate2 root = request.CreateSelfSigned(from, from.AddYears(2));
             File.WriteAllText(PathOf(name + ".crt"), root.ExportCertificatePem());
             return root;
         }
@@ -68,14 +76,14 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
             var names = new SubjectAlternativeNameBuilder();
             names.AddIpAddress(IPAddress.Parse(address));
             request.CertificateExtensions.Add(names.Build());
-            using var signed = request.Create(root, from, to, RandomNumberGenerator.GetBytes(8));
+            using X509Certificate2 signed = request.Create(root, from, to, RandomNumberGenerator.GetBytes(8));
             return signed.CopyWithPrivateKey(key);
         }
 
         private async Task WriteAsync(string name, X509Certificate2 certificate)
         {
             await File.WriteAllTextAsync(PathOf(name + ".crt"), certificate.ExportCertificatePem());
-            using var key = certificate.GetECDsaPrivateKey()!;
+            using ECDsa key = certificate.GetECDsaPrivateKey()!;
             await File.WriteAllTextAsync(PathOf(name + ".key"), key.ExportPkcs8PrivateKeyPem());
             File.SetUnixFileMode(PathOf(name + ".key"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
             certificate.Dispose();
@@ -100,19 +108,23 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
     {
         SharedPostgres.SkipUnlessInstalled();
 
-        var fault = Open($"{tls.Url}?{Fill(query)}");
+        string? fault = Open($"{tls.Url}?{Fill(query)}");
 
         if (cause is null)
+        {
             Assert.Null(fault);
+        }
         else
+        {
             Assert.Contains(Fill(cause), fault);
+        }
     }
 
     [Fact]
     public void Name_of_the_server_is_checked_by_verify_full_only()
     {
         SharedPostgres.SkipUnlessInstalled();
-        var url = tls.Url.Replace("127.0.0.1", "localhost") + $"?sslrootcert={tls.PathOf("root.crt")}";
+        string url = tls.Url.Replace("127.0.0.1", "localhost") + $"?sslrootcert={tls.PathOf("root.crt")}";
 
         Assert.Null(Open(url + "&sslmode=verify-ca"));
         Assert.Contains("(CN=127.0.0.1) is not made out to localhost", Open(url + "&sslmode=verify-full"));
@@ -124,7 +136,7 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
         SharedPostgres.SkipUnlessInstalled();
         Assert.True(PostgresUrl.TryParse(
             $"{tls.Url}?sslmode=require&sslcert={tls.PathOf("client.crt")}&sslkey={tls.PathOf("client.key")}"
-            + "&application_name=by-certificate", out var url));
+            + "&application_name=by-certificate", out PostgresUrl? url));
         using var store = PostgresStore.Open(url);
 
         Assert.Equal("/CN=127.0.0.2", await tls.Server.SqlAsync(tls.Url, "SELECT client_dn FROM pg_stat_ssl JOIN "
@@ -133,15 +145,18 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
 
     private string Fill(string text)
     {
-        foreach (var file in (string[])["root.crt", "other.crt", "gone.crt", "gone.key", "empty.crt"])
+        foreach (string file in (string[])["root.crt", "other.crt", "gone.crt", "gone.key", "empty.crt"])
+        {
             text = text.Replace($"{{{file}}}", tls.PathOf(file));
+        }
+
         return text;
     }
 
     /// <summary>Null, or why the store does not open.</summary>
     private static string? Open(string setting)
     {
-        Assert.True(PostgresUrl.TryParse(setting, out var url, out var fault), fault);
+        Assert.True(PostgresUrl.TryParse(setting, out PostgresUrl? url, out string? fault), fault);
         for (int attempt = 1; ; attempt++)
         {
             try

@@ -21,7 +21,9 @@ internal sealed class RecordedLog : ILoggerProvider, ILogger
         while (Count(eventName) == 0)
         {
             if (!await _arrived.WaitAsync(TimeSpan.FromSeconds(20)))
+            {
                 throw new TimeoutException($"no event {eventName} in: {string.Join('\n', Lines)}");
+            }
         }
     }
 

@@ -93,7 +93,7 @@ public sealed class SqliteStoreTests : IDisposable
     [InlineData("")]
     public void Open_of_an_unknown_kind_names_the_known_ones_and_no_secret(string setting)
     {
-        var e = Assert.Throws<StartException>(() => Open(setting));
+        StartException e = Assert.Throws<StartException>(() => Open(setting));
 
         Assert.Contains("sqlite:PATH", e.Message);
         Assert.DoesNotContain("secret", e.Message);
@@ -104,7 +104,7 @@ public sealed class SqliteStoreTests : IDisposable
     [InlineData("postgres://user:secret@host/", "the PostgreSQL address names no database")]
     public void Open_of_a_wrong_address_says_what_is_wrong_and_no_secret(string setting, string cause)
     {
-        var e = Assert.Throws<StartException>(() => Open(setting));
+        StartException e = Assert.Throws<StartException>(() => Open(setting));
 
         Assert.Contains(cause, e.Message);
         Assert.DoesNotContain("secret", e.Message);
@@ -115,7 +115,7 @@ public sealed class SqliteStoreTests : IDisposable
     private void AssertRefused(string cause, string? setting = null)
     {
         setting ??= _file.Setting;
-        var e = Assert.Throws<StartException>(() => Open(setting));
+        StartException e = Assert.Throws<StartException>(() => Open(setting));
         Assert.Contains(cause, e.Message);
         Assert.Contains(setting["sqlite:".Length..], e.Message);
     }

@@ -72,8 +72,10 @@ public abstract partial class StoreContract : IAsyncLifetime
     [Fact]
     public void Load_hands_over_every_client_with_its_limit()
     {
-        for (var i = 0; i < 1000; i++)
+        for (int i = 0; i < 1000; i++)
+        {
             _store.Put($"c{i}", new(1000 + i, 0.5), i);
+        }
 
         var all = new Dictionary<string, ClientState>();
         _store.LoadAll(client => all.Add(client.ClientId, client));
@@ -86,8 +88,10 @@ public abstract partial class StoreContract : IAsyncLifetime
     [Fact]
     public void Page_with_text_and_cursor_returns_the_matching_ids_in_order()
     {
-        foreach (var id in new[] { "Key-3", "other", "key-1", "key-2", "100%", "ключ", "a_b", "𐐷", "\uFF5E" })
+        foreach (string id in new[] { "Key-3", "other", "key-1", "key-2", "100%", "ключ", "a_b", "𐐷", "\uFF5E" })
+        {
             _store.Put(id, new(1, 1), 1);
+        }
 
         Assert.Equal(["Key-3", "key-1", "key-2"], _store.Page("", "KEY", 10));
         Assert.Equal(["key-2"], _store.Page("key-1", "key", 10));
@@ -102,11 +106,13 @@ public abstract partial class StoreContract : IAsyncLifetime
     [Fact]
     public void Read_goes_through_all_clients_in_order()
     {
-        foreach (var id in new[] { "b", "𐐷", "a", "\uFF5E", "ключ" })
+        foreach (string id in new[] { "b", "𐐷", "a", "\uFF5E", "ключ" })
+        {
             _store.Put(id, new(10, 0.001), 5);
+        }
 
-        var first = _store.Read("", 2);
-        var rest = _store.Read(first[^1].ClientId, 10);
+        List<ClientState> first = _store.Read("", 2);
+        List<ClientState> rest = _store.Read(first[^1].ClientId, 10);
 
         Assert.Equal(["a", "b", "ключ", "\uFF5E", "𐐷"], first.Concat(rest).Select(client => client.ClientId));
         Assert.All(first.Concat(rest), client =>
@@ -122,7 +128,7 @@ public abstract partial class StoreContract : IAsyncLifetime
         _store.Put("set", new(100, 0.001), 40);
         _store.Put("other", new(100, 0.001), 40);
 
-        var put = _store.PutAll(
+        List<ClientState> put = _store.PutAll(
         [
             new("new", new(10, 0.002), null), new("kept", new(200, 0.003), null), new("new set", new(10, 0.002), 7),
             new("cut", new(20, 0.001), null), new("set", new(100, 0.001), 7.5),
@@ -148,7 +154,7 @@ public abstract partial class StoreContract : IAsyncLifetime
         Assert.Equal(ids.Count, Put(10, null).Count);
         Assert.Equal(ids.Count, Put(20, 3).DistinctBy(client => client.ClientId).Count());
 
-        var found = _store.FindAll([.. ids, "not there"]);
+        List<ClientState> found = _store.FindAll([.. ids, "not there"]);
         Assert.Equal(ids.Count, found.DistinctBy(client => client.ClientId).Count());
         Assert.All(found, client => Assert.Equal(new(20, 0.5), client.Limit));
         Assert.Empty(_store.FindAll([]));
@@ -211,7 +217,11 @@ public abstract partial class StoreContract : IAsyncLifetime
     [Fact]
     public void Opened_again_it_has_what_was_put()
     {
-        if (!Keeps) return;
+        if (!Keeps)
+        {
+            return;
+        }
+
         _store.Put("a", new(10, 0.001), 5);
         _store.Probe();
         _store.Dispose();

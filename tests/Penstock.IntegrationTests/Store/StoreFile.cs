@@ -16,22 +16,26 @@ internal sealed class StoreFile : IDisposable
     {
         var copy = new StoreFile();
         File.Copy(Path, copy.Path);
-        if (File.Exists(Path + "-wal")) File.Copy(Path + "-wal", copy.Path + "-wal");
+        if (File.Exists(Path + "-wal"))
+        {
+            File.Copy(Path + "-wal", copy.Path + "-wal");
+        }
+
         return copy;
     }
 
     public void Execute(string sql)
     {
-        using var connection = Connect();
-        using var command = connection.CreateCommand();
+        using SqliteConnection connection = Connect();
+        using SqliteCommand command = connection.CreateCommand();
         command.CommandText = sql;
         command.ExecuteNonQuery();
     }
 
     public T Scalar<T>(string sql)
     {
-        using var connection = Connect();
-        using var command = connection.CreateCommand();
+        using SqliteConnection connection = Connect();
+        using SqliteCommand command = connection.CreateCommand();
         command.CommandText = sql;
         return (T)command.ExecuteScalar()!;
     }

@@ -17,13 +17,13 @@ public abstract partial class StoreContract
             new() { Access = ClientAccess.Exempt, HasNumbers = false },
             new() { Limits = [new("a.b", new(5, 1.0 / 3)), new("search", new(1_000_000_000, 1e-6))] },
         ];
-        for (var i = 0; i < all.Length; i++)
+        for (int i = 0; i < all.Length; i++)
         {
             Assert.Equal(all[i], _store.Put($"i{i}", new(10, 1), 3, all[i]).Terms);
             Assert.Equal(all[i], _store.Put($"p{i}", new(10, 1), null, all[i]).Terms);
         }
         _store.PutAll([.. all.Select((terms, i) => new ClientPut($"m{i}", new(10, 1), 3, terms))]);
-        for (var i = 0; i < all.Length; i++)
+        for (int i = 0; i < all.Length; i++)
         {
             Assert.Equal(all[i], _store.Find($"i{i}")!.Value.Terms);
             Assert.Equal(all[i], _store.Find($"p{i}")!.Value.Terms);

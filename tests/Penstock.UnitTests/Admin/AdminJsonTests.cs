@@ -16,10 +16,10 @@ public sealed class AdminJsonTests
             .Select(static p => p.PropertyType.GenericTypeArguments[0]).Where(static t => t.IsEnum)];
 
         Assert.NotEmpty(enumerations);
-        foreach (var type in enumerations)
+        foreach (Type type in enumerations)
         {
-            var word = Enum.GetValuesAsUnderlyingType(type).GetValue(0)!;
-            var written = JsonSerializer.Serialize(
+            object word = Enum.GetValuesAsUnderlyingType(type).GetValue(0)!;
+            string written = JsonSerializer.Serialize(
                 Enum.ToObject(type, word), AdminJson.Types.Options.GetTypeInfo(type));
             Assert.True(written.StartsWith('"'), $"{type} is written as {written}: add it to AdminJson.Configure");
         }

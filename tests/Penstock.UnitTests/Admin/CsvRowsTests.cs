@@ -136,7 +136,7 @@ public sealed class CsvRowsTests
     [InlineData("client_id,capacity,rate_per_sec,\"x\na,1,1,1", "line 1: a quoted field does not end")]
     public void Faulty_header_is_told_and_nothing_after_it(string text, string faults)
     {
-        var told = RowReading.Csv(text);
+        List<string> told = RowReading.Csv(text);
 
         Assert.Equal(faults.Split('|').Length, told.Count);
         Assert.All(faults.Split('|').Zip(told), static pair => Assert.StartsWith(pair.First, pair.Second));
@@ -163,7 +163,7 @@ public sealed class CsvRowsTests
     [InlineData("a\"\",\",1,1,\nb,\"1\",1,\nc,,1,\n")]
     public void Quote_that_does_not_end_costs_its_own_line_only(string rows)
     {
-        var faults = RowReading.Csv(Header + rows);
+        List<string> faults = RowReading.Csv(Header + rows);
 
         Assert.StartsWith("line 2: ", faults[0]);
         Assert.Equal("line 4: capacity is required", faults[^1]);
@@ -173,7 +173,7 @@ public sealed class CsvRowsTests
     [Fact]
     public void Row_that_is_too_long_is_one_fault()
     {
-        var much = new string('a', 3 * ClientRows.MaxRowBytes);
+        string much = new string('a', 3 * ClientRows.MaxRowBytes);
 
         Assert.Equal(["line 2: is longer than 16384 octets", "line 4: capacity is required"],
             RowReading.Csv(Header + much + ",1,1,\nb,1,1,\nc,,1,\n"));
@@ -193,9 +193,9 @@ public sealed class CsvRowsTests
     public void Faults_beyond_the_first_hundred_are_counted()
     {
         var rows = new CsvRows();
-        var octets = Encoding.UTF8.GetBytes(Header + string.Concat(Enumerable.Repeat("a,x,1,\n", 250)));
+        byte[] octets = Encoding.UTF8.GetBytes(Header + string.Concat(Enumerable.Repeat("a,x,1,\n", 250)));
 
-        var faults = RowReading.Read(rows, octets);
+        List<string> faults = RowReading.Read(rows, octets);
 
         Assert.Equal(100, faults.Count);
         Assert.Equal("line 2: capacity must be a number, not 'x'", faults[0]);
@@ -208,13 +208,15 @@ public sealed class CsvRowsTests
     [InlineData(Header + "\"a,1,1,\nb\"\"\n\"\"\"\",2,,\n")]
     public void Pieces_of_any_size_make_no_difference(string text)
     {
-        var octets = Encoding.UTF8.GetBytes(text);
-        var whole = RowReading.Read(new CsvRows(), octets);
+        byte[] octets = Encoding.UTF8.GetBytes(text);
+        List<string> whole = RowReading.Read(new CsvRows(), octets);
 
-        for (var first = 0; first <= octets.Length; first++)
+        for (int first = 0; first <= octets.Length; first++)
         {
-            for (var second = 0; second <= octets.Length - first; second++)
+            for (int second = 0; second <= octets.Length - first; second++)
+            {
                 Assert.Equal(whole, RowReading.Read(new CsvRows(), octets, first, second));
+            }
         }
         Assert.Equal(whole, RowReading.Read(new CsvRows(), octets, [.. octets.Select(static _ => 1)]));
     }

@@ -54,13 +54,16 @@ public sealed class JsonRowsTests
     [Fact]
     public void Pieces_of_any_size_make_no_difference()
     {
-        var octets = Encoding.UTF8.GetBytes("\uFEFF" + """{"client_id":"ключ","capacity":1,"rate_per_sec":1}"""
+        byte[] octets = Encoding.UTF8.GetBytes("\uFEFF" + """{"client_id":"ключ","capacity":1,"rate_per_sec":1}"""
             + "\r\n\n" + """{"client_id":"b","capacity":1,"rate_per_sec":1}""");
-        var whole = RowReading.Read(new JsonRows(), octets);
+        List<string> whole = RowReading.Read(new JsonRows(), octets);
 
         Assert.Equal(2, whole.Count);
-        for (var first = 0; first <= octets.Length; first++)
+        for (int first = 0; first <= octets.Length; first++)
+        {
             Assert.Equal(whole, RowReading.Read(new JsonRows(), octets, first));
+        }
+
         Assert.Equal(whole, RowReading.Read(new JsonRows(), octets, [.. octets.Select(static _ => 1)]));
     }
 }

@@ -16,8 +16,8 @@ internal static class RowReading
     /// <param name="pieces">Lengths of the pieces; what is left is the last one.</param>
     public static List<string> Read(ClientRows rows, byte[] octets, params int[] pieces)
     {
-        var (left, given) = (Array.Empty<byte>(), 0);
-        foreach (var length in pieces.Append(octets.Length - pieces.Sum()))
+        (byte[] left, int given) = (Array.Empty<byte>(), 0);
+        foreach (int length in pieces.Append(octets.Length - pieces.Sum()))
         {
             byte[] now = [.. left, .. octets[given..(given + length)]];
             given += length;

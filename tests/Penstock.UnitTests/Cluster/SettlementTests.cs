@@ -10,7 +10,7 @@ public sealed class SettlementTests
     [Fact]
     public void Is_over_some_time_after_all_nodes_of_before_are_back()
     {
-        var settlement = Begin("a", "b");
+        Settlement settlement = Begin("a", "b");
 
         Assert.False(settlement.IsOver([Seen("a", 1), Seen("b", 0), Seen("new", 1)], nowMs: 1000));
         Assert.False(settlement.IsOver([Seen("a", 2), Seen("b", 1)], nowMs: 2000));
@@ -21,7 +21,7 @@ public sealed class SettlementTests
     [Fact]
     public void Is_over_in_the_end_when_a_node_does_not_come_back()
     {
-        var settlement = Begin("a", "b");
+        Settlement settlement = Begin("a", "b");
 
         Assert.False(settlement.IsOver([Seen("a", 1)], Settlement.MaxSettleMs - 1));
         Assert.True(settlement.IsOver([Seen("a", 1)], Settlement.MaxSettleMs));
@@ -30,7 +30,7 @@ public sealed class SettlementTests
     [Fact]
     public void Second_outage_before_the_end_begins_anew_with_the_same_nodes()
     {
-        var settlement = Begin("a", "b");
+        Settlement settlement = Begin("a", "b");
         Assert.False(settlement.IsOver([Seen("a", 1), Seen("b", 1)], nowMs: 10));
         settlement.Begin(End.AddSeconds(5), nowMs: 5000);
 

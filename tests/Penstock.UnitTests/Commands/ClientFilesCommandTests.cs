@@ -43,10 +43,10 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     [InlineData("clients.csv", "--format jsonl", "application/x-ndjson", "mode=upsert&dry_run=false")]
     public async Task Import_sends_the_file_as_what_it_is(string name, string options, string type, string query)
     {
-        var file = Path.Combine(_folder, name);
+        string file = Path.Combine(_folder, name);
         await File.WriteAllTextAsync(file, "\uFEFFключ\r\n");
 
-        var run = await RunAsync(
+        CommandRun run = await RunAsync(
             ["import", file, .. options.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
 
         Assert.Equal((0, ""), (run.Code, run.Error));
@@ -61,7 +61,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     {
         _input = "a,b\n";
 
-        var run = await RunAsync("import", "-", "--format", "csv");
+        CommandRun run = await RunAsync("import", "-", "--format", "csv");
 
         Assert.Equal(0, run.Code);
         Assert.Equal("POST /clients/import?mode=upsert&dry_run=false text/csv a,b\n", _requests.Single());
@@ -72,14 +72,14 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     [InlineData(409, 1)]
     public async Task Faults_are_told_with_file_and_line(int status, int code)
     {
-        var file = Path.Combine(_folder, "a b.csv");
+        string file = Path.Combine(_folder, "a b.csv");
         await File.WriteAllTextAsync(file, "x");
         _answer = (status, """
             {"code":400,"message":"all of it","more":7,"errors":[
              {"field":"line 3","message":"capacity is required"},{"field":"line 12","message":"evil \u001b[31m"}]}
             """);
 
-        var run = await RunAsync("import", file);
+        CommandRun run = await RunAsync("import", file);
 
         Assert.Equal((code, ""), (run.Code, run.Out));
         Assert.Equal($"{file}:3: capacity is required\n{file}:12: evil ?[31m\n{file}: and 7 more\n"
@@ -101,7 +101,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     {
         _answer = (status, $$"""{"code":{{status}},"message":"{{message}}"}""");
 
-        var run = await RunAsync("import", "-");
+        CommandRun run = await RunAsync("import", "-");
 
         Assert.Equal((1, $"error: {message}\n"), (run.Code, run.Error));
     }
@@ -109,7 +109,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     [Fact]
     public async Task Import_of_a_file_that_is_not_there_exits_1_and_asks_nobody()
     {
-        var run = await RunAsync("import", Path.Combine(_folder, "nothing.csv"));
+        CommandRun run = await RunAsync("import", Path.Combine(_folder, "nothing.csv"));
 
         Assert.Equal(1, run.Code);
         Assert.Contains("nothing.csv", run.Error);
@@ -132,11 +132,11 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     [InlineData("clients.jsonl", "jsonl")]
     public async Task Export_writes_what_the_api_answers(string name, string format)
     {
-        var file = Path.Combine(_folder, name);
+        string file = Path.Combine(_folder, name);
         await File.WriteAllTextAsync(file, "something longer that was there before");
         _answer = (200, "ключ\r\nb\n");
 
-        var run = await RunAsync("export", file);
+        CommandRun run = await RunAsync("export", file);
 
         Assert.Equal((0, "", ""), (run.Code, run.Out, run.Error));
         Assert.Equal($"GET /clients/export?format={format}  ", _requests.Single());
@@ -151,7 +151,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     {
         _answer = (200, "ключ\n");
 
-        var run = await RunAsync(args);
+        CommandRun run = await RunAsync(args);
 
         Assert.Equal((0, ""), (run.Code, run.Error));
         Assert.Equal($"GET /clients/export?format={format}  ", _requests.Single());
@@ -161,11 +161,11 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     [Fact]
     public async Task Export_that_is_refused_leaves_the_file_alone()
     {
-        var file = Path.Combine(_folder, "clients.csv");
+        string file = Path.Combine(_folder, "clients.csv");
         await File.WriteAllTextAsync(file, "before");
         _answer = (503, """{"code":503,"message":"the client store is failing"}""");
 
-        var run = await RunAsync("export", file);
+        CommandRun run = await RunAsync("export", file);
 
         Assert.Equal((1, "error: the client store is failing\n"), (run.Code, run.Error));
         Assert.Equal("before", await File.ReadAllTextAsync(file));
@@ -177,7 +177,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
         _answer = (200, "client_id\n");
         _breakOff = true;
 
-        var run = await RunAsync("export", "-");
+        CommandRun run = await RunAsync("export", "-");
 
         Assert.Equal(1, run.Code);
         Assert.StartsWith($"error: the connection to the admin API at {_admin.Urls.Single()} broke: ", run.Error);
@@ -186,7 +186,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
 
     private async Task<CommandRun> RunAsync(params string[] args)
     {
-        var (output, error) = (new StringWriter(), new StringWriter());
+        (StringWriter output, StringWriter error) = (new StringWriter(), new StringWriter());
         var terminal = new Terminal(output, error)
         {
             Environment = name => name == "PENSTOCK_ADMIN" ? _admin.Urls.Single() : null,
@@ -197,13 +197,13 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
                 return _output;
             },
         };
-        var code = await RootCommandLine.RunAsync(["clients", .. args], terminal);
+        int code = await RootCommandLine.RunAsync(["clients", .. args], terminal);
         return new(code, output.ToString(), error.ToString());
     }
 
     private async Task AnswerAsync(HttpContext context)
     {
-        var request = context.Request;
+        HttpRequest request = context.Request;
         using var body = new MemoryStream();
         await request.Body.CopyToAsync(body);
         _requests.Add($"{request.Method} {request.Path}{request.QueryString} {request.ContentType} "

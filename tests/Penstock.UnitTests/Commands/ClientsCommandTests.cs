@@ -31,10 +31,10 @@ public sealed class ClientsCommandTests : IAsyncLifetime
         _answers.Enqueue((200, $$"""{"items":[{{User1}}],"next_cursor":"a/b"}"""));
         _answers.Enqueue((200, $$"""{"items":[{{User1.Replace("user1", "user-two")}}],"next_cursor":null}"""));
 
-        var run = await RunAsync("list");
+        CommandRun run = await RunAsync("list");
 
         Assert.Equal(0, run.Code);
-        var lines = run.Out.TrimEnd().Split('\n');
+        string[] lines = run.Out.TrimEnd().Split('\n');
         Assert.Equal(["CLIENT", "user1", "user-two"], lines.Select(line => line.Split(' ')[0]));
         Assert.Matches(@"^user1 +100 +30/m +99\.5$", lines[1].TrimEnd());
         Assert.Contains("cursor=a%2Fb", _requests[1]);
@@ -45,7 +45,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     {
         _answers.Enqueue((200, $$"""{"items":[{{User1}}],"next_cursor":null}"""));
 
-        var run = await RunAsync("list", "--format", "json");
+        CommandRun run = await RunAsync("list", "--format", "json");
 
         Assert.Equal("user1", (string?)JsonNode.Parse(run.Out)!.AsArray().Single()!["client_id"]);
     }
@@ -59,7 +59,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     {
         _answers.Enqueue((200, User1));
 
-        var run = await RunAsync("get", id);
+        CommandRun run = await RunAsync("get", id);
 
         Assert.Equal(0, run.Code);
         Assert.Equal($"GET {path} ", _requests.Single());
@@ -70,7 +70,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     {
         _answers.Enqueue((201, User1));
 
-        var run = await RunAsync("set", "user1", "--capacity", "100", "--rate", "5/s", "--tokens", "2.5");
+        CommandRun run = await RunAsync("set", "user1", "--capacity", "100", "--rate", "5/s", "--tokens", "2.5");
 
         Assert.Equal(0, run.Code);
         Assert.Equal("""PUT /clients/user1 {"capacity":100,"rate_per_sec":5,"current_tokens":2.5}""",
@@ -94,8 +94,8 @@ public sealed class ClientsCommandTests : IAsyncLifetime
         _answers.Enqueue((200, User1));
         _answers.Enqueue((204, ""));
 
-        var reset = await RunAsync("reset", "user1");
-        var delete = await RunAsync("delete", "user1");
+        CommandRun reset = await RunAsync("reset", "user1");
+        CommandRun delete = await RunAsync("delete", "user1");
 
         Assert.Equal((0, 0), (reset.Code, delete.Code));
         Assert.Equal(["POST /clients/user1/reset ", "DELETE /clients/user1 "], _requests);
@@ -111,7 +111,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     {
         _answers.Enqueue((status, body));
 
-        var run = await RunAsync("get", "user1");
+        CommandRun run = await RunAsync("get", "user1");
 
         Assert.Equal(1, run.Code);
         Assert.Contains(said, run.Error);
@@ -123,7 +123,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     {
         await _admin.StopAsync();
 
-        var run = await RunAsync("list");
+        CommandRun run = await RunAsync("list");
 
         Assert.Equal(1, run.Code);
         Assert.Contains(_admin.Urls.Single(), run.Error);
@@ -133,7 +133,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     [Fact]
     public async Task Address_in_the_environment_that_is_no_url_exits_2()
     {
-        var run = await CommandRun.Of(name => name == "PENSTOCK_ADMIN" ? "localhost" : null, "clients", "list");
+        CommandRun run = await CommandRun.Of(name => name == "PENSTOCK_ADMIN" ? "localhost" : null, "clients", "list");
 
         Assert.Equal(2, run.Code);
         Assert.Contains("$PENSTOCK_ADMIN", run.Error);
@@ -146,7 +146,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     [InlineData("set", "--capacity", "1", "--rate", "1/s")]
     public async Task Empty_id_is_wrong_usage_and_asks_nothing(string command, params string[] options)
     {
-        var run = await RunAsync([command, "", .. options]);
+        CommandRun run = await RunAsync([command, "", .. options]);
 
         Assert.Equal(2, run.Code);
         Assert.Contains("must not be empty", run.Error);
@@ -163,7 +163,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     {
         _answers.Enqueue((200, body));
 
-        var run = await RunAsync("get", "user1");
+        CommandRun run = await RunAsync("get", "user1");
 
         Assert.Equal((1, ""), (run.Code, run.Out));
         Assert.Contains("does not answer like Penstock", run.Error);
@@ -176,7 +176,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     {
         _answers.Enqueue((200, User1));
 
-        var run = await CommandRun.Of(name => name switch
+        CommandRun run = await CommandRun.Of(name => name switch
         {
             "PENSTOCK_ADMIN" => _admin.Urls.Single(),
             "PENSTOCK_TOKEN" => token,
@@ -191,7 +191,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     [InlineData("s\u00e9cret")]
     public async Task Token_that_no_header_can_carry_is_wrong_usage_and_not_repeated(string token)
     {
-        var run = await CommandRun.Of(name => name == "PENSTOCK_TOKEN" ? token : null, "clients", "list");
+        CommandRun run = await CommandRun.Of(name => name == "PENSTOCK_TOKEN" ? token : null, "clients", "list");
 
         Assert.Equal(2, run.Code);
         Assert.StartsWith("error: $PENSTOCK_TOKEN: ", run.Error);
@@ -203,7 +203,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     {
         _answers.Enqueue((201, User1.Replace("}", ",\"warnings\":[\"no request can carry this id\"]}")));
 
-        var run = await RunAsync("set", "user1", "--capacity", "1", "--rate", "5/s");
+        CommandRun run = await RunAsync("set", "user1", "--capacity", "1", "--rate", "5/s");
 
         Assert.Equal((0, "warning: no request can carry this id\n"), (run.Code, run.Error));
     }
@@ -211,7 +211,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     [Fact]
     public async Task Tokens_with_a_comma_are_not_ten_times_as_many()
     {
-        var run = await RunAsync("set", "user1", "--capacity", "100", "--rate", "5/s", "--tokens", "1,5");
+        CommandRun run = await RunAsync("set", "user1", "--capacity", "100", "--rate", "5/s", "--tokens", "1,5");
 
         Assert.Equal(2, run.Code);
         Assert.Empty(_requests);
@@ -230,11 +230,13 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     {
         Assert.Equal("Bearer secret", context.Request.Headers.Authorization);
         using var reader = new StreamReader(context.Request.Body);
-        var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        string target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         _requests.Add($"{context.Request.Method} {target} {await reader.ReadToEndAsync()}");
-        var (status, body) = _answers.Dequeue();
+        (int status, string body) = _answers.Dequeue();
         context.Response.StatusCode = status;
         if (status != 204)
+        {
             await context.Response.Body.WriteAsync(Encoding.UTF8.GetBytes(body));
+        }
     }
 }

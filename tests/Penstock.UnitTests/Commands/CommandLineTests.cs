@@ -32,7 +32,7 @@ public sealed class CommandLineTests
     [InlineData("clients list --admin 127.0.0.1", "http://host:port")]
     public async Task Command_line_with_a_mistake_exits_2_and_names_it(string line, string named)
     {
-        var run = await CommandRun.Of(line.Split(' '));
+        CommandRun run = await CommandRun.Of(line.Split(' '));
 
         Assert.Equal(2, run.Code);
         Assert.Contains(named, run.Error);
@@ -43,7 +43,7 @@ public sealed class CommandLineTests
     [Fact]
     public async Task Command_line_with_several_mistakes_reports_them_together()
     {
-        var run = await CommandRun.Of("proxy", "--listen", "?", "--rate", "fast", "--loops", "x");
+        CommandRun run = await CommandRun.Of("proxy", "--listen", "?", "--rate", "fast", "--loops", "x");
 
         Assert.Equal(2, run.Code);
         Assert.All(["--listen", "--rate", "--loops", "--to"], option => Assert.Contains(option, run.Error));
@@ -53,7 +53,7 @@ public sealed class CommandLineTests
     [Fact]
     public async Task Command_line_without_a_command_shows_the_commands_and_exits_2()
     {
-        var run = await CommandRun.Of();
+        CommandRun run = await CommandRun.Of();
 
         Assert.Equal(2, run.Code);
         Assert.Contains("demo", run.Out);
@@ -63,10 +63,10 @@ public sealed class CommandLineTests
     public async Task Help_of_every_command_ends_in_examples_that_begin_with_it()
     {
         var none = new Terminal(TextWriter.Null, TextWriter.Null);
-        foreach (var command in WithSubcommands(RootCommandLine.Create(none)))
+        foreach (Command command in WithSubcommands(RootCommandLine.Create(none)))
         {
-            var path = command.Parents.Single() is RootCommand ? command.Name : "clients " + command.Name;
-            var help = await CommandRun.Of([.. path.Split(' '), "--help"]);
+            string path = command.Parents.Single() is RootCommand ? command.Name : "clients " + command.Name;
+            CommandRun help = await CommandRun.Of([.. path.Split(' '), "--help"]);
 
             Assert.Equal(0, help.Code);
             Assert.Contains("penstock " + path, help.Out[help.Out.IndexOf("Example", StringComparison.Ordinal)..]);
@@ -76,7 +76,7 @@ public sealed class CommandLineTests
     [Fact]
     public async Task Version_prints_the_version_the_runtime_and_the_system()
     {
-        var run = await CommandRun.Of("version");
+        CommandRun run = await CommandRun.Of("version");
 
         Assert.Equal(0, run.Code);
         Assert.Matches(@"^penstock \d+\.\d+\.\d+.* \(\.NET 10\..*\)\s*$", run.Out);

@@ -10,9 +10,9 @@ internal sealed record CommandRun(int Code, string Out, string Error)
 
     public static async Task<CommandRun> Of(Func<string, string?> environment, params string[] args)
     {
-        var (output, error) = (new StringWriter(), new StringWriter());
+        (StringWriter output, StringWriter error) = (new StringWriter(), new StringWriter());
         var terminal = new Terminal(output, error) { Environment = environment, ErrorIsTerminal = true };
-        var code = await RootCommandLine.RunAsync(args, terminal);
+        int code = await RootCommandLine.RunAsync(args, terminal);
         return new(code, output.ToString(), error.ToString());
     }
 
@@ -20,14 +20,16 @@ internal sealed record CommandRun(int Code, string Out, string Error)
     public static async Task<CommandRun> OfServer(string[] args, Func<string, Task>? whileItRuns = null)
     {
         using var stop = new CancellationTokenSource();
-        var (output, error) = (new BannerWriter(), new StringWriter());
+        (BannerWriter output, StringWriter error) = (new BannerWriter(), new StringWriter());
         var terminal = new Terminal(output, error) { Interactive = true, ErrorIsTerminal = true };
-        var run = Task.Run(() => RootCommandLine.RunAsync(args, terminal, stop.Token));
+        Task<int> run = Task.Run(() => RootCommandLine.RunAsync(args, terminal, stop.Token));
         await Task.WhenAny(output.Complete, run).WaitAsync(TimeSpan.FromSeconds(30));
         try
         {
             if (!run.IsCompleted && whileItRuns is not null)
+            {
                 await whileItRuns(await output.Complete);
+            }
         }
         finally
         {
@@ -49,7 +51,9 @@ internal sealed record CommandRun(int Code, string Out, string Error)
         {
             base.WriteLine(value);
             if (value == "Ctrl+C to stop")
+            {
                 _complete.TrySetResult(ToString());
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ public sealed class ConfigCommandTests : IDisposable
     [Fact]
     public async Task Check_of_a_good_file_exits_0_and_counts_what_it_holds()
     {
-        var run = await CommandRun.Of("check", "--config", FileOf(Good));
+        CommandRun run = await CommandRun.Of("check", "--config", FileOf(Good));
 
         Assert.Equal(0, run.Code);
         Assert.Contains("is valid: 1 listener, 1 upstream, 1 backend, 1 route", run.Out);
@@ -29,7 +29,7 @@ public sealed class ConfigCommandTests : IDisposable
     [InlineData("json")]
     public async Task Check_of_a_faulty_file_exits_2_and_reports_on_standard_output(string format)
     {
-        var run = await CommandRun.Of("check", "--format", format, "--config", FileOf(Good + "\nweigth: 3"));
+        CommandRun run = await CommandRun.Of("check", "--format", format, "--config", FileOf(Good + "\nweigth: 3"));
 
         Assert.Equal(2, run.Code);
         Assert.Contains("weigth", run.Out);
@@ -39,9 +39,9 @@ public sealed class ConfigCommandTests : IDisposable
     [Fact]
     public async Task Check_finds_the_file_that_the_environment_names()
     {
-        var path = FileOf(Good);
+        string path = FileOf(Good);
 
-        var run = await CommandRun.Of(name => name == "PENSTOCK_CONFIG" ? path : null, "check");
+        CommandRun run = await CommandRun.Of(name => name == "PENSTOCK_CONFIG" ? path : null, "check");
 
         Assert.Equal(0, run.Code);
         Assert.Contains(path, run.Out);
@@ -52,7 +52,7 @@ public sealed class ConfigCommandTests : IDisposable
     [InlineData("check")]
     public async Task Command_for_a_missing_file_exits_2_and_names_it(string command)
     {
-        var run = await CommandRun.Of(command, "--config", Path.Combine(_folder.FullName, "absent.yaml"));
+        CommandRun run = await CommandRun.Of(command, "--config", Path.Combine(_folder.FullName, "absent.yaml"));
 
         Assert.Equal(2, run.Code);
         Assert.Contains("absent.yaml", run.Error + run.Out);
@@ -62,7 +62,7 @@ public sealed class ConfigCommandTests : IDisposable
     [Fact]
     public async Task Run_of_a_faulty_file_exits_2_and_reports_on_standard_error()
     {
-        var run = await CommandRun.Of("run", "--config", FileOf(Good + "\nweigth: 3"));
+        CommandRun run = await CommandRun.Of("run", "--config", FileOf(Good + "\nweigth: 3"));
 
         Assert.Equal(2, run.Code);
         Assert.Contains("weigth", run.Error);
@@ -72,7 +72,7 @@ public sealed class ConfigCommandTests : IDisposable
     [Fact]
     public async Task Run_of_a_good_file_serves_until_it_is_stopped_and_exits_0()
     {
-        var run = await CommandRun.OfServer(["run", "--config", FileOf(Good), "--loops", "1"]);
+        CommandRun run = await CommandRun.OfServer(["run", "--config", FileOf(Good), "--loops", "1"]);
 
         Assert.Equal("", run.Error);
         Assert.Equal(0, run.Code);
@@ -81,7 +81,7 @@ public sealed class ConfigCommandTests : IDisposable
 
     private string FileOf(string yaml)
     {
-        var path = Path.Combine(_folder.FullName, "penstock.yaml");
+        string path = Path.Combine(_folder.FullName, "penstock.yaml");
         File.WriteAllText(path, yaml);
         return path;
     }

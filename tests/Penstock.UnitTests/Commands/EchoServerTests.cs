@@ -35,7 +35,7 @@ public sealed class EchoServerTests : IAsyncLifetime
     [InlineData("/bytes/x", 400)]
     public async Task Path_is_answered_with_its_status(string path, int status)
     {
-        using var response = await _http.GetAsync(new Uri(path, UriKind.Relative));
+        using HttpResponseMessage response = await _http.GetAsync(new Uri(path, UriKind.Relative));
 
         Assert.Equal(status, (int)response.StatusCode);
     }
@@ -48,9 +48,10 @@ public sealed class EchoServerTests : IAsyncLifetime
     [InlineData("", "")]
     public async Task Echo_returns_the_message_member_or_else_the_body(string body, string message)
     {
-        using var response = await _http.PostAsync(new Uri("/echo?a=b%20c", UriKind.Relative), new StringContent(body));
+        using HttpResponseMessage response =
+            await _http.PostAsync(new Uri("/echo?a=b%20c", UriKind.Relative), new StringContent(body));
 
-        var answer = JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
+        JsonNode answer = JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
         Assert.Equal("POST", (string?)answer["http_method"]);
         Assert.Equal("/echo?a=b%20c", (string?)answer["request_uri"]);
         Assert.Equal(message, (string?)answer["your_message"]);
@@ -62,7 +63,7 @@ public sealed class EchoServerTests : IAsyncLifetime
     [InlineData(1_000_001)]
     public async Task Bytes_are_as_many_as_asked_for(int count)
     {
-        var body = await _http.GetByteArrayAsync(new Uri($"/bytes/{count}", UriKind.Relative));
+        byte[] body = await _http.GetByteArrayAsync(new Uri($"/bytes/{count}", UriKind.Relative));
 
         Assert.Equal(count, body.Length);
     }
@@ -71,7 +72,7 @@ public sealed class EchoServerTests : IAsyncLifetime
     public async Task Upload_is_counted()
     {
         using var body = new ByteArrayContent(new byte[3_000_000]);
-        using var response = await _http.PostAsync(new Uri("/upload", UriKind.Relative), body);
+        using HttpResponseMessage response = await _http.PostAsync(new Uri("/upload", UriKind.Relative), body);
 
         Assert.Equal("""{"bytes":3000000}""", (await response.Content.ReadAsStringAsync()).Trim());
     }
@@ -81,9 +82,9 @@ public sealed class EchoServerTests : IAsyncLifetime
     {
         using var request = new HttpRequestMessage(HttpMethod.Delete, "/headers?x=%2F");
         request.Headers.Add("X-Test", "one");
-        using var response = await _http.SendAsync(request);
+        using HttpResponseMessage response = await _http.SendAsync(request);
 
-        var answer = JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
+        JsonNode answer = JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
         Assert.Equal("DELETE /headers?x=%2F HTTP/1.1", (string?)answer["request_line"]);
         Assert.Equal("one", (string?)answer["headers"]!["X-Test"]);
     }

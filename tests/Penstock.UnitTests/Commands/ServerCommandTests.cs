@@ -10,7 +10,7 @@ public sealed partial class ServerCommandTests
     [Fact]
     public async Task Proxy_banner_says_what_goes_where_under_which_limit_in_ten_lines()
     {
-        var run = await CommandRun.OfServer(
+        CommandRun run = await CommandRun.OfServer(
         [
             "proxy", "--to", "http://127.0.0.1:9001", "--to", "127.0.0.1:9002", "--listen", "127.0.0.1:0",
             "--admin", "off", "--rate", "30/m", "--capacity", "20",
@@ -31,13 +31,15 @@ public sealed partial class ServerCommandTests
     [Fact]
     public async Task Demo_without_limits_has_none_for_load_tests()
     {
-        var run = await CommandRun.OfServer(
+        CommandRun run = await CommandRun.OfServer(
             ["demo", "--no-limits", "--listen", "127.0.0.1:0", "--admin", "off", "--backends", "1"], async banner =>
             {
                 using var http = new HttpClient();
-                var url = Url().Match(banner).Value;
-                for (var i = 0; i < 150; i++)
+                string url = Url().Match(banner).Value;
+                for (int i = 0; i < 150; i++)
+                {
                     Assert.True((await http.GetAsync(url)).IsSuccessStatusCode);
+                }
             });
 
         Assert.Equal(0, run.Code);
@@ -46,9 +48,9 @@ public sealed partial class ServerCommandTests
     [Fact]
     public async Task Demo_leaves_no_file_behind()
     {
-        var store = "";
+        string store = "";
 
-        var run = await CommandRun.OfServer(["demo", "--listen", "127.0.0.1:0", "--admin", "off"], banner =>
+        CommandRun run = await CommandRun.OfServer(["demo", "--listen", "127.0.0.1:0", "--admin", "off"], banner =>
         {
             store = StoreFile().Match(banner).Value;
             Assert.True(Directory.Exists(Path.GetDirectoryName(store)));
@@ -65,11 +67,11 @@ public sealed partial class ServerCommandTests
     {
         using var http = new HttpClient();
 
-        var run = await CommandRun.OfServer(["backends", "--count", "2", "--start-port", "0"], async banner =>
+        CommandRun run = await CommandRun.OfServer(["backends", "--count", "2", "--start-port", "0"], async banner =>
         {
             foreach (Match url in Url().Matches(banner))
             {
-                var answer = await http.GetStringAsync(url.Value);
+                string answer = await http.GetStringAsync(url.Value);
                 Assert.Contains(new Uri(url.Value).Authority, answer);
             }
             Assert.Equal(2, Url().Count(banner));
@@ -85,9 +87,9 @@ public sealed partial class ServerCommandTests
         using var taken = new Socket(SocketType.Stream, ProtocolType.Tcp);
         taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         taken.Listen();
-        var port = ((IPEndPoint)taken.LocalEndPoint!).Port;
+        int port = ((IPEndPoint)taken.LocalEndPoint!).Port;
 
-        var run = await CommandRun.Of("backends", "--count", "1", "--start-port", $"{port}");
+        CommandRun run = await CommandRun.Of("backends", "--count", "1", "--start-port", $"{port}");
 
         Assert.Equal(1, run.Code);
         Assert.Contains($"127.0.0.1:{port}", run.Error);

@@ -20,12 +20,12 @@ public sealed class SimulateCommandTests : IDisposable
     {
         await File.WriteAllLinesAsync(_log, [.. Burst("a", 0, 5), .. Burst("b", 1, 2), .. Burst("a", 100, 4)]);
 
-        var run = await Simulated("3", "1/m");
+        CommandRun run = await Simulated("3", "1/m");
 
         Assert.Equal((0, ""), (run.Code, run.Error));
         var report = JsonElement.Parse(run.Out);
         Assert.Equal((11, 5), (report.GetProperty("requests").GetInt32(), report.GetProperty("rejected").GetInt32()));
-        var hardest = report.GetProperty("hardest_clients")[0];
+        JsonElement hardest = report.GetProperty("hardest_clients")[0];
         Assert.Equal("a", hardest.GetProperty("client").GetString());
         Assert.Equal(5, hardest.GetProperty("rejected").GetInt32()); // 2 of 5, then one token is back: 3 of 4
         Assert.Equal("2026-11-21T08:01:40Z", hardest.GetProperty("worst_second").GetString());
@@ -39,7 +39,8 @@ public sealed class SimulateCommandTests : IDisposable
     {
         await File.WriteAllLinesAsync(_log, Burst("a\u001b[2J", 0, 5));
 
-        var run = await CommandRun.Of("simulate", "--log", _log, "--capacity", "3", "--rate", "1/m", "--target", "20%");
+        CommandRun run =
+            await CommandRun.Of("simulate", "--log", _log, "--capacity", "3", "--rate", "1/m", "--target", "20%");
 
         Assert.Equal(0, run.Code);
         Assert.Contains("A limit of 3 at once, then 1/m, rejects 2 (40%) of 1 clients", run.Out);
@@ -58,7 +59,7 @@ public sealed class SimulateCommandTests : IDisposable
             """{"time":"2026-11-21T08:00:20Z","client":"a","duration_ms":15000,"reason":"ok","path":"/a"}""",
         ]);
 
-        var run = await Simulated("1", "1/h");
+        CommandRun run = await Simulated("1", "1/h");
 
         Assert.Equal(2, JsonElement.Parse(run.Out).GetProperty("decided_as_in_log").GetInt32());
     }
@@ -74,7 +75,7 @@ public sealed class SimulateCommandTests : IDisposable
             Json.Replace("\"ok\"", "\"no_route\"", StringComparison.Ordinal),
         ]);
 
-        var run = await Simulated("3", "1/m");
+        CommandRun run = await Simulated("3", "1/m");
 
         Assert.Equal(0, run.Code);
         Assert.Contains($"{_log}:2 is not valid JSON", run.Error);
@@ -103,7 +104,7 @@ public sealed class SimulateCommandTests : IDisposable
             ["--log"] = _log, ["--capacity"] = "3", ["--rate"] = "1/s", [option] = value, [other] = otherValue,
         };
 
-        var run = await CommandRun.Of(["simulate", .. args.SelectMany(a => new[] { a.Key, a.Value })]);
+        CommandRun run = await CommandRun.Of(["simulate", .. args.SelectMany(a => new[] { a.Key, a.Value })]);
 
         Assert.Equal(code, run.Code);
         Assert.Contains(named, run.Error);
@@ -118,7 +119,7 @@ public sealed class SimulateCommandTests : IDisposable
     public void Parser_reads_the_combined_format(string format, string key, string client)
     {
         Assert.Null(new LogLineParser(Enum.Parse<LogFormat>(format), key)
-            .Parse(Encoding.UTF8.GetBytes(Combined), out var line));
+            .Parse(Encoding.UTF8.GetBytes(Combined), out LogLine line));
 
         Assert.Equal(client, Encoding.UTF8.GetString(line.Key));
         Assert.True(line.Rejected);
@@ -130,15 +131,18 @@ public sealed class SimulateCommandTests : IDisposable
     public void Parser_takes_any_prefix_and_any_changed_octet_without_an_exception()
     {
         var random = new Random(11);
-        foreach (var text in new[] { Json, Combined })
+        foreach (string? text in new[] { Json, Combined })
         {
-            var octets = Encoding.UTF8.GetBytes(text);
-            for (var length = 0; length < octets.Length; length++)
+            byte[] octets = Encoding.UTF8.GetBytes(text);
+            for (int length = 0; length < octets.Length; length++)
+            {
                 Assert.NotNull(Fault(octets.AsSpan(0, length).ToArray())
                     ?? (text == Combined ? "may be common" : null));
-            for (var i = 0; i < 20_000; i++)
+            }
+
+            for (int i = 0; i < 20_000; i++)
             {
-                var changed = octets.ToArray();
+                byte[] changed = octets.ToArray();
                 changed[random.Next(changed.Length)] = (byte)random.Next(256);
                 _ = Fault(changed);
             }
@@ -157,21 +161,21 @@ public sealed class SimulateCommandTests : IDisposable
         var random = new Random(seed);
         (long Ns, int Client)[] requests = [.. Enumerable.Range(0, 4000).Select(i =>
             (i * 50_000_000L, random.Next(4) * random.Next(3)))];
-        var log = Encoding.UTF8.GetBytes(string.Join('\n', requests.Select(r => JsonSerializer.Serialize(new
+        byte[] log = Encoding.UTF8.GetBytes(string.Join('\n', requests.Select(r => JsonSerializer.Serialize(new
         {
             time = DateTimeOffset.UnixEpoch.AddTicks(r.Ns / 100), client = "c" + r.Client,
         }))));
         var simulation = new LimitSimulation(new(5, 2), () => new LogLineParser(LogFormat.Auto, "client"));
         simulation.Run(new MemoryStream(log));
 
-        var found = simulation.SmallestCapacity(share, () => new MemoryStream(log));
+        long? found = simulation.SmallestCapacity(share, () => new MemoryStream(log));
 
         Assert.Equal(Enumerable.Range(1, 4000).First(capacity => Rejected(capacity) <= share * requests.Length), found);
 
         int Rejected(long capacity)
         {
             var limit = new VirtualLimit(new(capacity, 2));
-            var buckets = new long[20];
+            long[] buckets = new long[20];
             return requests.Count(r => !limit.TryTake(ref buckets[r.Client], r.Ns));
         }
     }

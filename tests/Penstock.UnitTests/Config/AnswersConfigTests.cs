@@ -1,3 +1,4 @@
+using Penstock.Proxy.Configuration;
 using Xunit;
 
 namespace Penstock.UnitTests.Config;
@@ -13,7 +14,7 @@ public sealed class AnswersConfigTests
     [Fact]
     public void Errors_are_read_by_status_and_class()
     {
-        var answers = ConfigText.Load(Backends + """
+        IReadOnlyList<AnswerConfig> answers = ConfigText.Load(Backends + """
             errors:
               any: { headers: { Access-Control-Allow-Origin: "*", Vary: [Origin, Accept] } }
               5XX: { body: "<p>{{message}}</p>" }
@@ -32,17 +33,18 @@ public sealed class AnswersConfigTests
     [Fact]
     public void Body_from_a_file_is_that_beside_the_configuration()
     {
-        var folder = Directory.CreateTempSubdirectory("penstock").FullName;
+        string folder = Directory.CreateTempSubdirectory("penstock").FullName;
         try
         {
             File.WriteAllText(Path.Combine(folder, "busy.html"), "<h1>{{status}} ${PLAIN}</h1>\n");
-            var config = Path.Combine(folder, "penstock.yaml");
-            var answer = Assert.Single(ConfigText.Load(Backends + "errors: { 503: { file: busy.html } }", config)
+            string config = Path.Combine(folder, "penstock.yaml");
+            AnswerConfig answer =
+                Assert.Single(ConfigText.Load(Backends + "errors: { 503: { file: busy.html } }", config)
                 .Proxy.Answers);
             Assert.Equal("<h1>{{status}} ${PLAIN}</h1>\n", answer.Body); // no variables in files
             Assert.Equal("text/html; charset=utf-8", answer.ContentType);
 
-            var fault = Assert.Single(ConfigText.Faults(Backends + "errors: { 503: { file: bsy.html } }", config));
+            string fault = Assert.Single(ConfigText.Faults(Backends + "errors: { 503: { file: bsy.html } }", config));
             Assert.StartsWith("error 2:24+8 cannot read 'bsy.html': ", fault, StringComparison.Ordinal);
         }
         finally
@@ -74,7 +76,7 @@ public sealed class AnswersConfigTests
         + " | set it, or write ${NO_SUCH:-default} | ")]
     public void Fault_is_told(string errors, string expected, int faults = 1)
     {
-        var lines = ConfigText.Faults(Backends + "errors: { " + errors + " }");
+        string[] lines = ConfigText.Faults(Backends + "errors: { " + errors + " }");
         Assert.Contains("error " + expected, lines);
         Assert.InRange(lines.Length, 1, faults);
     }
@@ -82,7 +84,7 @@ public sealed class AnswersConfigTests
     [Fact]
     public void Body_that_could_be_too_large_is_refused()
     {
-        var many = string.Concat(Enumerable.Repeat("{{client}}", 40));
+        string many = string.Concat(Enumerable.Repeat("{{client}}", 40));
         Assert.Contains("with its placeholders filled in it could have 81920 bytes, more than 65536",
             Assert.Single(ConfigText.Faults(Backends + $"errors: {{ 429: {{ body: \"{many}\" }} }}")),
             StringComparison.Ordinal);

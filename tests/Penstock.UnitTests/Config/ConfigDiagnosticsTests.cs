@@ -1,3 +1,4 @@
+using Penstock.Control.Config;
 using Xunit;
 
 namespace Penstock.UnitTests.Config;
@@ -71,8 +72,8 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("rate: 1/s", "7+3 limits have names | write default: { capacity: 100, rate: 10/s } | limits.rate")]
     public void Limit_fault_is_reported(string line, string expected)
     {
-        var text = $"backends: [a:1]\nlimits:\n\n {line}\n default: {{ capacity: 1, rate: 1/s }}";
-        var column = int.Parse(expected[..expected.IndexOf('+')]) + 1;
+        string text = $"backends: [a:1]\nlimits:\n\n {line}\n default: {{ capacity: 1, rate: 1/s }}";
+        int column = int.Parse(expected[..expected.IndexOf('+')]) + 1;
         Only($"error 4:{column}{expected[expected.IndexOf('+')..]}", text);
     }
 
@@ -305,11 +306,16 @@ public sealed class ConfigDiagnosticsTests
     public void Mappings_that_merge_each_other_do_not_multiply()
     {
         var text = new System.Text.StringBuilder("x-0: &a0 {");
-        for (var i = 0; i < 1000; i++)
+        for (int i = 0; i < 1000; i++)
+        {
             text.Append($"k{i}: 1, ");
+        }
+
         text.Append("}\n");
-        for (var i = 1; i < 200; i++)
+        for (int i = 1; i < 200; i++)
+        {
             text.Append($"x-{i}: &a{i} {{ <<: [*a{i - 1}, *a{i - 1}] }}\n");
+        }
 
         Assert.Contains(ConfigText.Faults(text + "backends: a:1"),
             line => line.Contains("more than 100000 entries are merged", StringComparison.Ordinal));
@@ -328,7 +334,7 @@ public sealed class ConfigDiagnosticsTests
     [Fact]
     public void Error_comes_before_a_warning_and_leaves_no_configuration()
     {
-        var result = ConfigText.Parse("clients: { identify: [address, query:id] }\nloops: x\nbackends: [a:1]");
+        ConfigResult result = ConfigText.Parse("clients: { identify: [address, query:id] }\nloops: x\nbackends: [a:1]");
 
         Assert.Null(result.Config);
         Assert.Equal([2, 1], result.Diagnostics.Select(d => d.Line));

@@ -12,18 +12,18 @@ public sealed class ConfigFuzzTests
     [InlineData("penstock.json")]
     public void Mutated_file_never_throws_and_every_fault_has_a_place(string file)
     {
-        var valid = file.EndsWith("json", StringComparison.Ordinal) ? ConfigLoaderTests.Json : ConfigText.Example;
-        var seed = Environment.TickCount;
+        string valid = file.EndsWith("json", StringComparison.Ordinal) ? ConfigLoaderTests.Json : ConfigText.Example;
+        int seed = Environment.TickCount;
         var random = new Random(seed);
-        for (var round = 0; round < 3000; round++)
+        for (int round = 0; round < 3000; round++)
         {
-            var text = Mutate(valid, random);
+            string text = Mutate(valid, random);
             try
             {
-                var result = ConfigLoader.Parse(file, text, _ => null);
+                ConfigResult result = ConfigLoader.Parse(file, text, _ => null);
 
                 Assert.Equal(result.Config is null, result.Diagnostics.Any(d => d.Severity == Severity.Error));
-                var lines = text.ReplaceLineEndings("\n").Split('\n').Length;
+                int lines = text.ReplaceLineEndings("\n").Split('\n').Length;
                 Assert.All(result.Diagnostics, d => Assert.True(d is { Line: >= 1, Column: >= 1, Length: >= 1 }
                     && d.Line <= lines + 1));
                 DiagnosticWriter.WriteText(TextWriter.Null, file, result.Diagnostics, color: true);
@@ -44,16 +44,16 @@ public sealed class ConfigFuzzTests
     [InlineData("penstock.json", "{\"a\":")]
     public void Deep_nesting_is_a_diagnostic_not_a_stack_overflow(string file, string opening)
     {
-        var text = string.Concat(Enumerable.Repeat(opening, 20_000));
+        string text = string.Concat(Enumerable.Repeat(opening, 20_000));
         Assert.Null(ConfigLoader.Parse(file, text, _ => null).Config);
     }
 
     private static string Mutate(string text, Random random)
     {
-        for (var times = random.Next(1, 6); times > 0; times--)
+        for (int times = random.Next(1, 6); times > 0; times--)
         {
-            var (at, length) = (random.Next(text.Length), random.Next(1, 12));
-            var end = Math.Min(text.Length, at + length);
+            (int at, int length) = (random.Next(text.Length), random.Next(1, 12));
+            int end = Math.Min(text.Length, at + length);
             text = random.Next(5) switch
             {
                 0 => text[..at] + text[end..],
@@ -63,7 +63,9 @@ public sealed class ConfigFuzzTests
                 _ => text[..at] + "${" + text[at..],
             };
             if (text.Length == 0)
+            {
                 return text;
+            }
         }
         return text;
     }

@@ -33,7 +33,8 @@ public sealed partial class ConfigGoldenTests
     public void Every_kind_of_remark_is_one_of_the_list()
     {
         string? everything = Environment.GetEnvironmentVariable("PENSTOCK_GOLDEN");
-        using var output = everything is null ? null : new StreamWriter(everything, false, new UTF8Encoding(false));
+        using StreamWriter? output =
+            everything is null ? null : new StreamWriter(everything, false, new UTF8Encoding(false));
         var kinds = new SortedSet<string>(StringComparer.Ordinal);
         foreach ((string file, string text) in Texts(output is null ? Files : FilesToCompare, output is not null))
         {

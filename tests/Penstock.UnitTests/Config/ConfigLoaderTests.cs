@@ -40,8 +40,8 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Example_loads_with_every_value_as_written()
     {
-        var config = ConfigText.Load(ConfigText.Example);
-        var proxy = config.Proxy;
+        PenstockConfig config = ConfigText.Load(ConfigText.Example);
+        ProxyConfig proxy = config.Proxy;
 
         Assert.Equal("penstock.yaml", config.File);
         Assert.Equal("sqlite:penstock.db", config.Store);
@@ -52,7 +52,7 @@ public sealed class ConfigLoaderTests
             string.Join(' ', proxy.Clients.Identify));
         Assert.Equal([IPNetwork.Parse("10.0.0.0/8")], proxy.Clients.TrustedProxies);
         Assert.Equal(new LimitConfig(100, 10), Assert.Single(proxy.Limits).Value);
-        var web = Assert.Single(proxy.Upstreams);
+        UpstreamConfig web = Assert.Single(proxy.Upstreams);
         Assert.Equal("web", web.Name);
         Assert.Equal(
             [
@@ -87,7 +87,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Flat_form_is_one_upstream_and_a_route_for_everything()
     {
-        var proxy = ConfigText.Load("""
+        ProxyConfig proxy = ConfigText.Load("""
             listen: :8081
             backends: [http://127.0.0.1:9001, { url: "127.0.0.1:9002", backup: true }]
             balance: p2c
@@ -96,7 +96,7 @@ public sealed class ConfigLoaderTests
               default: { capacity: 5, rate: 30/m }
             """).Proxy;
 
-        var upstream = Assert.Single(proxy.Upstreams);
+        UpstreamConfig upstream = Assert.Single(proxy.Upstreams);
         Assert.Equal(("default", BalanceAlgorithm.PowerOfTwo), (upstream.Name, upstream.Balance));
         Assert.Equal(["127.0.0.1:9001", "127.0.0.1:9002"], upstream.Backends.Select(b => b.Address));
         Assert.Equal([false, true], upstream.Backends.Select(b => b.Backup));
@@ -108,7 +108,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Everything_but_backends_has_a_default()
     {
-        var config = ConfigText.Load("backends: http://127.0.0.1:9001");
+        PenstockConfig config = ConfigText.Load("backends: http://127.0.0.1:9001");
 
         Assert.Equal([new(IPEndPoint.Parse("0.0.0.0:8080"), "0.0.0.0:8080")], config.Proxy.Listeners);
         Assert.Null(config.Proxy.Upstreams[0].HealthCheck);
@@ -126,7 +126,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Listen_may_be_a_list()
     {
-        var listeners = ConfigText.Load("""
+        IReadOnlyList<ListenerConfig> listeners = ConfigText.Load("""
             listen: [8080, unix:/run/p.sock, ":0", ":0"]
             backends: [a:1]
             """).Proxy.Listeners;
@@ -169,7 +169,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Clients_and_the_rest_are_read()
     {
-        var config = ConfigText.Load("""
+        PenstockConfig config = ConfigText.Load("""
             backends: [a:1]
             clients:
               { identify: query:id, unknown: own, trusted_proxies: "::1", ipv6_prefix: 48, max_tracked: 10,
@@ -180,7 +180,7 @@ public sealed class ConfigLoaderTests
             store: sqlite:/var/lib/penstock.db
             """);
 
-        var (clients, timeouts) = (config.Proxy.Clients, config.Proxy.Timeouts);
+        (ClientsConfig clients, TimeoutsConfig timeouts) = (config.Proxy.Clients, config.Proxy.Timeouts);
         Assert.Equal([new(IdentityKind.Query, "id")], clients.Identify);
         Assert.Equal([IPNetwork.Parse("::1/128")], clients.TrustedProxies);
         Assert.Equal((UnknownClients.Own, 48, 10), (clients.Unknown, clients.Ipv6Prefix, clients.MaxTracked));
@@ -261,7 +261,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Yaml_merge_keys_take_what_is_not_written_itself()
     {
-        var config = ConfigText.Load("""
+        PenstockConfig config = ConfigText.Load("""
             x-common: &common
               balance: random
               slow_start: 10s
@@ -278,8 +278,9 @@ public sealed class ConfigLoaderTests
               e: { <<: *d, balance: p2c }
             """ + "\nroutes: [{ upstream: a }, { path: /b, upstream: b }, { path: /c, upstream: c }, "
             + "{ path: /d, upstream: d }, { path: /e, upstream: e }]");
-        var (a, b, c) = (config.Proxy.Upstreams[0], config.Proxy.Upstreams[1], config.Proxy.Upstreams[2]);
-        var (d, e) = (config.Proxy.Upstreams[3], config.Proxy.Upstreams[4]);
+        (UpstreamConfig a, UpstreamConfig b, UpstreamConfig c) =
+            (config.Proxy.Upstreams[0], config.Proxy.Upstreams[1], config.Proxy.Upstreams[2]);
+        (UpstreamConfig d, UpstreamConfig e) = (config.Proxy.Upstreams[3], config.Proxy.Upstreams[4]);
 
         Assert.Equal((BalanceAlgorithm.Random, 10, "/health"),
             (a.Balance, a.SlowStart.TotalSeconds, a.HealthCheck!.Path));
@@ -294,7 +295,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Yaml_merge_keys_give_names_too()
     {
-        var config = ConfigText.Load("""
+        PenstockConfig config = ConfigText.Load("""
             limits: &limits { default: { capacity: 1, rate: 1/s } }
             upstreams: { <<: { web: { backends: [a:1] } } }
             """);
@@ -305,7 +306,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Unix_sockets_have_a_mode_and_may_be_trusted()
     {
-        var config = ConfigText.Load("""
+        PenstockConfig config = ConfigText.Load("""
             listen:
               - { address: "unix:/run/a.sock", mode: 0660 }
               - { address: "unix:/run/b.sock", mode: "600" }
@@ -323,7 +324,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Yaml_anchors_repeat_a_value()
     {
-        var upstreams = ConfigText.Load("""
+        IReadOnlyList<UpstreamConfig> upstreams = ConfigText.Load("""
             upstreams:
               a: { backends: ["a:1"], health_check: &check { path: /up } }
               b: { backends: ["b:1"], health_check: *check }
@@ -338,7 +339,8 @@ public sealed class ConfigLoaderTests
     {
         var environment = new Dictionary<string, string> { ["PENSTOCK_CONFIG"] = "p.yaml", ["CONFIG_PATH"] = "c.yaml" };
 
-        Assert.Equal("x.yaml", ConfigLoader.Find("x.yaml", environment.GetValueOrDefault, out var tried));
+        Assert.Equal("x.yaml", ConfigLoader.Find("x.yaml", environment.GetValueOrDefault,
+            out IReadOnlyList<string>? tried));
         Assert.Equal(["x.yaml"], tried);
         Assert.Equal("p.yaml", ConfigLoader.Find(null, environment.GetValueOrDefault, out _));
         environment.Remove("PENSTOCK_CONFIG");
@@ -348,7 +350,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Find_without_a_name_says_where_it_looked()
     {
-        ConfigLoader.Find(null, _ => null, out var tried);
+        ConfigLoader.Find(null, _ => null, out IReadOnlyList<string>? tried);
 
         Assert.Equal(["penstock.yaml", "penstock.yml", "penstock.json"], tried.Take(3));
         Assert.Equal(tried.Take(3).Select(name => "/etc/penstock/" + name), tried.Skip(3));
@@ -357,7 +359,7 @@ public sealed class ConfigLoaderTests
     [Fact]
     public void Load_reads_a_file_and_remembers_its_name()
     {
-        var path = Path.GetTempFileName();
+        string path = Path.GetTempFileName();
         try
         {
             File.WriteAllText(path, "backends: [a:1]");
@@ -378,9 +380,9 @@ public sealed class ConfigLoaderTests
 
         static string Message(string path)
         {
-            var result = ConfigLoader.Load(path, _ => null);
+            ConfigResult result = ConfigLoader.Load(path, _ => null);
             Assert.Null(result.Config);
-            var diagnostic = Assert.Single(result.Diagnostics);
+            Diagnostic diagnostic = Assert.Single(result.Diagnostics);
             Assert.Equal((Severity.Error, 1, 1), (diagnostic.Severity, diagnostic.Line, diagnostic.Column));
             return diagnostic.Message;
         }

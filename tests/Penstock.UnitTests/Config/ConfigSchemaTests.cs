@@ -139,8 +139,10 @@ public sealed partial class ConfigSchemaTests
             ["timeouts"] = Defaults("timeouts"),
             ["bounds"] = Defaults("bounds"),
         };
-        foreach (var (key, value) in Defaults(""))
+        foreach ((string? key, JsonNode? value) in Defaults(""))
+        {
             withDefaults[key] = value?.DeepClone();
+        }
 
         Assert.Equal("2s", withDefaults["timeouts"]!["connect"]!.GetValue<string>());
         Assert.Equal(
@@ -151,12 +153,12 @@ public sealed partial class ConfigSchemaTests
     [Fact]
     public void Examples_of_the_reference_load()
     {
-        var examples = Example().Matches(Reference + File.ReadAllText(Docs("routing.md")));
+        MatchCollection examples = Example().Matches(Reference + File.ReadAllText(Docs("routing.md")));
 
         Assert.True(examples.Count >= 5);
         foreach (Match example in examples)
         {
-            var file = example.Groups["language"].Value == "yaml" ? "penstock.yaml" : "penstock.json";
+            string file = example.Groups["language"].Value == "yaml" ? "penstock.yaml" : "penstock.json";
             Assert.Empty(ConfigText.Faults(example.Groups["text"].Value, file, new() { ["PENSTOCK_TOKEN"] = "x" }));
         }
     }
@@ -164,8 +166,8 @@ public sealed partial class ConfigSchemaTests
     [Fact]
     public void Diagnostics_in_the_reference_are_what_check_prints()
     {
-        var sections = Reference.Split("## Diagnostics")[1].Split("```");
-        var (text, expected) = (sections[1]["yml\n".Length..], sections[3]["text\n".Length..]);
+        string[] sections = Reference.Split("## Diagnostics")[1].Split("```");
+        (string text, string expected) = (sections[1]["yml\n".Length..], sections[3]["text\n".Length..]);
         var output = new StringWriter { NewLine = "\n" };
         DiagnosticWriter.WriteText(output, "penstock.yaml", ConfigText.Parse(text).Diagnostics, color: false);
 

@@ -52,7 +52,7 @@ internal static class ConfigText
     public static PenstockConfig Load(string text, string file = "penstock.yaml",
         Dictionary<string, string>? environment = null)
     {
-        var result = Parse(text, file, environment);
+        ConfigResult result = Parse(text, file, environment);
         Assert.DoesNotContain(Lines(result), line => line.StartsWith("error", StringComparison.Ordinal));
         return Assert.IsType<PenstockConfig>(result.Config);
     }

@@ -18,7 +18,7 @@ public sealed class ConfigValueTests
     [InlineData("24h", 86_400_000)]
     public void Duration_with_unit_is_read(string text, double milliseconds)
     {
-        Assert.True(ConfigValue.TryDuration(text, out var value, out _));
+        Assert.True(ConfigValue.TryDuration(text, out TimeSpan value, out _));
         Assert.Equal(milliseconds, value.TotalMilliseconds);
     }
 
@@ -42,7 +42,7 @@ public sealed class ConfigValueTests
     [InlineData("250ms", 250)]
     public void Delay_may_be_none(string text, double milliseconds)
     {
-        Assert.True(ConfigValue.TryDelay(text, out var value, out _));
+        Assert.True(ConfigValue.TryDelay(text, out TimeSpan value, out _));
         Assert.Equal(milliseconds, value.TotalMilliseconds);
         Refused<TimeSpan>(ConfigValue.TryDelay, "0", "'0' has no unit; write 0s or 0ms");
     }
@@ -56,7 +56,7 @@ public sealed class ConfigValueTests
     [InlineData("10 / s", 10)]
     public void Rate_with_unit_is_read(string text, double perSecond)
     {
-        Assert.True(ConfigValue.TryRate(text, out var value, out _));
+        Assert.True(ConfigValue.TryRate(text, out double value, out _));
         Assert.Equal(perSecond, value, precision: 12);
     }
 
@@ -77,14 +77,14 @@ public sealed class ConfigValueTests
     [InlineData("localhost:8080", "127.0.0.1:8080")]
     public void Listen_address_is_read(string text, string expected)
     {
-        Assert.True(ConfigValue.TryListen(text, out var address, out _));
+        Assert.True(ConfigValue.TryListen(text, out EndPoint? address, out _));
         Assert.Equal(IPEndPoint.Parse(expected), address);
     }
 
     [Fact]
     public void Listen_on_unix_socket_is_read()
     {
-        Assert.True(ConfigValue.TryListen("unix:/run/penstock.sock", out var address, out _));
+        Assert.True(ConfigValue.TryListen("unix:/run/penstock.sock", out EndPoint? address, out _));
         Assert.Equal("/run/penstock.sock", Assert.IsType<UnixDomainSocketEndPoint>(address).ToString());
     }
 
@@ -118,7 +118,7 @@ public sealed class ConfigValueTests
     [InlineData("unix:/run/app.sock", "/run/app.sock", 0)]
     public void Backend_address_is_read(string text, string host, int port)
     {
-        Assert.True(ConfigValue.TryBackend(text, out var backend, out var error), error);
+        Assert.True(ConfigValue.TryBackend(text, out BackendConfig? backend, out string? error), error);
         Assert.Equal(new BackendConfig { Host = host, Port = port }, backend);
     }
 
@@ -154,7 +154,7 @@ public sealed class ConfigValueTests
     [InlineData("p2c", BalanceAlgorithm.PowerOfTwo)]
     public void Balance_in_every_spelling_is_read(string text, BalanceAlgorithm expected)
     {
-        Assert.True(ConfigValue.TryBalance(text, out var value, out _));
+        Assert.True(ConfigValue.TryBalance(text, out BalanceAlgorithm value, out _));
         Assert.Equal(expected, value);
     }
 
@@ -172,7 +172,7 @@ public sealed class ConfigValueTests
     [InlineData("::1", "::1/128")]
     public void Network_is_read(string text, string expected)
     {
-        Assert.True(ConfigValue.TryNetwork(text, out var network, out _));
+        Assert.True(ConfigValue.TryNetwork(text, out IPNetwork network, out _));
         Assert.Equal(IPNetwork.Parse(expected), network);
     }
 
@@ -189,7 +189,7 @@ public sealed class ConfigValueTests
     [InlineData("Query:client_id", "query:client_id")]
     public void Identity_is_read(string text, string expected)
     {
-        Assert.True(ConfigValue.TryIdentity(text, out var source, out _));
+        Assert.True(ConfigValue.TryIdentity(text, out IdentitySource? source, out _));
         Assert.Equal(expected, source.ToString());
     }
 
@@ -204,13 +204,13 @@ public sealed class ConfigValueTests
     [Fact]
     public void Message_shows_a_long_or_unprintable_value_short_and_on_one_line()
     {
-        Assert.False(ConfigValue.TryDuration("a\nb" + new string('c', 1000), out _, out var error));
+        Assert.False(ConfigValue.TryDuration("a\nb" + new string('c', 1000), out _, out string? error));
         Assert.Equal($"'a?b{new string('c', 57)}…' is not a duration; write 500ms, 5s, 2m or 1h", error);
     }
 
     private static void Refused<T>(Parser<T> parser, string text, string expected)
     {
-        Assert.False(parser(text, out _, out var error));
+        Assert.False(parser(text, out _, out string? error));
         Assert.Equal(expected, error);
     }
 }

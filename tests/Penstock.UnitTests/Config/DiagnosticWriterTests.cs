@@ -57,7 +57,7 @@ public sealed class DiagnosticWriterTests
     [Fact]
     public void Text_prints_twenty_and_counts_all()
     {
-        var text = Text([.. Enumerable.Repeat(Typo, 23), Typo with { Severity = Severity.Warning }]);
+        string text = Text([.. Enumerable.Repeat(Typo, 23), Typo with { Severity = Severity.Warning }]);
 
         Assert.Equal(20, text.Split("error: unknown key").Length - 1);
         Assert.EndsWith("\n\nand 4 more\n\n23 errors, 1 warning in penstock.yaml\n", text, StringComparison.Ordinal);

@@ -1,3 +1,4 @@
+using Penstock.Control.Config;
 using Penstock.Proxy.Configuration;
 using Xunit;
 
@@ -35,7 +36,7 @@ public sealed class HealthConfigTests
         const string Text = "upstreams:\n  web: { backends: a:1, sticky: { secret: 0123456789abcdef@ } }\n"
             + "  api: { backends: a:2, sticky: { secret: 0123456789abcdef } }\n"
             + "routes: [{ path: /api/*, upstream: api }, { upstream: web }]\n";
-        var config = ConfigText.Load(Text.Replace("@", "", StringComparison.Ordinal));
+        PenstockConfig config = ConfigText.Load(Text.Replace("@", "", StringComparison.Ordinal));
         Assert.Equal(["penstock-web", "penstock-api"],
             config.Proxy.Upstreams.Select(static u => u.Sticky!.CookieOf(u.Name)));
         Assert.Contains(ConfigText.Faults(Text.Replace("@", ", cookie: penstock-api", StringComparison.Ordinal)),
@@ -88,7 +89,7 @@ public sealed class HealthConfigTests
         + "well | ")]
     public void Faults_are_told(string check, string expected)
     {
-        var fault = Assert.Single(ConfigText.Parse($"backends: [a:1]\nhealth_check: {check}").Diagnostics);
+        Diagnostic fault = Assert.Single(ConfigText.Parse($"backends: [a:1]\nhealth_check: {check}").Diagnostics);
         Assert.EndsWith(expected, $"{fault.Message} | {fault.Hint}", StringComparison.Ordinal);
     }
 
@@ -143,7 +144,7 @@ public sealed class HealthConfigTests
         "33% of 3 backends is not one: none is ever ejected | write 34% or more, or passive_health: off")]
     public void Faults_of_ejection_are_told(string passive, string expected)
     {
-        var fault = Assert.Single(ConfigText.Parse(
+        Diagnostic fault = Assert.Single(ConfigText.Parse(
             $"backends: [127.0.0.1:1, 127.0.0.1:2, 127.0.0.1:3]\npassive_health: {passive}").Diagnostics);
         Assert.EndsWith(expected, $"{fault.Message} | {fault.Hint}", StringComparison.Ordinal);
     }

@@ -84,9 +84,9 @@ public sealed class RouteDiagnosticsTests
     [InlineData("{ path: /a }", "{ path: /a* }", 0, 0)]
     public void Route_that_another_one_hides_is_warned_of(string first, string second, int hidden, int by)
     {
-        var text = $"upstreams: {{ a: {{ backends: [\"a:1\"] }} }}\nroutes:\n- {first}\n- {second}"
+        string text = $"upstreams: {{ a: {{ backends: [\"a:1\"] }} }}\nroutes:\n- {first}\n- {second}"
             .Replace(" }\n-", ", upstream: a }\n-", StringComparison.Ordinal);
-        var faults = ConfigText.Faults(text[..^2] + ", upstream: a }");
+        string[] faults = ConfigText.Faults(text[..^2] + ", upstream: a }");
         Assert.Equal(hidden == 0 ? [] : [$"warning {hidden}:3+1 this route never matches: the one on line {by} takes "
             + "the same requests |  | routes[1]"], faults);
     }

@@ -37,7 +37,7 @@ public sealed class SecretsTests
     {
         foreach (string file in (string[])["penstock.yaml", "penstock.json"])
         {
-            var diagnostics = ConfigLoader.Parse(file, text + "\n", name => name == "STORE"
+            IReadOnlyList<Diagnostic> diagnostics = ConfigLoader.Parse(file, text + "\n", name => name == "STORE"
                 ? "postgres://me:s3cr3t@db/x?sslmod=1" : null).Diagnostics;
             Assert.Contains(diagnostics, static d => d.Severity == Severity.Error);
             using var asText = new StringWriter();
@@ -52,10 +52,10 @@ public sealed class SecretsTests
     [Fact]
     public void Fault_beside_a_secret_is_still_pointed_at()
     {
-        var diagnostics = ConfigLoader.Parse("penstock.yaml",
+        IReadOnlyList<Diagnostic> diagnostics = ConfigLoader.Parse("penstock.yaml",
             "admin: { token: s3cr3t, lisen: 127.0.0.1:9800 }\nbackends: [http://127.0.0.1:1]\n", _ => null).Diagnostics;
 
-        var diagnostic = Assert.Single(diagnostics);
+        Diagnostic diagnostic = Assert.Single(diagnostics);
         Assert.Equal("unknown key 'lisen'", diagnostic.Message);
         Assert.Equal("admin: { token: ******, lisen: ************** }", diagnostic.SourceLine);
         Assert.Equal(25, diagnostic.Column);
@@ -64,7 +64,8 @@ public sealed class SecretsTests
     [Fact]
     public void Unknown_key_beside_a_secret_one_may_be_the_secret()
     {
-        var diagnostics = ConfigLoader.Parse("penstock.yaml", "admin: { foo: s3cr3t }\n", _ => null).Diagnostics;
+        IReadOnlyList<Diagnostic> diagnostics =
+            ConfigLoader.Parse("penstock.yaml", "admin: { foo: s3cr3t }\n", _ => null).Diagnostics;
 
         Assert.Contains("admin: { foo: ****** }", diagnostics.Select(static d => d.SourceLine));
     }

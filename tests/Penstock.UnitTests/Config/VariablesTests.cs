@@ -55,14 +55,14 @@ public sealed class VariablesTests
         "error 2:22+4 environment variable 'B' is not set | set it, or write ${B:-default} | ")]
     public void Fault_is_reported_once_at_the_variable(string line, params string[] expected)
     {
-        var text = $"admin:\n         {line}\nbackends: [a:1]";
+        string text = $"admin:\n         {line}\nbackends: [a:1]";
         Assert.Equal(expected, ConfigText.Faults(text, environment: Environment));
     }
 
     [Fact]
     public void Unquoted_variable_in_a_flow_list_is_explained()
     {
-        var fault = Assert.Single(ConfigText.Faults("backends: [ ${A} ]"));
+        string fault = Assert.Single(ConfigText.Faults("backends: [ ${A} ]"));
         Assert.EndsWith("| put quotes around a value with ${…} | ", fault, StringComparison.Ordinal);
     }
 }

@@ -9,7 +9,7 @@ public sealed class LoopTests
     [Fact]
     public void Post_after_the_end_says_no_and_touches_no_descriptor()
     {
-        using var loop = New();
+        using Loop loop = New();
         loop.Start();
         loop.Stop();
         Assert.False(loop.Post(static () => { }));
@@ -33,7 +33,7 @@ public sealed class LoopTests
     {
         for (int round = 0; round < 20; round++)
         {
-            using var loop = New();
+            using Loop loop = New();
             loop.Start();
             int run = 0;
             int accepted = 0;
@@ -57,7 +57,7 @@ public sealed class LoopTests
     [Fact]
     public void Scratch_grows_to_what_is_asked_for()
     {
-        using var loop = New();
+        using Loop loop = New();
         byte[] usual = loop.Scratch;
         loop.EnsureScratch(usual.Length);
         Assert.Same(usual, loop.Scratch);

@@ -76,7 +76,8 @@ public sealed class ProxyProtocolTests
         foreach (int version in (int[])[1, 2])
         {
             int length = ProxyProtocol.Write(header, version, IPEndPoint.Parse(source), IPEndPoint.Parse(destination));
-            Assert.Equal(ParseStatus.Complete, ProxyProtocol.Parse(header[..length], out int consumed, out var read));
+            Assert.Equal(ParseStatus.Complete, ProxyProtocol.Parse(header[..length], out int consumed,
+                out IPEndPoint? read));
             Assert.Equal(length, consumed);
             Assert.Equal(IPEndPoint.Parse(source), read);
         }

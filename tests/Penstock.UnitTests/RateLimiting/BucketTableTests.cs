@@ -66,7 +66,7 @@ public sealed class BucketTableTests
         // 20,000 keys in turn through a table of 8192, few of them not full at a time: as with a bucket for each.
         Limit[] limits = [new("a", new LimitConfig(1, 1)), new("b", new LimitConfig(10, 2))];
         var table = new BucketTable(8192, limits);
-        var alone = new long[20_000, limits.Length];
+        long[,] alone = new long[20_000, limits.Length];
         var random = new Random(8);
         (long now, int rejected) = (Second, 0);
         for (int step = 0; step < 1_000_000; step++)

@@ -25,7 +25,7 @@ public sealed class KeptBucketsTests
     {
         (string Name, LimitConfig Config)[] limits = [("a", new(10, 2)), ("b", new(5, 0.3)), ("c", new(3, 1.0 / 3))];
         VirtualLimit[] rules = [.. limits.Select(static l => new VirtualLimit(l.Config))];
-        var words = new long[1000, limits.Length];
+        long[,] words = new long[1000, limits.Length];
         var random = new Random(38);
         long began = _time.GetTimestamp();
         int rejected = 0;

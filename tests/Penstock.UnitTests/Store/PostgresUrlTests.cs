@@ -18,7 +18,7 @@ public sealed class PostgresUrlTests
     [InlineData("postgres://h/?dbname=db&user=u&password=p", "postgres://h:5432/db", "p")]
     public void Address_is_read_and_named_without_the_password(string text, string name, string password)
     {
-        Assert.True(PostgresUrl.TryParse(text, out var url, out var fault), fault);
+        Assert.True(PostgresUrl.TryParse(text, out PostgresUrl? url, out string? fault), fault);
 
         Assert.Equal(name, url.Name);
         Assert.All(url.Hosts, host =>
@@ -33,7 +33,7 @@ public sealed class PostgresUrlTests
     {
         Assert.True(PostgresUrl.TryParse("postgres://u@h/db?connect_timeout=7&application_name=gate&channel_binding="
             + "require&sslcert=/c&sslkey=/k&options=-c%20geqo%3Doff&target_session_attrs=any&sslmode=allow",
-            out var url, out var fault), fault);
+            out PostgresUrl? url, out string? fault), fault);
 
         var settings = new NpgsqlConnectionStringBuilder(url.ConnectionString);
         Assert.Equal((7, "gate", ChannelBinding.Require, "/c", "/k", "-c geqo=off", SslMode.Allow),
@@ -53,10 +53,13 @@ public sealed class PostgresUrlTests
     [InlineData("sslmode=verify-full&sslrootcert=/r", true)]
     public void Certificate_is_checked_where_libpq_checks_it(string query, bool isChecked)
     {
-        Assert.True(PostgresUrl.TryParse("postgres://u@h/db?" + query, out var url, out var fault), fault);
+        Assert.True(PostgresUrl.TryParse("postgres://u@h/db?" + query, out PostgresUrl? url, out string? fault), fault);
 
         Assert.Equal(isChecked, url.Tls != PostgresTls.Unchecked);
-        if (isChecked) Assert.Contains("SSL Mode=Require", url.ConnectionString);
+        if (isChecked)
+        {
+            Assert.Contains("SSL Mode=Require", url.ConnectionString);
+        }
     }
 
     [Theory]
@@ -77,7 +80,7 @@ public sealed class PostgresUrlTests
     [InlineData("?host=", "names no host", "postgres://user")]
     public void Faulty_parameter_is_named_and_no_secret(string query, string what, string instead)
     {
-        var setting = "postgres://user:s3cr3t@host/db" + query;
+        string setting = "postgres://user:s3cr3t@host/db" + query;
 
         Assert.False(ClientStores.IsKnown(setting));
         Assert.Contains(what, ClientStores.Fault(setting));

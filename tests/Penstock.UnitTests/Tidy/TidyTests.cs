@@ -94,7 +94,7 @@ public sealed partial class TidyTests
     [Fact]
     public void Types_have_names_that_say_something()
     {
-        var faults = AllSources().SelectMany(static file => TypeName().Matches(File.ReadAllText(file))
+        IEnumerable<string> faults = AllSources().SelectMany(static file => TypeName().Matches(File.ReadAllText(file))
             .Select(m => m.Groups["name"].Value)
             .Where(static n => EmptyName().IsMatch(n))
             .Select(n => $"{Path.GetFileName(file)}: {n}"));
@@ -104,7 +104,7 @@ public sealed partial class TidyTests
     [Fact]
     public void Product_code_has_no_unfinished_marks()
     {
-        var faults = AllSources().Where(static f => !f.Contains("Tidy", StringComparison.Ordinal))
+        IEnumerable<string> faults = AllSources().Where(static f => !f.Contains("Tidy", StringComparison.Ordinal))
             .Where(static f => Unfinished().IsMatch(File.ReadAllText(f)));
         Assert.Empty(faults);
     }
