@@ -44,10 +44,10 @@ public class RequestBenchmarks
     [Benchmark]
     public int ParseBrowserHead() => Parse(Browser);
 
-    private int Parse(byte[] octets)
+    private int Parse(byte[] bytes)
     {
         _head.Reset();
-        _head.Parse(octets);
+        _head.Parse(bytes);
         return _head.Length;
     }
 }

@@ -7,7 +7,7 @@ namespace Penstock.Bench.Micro;
 [MemoryDiagnoser]
 public class TrafficBenchmarks
 {
-    private readonly BackendTraffic _traffic = new(2) { MostErrorsInRow = 5 };
+    private readonly BackendTraffic _traffic = new(2) { MaxErrorsInRow = 5 };
 
     /// <summary>Varied, so that the branches and the buckets are not the same each time.</summary>
     private long _latencyNs = 1;

@@ -38,7 +38,7 @@ internal sealed class PenstockHost : IAsyncDisposable
     public static async Task<PenstockHost> StartAsync(PenstockConfig config, ILoggerFactory loggers, TimeProvider time,
         Func<ConfigResult>? read = null)
     {
-        AdminServer.Refuse(config.Admin);
+        AdminServer.RequireToken(config.Admin);
         IClientStore store = ClientStores.Open(config.Store, time);
         var proxy = new ProxyServer(config.Proxy, loggers, time, store.SharesTokens);
         var directory = new ClientDirectory(store, proxy.Limiter, loggers.CreateLogger<ClientDirectory>());

@@ -11,21 +11,21 @@ namespace Penstock.Proxy;
 /// differently; so that parser is banned, and only this class calls it. Pure.</summary>
 public static class AddressText
 {
-    /// <summary>Octets of the longest address with its prefix: IPv6 that ends in an IPv4 address.</summary>
+    /// <summary>Bytes of the longest address with its prefix: IPv6 that ends in an IPv4 address.</summary>
     private const int MaxBytes = 45 + 4;
 
     private const int MappedBits = 96;
 
-    private static readonly SearchValues<byte> Ipv6Octets = SearchValues.Create("0123456789abcdefABCDEF:."u8);
+    private static readonly SearchValues<byte> Ipv6Bytes = SearchValues.Create("0123456789abcdefABCDEF:."u8);
 
     /// <summary>An address in a spelling that all programs read alike: four decimal numbers without leading zeros, or
     /// IPv6 without brackets and zone. IPv4 within IPv6 (<c>::ffff:192.0.2.1</c>) is IPv4.</summary>
     public static bool TryParse(ReadOnlySpan<char> text, [NotNullWhen(true)] out IPAddress? address)
     {
-        Span<byte> octets = stackalloc byte[MaxBytes];
+        Span<byte> bytes = stackalloc byte[MaxBytes];
         address = null;
         return text.Length <= MaxBytes && Ascii.IsValid(text)
-            && TryParse(octets[..Encoding.ASCII.GetBytes(text, octets)], out address);
+            && TryParse(bytes[..Encoding.ASCII.GetBytes(text, bytes)], out address);
     }
 
     /// <inheritdoc cref="TryParse(ReadOnlySpan{char}, out IPAddress?)"/>
@@ -73,10 +73,10 @@ public static class AddressText
     {
         network = default;
         int slash = text.IndexOf('/');
-        Span<byte> octets = stackalloc byte[MaxBytes];
+        Span<byte> bytes = stackalloc byte[MaxBytes];
         ReadOnlySpan<char> host = slash < 0 ? text : text[..slash];
         if (host.Length > MaxBytes || !Ascii.IsValid(host)
-            || !TryParseAsWritten(octets[..Encoding.ASCII.GetBytes(host, octets)], out IPAddress? address))
+            || !TryParseAsWritten(bytes[..Encoding.ASCII.GetBytes(host, bytes)], out IPAddress? address))
         {
             return false;
         }
@@ -123,13 +123,13 @@ public static class AddressText
     /// <summary>The first bits of an address, the others zero.</summary>
     internal static IPAddress Masked(IPAddress address, int length)
     {
-        Span<byte> octets = stackalloc byte[16];
-        address.TryWriteBytes(octets, out int written);
+        Span<byte> bytes = stackalloc byte[16];
+        address.TryWriteBytes(bytes, out int written);
         for (int bit = length; bit < written * 8; bit++)
         {
-            octets[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+            bytes[bit / 8] &= (byte)~(0x80 >> (bit % 8));
         }
-        return new IPAddress(octets[..written]);
+        return new IPAddress(bytes[..written]);
     }
 
     private static IPAddress Unmapped(IPAddress address) =>
@@ -142,7 +142,7 @@ public static class AddressText
         {
             return IsIpv4(text) && Framework(text, out address);
         }
-        return !text.ContainsAnyExcept(Ipv6Octets)
+        return !text.ContainsAnyExcept(Ipv6Bytes)
             && (!text.Contains((byte)'.') || IsIpv4(text[(text.LastIndexOf((byte)':') + 1)..]))
             && Framework(text, out address);
     }

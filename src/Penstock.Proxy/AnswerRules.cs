@@ -11,7 +11,7 @@ public static class AnswerRules
     /// <summary>Characters of a body before placeholders are filled in.</summary>
     public const int MaxBodyCharacters = 32 * 1024;
 
-    /// <summary>Octets of a body, or of one field, afterwards: it must fit into a loop's scratch memory.</summary>
+    /// <summary>Bytes of a body, or of one field, afterwards: it must fit into a loop's scratch memory.</summary>
     public const int MaxBodyBytes = 64 * 1024;
     public const int MaxFieldsBytes = 16 * 1024;
 

@@ -16,7 +16,7 @@ public static partial class Descriptors
 
     /// <summary>Some more than there are backends, as long as those are few: after a reload the checks of before may
     /// not be closed yet.</summary>
-    private const int LeastChecks = 16;
+    private const int MinChecks = 16;
     private const string OpenNow = "/proc/self/fd";
 
     private static volatile int _lent;
@@ -25,7 +25,7 @@ public static partial class Descriptors
 
     /// <summary>Below that the program cannot even start: the runtime keeps a descriptor or two for every assembly,
     /// which a native program does not have.</summary>
-    public static int Least => RuntimeFeature.IsDynamicCodeSupported ? 320 : 160;
+    public static int Minimum => RuntimeFeature.IsDynamicCodeSupported ? 320 : 160;
 
     /// <summary>How many this process may have open.</summary>
     public static unsafe int Limit
@@ -43,7 +43,7 @@ public static partial class Descriptors
     /// <summary>For checks that are under way. All backends may hang at once, and each holds one then; with more of
     /// them than this process has descriptors for, some checks are put off.</summary>
     private static int CheckShare =>
-        Math.Clamp(Volatile.Read(ref _checked), LeastChecks, Math.Max(LeastChecks, Limit / 4));
+        Math.Clamp(Volatile.Read(ref _checked), MinChecks, Math.Max(MinChecks, Limit / 4));
 
     /// <summary>Sets some aside for servers of this process other than the proxy.</summary>
     public static void Lend(int count) => _lent = count;
@@ -60,7 +60,7 @@ public static partial class Descriptors
         }
         catch (IOException)
         {
-            return Least; // there is none left even to look
+            return Minimum; // there is none left even to look
         }
     }
 
@@ -68,7 +68,7 @@ public static partial class Descriptors
     internal static void ExpectChecks(int more) => Interlocked.Add(ref _checked, more);
 
     /// <summary>Counts the socket of a check in, if there is one for it.</summary>
-    internal static bool TryTakeForCheck()
+    internal static bool TryReserveForCheck()
     {
         if (Interlocked.Increment(ref _checks) <= CheckShare)
         {
@@ -78,7 +78,7 @@ public static partial class Descriptors
         return false;
     }
 
-    /// <summary>Counts out what <see cref="TryTakeForCheck"/> counted in.</summary>
+    /// <summary>Counts out what <see cref="TryReserveForCheck"/> counted in.</summary>
     internal static void ReturnFromCheck() => Interlocked.Decrement(ref _checks);
 
     [LibraryImport("libc")]

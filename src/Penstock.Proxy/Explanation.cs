@@ -25,7 +25,7 @@ public sealed record Explanation
     public string? Client { get; init; }
 
     /// <summary>The entry of <c>clients.identify</c> that told so.</summary>
-    public string? ClientKey { get; init; }
+    public string? IdentifiedBy { get; init; }
 
     /// <summary>The caller's address, behind trusted proxies the one they saw.</summary>
     public string? ClientAddress { get; init; }
@@ -39,7 +39,7 @@ public sealed record Explanation
     /// <summary>The plan that its capacity and rate are from.</summary>
     public string? Plan { get; init; }
 
-    /// <summary>The limit that refuses the request, else the client's own or the route's first.</summary>
+    /// <summary>The limit that rejects the request, else the client's own or the route's first.</summary>
     public string? Limit { get; init; }
     public long? Capacity { get; init; }
     public double? RatePerSec { get; init; }

@@ -228,7 +228,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
     /// <summary>Changes what the operator wants of a backend; until the next restart.</summary>
     /// <param name="weight">1–256, or 0 for the configured one; null leaves it.</param>
     /// <returns>Null when there is no such backend.</returns>
-    public BackendStatus? Change(string upstream, string address, BackendState? state, int? weight)
+    public BackendStatus? SetBackend(string upstream, string address, BackendState? state, int? weight)
     {
         Upstream? found = _topology.Upstreams.FirstOrDefault(
             u => string.Equals(u.Name, upstream, StringComparison.Ordinal));

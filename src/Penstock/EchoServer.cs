@@ -22,7 +22,7 @@ internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposab
     private const int Backlog = 4096;
 
     /// <summary>How many connections the servers of a demo take together: a third of what there is.</summary>
-    public static int DemoConnections => Math.Max(16, (Descriptors.Limit - Descriptors.Least) / 3);
+    public static int DemoConnections => Math.Max(16, (Descriptors.Limit - Descriptors.Minimum) / 3);
 
     private readonly KestrelServer _kestrel;
     private readonly IReadOnlyList<IPEndPoint> _addresses;

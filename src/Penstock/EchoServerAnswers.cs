@@ -13,7 +13,7 @@ namespace Penstock;
 /// <summary>What an echo server says to each path.</summary>
 internal static class EchoServerAnswers
 {
-    private const int MostEchoedBytes = 1024 * 1024;
+    private const int MaxEchoedBytes = 1024 * 1024;
     private const double LongestSleepSeconds = 300;
     private const int ChunkBytes = 64 * 1024;
 
@@ -124,15 +124,15 @@ internal static class EchoServerAnswers
     {
         var body = new MemoryStream();
         byte[] buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
-        for (int read; (read = await context.Request.Body.ReadAsync(buffer)) > 0 && body.Length <= MostEchoedBytes;)
+        for (int read; (read = await context.Request.Body.ReadAsync(buffer)) > 0 && body.Length <= MaxEchoedBytes;)
         {
             body.Write(buffer, 0, read);
         }
 
         ArrayPool<byte>.Shared.Return(buffer);
-        if (body.Length > MostEchoedBytes)
+        if (body.Length > MaxEchoedBytes)
         {
-            await TextAsync(context, 413, $"/echo repeats at most {MostEchoedBytes} bytes; /upload counts any number");
+            await TextAsync(context, 413, $"/echo repeats at most {MaxEchoedBytes} bytes; /upload counts any number");
             return;
         }
         await JsonAsync(context, new()

@@ -14,10 +14,10 @@ internal static class Serving
     public static async Task<int> RunAsync(PenstockConfig config, IReadOnlyList<Diagnostic> warnings,
         Terminal terminal, CancellationToken stop, Func<ConfigResult>? read = null)
     {
-        if (Descriptors.Limit < Descriptors.Least)
+        if (Descriptors.Limit < Descriptors.Minimum)
         {
             return terminal.Fail($"this process may have {Descriptors.Limit} descriptors, which is not enough to "
-                + $"start: allow {Descriptors.Least} at least, by ulimit -n or LimitNOFILE");
+                + $"start: allow {Descriptors.Minimum} at least, by ulimit -n or LimitNOFILE");
         }
 
         EarlyThreads.Start();
@@ -52,7 +52,7 @@ internal static class Serving
                 terminal.Out.WriteLine("\nstopping; Ctrl+C again stops at once");
             }
 
-            await host.StopAsync(signals.AtOnce);
+            await host.StopAsync(signals.Immediate);
             log.LogInformation(Events.Stopped, "stopped in {DurationMs} ms",
                 (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds);
         }

@@ -53,7 +53,7 @@ internal sealed class StopSignals : IDisposable
     public Action Reopen { get; set; } = static () => { };
 
     public Task Asked => _asked.Task;
-    public CancellationToken AtOnce => _atOnce.Token;
+    public CancellationToken Immediate => _atOnce.Token;
 
     public void Dispose()
     {

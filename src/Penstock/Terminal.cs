@@ -9,7 +9,7 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
     public bool Color { get; init; }
     public Func<string, string?> Environment { get; init; } = _ => null;
 
-    /// <summary>For files that are piped: octet by octet, whatever the locale.</summary>
+    /// <summary>For files that are piped: byte by byte, whatever the locale.</summary>
     public Func<Stream> OpenInput { get; init; } = Console.OpenStandardInput;
     public Func<Stream> OpenOutput { get; init; } = Console.OpenStandardOutput;
 

@@ -68,7 +68,7 @@ internal static class Afl
         string file = target + ".txt";
         string[] known = File.Exists(file) ? File.ReadAllLines(file) : [];
         string[] lines = [.. Directory.GetFiles(folder).Select(File.ReadAllBytes)
-            .Where(static i => i.Length <= MaxLineBytes).Select(static i => Octets.Escaped(i))
+            .Where(static i => i.Length <= MaxLineBytes).Select(static i => Bytes.Escaped(i))
             .Concat(known).Distinct().Order(StringComparer.Ordinal)];
         File.WriteAllLines(file, lines, new UTF8Encoding(false));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{file}: {lines.Length} inputs"));
@@ -88,7 +88,7 @@ internal static class Afl
             catch (Exception fault)
             {
                 broken++;
-                Console.WriteLine($"{file}: {fault}\n  {Octets.Escaped(input)}");
+                Console.WriteLine($"{file}: {fault}\n  {Bytes.Escaped(input)}");
             }
         }
         return broken == 0 ? 0 : 1;

@@ -59,7 +59,7 @@ internal sealed class Corpus
             if (!words.IsSubsetOf(covered))
             {
                 covered.UnionWith(words);
-                kept.Add(Octets.Escaped(entry));
+                kept.Add(Bytes.Escaped(entry));
             }
         }
         Directory.CreateDirectory(folder);
@@ -68,5 +68,5 @@ internal sealed class Corpus
     }
 
     private static byte[][] Parse(string lines) =>
-        [.. lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static l => Octets.Of(l))];
+        [.. lines.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static l => Bytes.Of(l))];
 }

@@ -6,7 +6,7 @@ internal sealed class InvariantException(string invariant, string detail) : Exce
     public string Invariant => invariant;
 }
 
-/// <summary>One thing to feed with hostile octets.</summary>
+/// <summary>One thing to feed with hostile bytes.</summary>
 internal abstract class FuzzTarget
 {
     public static IReadOnlyList<FuzzTarget> All { get; } =
@@ -51,9 +51,9 @@ internal abstract class FuzzTarget
     protected static Random RandomFor(byte[] input)
     {
         uint value = 2166136261;
-        foreach (byte octet in input)
+        foreach (byte b in input)
         {
-            value = (value ^ octet) * 16777619;
+            value = (value ^ b) * 16777619;
         }
         return new Random((int)value);
     }

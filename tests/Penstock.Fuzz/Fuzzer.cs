@@ -108,5 +108,5 @@ internal sealed class Fuzzer(FuzzTarget target, int seed)
     }
 
     public static string Describe(Finding finding) =>
-        $"{finding.Message}\n  input ({finding.Input.Length} octets): {Octets.Escaped(finding.Input)}";
+        $"{finding.Message}\n  input ({finding.Input.Length} bytes): {Bytes.Escaped(finding.Input)}";
 }

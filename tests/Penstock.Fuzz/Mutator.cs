@@ -17,91 +17,91 @@ internal sealed class Mutator(Random random, IReadOnlyList<byte[]> tokens, int m
 
     public byte[] Mutate(byte[] input, byte[] other)
     {
-        var octets = new List<byte>(input);
+        var bytes = new List<byte>(input);
         for (int times = 1 + random.Next(1 << random.Next(4)); times > 0; times--)
         {
-            Step(octets, other);
+            Step(bytes, other);
         }
-        if (octets.Count > maxBytes)
+        if (bytes.Count > maxBytes)
         {
-            octets.RemoveRange(maxBytes, octets.Count - maxBytes);
+            bytes.RemoveRange(maxBytes, bytes.Count - maxBytes);
         }
-        return [.. octets];
+        return [.. bytes];
     }
 
-    private void Step(List<byte> octets, byte[] other)
+    private void Step(List<byte> bytes, byte[] other)
     {
-        int at = random.Next(octets.Count + 1);
-        (int from, int length) = Range(octets.Count);
+        int at = random.Next(bytes.Count + 1);
+        (int from, int length) = Range(bytes.Count);
         switch (random.Next(12))
         {
-            case 0 when at < octets.Count:
-                octets[at] ^= (byte)(1 << random.Next(8));
+            case 0 when at < bytes.Count:
+                bytes[at] ^= (byte)(1 << random.Next(8));
                 break;
-            case 1 when at < octets.Count:
-                octets[at] = (byte)random.Next(256);
+            case 1 when at < bytes.Count:
+                bytes[at] = (byte)random.Next(256);
                 break;
             case 2:
-                octets.Insert(at, (byte)random.Next(256));
+                bytes.Insert(at, (byte)random.Next(256));
                 break;
             case 3:
-                octets.RemoveRange(from, length);
+                bytes.RemoveRange(from, length);
                 break;
             case 4:
-                octets.InsertRange(at, octets.GetRange(from, length));
+                bytes.InsertRange(at, bytes.GetRange(from, length));
                 break;
             case 5 when random.Next(8) == 0:
-                Repeat(octets, at, octets.GetRange(from, length));
+                Repeat(bytes, at, bytes.GetRange(from, length));
                 break;
             case 6: // a piece of the other one
                 (from, length) = Range(other.Length);
-                octets.InsertRange(at, other.AsSpan(from, length).ToArray());
+                bytes.InsertRange(at, other.AsSpan(from, length).ToArray());
                 break;
             case 7: // this one's start, the other one's end
-                octets.RemoveRange(at, octets.Count - at);
-                octets.AddRange(other.AsSpan(Math.Min(other.Length, random.Next(2) == 0 ? at : from)).ToArray());
+                bytes.RemoveRange(at, bytes.Count - at);
+                bytes.AddRange(other.AsSpan(Math.Min(other.Length, random.Next(2) == 0 ? at : from)).ToArray());
                 break;
             case 8: // a token in place of something
-                octets.RemoveRange(from, Math.Min(length, 8));
-                octets.InsertRange(from, Pick(tokens));
+                bytes.RemoveRange(from, Math.Min(length, 8));
+                bytes.InsertRange(from, Pick(tokens));
                 break;
             case 9:
-                ReplaceNumber(octets);
+                ReplaceNumber(bytes);
                 break;
             default:
-                octets.InsertRange(at, Pick(tokens));
+                bytes.InsertRange(at, Pick(tokens));
                 break;
         }
     }
 
     /// <summary>Far enough to reach the limits.</summary>
-    private void Repeat(List<byte> octets, int at, List<byte> piece)
+    private void Repeat(List<byte> bytes, int at, List<byte> piece)
     {
-        int times = Math.Min(1 << random.Next(12), (maxBytes - octets.Count) / Math.Max(1, piece.Count));
+        int times = Math.Min(1 << random.Next(12), (maxBytes - bytes.Count) / Math.Max(1, piece.Count));
         if (times > 0)
         {
-            octets.InsertRange(at, Enumerable.Repeat(piece, times).SelectMany(static p => p));
+            bytes.InsertRange(at, Enumerable.Repeat(piece, times).SelectMany(static p => p));
         }
     }
 
-    private void ReplaceNumber(List<byte> octets)
+    private void ReplaceNumber(List<byte> bytes)
     {
-        int start = octets.FindIndex(random.Next(octets.Count + 1), static b => char.IsAsciiHexDigit((char)b));
+        int start = bytes.FindIndex(random.Next(bytes.Count + 1), static b => char.IsAsciiHexDigit((char)b));
         if (start < 0)
         {
             return;
         }
         int end = start;
-        while (end < octets.Count && char.IsAsciiHexDigit((char)octets[end]))
+        while (end < bytes.Count && char.IsAsciiHexDigit((char)bytes[end]))
         {
             end++;
         }
-        string digits = Encoding.ASCII.GetString([.. octets.GetRange(start, end - start)]);
+        string digits = Encoding.ASCII.GetString([.. bytes.GetRange(start, end - start)]);
         byte[] number = random.Next(3) == 0 && long.TryParse(digits, CultureInfo.InvariantCulture, out long value)
             ? Encoding.ASCII.GetBytes(Math.Max(0, value + random.Next(-2, 3)).ToString(CultureInfo.InvariantCulture))
             : Pick(Numbers);
-        octets.RemoveRange(start, end - start);
-        octets.InsertRange(start, number);
+        bytes.RemoveRange(start, end - start);
+        bytes.InsertRange(start, number);
     }
 
     private (int From, int Length) Range(int count)

@@ -31,20 +31,20 @@ public sealed record Fault
     /// <summary>0: as fast as it goes.</summary>
     public int BytesPerSecond { get; init; }
 
-    /// <summary>Pieces of at most so many octets; 0: as they come.</summary>
+    /// <summary>Pieces of at most so many bytes; 0: as they come.</summary>
     public int SliceBytes { get; init; }
 
-    /// <summary>Octets of each connection that pass before <see cref="AtLimit"/> happens.</summary>
+    /// <summary>Bytes of each connection that pass before <see cref="AtLimit"/> happens.</summary>
     public long LimitBytes { get; init; } = long.MaxValue;
 
     public AtLimit AtLimit { get; init; }
     public TimeSpan SwallowFor { get; init; } = Timeout.InfiniteTimeSpan;
 
-    /// <summary>Index of the octet of each connection whose highest bit is flipped; negative: none.</summary>
+    /// <summary>Index of the byte of each connection whose highest bit is flipped; negative: none.</summary>
     public long CorruptAt { get; init; } = -1;
 }
 
-/// <summary>Stands between a proxy and a server and does to the octets what networks and dying processes do. What a
+/// <summary>Stands between a proxy and a server and does to the bytes what networks and dying processes do. What a
 /// test sets holds from the next piece on, for connections that are open too. Thread-safe.</summary>
 public sealed class FaultRelay : IAsyncDisposable
 {

@@ -5,8 +5,8 @@ namespace Penstock.TestKit;
 
 /// <summary>A malformed or hostile message of a client.</summary>
 /// <param name="Class">The kind of fault: what is covered is the kind, not the example.</param>
-/// <param name="Fault">What we refuse it for; None when it is incomplete or forwarded without its hostile part.</param>
-/// <param name="Escaped">Its octets, with the escapes of <see cref="Octets.Of"/>.</param>
+/// <param name="Fault">What we reject it for; None when it is incomplete or forwarded without its hostile part.</param>
+/// <param name="Escaped">Its bytes, with the escapes of <see cref="Bytes.Of"/>.</param>
 internal sealed record HostileRequest(int Number, string Class, HttpFault Fault, string Escaped);
 
 /// <summary>One hundred and eighteen messages that some server out there read in a way of its own.</summary>

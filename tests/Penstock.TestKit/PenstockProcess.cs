@@ -22,10 +22,10 @@ public sealed class PenstockProcess : IAsyncDisposable
     /// <summary>What it wrote to stdout and stderr, line by line.</summary>
     public ConcurrentQueue<string> Lines { get; } = new();
 
-    /// <summary>Most memory it ever had resident, in octets.</summary>
+    /// <summary>Most memory it ever had resident, in bytes.</summary>
     public long PeakMemoryBytes => StatusBytes("VmHWM:");
 
-    /// <summary>Memory resident now, in octets.</summary>
+    /// <summary>Memory resident now, in bytes.</summary>
     public long MemoryBytes => StatusBytes("VmRSS:");
 
     /// <summary>Descriptors open now.</summary>

@@ -14,7 +14,7 @@ public sealed record RawResponse(string Head, byte[] Body)
     public string? this[string name] => Wire.Field(Head, name);
 }
 
-/// <summary>A client that sends exactly the octets it is given.</summary>
+/// <summary>A client that sends exactly the bytes it is given.</summary>
 public sealed class RawClient : IDisposable
 {
     private readonly Socket _socket;
@@ -48,9 +48,9 @@ public sealed class RawClient : IDisposable
 
     public Wire Reader { get; }
 
-    public async Task SendAsync(string octets) => await _stream.WriteAsync(Encoding.Latin1.GetBytes(octets));
+    public async Task SendAsync(string bytes) => await _stream.WriteAsync(Encoding.Latin1.GetBytes(bytes));
 
-    public async Task SendAsync(ReadOnlyMemory<byte> octets) => await _stream.WriteAsync(octets);
+    public async Task SendAsync(ReadOnlyMemory<byte> bytes) => await _stream.WriteAsync(bytes);
 
     /// <summary>The next response, interim ones too; throws when it is cut.</summary>
     public async Task<RawResponse?> ReadAsync(bool toHead = false)

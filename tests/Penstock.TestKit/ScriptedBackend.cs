@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Penstock.TestKit;
 
-/// <summary>A backend that does what the test says, octet by octet: every connection runs the script.</summary>
+/// <summary>A backend that does what the test says, byte by byte: every connection runs the script.</summary>
 public sealed class ScriptedBackend : IAsyncDisposable
 {
     private readonly TcpListener _listener;
@@ -152,9 +152,9 @@ public sealed class BackendPeer : IDisposable
         return head;
     }
 
-    public async Task SendAsync(string octets) => await _stream.WriteAsync(Encoding.Latin1.GetBytes(octets));
+    public async Task SendAsync(string bytes) => await _stream.WriteAsync(Encoding.Latin1.GetBytes(bytes));
 
-    public async Task SendAsync(ReadOnlyMemory<byte> octets) => await _stream.WriteAsync(octets);
+    public async Task SendAsync(ReadOnlyMemory<byte> bytes) => await _stream.WriteAsync(bytes);
 
     /// <summary>Ends the stream to the proxy; the other direction stays open.</summary>
     public void ShutdownSend() => _socket.Shutdown(SocketShutdown.Send);

@@ -13,7 +13,7 @@ public sealed class Wire(Stream stream)
     /// <summary>More came with what was read last than was asked for.</summary>
     public bool HasBuffered => _start < _end;
 
-    /// <summary>Octets that have come, ever.</summary>
+    /// <summary>Bytes that have come, ever.</summary>
     public long Received { get; private set; }
 
     /// <summary>A message head without its empty line; null at the end of the stream.</summary>
@@ -22,12 +22,12 @@ public sealed class Wire(Stream stream)
         var head = new List<byte>();
         while (true)
         {
-            int octet = await ReadOctetAsync();
-            if (octet < 0)
+            int b = await ReadByteAsync();
+            if (b < 0)
             {
                 return head.Count == 0 ? null : throw new EndOfStreamException("the head is cut: " + Text(head));
             }
-            head.Add((byte)octet);
+            head.Add((byte)b);
             if (head.Count >= 4 && head[^1] == '\n' && head[^2] == '\r' && head[^3] == '\n' && head[^4] == '\r')
             {
                 return Encoding.Latin1.GetString([.. head[..^4]]);
@@ -61,7 +61,7 @@ public sealed class Wire(Stream stream)
         {
             if (_start == _end && !await FillAsync())
             {
-                throw new EndOfStreamException($"the body is cut: {done} of {count} octets");
+                throw new EndOfStreamException($"the body is cut: {done} of {count} bytes");
             }
             int part = Math.Min(count - done, _end - _start);
             _buffer.AsSpan(_start, part).CopyTo(body.AsSpan(done));
@@ -71,7 +71,7 @@ public sealed class Wire(Stream stream)
         return body;
     }
 
-    /// <summary>What has come, at least one octet; empty at the end of the stream.</summary>
+    /// <summary>What has come, at least one byte; empty at the end of the stream.</summary>
     public async Task<byte[]> ReadSomeAsync()
     {
         if (_start == _end && !await FillAsync())
@@ -129,12 +129,12 @@ public sealed class Wire(Stream stream)
         var line = new List<byte>();
         while (true)
         {
-            int octet = await ReadOctetAsync();
-            if (octet < 0)
+            int b = await ReadByteAsync();
+            if (b < 0)
             {
                 throw new EndOfStreamException("a line is cut: " + Text(line));
             }
-            line.Add((byte)octet);
+            line.Add((byte)b);
             if (line.Count >= 2 && line[^1] == '\n' && line[^2] == '\r')
             {
                 return Text(line[..^2]);
@@ -142,7 +142,7 @@ public sealed class Wire(Stream stream)
         }
     }
 
-    private async Task<int> ReadOctetAsync() => _start < _end || await FillAsync() ? _buffer[_start++] : -1;
+    private async Task<int> ReadByteAsync() => _start < _end || await FillAsync() ? _buffer[_start++] : -1;
 
     private async Task<bool> FillAsync()
     {
@@ -152,5 +152,5 @@ public sealed class Wire(Stream stream)
         return _end > 0;
     }
 
-    private static string Text(List<byte> octets) => Encoding.Latin1.GetString([.. octets]);
+    private static string Text(List<byte> bytes) => Encoding.Latin1.GetString([.. bytes]);
 }

@@ -12,7 +12,7 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
     private readonly byte[]? _tokenHash = token.Length == 0 ? null : Hash(token);
 
     /// <returns>What to answer instead, or null when the request may pass.</returns>
-    public async ValueTask<ApiError?> RefuseAsync(HttpContext context)
+    public async ValueTask<ApiError?> CheckAsync(HttpContext context)
     {
         HttpRequest request = context.Request;
         if (request.Path == "/livez" || request.Path == "/readyz")
@@ -20,9 +20,9 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
             return null;
         }
 
-        if (_tokenHash is not null && await RefuseTokenAsync(context) is { } refusal)
+        if (_tokenHash is not null && await CheckTokenAsync(context) is { } error)
         {
-            return refusal;
+            return error;
         }
         // a page that got in by a rebound name cannot know the token, so a token makes any name good
         if (_tokenHash is null && context.Connection.LocalIpAddress is not null && !IsLocal(request.Host.Host))
@@ -33,12 +33,12 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
         if (!HttpMethods.IsGet(request.Method) && request.Headers.Origin is [{ } origin]
             && !(Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && IsSame(uri, request.Host)))
         {
-            return new(403, $"requests from pages of {origin} are refused");
+            return new(403, $"requests from pages of {origin} are rejected");
         }
         return null;
     }
 
-    private async ValueTask<ApiError?> RefuseTokenAsync(HttpContext context)
+    private async ValueTask<ApiError?> CheckTokenAsync(HttpContext context)
     {
         string who = ClientEndpoints.Who(context);
         bool given = context.Request.Headers.Authorization.Count > 0;

@@ -35,7 +35,7 @@ internal sealed class AdminServer : IAsyncDisposable
     public Uri Url { get; }
 
     /// <exception cref="StartException">The API would be open to other machines.</exception>
-    public static void Refuse(AdminConfig config)
+    public static void RequireToken(AdminConfig config)
     {
         if (config is { Token: "", Listen: IPEndPoint address } && !IPAddress.IsLoopback(address.Address))
         {
@@ -144,9 +144,9 @@ internal sealed class AdminServer : IAsyncDisposable
         app.Use(async (context, next) =>
         {
             AddSecurityFields(context.Response.Headers);
-            if (await guard.RefuseAsync(context) is { } refusal)
+            if (await guard.CheckAsync(context) is { } error)
             {
-                await refusal.ToResult().ExecuteAsync(context);
+                await error.ToResult().ExecuteAsync(context);
             }
             else
             {
@@ -154,8 +154,8 @@ internal sealed class AdminServer : IAsyncDisposable
             }
         });
         app.UseRouting();
-        app.Use((context, next) => HasEntityTags.Refuse(context) is { } refusal
-            ? refusal.ToResult().ExecuteAsync(context)
+        app.Use((context, next) => HasEntityTags.Check(context) is { } error
+            ? error.ToResult().ExecuteAsync(context)
             : next(context));
         app.UseSwaggerUI(ui =>
         {

@@ -9,7 +9,7 @@ namespace Penstock.Control.Admin;
 
 /// <summary>Holds a server to a number of connections. One that is full closes the connection that has been without a
 /// request for longest, in favour of who comes: a crowd that connects and says nothing keeps nobody out. Kestrel's own
-/// bound would refuse who comes.</summary>
+/// bound would reject who comes.</summary>
 /// <param name="sockets">Accepts the connections.</param>
 /// <param name="most">Of all its listeners together.</param>
 /// <param name="time">Null: the system's.</param>

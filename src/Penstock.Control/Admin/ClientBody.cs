@@ -277,7 +277,7 @@ internal sealed class ClientBody
 
     private long? Whole(string name, JsonElement value)
     {
-        // 100.0 and 1e2 are whole numbers too; too large ones saturate and are refused as such
+        // 100.0 and 1e2 are whole numbers too; too large ones saturate and are rejected as such
         if (Number(name, value) is not { } number)
         {
             return null;

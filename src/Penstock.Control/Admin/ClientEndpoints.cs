@@ -59,7 +59,7 @@ internal static class ClientEndpoints
                 HttpContext http,
                 [FromRoute(Name = "client_id"), Description(IdDescription)] string segment) =>
             directory.TryGet(Id(segment), out ClientState client)
-                ? Show(http, client, ClientView.Look(client), 200)
+                ? Show(http, client, ClientView.Show(client), 200)
                 : NotRegistered(Id(segment)))
             .WithMetadata(new HasEntityTags())
             .Describe("getClient", "Look at a client", "The ETag stands for the settings, not for the tokens.")

@@ -62,7 +62,7 @@ internal static class ClientFileEndpoints
                 + $"{ClientRows.MaxFaults} of them.")
             .AddOpenApiOperationTransformer((operation, _, _) =>
             {
-                // not by Accepts: its refusal of other types could not name these
+                // not by Accepts: its rejection of other types could not name these
                 OpenApiMediaType Text() => new() { Schema = new OpenApiSchema { Type = JsonSchemaType.String } };
                 operation.RequestBody = new OpenApiRequestBody
                 {
@@ -186,7 +186,7 @@ internal static class ClientFileEndpoints
 
         if (rows.FaultCount > 0)
         {
-            return Refused(400, rows).ToResult();
+            return Rejected(400, rows).ToResult();
         }
 
         ImportResult result =
@@ -207,7 +207,7 @@ internal static class ClientFileEndpoints
                 rows.Fault(rows.Lines[place], $"{fault.Field} {fault.Message}");
             }
 
-            return Refused(400, rows).ToResult();
+            return Rejected(400, rows).ToResult();
         }
         if (result.Existing is null)
         {
@@ -219,7 +219,7 @@ internal static class ClientFileEndpoints
             rows.Fault(rows.Lines[place], $"client '{rows.Clients[place].ClientId}' exists already");
         }
 
-        return Refused(409, rows).ToResult();
+        return Rejected(409, rows).ToResult();
     }
 
     private static ClientRows? RowsOf(HttpRequest request)
@@ -255,7 +255,7 @@ internal static class ClientFileEndpoints
                 int read = await http.Request.Body.ReadAsync(buffer.AsMemory(count), http.RequestAborted);
                 last = read == 0;
                 count += read;
-                int taken = rows.Take(buffer.AsSpan(0, count), last);
+                int taken = rows.Read(buffer.AsSpan(0, count), last);
                 buffer.AsSpan(taken, count - taken).CopyTo(buffer);
                 count -= taken;
             }
@@ -268,7 +268,7 @@ internal static class ClientFileEndpoints
         }
     }
 
-    private static ApiError Refused(int status, ClientRows rows)
+    private static ApiError Rejected(int status, ClientRows rows)
     {
         int more = rows.FaultCount - rows.Faults.Count;
         string count = rows.FaultCount == 1 ? "1 fault" : $"{rows.FaultCount} faults";

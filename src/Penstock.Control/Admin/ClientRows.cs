@@ -10,7 +10,7 @@ internal abstract class ClientRows
     /// <summary>Faults that are kept; the others are counted.</summary>
     public const int MaxFaults = 100;
 
-    /// <summary>Octets of a row: several times what the longest client needs, however it is escaped.</summary>
+    /// <summary>Bytes of a row: several times what the longest client needs, however it is escaped.</summary>
     public const int MaxRowBytes = 16 * 1024;
 
     private readonly Dictionary<string, int> _lineOfId = [];
@@ -31,26 +31,26 @@ internal abstract class ClientRows
     public int FaultCount { get; private set; }
 
     /// <summary>Takes the rows that are complete.</summary>
-    /// <param name="octets">What was left of the last time, and more.</param>
+    /// <param name="bytes">What was left of the last time, and more.</param>
     /// <param name="last">Nothing comes after these.</param>
-    /// <returns>How many octets are done with; the rest, at most <see cref="MaxRowBytes"/>, is to be given
+    /// <returns>How many bytes are done with; the rest, at most <see cref="MaxRowBytes"/>, is to be given
     /// again.</returns>
-    public int Take(ReadOnlySpan<byte> octets, bool last)
+    public int Read(ReadOnlySpan<byte> bytes, bool last)
     {
         int taken = 0;
         if (_line == 0)
         {
             // a byte order mark, as some spreadsheets and editors write it
             ReadOnlySpan<byte> mark = [0xef, 0xbb, 0xbf];
-            if (!last && octets.Length < mark.Length && mark.StartsWith(octets))
+            if (!last && bytes.Length < mark.Length && mark.StartsWith(bytes))
             {
                 return 0;
             }
 
-            taken = octets.StartsWith(mark) ? mark.Length : 0;
+            taken = bytes.StartsWith(mark) ? mark.Length : 0;
             _line = 1;
         }
-        while (taken < octets.Length && TakeOne(octets[taken..], last) is > 0 and var length)
+        while (taken < bytes.Length && ReadRow(bytes[taken..], last) is > 0 and var length)
         {
             taken += length;
         }
@@ -74,11 +74,11 @@ internal abstract class ClientRows
     }
 
     /// <summary>Where the row ends that begins here: at a line feed, or with the data when they are the last.</summary>
-    /// <returns>-1: not within these octets.</returns>
-    protected virtual int EndOf(ReadOnlySpan<byte> octets, bool last)
+    /// <returns>-1: not within these bytes.</returns>
+    protected virtual int EndOf(ReadOnlySpan<byte> bytes, bool last)
     {
-        int end = octets.IndexOf((byte)'\n');
-        return end < 0 && last ? octets.Length : end;
+        int end = bytes.IndexOf((byte)'\n');
+        return end < 0 && last ? bytes.Length : end;
     }
 
     /// <summary>Reads a row, which is neither empty nor too long and is valid UTF-8.</summary>
@@ -114,23 +114,23 @@ internal abstract class ClientRows
         Lines.Add(line);
     }
 
-    /// <returns>Octets that are done with; 0 when more must come first.</returns>
-    private int TakeOne(ReadOnlySpan<byte> octets, bool last)
+    /// <returns>Bytes that are done with; 0 when more must come first.</returns>
+    private int ReadRow(ReadOnlySpan<byte> bytes, bool last)
     {
-        int lineEnd = octets.IndexOf((byte)'\n');
-        int lineLength = lineEnd < 0 ? octets.Length : lineEnd;
+        int lineEnd = bytes.IndexOf((byte)'\n');
+        int lineLength = lineEnd < 0 ? bytes.Length : lineEnd;
         if (_skipping || lineLength > MaxRowBytes)
         {
             if (!_skipping)
             {
-                Fault(_line, $"is longer than {MaxRowBytes} octets");
+                Fault(_line, $"is longer than {MaxRowBytes} bytes");
             }
 
             _skipping = lineEnd < 0;
-            return EndLine(lineEnd, octets);
+            return EndLine(lineEnd, bytes);
         }
-        int end = EndOf(octets, last);
-        if (end < 0 && octets.Length <= MaxRowBytes && !last)
+        int end = EndOf(bytes, last);
+        if (end < 0 && bytes.Length <= MaxRowBytes && !last)
         {
             return 0;
         }
@@ -138,16 +138,16 @@ internal abstract class ClientRows
         if (end is < 0 or > MaxRowBytes)
         {
             // a row over several lines that does not end: its first line is what is wrong
-            TryReadLine(octets[..lineLength]);
-            return EndLine(lineEnd, octets);
+            TryReadLine(bytes[..lineLength]);
+            return EndLine(lineEnd, bytes);
         }
-        if (!TryReadLine(octets[..end]) && end > lineLength)
+        if (!TryReadLine(bytes[..end]) && end > lineLength)
         {
-            return EndLine(lineEnd, octets);
+            return EndLine(lineEnd, bytes);
         }
 
-        _line += octets[..end].Count((byte)'\n');
-        return EndLine(end == octets.Length ? -1 : end, octets);
+        _line += bytes[..end].Count((byte)'\n');
+        return EndLine(end == bytes.Length ? -1 : end, bytes);
     }
 
     private bool TryReadLine(ReadOnlySpan<byte> row)
@@ -171,11 +171,11 @@ internal abstract class ClientRows
         return true;
     }
 
-    private int EndLine(int lineEnd, ReadOnlySpan<byte> octets)
+    private int EndLine(int lineEnd, ReadOnlySpan<byte> bytes)
     {
         if (lineEnd < 0)
         {
-            return octets.Length;
+            return bytes.Length;
         }
 
         _line++;

@@ -33,19 +33,19 @@ internal sealed class CsvRows : ClientRows
 
     /// <summary>A line feed in quotes does not end the row. In a well-formed row every second quote ends a quoted
     /// stretch, also those that stand for one.</summary>
-    protected override int EndOf(ReadOnlySpan<byte> octets, bool last)
+    protected override int EndOf(ReadOnlySpan<byte> bytes, bool last)
     {
         bool quoted = false;
-        for (int i = 0; i < octets.Length;)
+        for (int i = 0; i < bytes.Length;)
         {
-            int next = octets[i..].IndexOfAny((byte)'"', (byte)'\n');
+            int next = bytes[i..].IndexOfAny((byte)'"', (byte)'\n');
             if (next < 0)
             {
                 break;
             }
 
             i += next;
-            if (octets[i] == '"')
+            if (bytes[i] == '"')
             {
                 quoted = !quoted;
             }
@@ -56,7 +56,7 @@ internal sealed class CsvRows : ClientRows
 
             i++;
         }
-        return last && !quoted ? octets.Length : -1;
+        return last && !quoted ? bytes.Length : -1;
     }
 
     protected override bool TryRead(int line, ReadOnlySpan<byte> row)

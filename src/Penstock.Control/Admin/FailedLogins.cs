@@ -4,7 +4,7 @@ using Penstock.Control.Telemetry;
 namespace Penstock.Control.Admin;
 
 /// <summary>Logins that failed: told to the log, and slowed down. An answer to a wrong token comes late, and while some
-/// of these wait for one address, further requests from there are refused unread; so nobody tries many tokens, and who
+/// of these wait for one address, further requests from there are rejected unread; so nobody tries many tokens, and who
 /// has the right one is not locked out by a program that goes on asking with an old one. Thread-safe.</summary>
 internal sealed class FailedLogins(ILogger log, TimeProvider time)
 {

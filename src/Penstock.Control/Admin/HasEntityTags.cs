@@ -8,7 +8,7 @@ namespace Penstock.Control.Admin;
 internal sealed class HasEntityTags
 {
     /// <returns>What to answer instead, or null when the request may pass.</returns>
-    public static ApiError? Refuse(HttpContext context)
+    public static ApiError? Check(HttpContext context)
     {
         StringValues ifMatch = context.Request.Headers.IfMatch;
         return ifMatch.Count == 0 || ifMatch == "*" || context.GetEndpoint() is not { } endpoint

@@ -22,7 +22,7 @@ internal sealed class JsonBody
         var body = new JsonBody();
         body._error = await RequestObject.ReadAsync(request, root =>
         {
-            RefuseBadUnicode(root);
+            RejectBadUnicode(root);
             body._root = root.Clone();
         });
         return body;
@@ -169,7 +169,7 @@ internal sealed class JsonBody
     private static bool IsPrintable(string text) => !text.Any(char.IsControl);
 
     /// <summary>Members are read later, where nobody expects that a text cannot be.</summary>
-    private static void RefuseBadUnicode(JsonElement value)
+    private static void RejectBadUnicode(JsonElement value)
     {
         if (value.ValueKind == JsonValueKind.String)
         {
@@ -179,7 +179,7 @@ internal sealed class JsonBody
         {
             foreach (JsonElement item in value.EnumerateArray())
             {
-                RefuseBadUnicode(item);
+                RejectBadUnicode(item);
             }
         }
         else if (value.ValueKind == JsonValueKind.Object)
@@ -187,7 +187,7 @@ internal sealed class JsonBody
             foreach (JsonProperty member in value.EnumerateObject())
             {
                 _ = member.Name;
-                RefuseBadUnicode(member.Value);
+                RejectBadUnicode(member.Value);
             }
         }
     }

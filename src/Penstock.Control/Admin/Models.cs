@@ -29,7 +29,7 @@ internal sealed record ClientView(
     [property: Description("Why its limit never holds as things are configured; absent when nothing is in the way."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Warnings = null)
 {
-    public static ClientView Look(ClientState client) => Of(client) with
+    public static ClientView Show(ClientState client) => Of(client) with
     {
         FullInSeconds = client.Terms is { HasNumbers: false } ? null
             : Math.Round((client.Limit.Capacity - client.Tokens) / client.Limit.RatePerSecond, 3),

@@ -26,7 +26,7 @@ internal static class PlanEndpoints
             .Describe("listPlans", "List the plans", "Ordered by name, all of them.")
             .Produces<PlanPage>().Errors(503);
 
-        plans.MapGet("/{name}", ([FromRoute, Description("The plan.")] string name) => Look(directory, name))
+        plans.MapGet("/{name}", ([FromRoute, Description("The plan.")] string name) => Find(directory, name))
             .Describe("getPlan", "Look at a plan", "Its numbers, and how many clients have it.")
             .Produces<PlanView>().Errors(404, 503);
     }
@@ -63,7 +63,7 @@ internal static class PlanEndpoints
                 directory.PutPlan(name, body.Change, partial, ClientEndpoints.Who(http)));
     }
 
-    private static IResult Look(ClientDirectory directory, string segment)
+    private static IResult Find(ClientDirectory directory, string segment)
     {
         string name = ClientEndpoints.Id(segment);
         if (!directory.TryPlans(out List<(PlanNumbers Plan, long Clients)>? all))

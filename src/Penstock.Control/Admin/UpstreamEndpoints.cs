@@ -51,7 +51,7 @@ internal static class UpstreamEndpoints
             return error.ToResult();
         }
 
-        if (proxy.Change(name, address, state, weight) is { } changed)
+        if (proxy.SetBackend(name, address, state, weight) is { } changed)
         {
             return Results.Ok(changed);
         }

@@ -166,7 +166,7 @@ internal static class AnswerKeys
         if (at is not null && answer.Body is { } body && section.Sound
             && AnswerRules.BodyFault(body, answer.ContentType) is { } fault)
         {
-            at.Refuse($"{at.Name}: {fault}");
+            at.Reject($"{at.Name}: {fault}");
         }
     }
 }

@@ -46,7 +46,7 @@ internal static class DiagnosticWriter
             diagnostics.Count(d => d.Severity == Severity.Error),
             diagnostics.Count(d => d.Severity == Severity.Warning),
             diagnostics.Select(d => new ReportedDiagnostic(
-                Word(d.Severity), d.Message, d.File, d.Line, d.Column, d.Length, d.SourceLine, d.Hint, d.Path))),
+                Describe(d.Severity), d.Message, d.File, d.Line, d.Column, d.Length, d.SourceLine, d.Hint, d.Path))),
             Json.DiagnosticReport));
 
     private static void Write(TextWriter output, Diagnostic d, bool color)
@@ -56,7 +56,7 @@ internal static class DiagnosticWriter
         string number = d.Line.ToString();
         string margin = new string(' ', number.Length);
 
-        output.WriteLine(Paint(accent, Word(d.Severity)) + Paint(Bold, ": " + d.Message));
+        output.WriteLine(Paint(accent, Describe(d.Severity)) + Paint(Bold, ": " + d.Message));
         output.WriteLine($"{margin}{Paint(Blue, "-->")} {d.File}:{d.Line}:{d.Column}");
         if (d.SourceLine is { } source)
         {
@@ -88,11 +88,11 @@ internal static class DiagnosticWriter
         diagnostics.Count(d => d.Severity == severity) switch
         {
             0 => null,
-            1 => "1 " + Word(severity),
-            var many => $"{many} {Word(severity)}s",
+            1 => "1 " + Describe(severity),
+            var many => $"{many} {Describe(severity)}s",
         };
 
-    private static string Word(Severity severity) => severity == Severity.Error ? "error" : "warning";
+    private static string Describe(Severity severity) => severity == Severity.Error ? "error" : "warning";
 }
 
 /// <summary>What <c>penstock check --format json</c> prints.</summary>

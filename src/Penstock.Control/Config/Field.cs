@@ -4,17 +4,17 @@ namespace Penstock.Control.Config;
 
 /// <summary>One value of the file, with its name, place and path, and the ways to read it. A fault goes to the
 /// report, and the reader goes on with the default: one run finds everything.</summary>
-internal sealed record Field(string Name, ConfigNode Node, Place Place, string Path, Report Report)
+internal sealed record Field(string Name, ConfigNode Node, Location Location, string Path, Report Report)
 {
     /// <summary>The whole file.</summary>
-    public static Field Root(ConfigNode root, Report report) => new("", root, Place.Start, "", report);
+    public static Field Root(ConfigNode root, Report report) => new("", root, Location.Start, "", report);
 
-    public void Error(string message, string? hint = null) => Report.Error(Place, Path, message, hint);
+    public void Error(string message, string? hint = null) => Report.Error(Location, Path, message, hint);
 
-    public void Warning(string message, string? hint = null) => Report.Warning(Place, Path, message, hint);
+    public void Warning(string message, string? hint = null) => Report.Warning(Location, Path, message, hint);
 
     /// <summary>An error in the form "what is wrong; what to write instead".</summary>
-    public void Refuse(string fault)
+    public void Reject(string fault)
     {
         int split = fault.LastIndexOf("; ", StringComparison.Ordinal);
         if (split < 0)
@@ -45,7 +45,7 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
         }
         else
         {
-            Refuse($"{Name}: {fault}");
+            Reject($"{Name}: {fault}");
         }
 
         return otherwise;
@@ -74,7 +74,7 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
             case SequenceNode list:
                 return [.. list.Items.Select((item, i) => this with
                 {
-                    Node = item, Place = item.Place, Path = $"{Path}[{i}]",
+                    Node = item, Location = item.Location, Path = $"{Path}[{i}]",
                 })];
             case ScalarNode:
                 return [this];
@@ -107,7 +107,7 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
             Field field = Child(entry, entry.Key);
             if (!name(entry.Key, out _, out string? fault))
             {
-                (field with { Place = entry.Place, Path = Path }).Refuse(fault);
+                (field with { Location = entry.Location, Path = Path }).Reject(fault);
             }
 
             if (!fields.TryAdd(entry.Key, field) && !entry.Merged)
@@ -120,11 +120,11 @@ internal sealed record Field(string Name, ConfigNode Node, Place Place, string P
 
     /// <summary>A field below this one. A fault of a value is shown at the value, that of a group at its key.</summary>
     public Field Child(ConfigEntry entry, string name) => new(name, entry.Value,
-        entry.Value is ScalarNode ? entry.Value.Place : entry.Place, Path.Length == 0 ? name : $"{Path}.{name}",
+        entry.Value is ScalarNode ? entry.Value.Location : entry.Location, Path.Length == 0 ? name : $"{Path}.{name}",
         Report);
 
-    public void ReportRepeated(ConfigEntry entry, Field first) => Report.Error(entry.Place, Path,
-        $"duplicate key {ConfigValue.Quote(entry.Key)}", $"the first is on line {first.Place.Line}");
+    public void ReportRepeated(ConfigEntry entry, Field first) => Report.Error(entry.Location, Path,
+        $"duplicate key {ConfigValue.Quote(entry.Key)}", $"the first is on line {first.Location.Line}");
 
     private void Expected(string what)
     {

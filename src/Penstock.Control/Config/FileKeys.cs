@@ -57,8 +57,8 @@ internal static class FileKeys
             "For the next byte, either way, after an upgrade such as WebSocket.")
         .Key("tokens", DurationOrOff, t => t.Tokens, (t, v) => t with { Tokens = v },
             "With several nodes on one PostgreSQL: for tokens of a registered client that are not at this node and may "
-                + "be in the shared bucket ([how](store.md#a-request-that-waits)); `off`: such a request is refused at "
-                + "once.")
+                + "be in the shared bucket ([how](store.md#a-request-that-waits)); `off`: such a request is rejected "
+                + "at once.")
         .Key("drain_delay", Delay, t => t.DrainDelay, (t, v) => t with { DrainDelay = v },
             "At a graceful stop, from when `/readyz` answers 503 until listeners close: as long as whoever sends "
                 + "traffic here takes to notice; `off` or `0s`: at once. Meanwhile everything goes on as ever.")

@@ -24,7 +24,7 @@ internal sealed class JsonTree
     {
         if (string.IsNullOrWhiteSpace(text))
         {
-            return new EmptyNode(Place.Start);
+            return new EmptyNode(Location.Start);
         }
 
         var tree = new JsonTree(text, report, variables);
@@ -50,7 +50,7 @@ internal sealed class JsonTree
 
     private ConfigNode Node(ref Utf8JsonReader reader)
     {
-        Place place = PlaceOf(ref reader);
+        Location place = PlaceOf(ref reader);
         switch (reader.TokenType)
         {
             case JsonTokenType.StartObject:
@@ -72,25 +72,25 @@ internal sealed class JsonTree
         }
     }
 
-    private MappingNode Mapping(ref Utf8JsonReader reader, Place place)
+    private MappingNode Mapping(ref Utf8JsonReader reader, Location place)
     {
         var entries = new List<ConfigEntry>();
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            (string key, Place keyPlace) = (reader.GetString()!, PlaceOf(ref reader));
+            (string key, Location keyPlace) = (reader.GetString()!, PlaceOf(ref reader));
             reader.Read();
             entries.Add(new(key, keyPlace, Node(ref reader)));
         }
         return new(place, entries);
     }
 
-    private Place PlaceOf(ref Utf8JsonReader reader)
+    private Location PlaceOf(ref Utf8JsonReader reader)
     {
         int quotes = reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName ? 2 : 0;
         return PlaceOf((int)reader.TokenStartIndex, reader.ValueSpan.Length + quotes);
     }
 
-    private Place PlaceOf(JsonException fault)
+    private Location PlaceOf(JsonException fault)
     {
         int lineStart = 0;
         for (long line = fault.LineNumber ?? 0; line > 0; line--) // the parser counts line feeds only
@@ -101,7 +101,7 @@ internal sealed class JsonTree
         return PlaceOf((int)Math.Min(lineStart + (fault.BytePositionInLine ?? 0), _utf8.Length), 1);
     }
 
-    private Place PlaceOf(int offset, int length)
+    private Location PlaceOf(int offset, int length)
     {
         // places are asked for in order, nearly always
         (int Bytes, int Characters) from = offset < _counted.Bytes ? default : _counted;

@@ -103,7 +103,7 @@ internal static class LimitKeys
     {
         if (section.Sound && Limiter.Fault(limit.Capacity, limit.RatePerSecond) is { } fault)
         {
-            section[Limiter.Fault(limit.Capacity, 1) is null ? "rate" : "capacity"]!.Refuse(fault);
+            section[Limiter.Fault(limit.Capacity, 1) is null ? "rate" : "capacity"]!.Reject(fault);
         }
     }
 }

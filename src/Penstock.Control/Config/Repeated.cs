@@ -11,7 +11,7 @@ internal static class Repeated
         {
             foreach ((Field at, _) in group.Skip(1))
             {
-                at.Error($"duplicate {what} '{group.Key}'", $"the first is on line {group.First().At.Place.Line}");
+                at.Error($"duplicate {what} '{group.Key}'", $"the first is on line {group.First().At.Location.Line}");
             }
         }
     }

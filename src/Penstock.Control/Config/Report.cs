@@ -10,8 +10,8 @@ internal sealed class Report(string file, string text)
     private readonly string[] _lines = text.Split(LineEnds, StringSplitOptions.None);
     private readonly List<int> _lineStarts = StartsOf(text);
     private readonly List<Diagnostic> _diagnostics = [];
-    private readonly HashSet<(Place, string)> _said = [];
-    private readonly HashSet<Place> _hidden = [];
+    private readonly HashSet<(Location, string)> _said = [];
+    private readonly HashSet<Location> _hidden = [];
     private readonly Dictionary<string, IReadOnlyCollection<string>> _names = [];
 
     /// <summary>The name of the file.</summary>
@@ -32,7 +32,7 @@ internal sealed class Report(string file, string text)
     public IReadOnlyList<string> Lines => _lines;
 
     /// <summary>The place of the character with this index in the text.</summary>
-    public Place PlaceOf(int index, int length)
+    public Location PlaceOf(int index, int length)
     {
         int line = _lineStarts.BinarySearch(index);
         line = line < 0 ? ~line - 1 : line;
@@ -40,13 +40,13 @@ internal sealed class Report(string file, string text)
         return new(line + 1, Math.Min(index - _lineStarts[line], _lines[line].Length) + 1, length);
     }
 
-    public void Error(Place at, string path, string message, string? hint = null)
+    public void Error(Location at, string path, string message, string? hint = null)
     {
         Errors++;
         Add(Severity.Error, at, path, message, hint);
     }
 
-    public void Warning(Place at, string path, string message, string? hint = null) =>
+    public void Warning(Location at, string path, string message, string? hint = null) =>
         Add(Severity.Warning, at, path, message, hint);
 
     /// <summary>Values that no line is shown with: of a secret, or of a key that is not known and may be one.</summary>
@@ -55,7 +55,7 @@ internal sealed class Report(string file, string text)
         switch (node)
         {
             case ScalarNode or FaultyNode:
-                _hidden.Add(node.Place);
+                _hidden.Add(node.Location);
                 break;
             case SequenceNode list:
                 foreach (ConfigNode item in list.Items)
@@ -82,7 +82,7 @@ internal sealed class Report(string file, string text)
         }
 
         char[] shown = line.ToCharArray();
-        foreach (Place place in _hidden.Where(place => place.Line == diagnostic.Line))
+        foreach (Location place in _hidden.Where(place => place.Line == diagnostic.Line))
         {
             // what goes on in the next line has no length here
             int end = place.Length > 1 ? place.Column - 1 + place.Length : line.Length;
@@ -109,7 +109,7 @@ internal sealed class Report(string file, string text)
         return starts;
     }
 
-    private void Add(Severity severity, Place at, string path, string message, string? hint)
+    private void Add(Severity severity, Location at, string path, string message, string? hint)
     {
         // A YAML alias brings the same fault to several places.
         if (_said.Add((at, message)))

@@ -74,7 +74,7 @@ internal sealed class Section
                 At.Report.Hide(entry.Value);
             }
 
-            At.Report.Error(entry.Place, At.Path, $"unknown key {ConfigValue.Quote(entry.Key)}",
+            At.Report.Error(entry.Location, At.Path, $"unknown key {ConfigValue.Quote(entry.Key)}",
                 Suggestion.OrList(entry.Key, _known, "known keys"));
         }
     }

@@ -138,7 +138,7 @@ internal static class TopologyReader
     private static void WarnShadowed(IEnumerable<(Field At, RouteConfig Value)> routes)
     {
         foreach (IGrouping<(string, string), (Field At, RouteConfig Value)> place in routes.GroupBy(
-            static route => RouteOrder.Place(route.Value)))
+            static route => RouteOrder.ScopeOf(route.Value)))
         {
             List<(Field At, RouteConfig Value)> tried = [.. place.Order(Comparer<(Field At, RouteConfig Value)>.Create(
                 static (a, b) => RouteOrder.Compare(a.Value, b.Value))).Take(MaxCompared)];
@@ -147,7 +147,8 @@ internal static class TopologyReader
                 (Field at, RouteConfig route) = tried[i];
                 if (tried.Take(i).FirstOrDefault(earlier => RouteOrder.Covers(earlier.Value, route)).At is { } first)
                 {
-                    at.Warning($"this route never matches: the one on line {first.Place.Line} takes the same requests");
+                    at.Warning(
+                        $"this route never matches: the one on line {first.Location.Line} takes the same requests");
                 }
             }
         }

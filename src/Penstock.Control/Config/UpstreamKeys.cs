@@ -53,12 +53,13 @@ internal static class UpstreamKeys
     private static readonly Keys<RetryConfig> Retries = new Keys<RetryConfig>("retries", new())
         .Key("attempts", Whole(0, 10), retries => retries.Attempts, (retries, v) => retries with { Attempts = v },
             "How often one request may be sent again.")
-        .Key("budget", Share(0, 10), retries => retries.Share, (retries, v) => retries with { Share = v },
+        .Key("budget", Share(0, 10), retries => retries.BudgetRatio, (retries, v) => retries with { BudgetRatio = v },
             "Retries per request, over all requests of the upstream: with `20%` an outage costs the backends a fifth "
                 + "more, whatever `attempts` says.")
-        .Key("least", Whole(0, 1000), retries => retries.Least, (retries, v) => retries with { Least = v },
-            "Retries a second that may be made whatever the budget says. Those of the last ten seconds that were not "
-                + "made count, too.")
+        .Key("min_per_second", Whole(0, 1000), retries => retries.MinPerSecond,
+            (retries, v) => retries with { MinPerSecond = v },
+            "Retries per second that are allowed whatever the budget says. What was not used in the last ten seconds "
+                + "may be used now.")
         .Key("per_try_timeout", DurationOrOff, retries => retries.PerTryTimeout,
             (retries, v) => retries with { PerTryTimeout = v },
             "How long each try may take until the head of the response has arrived; `off`: `timeouts.response` holds, "
@@ -155,8 +156,8 @@ internal static class UpstreamKeys
                 "How long a connection to its backends is kept for the next request; `off`: it serves one only. Set it "
                     + "a second below what the backends wait.")
             .DefaultText("`timeouts.backend_idle`")
-            .Key("send_proxy", OneOf(("off", 0), ("v1", 1), ("v2", 2)), upstream => upstream.ProxyProtocol,
-                (upstream, v) => upstream with { ProxyProtocol = v },
+            .Key("send_proxy", OneOf(("off", 0), ("v1", 1), ("v2", 2)), upstream => upstream.SendProxyVersion,
+                (upstream, v) => upstream with { SendProxyVersion = v },
                 "Tells backends who the client is by a PROXY protocol header of this version before the request. Such "
                     + "a connection serves one request only, because the header holds for all of it.");
 
@@ -165,5 +166,5 @@ internal static class UpstreamKeys
 
     /// <summary>A route's: the budget is the upstream's for all.</summary>
     public static readonly Mapping<RetryConfig?> RouteRetries =
-        new(Retries.Without("route_retries", "budget", "least")!, ("off", new() { Attempts = 0 }));
+        new(Retries.Without("route_retries", "budget", "min_per_second")!, ("off", new() { Attempts = 0 }));
 }

@@ -6,14 +6,14 @@ namespace Penstock.Control.Config;
 /// It happens after parsing, so a variable can never change the structure of the file.</summary>
 internal sealed partial class Variables(Func<string, string?> environment, Report report)
 {
-    public ConfigNode Fill(string text, Place place)
+    public ConfigNode Fill(string text, Location place)
     {
         int errorsBefore = report.Errors;
         string filled = Reference().Replace(text, reference => Value(reference, place));
         return report.Errors == errorsBefore ? new ScalarNode(place, filled) : new FaultyNode(place);
     }
 
-    private string Value(Match reference, Place place)
+    private string Value(Match reference, Location place)
     {
         if (reference.Value == "$$")
         {
@@ -44,7 +44,7 @@ internal sealed partial class Variables(Func<string, string?> environment, Repor
     }
 
     /// <summary>The reference itself within a longer value, where it can be found there.</summary>
-    private Place Locate(string reference, Place place)
+    private Location Locate(string reference, Location place)
     {
         string line = report.Lines.ElementAtOrDefault(place.Line - 1) ?? "";
         int from = Math.Min(place.Column - 1, line.Length);

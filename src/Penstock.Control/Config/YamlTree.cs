@@ -19,7 +19,7 @@ internal sealed class YamlTree
     private readonly Variables _variables;
     private readonly Dictionary<string, ConfigNode> _anchors = [];
     private int _merged;
-    private Place? _open; // the innermost bracket that is still open
+    private Location? _open; // the innermost bracket that is still open
 
     private YamlTree(string text, Report report, Variables variables)
     {
@@ -57,7 +57,7 @@ internal sealed class YamlTree
         return null;
     }
 
-    private void ReportSyntax(Place place, string message)
+    private void ReportSyntax(Location place, string message)
     {
         IReadOnlyList<string> lines = _report.Lines;
         if (place.Line > lines.Count) // the end of a file without a final newline
@@ -103,7 +103,7 @@ internal sealed class YamlTree
         _parser.Consume<StreamStart>();
         if (_parser.Accept<StreamEnd>(out _))
         {
-            return new EmptyNode(Place.Start);
+            return new EmptyNode(Location.Start);
         }
 
         _parser.Consume<DocumentStart>();
@@ -133,7 +133,7 @@ internal sealed class YamlTree
 
         NodeEvent start =
             _parser.Accept<NodeEvent>(out NodeEvent? node) ? node : throw Fault(_parser.Current!, "expected a value");
-        Place? outer = _open;
+        Location? outer = _open;
         if (start is MappingStart { Style: MappingStyle.Flow } or SequenceStart { Style: SequenceStyle.Flow })
         {
             _open = PlaceOf(start.Start, start.End);
@@ -157,7 +157,7 @@ internal sealed class YamlTree
 
     private ConfigNode Value(Scalar scalar)
     {
-        Place place = PlaceOf(scalar.Start, scalar.End);
+        Location place = PlaceOf(scalar.Start, scalar.End);
         return scalar.Style == ScalarStyle.Plain && scalar.Value is "" or "~" or "null"
             ? new EmptyNode(place)
             : _variables.Fill(scalar.Value, place);
@@ -180,7 +180,7 @@ internal sealed class YamlTree
         _parser.MoveNext();
         var entries = new List<ConfigEntry>();
         ConfigEntry? merge = null;
-        Place? first = null;
+        Location? first = null;
         while (!_parser.Accept<MappingEnd>(out _))
         {
             if (!_parser.TryConsume<Scalar>(out Scalar? key))
@@ -189,7 +189,7 @@ internal sealed class YamlTree
             }
 
             var entry = new ConfigEntry(key.Value, PlaceOf(key.Start, key.End), Node(depth + 1));
-            first ??= entry.Place;
+            first ??= entry.Location;
             if (key is not { Value: MergeKey, Style: ScalarStyle.Plain })
             {
                 entries.Add(entry);
@@ -200,8 +200,8 @@ internal sealed class YamlTree
             }
             else
             {
-                _report.Error(entry.Place, "", $"duplicate key '{MergeKey}'",
-                    $"the first is on line {merge.Place.Line}; write {MergeKey}: [*one, *other]");
+                _report.Error(entry.Location, "", $"duplicate key '{MergeKey}'",
+                    $"the first is on line {merge.Location.Line}; write {MergeKey}: [*one, *other]");
             }
         }
         if (merge is not null)
@@ -225,7 +225,7 @@ internal sealed class YamlTree
             {
                 if (source is not FaultyNode)
                 {
-                    _report.Error(merge.Place, "", $"'{MergeKey}' takes the entries of mappings, and this is "
+                    _report.Error(merge.Location, "", $"'{MergeKey}' takes the entries of mappings, and this is "
                         + source.Kind, $"write {MergeKey}: *anchor, of an anchor that stands before a mapping");
                 }
 
@@ -244,6 +244,6 @@ internal sealed class YamlTree
 
     private static YamlException Fault(ParsingEvent at, string message) => new(at.Start, at.End, message);
 
-    private static Place PlaceOf(Mark start, Mark end) => new((int)Math.Max(start.Line, 1),
+    private static Location PlaceOf(Mark start, Mark end) => new((int)Math.Max(start.Line, 1),
         (int)Math.Max(start.Column, 1), end.Line == start.Line ? (int)Math.Max(end.Column - start.Column, 1) : 1);
 }

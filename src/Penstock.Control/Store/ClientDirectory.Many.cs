@@ -9,13 +9,13 @@ internal readonly record struct ImportCounts(int Created, int Updated, int Uncha
 
 /// <param name="Done">False: nothing was changed.</param>
 /// <param name="Counts">When done.</param>
-/// <param name="Existing">Clients that there were already, where that is refused: by their places in what was
+/// <param name="Existing">Clients that there were already, where that is rejected: by their places in what was
 /// given.</param>
 /// <param name="Cause">When the store failed.</param>
 /// <param name="Faults">What no client can be, such as one of a plan that there is not.</param>
 internal readonly record struct ImportResult(
     bool Done, ImportCounts Counts = default, IReadOnlyList<int>? Existing = null, string Cause = "",
-    IReadOnlyList<(int Place, FieldFault Fault)>? Faults = null);
+    IReadOnlyList<(int Row, FieldFault Fault)>? Faults = null);
 
 /// <summary>Many clients at once.</summary>
 internal sealed partial class ClientDirectory
@@ -23,7 +23,7 @@ internal sealed partial class ClientDirectory
     /// <summary>Creates or changes all of these clients, or none. One that exists keeps its tokens unless told
     /// otherwise.</summary>
     /// <param name="clients">No client twice, and nothing that <see cref="ClientChange.Faults"/> would name.</param>
-    /// <param name="createOnly">Refuse it all when one exists.</param>
+    /// <param name="createOnly">Reject it all when one exists.</param>
     /// <param name="dryRun">Only tell what would be done.</param>
     /// <param name="who">For the log.</param>
     public ImportResult Import(IReadOnlyList<ClientRow> clients, bool createOnly, bool dryRun, string who)
@@ -97,7 +97,7 @@ internal sealed partial class ClientDirectory
         public List<ClientPut> Changed { get; } = [];
         public List<int> Existing { get; } = [];
         public HashSet<string> TokensSet { get; } = [];
-        public List<(int Place, FieldFault Fault)> Faults { get; } = [];
+        public List<(int Row, FieldFault Fault)> Faults { get; } = [];
         public ImportCounts Counts { get; set; }
     }
 

@@ -13,7 +13,7 @@ namespace Penstock.Control.Store;
 /// <param name="Clients">How many have it.</param>
 /// <param name="Faults">When invalid.</param>
 /// <param name="Cause">When the store failed.</param>
-/// <param name="InFile">It was refused because the configuration has the plan.</param>
+/// <param name="InFile">It was rejected because the configuration has the plan.</param>
 internal readonly record struct PlanResult(EditOutcome Outcome, PlanNumbers Plan = default, long Clients = 0,
     IReadOnlyList<FieldFault>? Faults = null, string Cause = "", bool InFile = false);
 

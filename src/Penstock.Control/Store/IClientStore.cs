@@ -38,7 +38,7 @@ internal interface IClientStore : IDisposable
     /// <summary>Null when there is no such client.</summary>
     ClientState? Find(string clientId);
 
-    /// <summary>Up to <paramref name="limit"/> ids after <paramref name="after"/>, in the order of their UTF-8 octets,
+    /// <summary>Up to <paramref name="limit"/> ids after <paramref name="after"/>, in the order of their UTF-8 bytes,
     /// that contain <paramref name="contains"/> (ASCII letters of either case are equal).</summary>
     List<string> Page(string after, string contains, int limit);
 

@@ -24,7 +24,7 @@ internal static partial class PostgresSchema
     private static readonly string[] Migrations = [First, NoCredit, Plans];
 
     // Tokens change with every lease and are in no index: such updates stay on their page (fillfactor). Text is
-    // compared by octets, as in SQLite.
+    // compared by bytes, as in SQLite.
     private const string First = $"""
         CREATE SEQUENCE penstock_version;
 

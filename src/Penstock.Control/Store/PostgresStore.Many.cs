@@ -60,7 +60,7 @@ internal sealed partial class PostgresStore
     List<ClientState> IClientTransaction.PutAll(IReadOnlyList<ClientPut> clients)
     {
         var stored = new List<ClientState>(clients.Count);
-        foreach (ClientPut[] chunk in clients.OrderBy(static client => client.ClientId, OctetOrder.Instance)
+        foreach (ClientPut[] chunk in clients.OrderBy(static client => client.ClientId, ByteOrder.Instance)
             .Chunk(ChunkSize))
         {
             int before = stored.Count;
@@ -103,11 +103,11 @@ internal sealed partial class PostgresStore
         }
     }
 
-    /// <summary>Texts in the order of their UTF-8 octets, which is that of their code points: UTF-16 has its surrogates
+    /// <summary>Texts in the order of their UTF-8 bytes, which is that of their code points: UTF-16 has its surrogates
     /// before U+E000, code points above U+FFFF come after it.</summary>
-    internal sealed class OctetOrder : IComparer<string>
+    internal sealed class ByteOrder : IComparer<string>
     {
-        public static readonly OctetOrder Instance = new();
+        public static readonly ByteOrder Instance = new();
 
         public int Compare(string? x, string? y)
         {

@@ -75,7 +75,7 @@ internal sealed partial class PostgresUrl
     {
         // The place begins behind the last '@' that a host and a '/' follow: a password may have '@', '/' and '?', and
         // so may the parameters.
-        int at = Place().Matches(rest).LastOrDefault()?.Index ?? -1;
+        int at = HostPart().Matches(rest).LastOrDefault()?.Index ?? -1;
         string[] credentials = rest[..Math.Max(at, 0)].Split(':', 2);
         string[] place = rest[(at + 1)..].Split('?', 2);
         string[] address = place[0].Split('/', 2);
@@ -264,7 +264,7 @@ internal sealed partial class PostgresUrl
     private static string Unescape(string text) => Uri.UnescapeDataString(text);
 
     [GeneratedRegex(@"@(?=[A-Za-z0-9._:,%\[\]-]*/)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Place();
+    private static partial Regex HostPart();
 
     [GeneratedRegex("^[A-Za-z_]{1,40}$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex ParameterName();

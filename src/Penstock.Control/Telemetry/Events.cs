@@ -22,7 +22,7 @@ internal static class Events
     public static readonly EventId PlanChanged = List.Add(113, "plan_changed",
         "A plan was created, edited or deleted.");
     public static readonly EventId StoreFailing = List.Add(114, "store_failing",
-        "The store does not work: limits hold on from memory, edits are refused.");
+        "The store does not work: limits hold on from memory, edits are rejected.");
     public static readonly EventId StoreRecovered = List.Add(115, "store_recovered", "The store works again.");
     public static readonly EventId BucketsLoaded = List.Add(116, "buckets_loaded",
         "Buckets of clients that are not registered were loaded at start.");

@@ -33,8 +33,8 @@ internal sealed class HashTable : Balancer
         {
             return null;
         }
-        double most = _bound > 0 ? MostPerWeight() : 0;
-        ulong walk = request.Key;
+        double most = _bound > 0 ? MaxPerWeight() : 0;
+        ulong walk = request.AffinityHash;
         Backend? last = null;
         for (int step = 0; step < MaxSteps; step++)
         {
@@ -44,7 +44,7 @@ internal sealed class HashTable : Balancer
             {
                 continue;
             }
-            if (Takes(backend, walk, most))
+            if (HasRoom(backend, walk, most))
             {
                 return backend;
             }
@@ -54,15 +54,15 @@ internal sealed class HashTable : Balancer
         return Best(request, most);
     }
 
-    private bool Takes(Backend backend, ulong walk, double mostPerWeight) =>
+    private bool HasRoom(Backend backend, ulong walk, double maxPerWeight) =>
         (backend.Ramp >= 1 || (walk >> 40) / (double)(1 << 24) < backend.Ramp)
-        && IsBelow(backend, mostPerWeight);
+        && IsBelow(backend, maxPerWeight);
 
-    private static bool IsBelow(Backend backend, double mostPerWeight) =>
-        mostPerWeight <= 0 || backend.InFlight < Math.Ceiling(mostPerWeight * backend.FullWeight);
+    private static bool IsBelow(Backend backend, double maxPerWeight) =>
+        maxPerWeight <= 0 || backend.InFlight < Math.Ceiling(maxPerWeight * backend.FullWeight);
 
     /// <summary>How much of what is in flight, with this request, one unit of weight may have.</summary>
-    private double MostPerWeight()
+    private double MaxPerWeight()
     {
         int inFlight = 1;
         int weight = 0;
@@ -80,7 +80,7 @@ internal sealed class HashTable : Balancer
     /// <summary>The walk met nobody, because most are down or start slowly, or all have their share. Among those that
     /// can take the request each key has an order of its own (rendezvous hashing: Thaler and Ravishankar, 1998), so it
     /// stays where it is, and the keys spread; those with their share come last, the least busy first.</summary>
-    private Backend? Best(in PickRequest request, double mostPerWeight)
+    private Backend? Best(in PickRequest request, double maxPerWeight)
     {
         Backend? best = null;
         bool bestHasRoom = false;
@@ -91,8 +91,8 @@ internal sealed class HashTable : Balancer
             {
                 continue;
             }
-            bool hasRoom = IsBelow(backend, mostPerWeight);
-            ulong rank = StableHash.Mix(StableHash.Of(backend.AddressOctets, 3) ^ request.Key);
+            bool hasRoom = IsBelow(backend, maxPerWeight);
+            ulong rank = StableHash.Mix(StableHash.Of(backend.AddressBytes, 3) ^ request.AffinityHash);
             int load = best is null || hasRoom ? 0 : CompareLoad(backend, best);
             if (best is null || (hasRoom && !bestHasRoom)
                 || (hasRoom == bestHasRoom && (load < 0 || (load == 0 && rank > bestRank))))
@@ -109,8 +109,8 @@ internal sealed class HashTable : Balancer
     {
         ushort[] table = new ushort[Size];
         Array.Fill(table, ushort.MaxValue);
-        uint[] next = [.. backends.Select(static b => (uint)(StableHash.Of(b.AddressOctets, 1) % Size))];
-        uint[] skip = [.. backends.Select(static b => (uint)((StableHash.Of(b.AddressOctets, 2) % (Size - 1)) + 1))];
+        uint[] next = [.. backends.Select(static b => (uint)(StableHash.Of(b.AddressBytes, 1) % Size))];
+        uint[] skip = [.. backends.Select(static b => (uint)((StableHash.Of(b.AddressBytes, 2) % (Size - 1)) + 1))];
         double[] due = new double[backends.Length];
         double largest = backends.Max(static b => b.FullWeight);
 

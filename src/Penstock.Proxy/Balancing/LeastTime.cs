@@ -24,7 +24,7 @@ internal sealed class LeastTime(Backend[] backends) : Balancer(backends)
 
     public override Backend? Pick(in PickRequest request)
     {
-        int mostWeight = 0;
+        int maxWeight = 0;
         Backend? trial = null;
         int trialWeight = 0;
         foreach (Backend backend in Backends)
@@ -34,7 +34,7 @@ internal sealed class LeastTime(Backend[] backends) : Balancer(backends)
                 continue;
             }
             int weight = backend.Weight;
-            mostWeight = Math.Max(mostWeight, weight);
+            maxWeight = Math.Max(maxWeight, weight);
             if (backend.InFlight == 0 && backend.Latency.IsDue(request.NowNs))
             {
                 trialWeight += weight;
@@ -46,12 +46,12 @@ internal sealed class LeastTime(Backend[] backends) : Balancer(backends)
         {
             return trial;
         }
-        return mostWeight == 0 ? null : LeastWait(request, mostWeight);
+        return maxWeight == 0 ? null : MinWait(request, maxWeight);
     }
 
-    private Backend? LeastWait(in PickRequest request, int mostWeight)
+    private Backend? MinWait(in PickRequest request, int maxWeight)
     {
-        double leastWaitNs = double.MaxValue;
+        double minWaitNs = double.MaxValue;
         double latencyNs = 0;
         foreach (Backend backend in Backends)
         {
@@ -60,18 +60,18 @@ internal sealed class LeastTime(Backend[] backends) : Balancer(backends)
                 continue;
             }
             double ofThisNs = LatencyNs(backend, request.NowNs);
-            double waitNs = ofThisNs * (1 + (backend.InFlight * ((double)mostWeight / backend.Weight)));
-            if (waitNs < leastWaitNs)
+            double waitNs = ofThisNs * (1 + (backend.InFlight * ((double)maxWeight / backend.Weight)));
+            if (waitNs < minWaitNs)
             {
-                (leastWaitNs, latencyNs) = (waitNs, ofThisNs);
+                (minWaitNs, latencyNs) = (waitNs, ofThisNs);
             }
         }
-        double mostNs = (latencyNs * EqualFactor) + EqualNs;
+        double maxNs = (latencyNs * EqualFactor) + EqualNs;
         Backend? best = null;
         int equals = 0;
         foreach (Backend backend in Backends)
         {
-            if (!request.MayTake(backend) || LatencyNs(backend, request.NowNs) > mostNs)
+            if (!request.MayTake(backend) || LatencyNs(backend, request.NowNs) > maxNs)
             {
                 continue;
             }

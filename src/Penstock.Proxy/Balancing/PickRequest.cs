@@ -15,10 +15,10 @@ internal readonly ref struct PickRequest
     public long NowNs { get; init; }
 
     /// <summary>Hash of what the upstream spreads by, for <see cref="HashTable"/>.</summary>
-    public ulong Key { get; init; }
+    public ulong AffinityHash { get; init; }
 
     /// <summary>The backend that the client's session is on.</summary>
-    public Backend? Session { get; init; }
+    public Backend? StickyBackend { get; init; }
 
     /// <summary>Only asks: neither the rotation nor the random numbers go on.</summary>
     public bool Peek { get; init; }

@@ -1,16 +1,16 @@
 namespace Penstock.Proxy.Balancing;
 
-/// <summary>The same for the same octets on every node and after every start, so that all of them spread keys alike:
+/// <summary>The same for the same bytes on every node and after every start, so that all of them spread keys alike:
 /// FNV-1a, finished by SplitMix64's mixer. Who chooses his key chooses his backend anyway; buckets use
 /// <see cref="RateLimiting.KeyHash"/>, which nobody outside can predict.</summary>
 internal static class StableHash
 {
-    public static ulong Of(ReadOnlySpan<byte> octets, ulong seed = 0)
+    public static ulong Of(ReadOnlySpan<byte> bytes, ulong seed = 0)
     {
         ulong hash = 0xCBF29CE484222325 ^ seed;
-        foreach (byte octet in octets)
+        foreach (byte b in bytes)
         {
-            hash = (hash ^ octet) * 0x100000001B3;
+            hash = (hash ^ b) * 0x100000001B3;
         }
         return Mix(hash);
     }

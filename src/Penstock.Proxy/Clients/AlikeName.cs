@@ -10,11 +10,11 @@ internal sealed class AlikeName(string name)
 {
     private readonly byte[] _folded = [.. Encoding.UTF8.GetBytes(name).Select(Fold)];
 
-    public byte[] Octets { get; } = Encoding.UTF8.GetBytes(name);
+    public byte[] Bytes { get; } = Encoding.UTF8.GetBytes(name);
 
     /// <summary>The name of this header field, in any case.</summary>
     public bool IsField(ReadOnlySpan<byte> fieldName) =>
-        fieldName.Length == Octets.Length && Ascii.EqualsIgnoreCase(fieldName, Octets);
+        fieldName.Length == Bytes.Length && Ascii.EqualsIgnoreCase(fieldName, Bytes);
 
     /// <summary>Another name that looks like this header field's.</summary>
     public bool IsLookalikeField(ReadOnlySpan<byte> fieldName)
@@ -52,10 +52,10 @@ internal sealed class AlikeName(string name)
         return encoded.IsEmpty;
     }
 
-    private static byte Fold(byte octet) => octet switch
+    private static byte Fold(byte b) => b switch
     {
-        >= (byte)'A' and <= (byte)'Z' => (byte)(octet | 0x20),
-        >= (byte)'a' and <= (byte)'z' or >= (byte)'0' and <= (byte)'9' or >= 0x80 => octet,
+        >= (byte)'A' and <= (byte)'Z' => (byte)(b | 0x20),
+        >= (byte)'a' and <= (byte)'z' or >= (byte)'0' and <= (byte)'9' or >= 0x80 => b,
         _ => (byte)'_',
     };
 }

@@ -9,7 +9,7 @@ namespace Penstock.Proxy.Clients;
 /// <summary>What may be a client's id: whatever a request can carry, or come from, and nothing else. Pure.</summary>
 public static class ClientId
 {
-    /// <summary>Octets of UTF-8; longer identifiers are not looked up.</summary>
+    /// <summary>Bytes of UTF-8; longer identifiers are not looked up.</summary>
     public const int MaxBytes = 256;
 
     private const string HashPrefix = "sha256:";

@@ -5,7 +5,7 @@ namespace Penstock.Proxy.Clients;
 /// <content>Who is known.</content>
 internal sealed partial class ClientIdentifier
 {
-    /// <summary>Octets of a key that is looked up by its hash: a token of some kilobytes, too.</summary>
+    /// <summary>Bytes of a key that is looked up by its hash: a token of some kilobytes, too.</summary>
     private const int MaxKeyBytes = 4096;
 
     /// <summary>Is it a client that somebody registered or exempted, by its id or by the hash of it?</summary>

@@ -21,7 +21,7 @@ internal readonly ref struct ClientIdentity
     public int Source { get; init; }
 
     /// <summary>The value of the field that the name is from; empty when it is from elsewhere.</summary>
-    public Stretch Field { get; init; }
+    public Slice Field { get; init; }
 
     private readonly bool _exempt;
 
@@ -60,18 +60,18 @@ internal sealed partial class ClientIdentifier
 {
     public const int MaxIdBytes = ClientId.MaxBytes;
 
-    /// <summary>Octets of room that identifying a request takes, for what comes percent-encoded: the identifier that is
+    /// <summary>Bytes of room that identifying a request takes, for what comes percent-encoded: the identifier that is
     /// not known, the first of the source that is read, and the one just read.</summary>
     public const int RoomBytes = 3 * MaxIdBytes;
 
-    private static readonly byte[] AddressOctets = "address"u8.ToArray();
+    private static readonly byte[] AddressBytes = "address"u8.ToArray();
 
     private readonly ClientsConfig _config;
     private readonly Limiter _limiter;
     private readonly (IdentityKind Kind, AlikeName Name)[] _sources;
     private readonly AlikeName[] _fieldNames;
     private readonly string[] _sourceNames;
-    private readonly byte[][] _sourceOctets;
+    private readonly byte[][] _sourceBytes;
     private readonly IPNetwork[] _trusted;
     private readonly IPNetwork[] _exemptNetworks;
     private readonly HashSet<byte[]>.AlternateLookup<ReadOnlySpan<byte>> _exemptIds;
@@ -86,7 +86,7 @@ internal sealed partial class ClientIdentifier
         _sources = [.. config.Identify.Select(static s => (s.Kind, new AlikeName(s.Name)))];
         _fieldNames = [.. _sources.Where(static s => s.Kind == IdentityKind.Header).Select(static s => s.Name)];
         _sourceNames = [.. config.Identify.Select(static s => s.ToString())];
-        _sourceOctets = [.. _sourceNames.Select(Encoding.UTF8.GetBytes)];
+        _sourceBytes = [.. _sourceNames.Select(Encoding.UTF8.GetBytes)];
         _trusted = [.. config.TrustedProxies];
         _exemptNetworks = [.. config.ExemptNetworks];
         _exemptIds = new HashSet<byte[]>(config.ExemptIds.Select(Encoding.UTF8.GetBytes), limiter.IdComparer)
@@ -105,7 +105,7 @@ internal sealed partial class ClientIdentifier
     /// <summary>A source as the operator wrote it.</summary>
     public string SourceName(int source) => source < 0 ? "address" : _sourceNames[source];
 
-    public byte[] SourceOctets(int source) => source < 0 ? AddressOctets : _sourceOctets[source];
+    public byte[] SourceBytes(int source) => source < 0 ? AddressBytes : _sourceBytes[source];
 
     /// <param name="peer">Null behind a Unix domain socket.</param>
     public bool IsTrusted(IPAddress? peer) => peer is null ? _config.TrustUnixSockets : Contains(_trusted, peer);
@@ -142,7 +142,7 @@ internal sealed partial class ClientIdentifier
         bool exempt = (_exemptNetworks.Length > 0 && Contains(_exemptNetworks, caller.Ip))
             || (_config.ExemptPreflights && IsPreflight(request, head));
         ReadOnlySpan<byte> unknown = default;
-        Stretch unknownField = default;
+        Slice unknownField = default;
         int unknownSource = -1;
         int sources = _alwaysReads || _limiter.Clients.Any ? _sources.Length : 0;
         for (int i = 0; i < sources && _sources[i].Kind != IdentityKind.Address; i++)

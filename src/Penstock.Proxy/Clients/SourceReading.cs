@@ -20,7 +20,7 @@ internal ref struct SourceReading(ClientIdentifier identifier, Span<byte> room)
     public ReadOnlySpan<byte> First { get; private set; }
 
     /// <summary>The field of the first; empty for a parameter.</summary>
-    public Stretch Field { get; private set; }
+    public Slice Field { get; private set; }
 
     /// <summary>One of them is a known client, with what it is called.</summary>
     public bool Known { get; private set; }
@@ -94,7 +94,7 @@ internal ref struct SourceReading(ClientIdentifier identifier, Span<byte> room)
     }
 
     /// <param name="mustCopy">The next one will be where this one is.</param>
-    private void Add(ReadOnlySpan<byte> id, Stretch field, bool mustCopy)
+    private void Add(ReadOnlySpan<byte> id, Slice field, bool mustCopy)
     {
         if (id.IsEmpty || (!First.IsEmpty && id.SequenceEqual(First)) || ++_count > MaxValues)
         {

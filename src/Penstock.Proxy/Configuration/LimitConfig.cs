@@ -13,7 +13,7 @@ public sealed record LimitConfig(long Capacity, double RatePerSecond)
     /// <value>Key <c>limit.by</c>: <c>client</c>, <c>address</c> or <c>all</c>; default: client.</value>
     public LimitKey By { get; init; }
 
-    /// <summary>Requests at the same time, from the first octet of the request to the last of the response; 0 is
+    /// <summary>Requests at the same time, from the first byte of the request to the last of the response; 0 is
     /// unbounded.</summary>
     /// <value>Key <c>limit.concurrent</c>: 1 to 1,000,000; default: no bound.</value>
     public int Concurrent { get; init; }
@@ -52,7 +52,7 @@ public enum LimitFields
     Standard,
 
     /// <summary>X-RateLimit-Limit, -Remaining and -Reset (seconds until the bucket is full), of the limit that is
-    /// nearest to refusing.</summary>
+    /// nearest to rejecting.</summary>
     Legacy,
 
     /// <summary>Both of these.</summary>

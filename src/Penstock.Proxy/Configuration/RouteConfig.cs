@@ -16,7 +16,7 @@ public sealed record RouteConfig
     /// <value>Key <c>route.method</c>: method, or a list; default: any.</value>
     public IReadOnlyList<string> Methods { get; init; } = [];
 
-    /// <summary>Header fields that the request must have; names without case, values octet by octet.</summary>
+    /// <summary>Header fields that the request must have; names without case, values byte by byte.</summary>
     /// <value>Key <c>route.headers</c>: <c>NAME: value</c>; default: none.</value>
     public IReadOnlyList<RouteCondition> Headers { get; init; } = [];
 

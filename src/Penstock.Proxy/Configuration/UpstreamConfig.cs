@@ -20,7 +20,7 @@ public sealed record UpstreamConfig
     /// <summary>Version, 1 or 2, of the PROXY protocol header that tells backends who the client is, before the
     /// request; 0: there is none. A connection that began with such a header serves one exchange only.</summary>
     /// <value>Key <c>upstream.send_proxy</c>: <c>off</c>, <c>v1</c> or <c>v2</c>; default: off.</value>
-    public int ProxyProtocol { get; init; }
+    public int SendProxyVersion { get; init; }
 
     /// <summary>How long a connection to its backends is kept for the next request; zero: not at all; null: as
     /// <see cref="TimeoutsConfig.BackendIdle"/> says.</summary>
@@ -170,12 +170,12 @@ public sealed record RetryConfig
     /// <summary>Retries per request, over all requests of the upstream: 0.2 is one retry for five requests (Envoy's
     /// default). A route's is not looked at.</summary>
     /// <value>Key <c>retries.budget</c>: 0% to 1000%; default: 20%.</value>
-    public double Share { get; init; } = 0.2;
+    public double BudgetRatio { get; init; } = 0.2;
 
-    /// <summary>Retries a second that may be made whatever <see cref="Share"/> says. Those of the last ten seconds that
-    /// were not made count, too (10 is the default of Finagle and linkerd). A route's is not looked at.</summary>
-    /// <value>Key <c>retries.least</c>: 0 to 1,000; default: 10.</value>
-    public int Least { get; init; } = 10;
+    /// <summary>Retries per second that are allowed whatever <see cref="BudgetRatio"/> says. What was not used in
+    /// the last ten seconds may be used now. Finagle and linkerd have the same default. A route has no such key.</summary>
+    /// <value>Key <c>retries.min_per_second</c>: 0 to 1,000; default: 10.</value>
+    public int MinPerSecond { get; init; } = 10;
 
     /// <summary>How long each try may take until the response's head has arrived. Zero:
     /// <see cref="TimeoutsConfig.Response"/> bounds a try, and a request that timed out is not sent again.</summary>

@@ -5,9 +5,9 @@ using Penstock.Proxy.EventLoop;
 namespace Penstock.Proxy.Connections;
 
 /// <summary>What happened on a connection while nobody was waiting for it.</summary>
-internal enum Unattended : byte
+internal enum UnexpectedEvent : byte
 {
-    /// <summary>Octets came in.</summary>
+    /// <summary>Bytes came in.</summary>
     Data,
     TimedOut,
 }
@@ -15,7 +15,7 @@ internal enum Unattended : byte
 /// <summary>Who uses a connection.</summary>
 internal interface IConnectionOwner
 {
-    void OnUnattended(Unattended what);
+    void OnUnexpectedEvent(UnexpectedEvent what);
 
     /// <summary>The peer has ended its stream, or is gone; see <see cref="Connection.PeerClosed"/> and
     /// <see cref="Connection.PeerGone"/>. Told once for each, whoever waits for the connection, and after the waits
@@ -67,13 +67,13 @@ internal sealed class Connection : EventSource
 
     public bool IsClosed { get; private set; }
 
-    /// <summary>Octets or an end may be there to be received.</summary>
-    public bool HasData => _readable;
+    /// <summary>Bytes or an end may be there to be received.</summary>
+    public bool MayHaveData => _readable;
 
-    /// <summary>The peer has sent its last octet; there may be some to be received before it.</summary>
+    /// <summary>The peer has sent its last byte; there may be some to be received before it.</summary>
     public bool PeerClosed => _peerClosed;
 
-    /// <summary>The peer takes no octets either: it reset the connection, or the network gave it up.</summary>
+    /// <summary>The peer takes no bytes either: it reset the connection, or the network gave it up.</summary>
     public bool PeerGone { get; private set; }
 
     /// <summary>Its deadline has passed; waits end at once.</summary>
@@ -100,7 +100,7 @@ internal sealed class Connection : EventSource
         Deadlines.Clear(this);
     }
 
-    /// <returns>Octets received; 0 at the end of the stream; <see cref="WouldBlock"/>; <see cref="Broken"/>.</returns>
+    /// <returns>Bytes received; 0 at the end of the stream; <see cref="WouldBlock"/>; <see cref="Broken"/>.</returns>
     public int TryReceive(Span<byte> buffer)
     {
         if (!_readable || IsClosed)
@@ -122,18 +122,18 @@ internal sealed class Connection : EventSource
         return Broken;
     }
 
-    /// <returns>Octets that the kernel took, possibly fewer than given; <see cref="WouldBlock"/>;
+    /// <returns>Bytes that the kernel took, possibly fewer than given; <see cref="WouldBlock"/>;
     /// <see cref="Broken"/>.</returns>
-    public int TrySend(ReadOnlySpan<byte> octets)
+    public int TrySend(ReadOnlySpan<byte> bytes)
     {
         if (!_writable || IsClosed)
         {
             return IsClosed ? Broken : WouldBlock;
         }
-        int count = _socket.Send(octets, SocketFlags.None, out SocketError error);
+        int count = _socket.Send(bytes, SocketFlags.None, out SocketError error);
         if (error == SocketError.Success)
         {
-            _writable = count == octets.Length;
+            _writable = count == bytes.Length;
             return count;
         }
         if (error == SocketError.WouldBlock)
@@ -147,7 +147,7 @@ internal sealed class Connection : EventSource
     /// <summary>Waits until a receive is worth trying. One waiter at a time.</summary>
     public ValueTask<WaitResult> WaitForDataAsync()
     {
-        WaitResult? result = AtOnce(_readable);
+        WaitResult? result = Immediate(_readable);
         if (result is null)
         {
             _atOnce = 0;
@@ -165,7 +165,7 @@ internal sealed class Connection : EventSource
     /// <summary>Waits until a send is worth trying, or until a connecting socket has an outcome. One waiter at a
     /// time.</summary>
     public ValueTask<WaitResult> WaitForSpaceAsync() =>
-        AtOnce(_writable) is { } result ? new(result) : _space.Wait();
+        Immediate(_writable) is { } result ? new(result) : _space.Wait();
 
     /// <summary>Ends waits, now and in future, with <see cref="WaitResult.Canceled"/>.</summary>
     public void Cancel()
@@ -185,7 +185,7 @@ internal sealed class Connection : EventSource
     public SocketError ConnectError() => (SocketError)(int)_socket.GetSocketOption(
         SocketOptionLevel.Socket, SocketOptionName.Error)!;
 
-    /// <summary>Asks the kernel whether octets or an end are there, now. A system call.</summary>
+    /// <summary>Asks the kernel whether bytes or an end are there, now. A system call.</summary>
     public bool PollData() => _socket.Poll(0, SelectMode.SelectRead);
 
     /// <summary>Sends the end of our stream; the other direction stays open.</summary>
@@ -248,7 +248,7 @@ internal sealed class Connection : EventSource
         }
         else if (!attended && readable)
         {
-            Owner.OnUnattended(Unattended.Data);
+            Owner.OnUnexpectedEvent(UnexpectedEvent.Data);
         }
     }
 
@@ -267,11 +267,11 @@ internal sealed class Connection : EventSource
         attended |= _space.Complete(WaitResult.TimedOut);
         if (!attended)
         {
-            Owner.OnUnattended(Unattended.TimedOut);
+            Owner.OnUnexpectedEvent(UnexpectedEvent.TimedOut);
         }
     }
 
-    private WaitResult? AtOnce(bool ready) => _canceled ? WaitResult.Canceled
+    private WaitResult? Immediate(bool ready) => _canceled ? WaitResult.Canceled
         : ready ? WaitResult.Ready
         : _expired ? WaitResult.TimedOut : null;
 }

@@ -13,7 +13,7 @@ internal sealed class ConnectionBounds(Func<int> sockets)
     private readonly ConcurrentDictionary<IPAddress, int> _byAddress = new();
     private volatile int _max;
     private volatile int _maxPerAddress;
-    private volatile int _own = Descriptors.Least;
+    private volatile int _own = Descriptors.Minimum;
     private int _count;
     private long _tellAgainMs;
 

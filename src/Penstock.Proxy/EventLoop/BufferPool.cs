@@ -8,7 +8,7 @@ internal sealed class BufferPool
     public const int Medium = 16 * 1024;
     public const int Large = 64 * 1024;
 
-    /// <summary>Octets kept for reuse per size; what is returned beyond that goes to the collector.</summary>
+    /// <summary>Bytes kept for reuse per size; what is returned beyond that goes to the collector.</summary>
     private const int MaxKeptBytes = 16 * 1024 * 1024;
 
     private readonly Stack<byte[]> _small = new();
@@ -18,7 +18,7 @@ internal sealed class BufferPool
     /// <summary>Buffers rented and not yet returned; a storm that is over leaves none.</summary>
     public int Rented { get; private set; }
 
-    /// <summary>A buffer of at least that many octets, at most <see cref="Large"/>.</summary>
+    /// <summary>A buffer of at least that many bytes, at most <see cref="Large"/>.</summary>
     public byte[] Rent(int size)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(size, Large);

@@ -5,8 +5,8 @@ internal abstract class Deadline
 {
     internal Deadline? Next;
     internal Deadline? Previous;
-    internal int Slot = -1;
-    internal long SlotTick;
+    internal int Cell = -1;
+    internal long CellTick;
 
     /// <summary>Milliseconds on the loop's clock; <see cref="long.MaxValue"/> when not set.</summary>
     public long DueMs { get; internal set; } = long.MaxValue;
@@ -35,9 +35,9 @@ internal sealed class Deadlines
     {
         deadline.DueMs = dueMs;
         long tick = Math.Max(dueMs / TickMs, _tick) + 1;
-        if (deadline.Slot >= 0)
+        if (deadline.Cell >= 0)
         {
-            if (deadline.SlotTick <= tick)
+            if (deadline.CellTick <= tick)
             {
                 return;
             }
@@ -52,7 +52,7 @@ internal sealed class Deadlines
     public void Remove(Deadline deadline)
     {
         deadline.DueMs = long.MaxValue;
-        if (deadline.Slot >= 0)
+        if (deadline.Cell >= 0)
         {
             Unlink(deadline);
         }
@@ -92,7 +92,7 @@ internal sealed class Deadlines
             {
                 // OnDue may unlink others of this slot, so start over after each.
                 Deadline? next = deadline.Next;
-                if (deadline.SlotTick <= _tick)
+                if (deadline.CellTick <= _tick)
                 {
                     Unlink(deadline);
                     if (deadline.DueMs <= nowMs)
@@ -114,8 +114,8 @@ internal sealed class Deadlines
     private void Link(Deadline deadline, long tick)
     {
         int slot = (int)(tick % SlotCount);
-        deadline.Slot = slot;
-        deadline.SlotTick = tick;
+        deadline.Cell = slot;
+        deadline.CellTick = tick;
         deadline.Previous = null;
         deadline.Next = _slots[slot];
         if (deadline.Next is not null)
@@ -130,7 +130,7 @@ internal sealed class Deadlines
     {
         if (deadline.Previous is null)
         {
-            _slots[deadline.Slot] = deadline.Next;
+            _slots[deadline.Cell] = deadline.Next;
         }
         else
         {
@@ -141,7 +141,7 @@ internal sealed class Deadlines
             deadline.Next.Previous = deadline.Previous;
         }
         deadline.Next = deadline.Previous = null;
-        deadline.Slot = -1;
+        deadline.Cell = -1;
         _count--;
     }
 }

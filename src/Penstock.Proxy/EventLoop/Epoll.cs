@@ -15,7 +15,7 @@ internal enum Readiness : uint
     /// <summary>Both directions are closed.</summary>
     HangUp = 0x010,
 
-    /// <summary>The peer has sent its last octet.</summary>
+    /// <summary>The peer has sent its last byte.</summary>
     PeerClosed = 0x2000,
     EdgeTriggered = 0x8000_0000,
 }
@@ -30,7 +30,7 @@ internal sealed unsafe partial class Epoll : IDisposable
     private const int Add = 1;
     private const int Interrupted = 4;
 
-    // struct epoll_event is packed on x86-64 only: 12 octets there, 16 elsewhere.
+    // struct epoll_event is packed on x86-64 only: 12 bytes there, 16 elsewhere.
     private static readonly int DataOffset = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 4 : 8;
     private static readonly int EventSize = DataOffset + 8;
 

@@ -8,7 +8,7 @@ namespace Penstock.Proxy.Exchanges;
 /// <summary>The access log's line about an exchange: one JSON object.</summary>
 internal static class AccessLine
 {
-    /// <summary>Room that any line fits into: texts of at most 2, 2 and 1 KiB, each octet at most six times as
+    /// <summary>Room that any line fits into: texts of at most 2, 2 and 1 KiB, each byte at most six times as
     /// long when escaped.</summary>
     public const int MaxBytes = 36 * 1024;
 
@@ -26,9 +26,9 @@ internal static class AccessLine
         line.Add(text[..written]);
         line.Add("\""u8);
         Text(ref line, ",\"client\":"u8, exchange.ClientName);
-        if (exchange.ClientKey is { } key)
+        if (exchange.IdentifiedBy is { } key)
         {
-            Text(ref line, ",\"client_key\":"u8, key);
+            Text(ref line, ",\"identified_by\":"u8, key);
         }
         Text(ref line, ",\"client_address\":"u8, exchange.Caller is null ? default : exchange.Caller.Text);
         Text(ref line, ",\"method\":"u8, Slice(request.MethodName, head));
@@ -44,12 +44,12 @@ internal static class AccessLine
         }
         if (exchange.Route is { } route)
         {
-            Text(ref line, ",\"route\":"u8, route.NameOctets);
-            Text(ref line, ",\"upstream\":"u8, route.Upstream.NameOctets);
+            Text(ref line, ",\"route\":"u8, route.NameBytes);
+            Text(ref line, ",\"upstream\":"u8, route.Upstream.NameBytes);
         }
         if (exchange.Backend is { } backend)
         {
-            Text(ref line, ",\"backend\":"u8, backend.AddressOctets);
+            Text(ref line, ",\"backend\":"u8, backend.AddressBytes);
         }
         Number(ref line, ",\"retries\":"u8, exchange.Retries);
         if (exchange.Exempt)
@@ -60,7 +60,7 @@ internal static class AccessLine
         Text(ref line, ",\"reason\":"u8, exchange.Outcome.Word());
         if (exchange.Fault != HttpFault.None)
         {
-            Text(ref line, ",\"fault\":"u8, exchange.Fault.Octets());
+            Text(ref line, ",\"fault\":"u8, exchange.Fault.Bytes());
         }
         Text(ref line, ",\"request_id\":"u8, exchange.RequestId);
         line.Add("}\n"u8);
@@ -70,7 +70,7 @@ internal static class AccessLine
     {
         if (admission.TryGetDecisive(out AppliedLimit charge))
         {
-            Text(ref line, ",\"limit\":"u8, charge.NameOctets);
+            Text(ref line, ",\"limit\":"u8, charge.NameBytes);
             if (charge.Limit is not null)
             {
                 Number(ref line, ",\"tokens_left\":"u8, charge.WholeTokens);
@@ -78,11 +78,11 @@ internal static class AccessLine
         }
         if (admission.DryRejection is { } dry)
         {
-            Text(ref line, ",\"dry_run_rejects\":"u8, dry.NameOctets);
+            Text(ref line, ",\"dry_run_rejects\":"u8, dry.NameBytes);
         }
     }
 
-    private static ReadOnlySpan<byte> Slice(Stretch stretch, ReadOnlySpan<byte> head) =>
+    private static ReadOnlySpan<byte> Slice(Slice stretch, ReadOnlySpan<byte> head) =>
         stretch.Length == 0 || stretch.Start + stretch.Length > head.Length ? default
         : head.Slice(stretch.Start, Math.Min(stretch.Length, MaxTextBytes));
 

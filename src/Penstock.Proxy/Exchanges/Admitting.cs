@@ -56,7 +56,7 @@ internal static class Admitting
         exchange.Fault = ruling.Fault;
         exchange.Identifier = snapshot.Identifier;
         exchange.ClientName = ruling.Client.Name;
-        exchange.ClientKey = snapshot.Identifier.SourceOctets(ruling.Client.Source);
+        exchange.IdentifiedBy = snapshot.Identifier.SourceBytes(ruling.Client.Source);
         if (ruling.Client.Field.Length > 0)
         {
             exchange.IdentityValue = ruling.Client.Field;
@@ -93,7 +93,7 @@ internal static class Admitting
         return admitted;
     }
 
-    /// <summary>The request is refused by nothing but the want of these tokens, and they may come: waits, or decides
+    /// <summary>The request is rejected by nothing but the want of these tokens, and they may come: waits, or decides
     /// anew at once. However often it has to wait, it waits no longer than it may in all.</summary>
     private static Step AwaitTokens(Exchange exchange, LeasedBucket client)
     {
@@ -122,11 +122,11 @@ internal static class Admitting
         AppliedLimit charge = exchange.Admission.Rejection;
         exchange.Worker.Rejections.Add(new RejectionNote
         {
-            Key = exchange.Snapshot.Limiter.HashOf(client.Name, client.Domain) ^ charge.Rule.ConcurrencyKey,
+            ClientLimitHash = exchange.Snapshot.Limiter.HashOf(client.Name, client.Domain) ^ charge.Rule.ConcurrencyKey,
             Client = client.Name,
-            ClientKey = exchange.Snapshot.Identifier.SourceName(client.Source),
-            Limit = charge.NameOctets,
-            Route = exchange.Route!.NameOctets,
+            IdentifiedBy = exchange.Snapshot.Identifier.SourceName(client.Source),
+            Limit = charge.NameBytes,
+            Route = exchange.Route!.NameBytes,
             RequestId = exchange.RequestId,
             Tokens = charge.Full ? 0 : charge.WholeTokens,
             Cost = exchange.Admission.Cost,
@@ -144,11 +144,11 @@ internal static class Admitting
         }
         exchange.Worker.Rejections.Add(new RejectionNote
         {
-            Key = exchange.Snapshot.Limiter.HashOf(ruling.Client.Name, ruling.Client.Domain),
+            ClientLimitHash = exchange.Snapshot.Limiter.HashOf(ruling.Client.Name, ruling.Client.Domain),
             Client = ruling.Client.Name,
-            ClientKey = exchange.Snapshot.Identifier.SourceName(ruling.Client.Source),
+            IdentifiedBy = exchange.Snapshot.Identifier.SourceName(ruling.Client.Source),
             Limit = ruling.Outcome == Outcome.UnknownClient ? UnknownLimit : BlockedLimit,
-            Route = exchange.Route!.NameOctets,
+            Route = exchange.Route!.NameBytes,
             RequestId = exchange.RequestId,
             Tokens = 0,
             Cost = 0,
@@ -161,7 +161,7 @@ internal static class Admitting
     private static void ChooseRequestId(Exchange exchange)
     {
         ReadOnlySpan<byte> head = exchange.Head;
-        if (exchange.Request.TryGet(head, "x-request-id"u8, out Stretch given)
+        if (exchange.Request.TryGet(head, "x-request-id"u8, out Slice given)
             && given.Length is > 0 and <= Exchange.MaxRequestIdBytes && Grammar.IsToken(given.Of(head)))
         {
             exchange.RequestId = given.Of(head);

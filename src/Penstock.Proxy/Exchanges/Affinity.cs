@@ -22,7 +22,7 @@ internal static class Affinity
         Upstream upstream, UpstreamConfig config) => (
         config.Balance != BalanceAlgorithm.Hash ? 0
             : KeyOf(config.Hash.Source, upstream.HashName, request, head, caller),
-        config.Sticky is null ? null : Session(request, head, upstream));
+        config.Sticky is null ? null : FindStickyBackend(request, head, upstream));
 
     /// <summary>Hash of what the upstream spreads by; of the caller's address when the request has none of
     /// that.</summary>
@@ -32,7 +32,7 @@ internal static class Affinity
         Span<byte> room = stackalloc byte[source == HashSource.Query ? MaxDecodedBytes : 0];
         ReadOnlySpan<byte> key = source switch
         {
-            HashSource.Header => request.TryGet(head, name, out Stretch value) ? value.Of(head) : default,
+            HashSource.Header => request.TryGet(head, name, out Slice value) ? value.Of(head) : default,
             HashSource.Cookie => TryCookie(request, head, name, 0, out ReadOnlySpan<byte> cookie) ? cookie : default,
             HashSource.Query => QueryValue(request.Query.Of(head), name, room),
             HashSource.Path => request.PathOf(head),
@@ -43,7 +43,7 @@ internal static class Affinity
 
     /// <summary>The backend that a session cookie of the request names. A browser may have several of that name, of
     /// other paths or domains: the first that is ours counts.</summary>
-    private static Backend? Session(RequestHead request, ReadOnlySpan<byte> head, Upstream upstream)
+    private static Backend? FindStickyBackend(RequestHead request, ReadOnlySpan<byte> head, Upstream upstream)
     {
         ReadOnlySpan<byte> name = upstream.CookieName;
         for (int nth = 0; nth < MaxCookies; nth++)
@@ -52,7 +52,7 @@ internal static class Affinity
             {
                 break;
             }
-            if (upstream.SessionOf(value) is { } session)
+            if (upstream.FindStickyBackend(value) is { } session)
             {
                 return session;
             }

@@ -55,8 +55,8 @@ internal sealed class AnswerTemplate
 {
     private const int MaxTextBytes = 256;
 
-    /// <summary>A character reference for one octet: <c>&amp;#xfffd;</c>.</summary>
-    private const int MaxEscapedPerOctet = 8;
+    /// <summary>A character reference for one byte: <c>&amp;#xfffd;</c>.</summary>
+    private const int MaxEscapedPerByte = 8;
     private const int MaxNumberBytes = 20;
     private const string Open = "{{";
     private const string Close = "}}";
@@ -71,7 +71,7 @@ internal sealed class AnswerTemplate
         ["status", "phrase", "message", "reason", "fault", "detail", "client", "limit", "retry_after", "request_id",
             "origin"];
 
-    /// <summary>Octets that it has at most.</summary>
+    /// <summary>Bytes that it has at most.</summary>
     public int MaxBytes { get; private set; }
 
     /// <returns>A fault, or null.</returns>
@@ -154,11 +154,11 @@ internal sealed class AnswerTemplate
 
     private void Add(StringBuilder literal, AnswerValue value)
     {
-        byte[] octets = Encoding.UTF8.GetBytes(literal.ToString());
-        _parts.Add((octets, value));
-        MaxBytes += octets.Length + (value is AnswerValue.None ? 0
+        byte[] bytes = Encoding.UTF8.GetBytes(literal.ToString());
+        _parts.Add((bytes, value));
+        MaxBytes += bytes.Length + (value is AnswerValue.None ? 0
             : value is AnswerValue.Status or AnswerValue.RetryAfter ? MaxNumberBytes
-            : MaxTextBytes * MaxEscapedPerOctet);
+            : MaxTextBytes * MaxEscapedPerByte);
     }
 
     private static ReadOnlySpan<byte> TextOf(AnswerValue value, scoped in AnswerValues values)
@@ -169,13 +169,13 @@ internal sealed class AnswerTemplate
             AnswerValue.Phrase => values.Phrase,
             AnswerValue.Message => values.Message,
             AnswerValue.Reason => exchange.Outcome.Word(),
-            AnswerValue.Fault => exchange.Fault == HttpFault.None ? default : exchange.Fault.Octets(),
+            AnswerValue.Fault => exchange.Fault == HttpFault.None ? default : exchange.Fault.Bytes(),
             AnswerValue.Detail => exchange.Fault == HttpFault.None ? default : exchange.Fault.Sentence(),
             AnswerValue.Client => exchange.ClientName.IsEmpty && exchange.Caller is { } caller ? caller.Text
                 : exchange.ClientName,
             AnswerValue.Limit => exchange.Admission.Rejected
-                && exchange.Admission.TryGetDecisive(out AppliedLimit refusal)
-                ? refusal.NameOctets : default,
+                && exchange.Admission.TryGetDecisive(out AppliedLimit rejection)
+                ? rejection.NameBytes : default,
             AnswerValue.RequestId => exchange.RequestId,
             AnswerValue.Origin => values.Origin,
             _ => default,
@@ -191,9 +191,9 @@ internal sealed class AnswerTemplate
                 JsonText.AddEscaped(ref to, text);
                 return;
             case AnswerEscape.Field:
-                foreach (byte octet in text)
+                foreach (byte b in text)
                 {
-                    to.Add(octet is >= 0x20 and < 0x7F ? [octet] : "?"u8);
+                    to.Add(b is >= 0x20 and < 0x7F ? [b] : "?"u8);
                 }
                 return;
         }

@@ -35,9 +35,9 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
     private bool _rateApplies = minBytesPerSecond > 0;
 
     /// <summary>What was read behind the end of the body; valid inside <c>onExcess</c> only.</summary>
-    public delegate void Excess(ReadOnlySpan<byte> octets);
+    public delegate void Excess(ReadOnlySpan<byte> bytes);
 
-    /// <summary>Octets of payload passed on.</summary>
+    /// <summary>Bytes of payload passed on.</summary>
     public long PayloadBytes { get; private set; }
     public HttpFault Fault => _body.Fault;
     public bool BodyDone => _body.Done;
@@ -114,7 +114,7 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
                 {
                     return end;
                 }
-                if (!source.HasData)
+                if (!source.MayHaveData)
                 {
                     ReturnBuffer();
                 }
@@ -127,14 +127,14 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
         }
     }
 
-    /// <summary>Reads once, decodes and frames in place. The framed octets, if any, are to be sent whatever is
+    /// <summary>Reads once, decodes and frames in place. The framed bytes, if any, are to be sent whatever is
     /// returned.</summary>
     private RelayEnd ReadPiece(bool chunked, Excess onExcess, out int start, out int length)
     {
         // Small pieces stay in a buffer that is warm; a stream that fills it earns a large one.
         _buffer ??= loop.Buffers.Rent(_fills ? BufferPool.Large : BufferPool.Medium);
         Span<byte> buffer = _buffer;
-        Span<byte> room = buffer[BodyWriter.Before..^BodyWriter.Behind];
+        Span<byte> room = buffer[BodyWriter.ChunkHeadRoom..^BodyWriter.Behind];
         start = length = 0;
 
         int count = source.TryReceive(room);
@@ -147,7 +147,7 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
             bool ended = count == 0 && _body.End();
             if (ended && chunked)
             {
-                start = BodyWriter.Wrap(buffer, BodyWriter.Before, 0, last: true, out length);
+                start = BodyWriter.Wrap(buffer, BodyWriter.ChunkHeadRoom, 0, last: true, out length);
             }
             return ended ? RelayEnd.Done : RelayEnd.SourceClosed;
         }
@@ -165,11 +165,11 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
         PayloadBytes += payload;
         if (chunked)
         {
-            start = BodyWriter.Wrap(buffer, BodyWriter.Before, payload, _body.Done, out length);
+            start = BodyWriter.Wrap(buffer, BodyWriter.ChunkHeadRoom, payload, _body.Done, out length);
         }
         else
         {
-            start = BodyWriter.Before;
+            start = BodyWriter.ChunkHeadRoom;
             length = payload;
         }
         return RelayEnd.Done;

@@ -18,7 +18,7 @@ internal struct ByteWindow
     public readonly ReadOnlySpan<byte> Bytes => _buffer.AsSpan(_start, _end - _start);
 
     /// <summary>Room behind the bytes to receive more; <see cref="Add"/> tells how many came. Empty only when a buffer
-    /// of the largest size is full: a parser has refused what it holds before that.</summary>
+    /// of the largest size is full: a parser has rejected what it holds before that.</summary>
     /// <param name="firstBytes">How large a buffer to begin with.</param>
     public Span<byte> Room(BufferPool pool, int firstBytes)
     {

@@ -175,7 +175,7 @@ internal sealed class ClientConnection : IConnectionOwner
         _exchange?.GiveUp();
     }
 
-    public void OnUnattended(Unattended what)
+    public void OnUnexpectedEvent(UnexpectedEvent what)
     {
         // Bytes of the next request: they are read when it is their turn.
     }
@@ -224,7 +224,7 @@ internal sealed class ClientConnection : IConnectionOwner
     private Step StartReading()
     {
         Debug.Assert(_exchange is null, "the last exchange is not over");
-        TakeSnapshot();
+        UseCurrentSnapshot();
         if (_input.Length > 0)
         {
             Io.SetDeadline(_snapshot.HeadTimeoutMs);
@@ -240,7 +240,7 @@ internal sealed class ClientConnection : IConnectionOwner
     }
 
     /// <summary>Goes from now on by the configuration in force, also as to who is trusted.</summary>
-    private void TakeSnapshot()
+    private void UseCurrentSnapshot()
     {
         if (_snapshot != Worker.Snapshot)
         {
@@ -303,7 +303,7 @@ internal sealed class ClientConnection : IConnectionOwner
                         "connection from {Peer} closed: it does not start with a PROXY protocol header", Peer);
                     return Step.Close;
             }
-            if (!TakeOrigin(length, source))
+            if (!ReadOrigin(length, source))
             {
                 ResetOnClose();
                 return Step.Close;
@@ -315,7 +315,7 @@ internal sealed class ClientConnection : IConnectionOwner
         }
         if (_exchange is null)
         {
-            TakeSnapshot(); // it may be another one than when the connection began to wait
+            UseCurrentSnapshot(); // it may be another one than when the connection began to wait
             _exchange = Worker.RentExchange();
             _exchange.Begin(this, _snapshot);
         }
@@ -337,7 +337,7 @@ internal sealed class ClientConnection : IConnectionOwner
     }
 
     /// <returns>False when the client has too many connections.</returns>
-    private bool TakeOrigin(int length, IPEndPoint? source)
+    private bool ReadOrigin(int length, IPEndPoint? source)
     {
         _awaitsOrigin = false;
         _input.Consume(length);
@@ -367,7 +367,7 @@ internal sealed class ClientConnection : IConnectionOwner
         Exchange exchange = _exchange!;
         exchange.End();
         _input.Consume(Math.Min(_input.Length, exchange.Request.Length + exchange.BodyTaken));
-        if (!_keepAlive && _ending == Ending.AtOnce && (_input.Length > 0 || Io.HasData))
+        if (!_keepAlive && _ending == Ending.AtOnce && (_input.Length > 0 || Io.MayHaveData))
         {
             _ending = Ending.Linger; // closing on unread bytes would cost it the answer
         }

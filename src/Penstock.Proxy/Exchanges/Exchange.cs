@@ -72,11 +72,11 @@ internal sealed class Exchange(HeadBounds bounds)
     public ClientAddress? Caller;
 
     /// <summary>The entry of <c>clients.identify</c> that told the client; null before it was asked.</summary>
-    public byte[]? ClientKey;
+    public byte[]? IdentifiedBy;
 
     /// <summary>The header value that identified the client, if one did: it is forwarded even if the Connection field
     /// lists it.</summary>
-    public Stretch IdentityValue;
+    public Slice IdentityValue;
     public bool PeerTrusted;
 
     /// <summary>No limit holds its client.</summary>
@@ -95,10 +95,10 @@ internal sealed class Exchange(HeadBounds bounds)
     // ---- the tries
 
     /// <summary>The backend that the client's session cookie names.</summary>
-    public Backend? Session;
+    public Backend? StickyBackend;
 
     /// <summary>Hash of what its upstream spreads by.</summary>
-    public ulong Key;
+    public ulong AffinityHash;
 
     /// <summary>The try under way, or the last one.</summary>
     public Attempt Current { get; private set; } = new(bounds);
@@ -186,7 +186,7 @@ internal sealed class Exchange(HeadBounds bounds)
         IsIdempotent = Request.IsIdempotent,
         BodyIsGone = Upload is not null,
         IsSent = Current.IsSent,
-        IsReused = Current.Connection?.WasIdle == true,
+        IsReused = Current.Connection?.IsReused == true,
         Sends = Sends,
         RetriesUsed = RetriesUsed,
         ResponseBegun = Current.HasBegunToRespond,
@@ -276,13 +276,13 @@ internal sealed class Exchange(HeadBounds bounds)
         BodyTaken = 0;
         Identifier = null;
         Caller = null;
-        ClientKey = null;
-        IdentityValue = new Stretch(-1, 0);
+        IdentifiedBy = null;
+        IdentityValue = new Slice(-1, 0);
         PeerTrusted = Exempt = Hedged = FreshOnly = ExcessLost = IsTunnel = false;
         Route = null;
         Admission.Reset();
-        Session = StaleBackend = null;
-        Key = 0;
+        StickyBackend = StaleBackend = null;
+        AffinityHash = 0;
         Current.Reset();
         Tried.Clear();
         Sends = RetriesUsed = Retries = MaxWaitMs = Status = 0;
@@ -306,7 +306,7 @@ internal sealed class Exchange(HeadBounds bounds)
         }
     }
 
-    /// <summary>The identifier that the request was counted under; a copy, because the octets it came in may be
+    /// <summary>The identifier that the request was counted under; a copy, because the bytes it came in may be
     /// overwritten before the log is written.</summary>
     public ReadOnlySpan<byte> ClientName
     {

@@ -30,7 +30,8 @@ internal static class Explainer
         if (parsed != ParseStatus.Complete)
         {
             string fault = parsed == ParseStatus.Invalid ? request.Fault.ToString() : "the head is not complete";
-            return new Explanation { Verdict = WordOf(Outcome.BadRequest), Detail = $"refused by the parser: {fault}" };
+            return new Explanation { Verdict = WordOf(Outcome.BadRequest),
+                Detail = $"rejected by the parser: {fault}" };
         }
 
         var peer = new ClientAddress(new IPEndPoint(asked.ClientAddress, 0), snapshot.Identifier.Ipv6Prefix);
@@ -42,7 +43,7 @@ internal static class Explainer
         {
             Verdict = WordOf(ruling.Outcome),
             Client = Encoding.UTF8.GetString(client.Name),
-            ClientKey = snapshot.Identifier.SourceName(client.Source),
+            IdentifiedBy = snapshot.Identifier.SourceName(client.Source),
             ClientAddress = Encoding.UTF8.GetString(caller.Text),
             Registered = client.Registered is not null,
             Exempt = client.Exempt,
@@ -119,7 +120,7 @@ internal static class Explainer
         return states;
     }
 
-    private static string NameOf(in AppliedLimit charge) => Encoding.UTF8.GetString(charge.NameOctets);
+    private static string NameOf(in AppliedLimit charge) => Encoding.UTF8.GetString(charge.NameBytes);
 
     private static Explanation WithPick(Explanation so, in ExplainContext context, RequestHead request, byte[] head,
         ClientAddress caller, ReadOnlySpan<byte> clientName, Upstream upstream)
@@ -132,8 +133,8 @@ internal static class Explainer
             Tried = [],
             Random = context.Random,
             NowNs = context.NowNs,
-            Key = key,
-            Session = session,
+            AffinityHash = key,
+            StickyBackend = session,
             Peek = true,
         });
         so = so with

@@ -57,7 +57,7 @@ internal static class Hedging
     {
         Worker worker = exchange.Worker;
         ConnectionPool pool = worker.PoolOf(attempt.Backend!);
-        attempt.Connection = Picking.TakeIdle(exchange, attempt.Backend!, mayBeClosed: false);
+        attempt.Connection = Picking.RentIdle(exchange, attempt.Backend!, mayBeClosed: false);
         if (attempt.Connection is null)
         {
             attempt.Connection = worker.Dial(pool, attempt.Backend!.AddressesToTry().First, out _);

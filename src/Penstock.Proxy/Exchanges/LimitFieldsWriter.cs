@@ -9,7 +9,7 @@ namespace Penstock.Proxy.Exchanges;
 internal static class LimitFieldsWriter
 {
     /// <summary>Which fields we write. A client is told one truth: where we write fields that the backend wrote too,
-    /// ours replace them; but a backend that refuses a request itself (429) knows better why, and its fields stay.
+    /// ours replace them; but a backend that rejects a request itself (429) knows better why, and its fields stay.
     /// </summary>
     /// <param name="response">The backend's; null for an answer of our own.</param>
     public static LimitFields Choose(Exchange exchange, ResponseHead? response)
@@ -22,11 +22,11 @@ internal static class LimitFieldsWriter
             buckets |= IsShown(charge) && charge.Limit is not null;
         }
         LimitFields which = shown ? exchange.Route?.LimitFields ?? LimitFields.Standard : LimitFields.Off;
-        bool backendRefuses = response?.Status == 429;
+        bool backendRejects = response?.Status == 429;
         bool standard = which is LimitFields.Standard or LimitFields.Both
-            && !(backendRefuses && response!.SawRateLimit);
+            && !(backendRejects && response!.SawRateLimit);
         bool legacy = buckets && which is LimitFields.Legacy or LimitFields.Both
-            && !(backendRefuses && response!.SawXRateLimit);
+            && !(backendRejects && response!.SawXRateLimit);
         return (standard, legacy) switch
         {
             (true, true) => LimitFields.Both,
@@ -119,7 +119,7 @@ internal static class LimitFieldsWriter
     }
 
     /// <summary>Limits in dry run are nobody's business yet, and one that bounds requests at the same time tells its
-    /// state only when it refuses: it would be stale at once.</summary>
+    /// state only when it rejects: it would be stale at once.</summary>
     private static bool IsShown(in AppliedLimit charge) =>
         (charge.Full || charge.Limit is not null) && charge.Rule.Config is { Hidden: false, DryRun: false };
 

@@ -18,11 +18,11 @@ internal static class Picking
         if (first)
         {
             exchange.FixUpstreamConfig();
-            upstream.Budget.Deposit(exchange.UpstreamConfig.Retries.Share);
-            (exchange.Key, exchange.Session) = Affinity.Of(
+            upstream.Budget.Deposit(exchange.UpstreamConfig.Retries.BudgetRatio);
+            (exchange.AffinityHash, exchange.StickyBackend) = Affinity.Of(
                 exchange.Request, exchange.Head, exchange.Caller!, upstream, exchange.UpstreamConfig);
         }
-        bool standsInLine = first && Decider.StandsInLine(upstream, exchange.Session);
+        bool standsInLine = first && Decider.StandsInLine(upstream, exchange.StickyBackend);
         Backend? backend = standsInLine ? null : upstream.Pick(RequestFor(exchange));
         if (backend is null && exchange.StaleBackend is { } stale && stale.TryEnter())
         {
@@ -56,14 +56,14 @@ internal static class Picking
 
     /// <summary>A kept connection of the backend.</summary>
     /// <param name="mayBeClosed">False: only one that the backend has not closed, as the kernel says now.</param>
-    public static BackendConnection? TakeIdle(Exchange exchange, Backend backend, bool mayBeClosed)
+    public static BackendConnection? RentIdle(Exchange exchange, Backend backend, bool mayBeClosed)
     {
-        if (exchange.FreshOnly || exchange.UpstreamConfig.ProxyProtocol > 0)
+        if (exchange.FreshOnly || exchange.UpstreamConfig.SendProxyVersion > 0)
         {
             return null;
         }
         ConnectionPool pool = exchange.Worker.PoolOf(backend);
-        while (pool.TryTake() is { } connection)
+        while (pool.TryRent() is { } connection)
         {
             if (mayBeClosed || !connection.Io.PollData())
             {
@@ -79,7 +79,7 @@ internal static class Picking
     {
         Upstream upstream = exchange.Route!.Upstream;
         SlotWait slot = exchange.Slot;
-        slot.Begin(exchange.ClientName, exchange.Key);
+        slot.Begin(exchange.ClientName, exchange.AffinityHash);
         if (!upstream.Queue.TryEnter(slot, exchange.UpstreamConfig.Queue.Length))
         {
             return Answering.AnswerWith(exchange, Outcome.QueueFull, 503);
@@ -111,7 +111,7 @@ internal static class Picking
     private static Step Begin(Exchange exchange, Backend backend)
     {
         exchange.Current.Begin(backend);
-        exchange.Current.Connection = TakeIdle(
+        exchange.Current.Connection = RentIdle(
             exchange, backend, RetryPolicy.MayMeetClosed(exchange.Request, exchange.Sends));
         return exchange.Current.Connection is null ? Step.Dial : Step.Send;
     }
@@ -122,7 +122,7 @@ internal static class Picking
         Tried = exchange.Tried,
         Random = exchange.Worker.Random,
         NowNs = exchange.Loop.NowNs,
-        Key = exchange.Key,
-        Session = exchange.Session,
+        AffinityHash = exchange.AffinityHash,
+        StickyBackend = exchange.StickyBackend,
     };
 }

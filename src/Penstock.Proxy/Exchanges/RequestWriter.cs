@@ -15,7 +15,7 @@ internal static class RequestWriter
     private const int OwnBytes = 2048;
 
     /// <summary>No head is longer. A host may be written twice more than it was sent.</summary>
-    public static int MostBytes(Exchange exchange, ReadOnlySpan<byte> head)
+    public static int MaxBytes(Exchange exchange, ReadOnlySpan<byte> head)
     {
         HeaderEdits? edits = exchange.Route?.RequestEdits;
         return head.Length + (2 * exchange.Request.Authority.Length) + (edits?.Lines.Length ?? 0)

@@ -128,7 +128,7 @@ internal static class Responding
 
         exchange.Admission.CountStatus(response.Status, exchange.Loop.NowNs);
         ReadOnlySpan<byte> received = attempt.Received.Bytes;
-        exchange.Loop.EnsureScratch(received.Length + ResponseWriter.MostAddedBytes(exchange));
+        exchange.Loop.EnsureScratch(received.Length + ResponseWriter.MaxAddedBytes(exchange));
         byte[] scratch = exchange.Loop.Scratch;
         var head = new HeadWriter(scratch);
         ResponseWriter.Write(ref head, exchange, received[..response.Length], exchange.Loop.DateField,

@@ -15,7 +15,7 @@ internal static class ResponseWriter
     private const int OwnBytes = 16 * 1024;
 
     /// <summary>No head is longer than the received one and this.</summary>
-    public static int MostAddedBytes(Exchange exchange) =>
+    public static int MaxAddedBytes(Exchange exchange) =>
         OwnBytes + (exchange.Route?.ResponseEdits?.Lines.Length ?? 0);
 
     public static void Write(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head, ReadOnlySpan<byte> date,
@@ -56,7 +56,7 @@ internal static class ResponseWriter
             to.AddField("X-Request-Id"u8, exchange.RequestId);
         }
         LimitFieldsWriter.Write(ref to, exchange, limitFields, edits);
-        if (exchange.Backend != exchange.Session)
+        if (exchange.Backend != exchange.StickyBackend)
         {
             to.Add(exchange.Route!.Upstream.SetCookie(exchange.Backend!));
         }
@@ -101,11 +101,11 @@ internal static class ResponseWriter
     /// <summary>An error that Penstock itself tells: with a JSON body, or as the operator wants it.</summary>
     /// <param name="page">Null: as ever.</param>
     /// <param name="request">The request's head, or what there is of it.</param>
-    /// <returns>Octets of body, 0 for HEAD.</returns>
+    /// <returns>Bytes of body, 0 for HEAD.</returns>
     public static int WriteAnswer(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> date, bool keepAlive,
         AnswerPage? page = null, ReadOnlySpan<byte> request = default)
     {
-        (ReadOnlySpan<byte> phrase, ReadOnlySpan<byte> message) = Words(exchange.Status);
+        (ReadOnlySpan<byte> phrase, ReadOnlySpan<byte> message) = PhrasesFor(exchange.Status);
         if (exchange.Outcome == Outcome.ConcurrencyLimited)
         {
             message = "Too many requests at the same time"u8;
@@ -120,7 +120,7 @@ internal static class ResponseWriter
             Phrase = phrase,
             Message = message,
             Origin = page is not null && !request.IsEmpty
-                && exchange.Request.TryGet(request, "origin"u8, out Stretch origin) ? origin.Of(request) : default,
+                && exchange.Request.TryGet(request, "origin"u8, out Slice origin) ? origin.Of(request) : default,
             RetryAfter = exchange.Status switch
             {
                 429 => exchange.Admission.RetryAfterSeconds,
@@ -212,13 +212,13 @@ internal static class ResponseWriter
             json.Add(",\"client\":"u8);
             JsonText.AddString(ref json, exchange.ClientName);
         }
-        if (exchange.Admission.Rejected && exchange.Admission.TryGetDecisive(out AppliedLimit refusal))
+        if (exchange.Admission.Rejected && exchange.Admission.TryGetDecisive(out AppliedLimit rejection))
         {
             json.Add(",\"client\":"u8);
             JsonText.AddString(ref json, exchange.ClientName);
             json.Add(",\"limit\":"u8);
-            JsonText.AddString(ref json, refusal.NameOctets);
-            if (exchange.Admission.Cost > 1 && !refusal.Full)
+            JsonText.AddString(ref json, rejection.NameBytes);
+            if (exchange.Admission.Cost > 1 && !rejection.Full)
             {
                 json.Add(",\"cost\":"u8);
                 json.Add(exchange.Admission.Cost);
@@ -232,7 +232,7 @@ internal static class ResponseWriter
         if (exchange.Fault != HttpFault.None)
         {
             json.Add(",\"fault\":\""u8);
-            json.Add(exchange.Fault.Octets());
+            json.Add(exchange.Fault.Bytes());
             json.Add("\",\"detail\":\""u8);
             json.Add(exchange.Fault.Sentence());
             json.Add("\""u8);
@@ -250,7 +250,7 @@ internal static class ResponseWriter
         to.Add("HTTP/1.1 "u8);
         to.Add(response.Status);
         to.Add(" "u8);
-        to.Add(response.Reason.Of(head));
+        to.Add(response.ReasonPhrase.Of(head));
         to.Add("\r\n"u8);
     }
 
@@ -262,7 +262,7 @@ internal static class ResponseWriter
             : exchange.Request.MinorVersion == 0 ? "Connection: keep-alive\r\n\r\n"u8 : "\r\n"u8);
     }
 
-    private static Phrases Words(int status) => status switch
+    private static Phrases PhrasesFor(int status) => status switch
     {
         200 => new("OK"u8, default),
         401 => new("Unauthorized"u8, "This client is not registered"u8),

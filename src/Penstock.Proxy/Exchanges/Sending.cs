@@ -53,11 +53,11 @@ internal static class Sending
     {
         ReadOnlySpan<byte> received = exchange.Head;
         ClientConnection client = exchange.Client;
-        exchange.Loop.EnsureScratch(RequestWriter.MostBytes(exchange, received) + bodyBytes);
+        exchange.Loop.EnsureScratch(RequestWriter.MaxBytes(exchange, received) + bodyBytes);
         int origin = 0;
-        if (exchange.UpstreamConfig.ProxyProtocol is > 0 and var version)
+        if (exchange.UpstreamConfig.SendProxyVersion is > 0 and var version)
         {
-            Debug.Assert(!on.WasIdle, "the connection has served another client");
+            Debug.Assert(!on.IsReused, "the connection has served another client");
             origin = ProxyProtocol.Write(exchange.Loop.Scratch, version, client.PeerAddress.EndPoint,
                 client.Io.LocalEndPoint as IPEndPoint);
             on.IsAnnounced = true;

@@ -22,7 +22,7 @@ internal sealed class SlotWait(Loop loop) : SlotWaiter
 
     public void Begin(ReadOnlySpan<byte> clientName, ulong key)
     {
-        (Client, Key) = (TurnOf(clientName), key);
+        (Client, AffinityHash) = (TurnOf(clientName), key);
         _backend = null;
         _granted = Canceled = TimedOut = false;
     }

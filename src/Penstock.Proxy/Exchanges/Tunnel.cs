@@ -24,7 +24,7 @@ internal static class Tunnel
         attempt.CountAnswer(exchange.Loop, whole: true);
 
         ReadOnlySpan<byte> received = attempt.Received.Bytes;
-        exchange.Loop.EnsureScratch(received.Length + ResponseWriter.MostAddedBytes(exchange));
+        exchange.Loop.EnsureScratch(received.Length + ResponseWriter.MaxAddedBytes(exchange));
         var head = new HeadWriter(exchange.Loop.Scratch);
         ResponseWriter.Write(ref head, exchange, received[..response.Length], exchange.Loop.DateField,
             keepAlive: false, chunked: false);

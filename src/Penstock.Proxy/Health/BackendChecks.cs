@@ -73,8 +73,8 @@ internal sealed class BackendChecks : IAsyncDisposable
             while (true)
             {
                 long startedAt = _tools.Time.GetTimestamp();
-                probe.ProxyProtocolVersion = _upstream.Config.ProxyProtocol;
-                Take(await probe.RunAsync(_stop.Token));
+                probe.ProxyProtocolVersion = _upstream.Config.SendProxyVersion;
+                OnResult(await probe.RunAsync(_stop.Token));
                 TimeSpan interval = _streak.IsUrgent(_backend.Health.Health) ? _fastInterval : Config.Interval;
                 double factor = 1 + (Jitter * ((2 * Random.Shared.NextDouble()) - 1));
                 TimeSpan wait = (interval * factor) - _tools.Time.GetElapsedTime(startedAt);
@@ -94,7 +94,7 @@ internal sealed class BackendChecks : IAsyncDisposable
         }
     }
 
-    private void Take(CheckResult result)
+    private void OnResult(CheckResult result)
     {
         lock (_lock)
         {
@@ -117,13 +117,13 @@ internal sealed class BackendChecks : IAsyncDisposable
             bool passed = result.Verdict == CheckVerdict.Passed;
             if (_streak.Add(passed, _backend.Health.Health) is { } health)
             {
-                Change(health, result.Cause);
+                SetHealth(health, result.Cause);
             }
             _tools.Checked?.Invoke(_backend, passed, Config.Rise);
         }
     }
 
-    private void Change(BackendHealth health, string? fault)
+    private void SetHealth(BackendHealth health, string? fault)
     {
         (int count, int of) = _backend.Health.Health == BackendHealth.Unknown
             ? (1, 1) : (_streak.Length, _streak.Needed);

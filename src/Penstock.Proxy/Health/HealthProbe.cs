@@ -36,7 +36,7 @@ internal sealed class HealthProbe
         }
     }
 
-    /// <summary>See <see cref="UpstreamConfig.ProxyProtocol"/>.</summary>
+    /// <summary>See <see cref="UpstreamConfig.SendProxyVersion"/>.</summary>
     public int ProxyProtocolVersion { get; set; }
 
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was asked for.</exception>
@@ -151,16 +151,16 @@ internal sealed class HealthProbe
         }
     }
 
-    private static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> octets, CancellationToken cancel)
+    private static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> bytes, CancellationToken cancel)
     {
-        while (!octets.IsEmpty)
+        while (!bytes.IsEmpty)
         {
-            octets = octets[await socket.SendAsync(octets, SocketFlags.None, cancel)..];
+            bytes = bytes[await socket.SendAsync(bytes, SocketFlags.None, cancel)..];
         }
     }
 
     /// <summary>The PROXY protocol header of a connection that nobody else asked for: LOCAL in version 2, which is
-    /// made for that. Version 1 has only UNKNOWN for it, which some servers refuse (gunicorn), so there it is our own
+    /// made for that. Version 1 has only UNKNOWN for it, which some servers reject (gunicorn), so there it is our own
     /// address, which is true and which all understand.</summary>
     private byte[] OriginOf(Socket socket)
     {
@@ -217,11 +217,11 @@ internal sealed class HealthProbe
     }
 
     /// <summary>Interim responses are skipped.</summary>
-    private static ParseStatus ParseHead(ResponseHead head, ReadOnlySpan<byte> octets, ref int start)
+    private static ParseStatus ParseHead(ResponseHead head, ReadOnlySpan<byte> bytes, ref int start)
     {
         while (true)
         {
-            ParseStatus parsed = head.Parse(octets[start..]);
+            ParseStatus parsed = head.Parse(bytes[start..]);
             if (parsed != ParseStatus.Complete || !head.IsInterim || head.Status == 101)
             {
                 return parsed;
@@ -297,7 +297,7 @@ internal sealed class HealthProbe
 
     private static async Task<Socket> ConnectAsync(BackendAddress address, CancellationToken cancel)
     {
-        if (!Descriptors.TryTakeForCheck())
+        if (!Descriptors.TryReserveForCheck())
         {
             throw new SocketException((int)SocketError.TooManyOpenSockets);
         }

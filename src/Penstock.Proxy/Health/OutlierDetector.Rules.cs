@@ -8,7 +8,7 @@ namespace Penstock.Proxy.Health;
 internal sealed partial class OutlierDetector
 {
     /// <summary>With fewer others, nobody can tell who is slow and who suspiciously fast.</summary>
-    private const int LeastOthers = 2;
+    private const int MinOthers = 2;
 
     /// <summary>Called by a loop: acts before the next request.</summary>
     private void OnErrors(OutlierRecord record, BackendError error, int status)
@@ -19,11 +19,11 @@ internal sealed partial class OutlierDetector
             {
                 return;
             }
-            string cause = $"{config.ConsecutiveErrors} errors in a row, the last: {Words(error, status)}";
+            string cause = $"{config.ConsecutiveErrors} errors in a row, the last: {Describe(error, status)}";
             if (!FailsMoreThanOthers(record, errors: 1, total: 1))
             {
                 record.Backend.Traffic.ForgetErrors();
-                Refuse(record, cause, "the others fail as well");
+                LogNotEjected(record, cause, "the others fail as well");
                 return;
             }
             Eject(record, cause,
@@ -67,7 +67,7 @@ internal sealed partial class OutlierDetector
                 .Select(static r => (r.Record, MedianNs: r.Latencies.MedianNs()))
                 .OrderBy(static r => r.MedianNs),
         ];
-        for (int i = known.Length - 1; i >= LeastOthers; i--)
+        for (int i = known.Length - 1; i >= MinOthers; i--)
         {
             // Those before and behind i, without it: its index is beyond the middle of what is left.
             int others = known.Length - 1;
@@ -99,7 +99,7 @@ internal sealed partial class OutlierDetector
         return otherTotal == 0 || otherErrors * 2 * total < errors * otherTotal;
     }
 
-    private static string Words(BackendError error, int status) => error switch
+    private static string Describe(BackendError error, int status) => error switch
     {
         BackendError.Connect => "no connection",
         BackendError.Timeout => "no response in time",

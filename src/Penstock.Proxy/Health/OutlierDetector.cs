@@ -14,7 +14,7 @@ internal sealed partial class OutlierDetector
     private const double Jitter = 0.1;
 
     /// <summary>That a backend cannot be ejected is told once in so long.</summary>
-    private const long RefusalQuietNs = 60_000_000_000;
+    private const long NotEjectedLogIntervalNs = 60_000_000_000;
 
     private readonly Lock _lock = new();
     private readonly Upstream _upstream;
@@ -58,7 +58,7 @@ internal sealed partial class OutlierDetector
                     _records.Add(backend, record);
                     backend.Traffic.TooManyErrors = (error, status) => OnErrors(record, error, status);
                 }
-                backend.Traffic.MostErrorsInRow = config!.ConsecutiveErrors > 0 && !IsAlone(backend)
+                backend.Traffic.MaxErrorsInRow = config!.ConsecutiveErrors > 0 && !IsAlone(backend)
                     ? config.ConsecutiveErrors : int.MaxValue;
             }
             UpdatePanic();
@@ -87,7 +87,7 @@ internal sealed partial class OutlierDetector
                     End(record, "its time is over");
                 }
             }
-            if (now - _slidNs >= config.Window.TotalNanoseconds / OutlierRecord.Slots)
+            if (now - _slidNs >= config.Window.TotalNanoseconds / OutlierRecord.WindowSteps)
             {
                 _slidNs = now;
                 JudgeWindows(config);
@@ -142,7 +142,7 @@ internal sealed partial class OutlierDetector
     {
         _records.Remove(backend);
         backend.Traffic.TooManyErrors = null;
-        backend.Traffic.MostErrorsInRow = int.MaxValue;
+        backend.Traffic.MaxErrorsInRow = int.MaxValue;
         backend.Ejection = null;
         backend.EjectionIgnored = false;
     }
@@ -157,9 +157,9 @@ internal sealed partial class OutlierDetector
         {
             return;
         }
-        if (WhyNotEject(backend) is { } refusal)
+        if (WhyNotEject(backend) is { } rejection)
         {
-            Refuse(record, cause, refusal);
+            LogNotEjected(record, cause, rejection);
             return;
         }
         PassiveHealthConfig config = _config!;
@@ -173,7 +173,7 @@ internal sealed partial class OutlierDetector
         record.EndsNs = _clock.NowNs + (long)time.TotalNanoseconds;
         record.EndsByChecks = endsByChecks;
         record.ChecksPassed = 0;
-        record.RefusalToldNs = null;
+        record.NotEjectedLoggedNs = null;
         backend.Ejection = new Ejection(cause, since, since + time, record.InRow);
         _logger.LogWarning(Events.BackendEjected,
             "backend {Backend} is EJECTED for {Seconds} s: {Cause} ({Count}. time in a row), "
@@ -201,16 +201,16 @@ internal sealed partial class OutlierDetector
             : null;
     }
 
-    private void Refuse(OutlierRecord record, string cause, string refusal)
+    private void LogNotEjected(OutlierRecord record, string cause, string rejection)
     {
         long now = _clock.NowNs;
-        if (record.RefusalToldNs is { } told && now - told < RefusalQuietNs)
+        if (record.NotEjectedLoggedNs is { } told && now - told < NotEjectedLogIntervalNs)
         {
             return;
         }
-        record.RefusalToldNs = now;
-        _logger.LogWarning(Events.EjectionRefused, "backend {Backend} does badly but is kept: {Cause}; {Refusal}",
-            record.Backend, cause, refusal);
+        record.NotEjectedLoggedNs = now;
+        _logger.LogWarning(Events.BackendNotEjected, "backend {Backend} does badly but is kept: {Cause}; {Rejection}",
+            record.Backend, cause, rejection);
     }
 
     private void End(OutlierRecord record, string cause)

@@ -7,7 +7,7 @@ namespace Penstock.Proxy.Health;
 internal sealed class OutlierRecord(Backend backend)
 {
     /// <summary>A window slides by so many steps.</summary>
-    public const int Slots = 10;
+    public const int WindowSteps = 10;
 
     private readonly Queue<TrafficCounts> _slots = new();
 
@@ -29,7 +29,7 @@ internal sealed class OutlierRecord(Backend backend)
     public long WellSinceNs { get; set; }
 
     /// <summary>When it was last told that it cannot be ejected; null before the first time.</summary>
-    public long? RefusalToldNs { get; set; }
+    public long? NotEjectedLoggedNs { get; set; }
 
     /// <summary>Counts of the window that ends now.</summary>
     public TrafficCounts Window()
@@ -40,7 +40,7 @@ internal sealed class OutlierRecord(Backend backend)
 
     public void Slide()
     {
-        if (_slots.Count == Slots)
+        if (_slots.Count == WindowSteps)
         {
             _slots.Dequeue();
         }

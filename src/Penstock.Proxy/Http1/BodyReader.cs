@@ -2,20 +2,20 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>Takes one body out of a stream of octets, by whichever framing it has, and tells where it ends. Pure and
+/// <summary>Takes one body out of a stream of bytes, by whichever framing it has, and tells where it ends. Pure and
 /// incremental: feed it what has come, it says how much it consumed and how much of that was payload. Chunk
 /// extensions and trailer fields are checked, bounded and dropped (RFC 9112 §7.1.1, §7.1.2). A mutable struct: keep
 /// it in one place.</summary>
 [SuppressMessage("Performance", "CA1815", Justification = "Never compared.")]
 internal struct BodyReader
 {
-    /// <summary>Octets of chunk extensions in one body.</summary>
+    /// <summary>Bytes of chunk extensions in one body.</summary>
     private const int MaxExtensionBytes = 4 * 1024;
     private const int MaxTrailerBytes = 8 * 1024;
     private const int MaxSizeDigits = 15;
 
     /// <summary>So much framing a body may have before it is compared with the payload, and then at most three times as
-    /// much: chunks of one octet cost us far more than their sender. h2o's numbers (picohttpparser).</summary>
+    /// much: chunks of one byte cost us far more than their sender. h2o's numbers (picohttpparser).</summary>
     private const int FreeFramingBytes = 100 * 1024;
     private const int MaxFramingPerPayload = 3;
 
@@ -51,7 +51,7 @@ internal struct BodyReader
     public HttpFault Fault { readonly get; private set; }
     public readonly BodyFraming Framing => _framing;
 
-    /// <param name="maxBytes">Octets of payload; more is a fault. 0 is unbounded.</param>
+    /// <param name="maxBytes">Bytes of payload; more is a fault. 0 is unbounded.</param>
     /// <param name="boundsFraming">A chunked body that is nearly all framing is a fault. For what clients send: a
     /// backend may well tell its progress dot by dot.</param>
     public BodyReader(BodyFraming framing, long length, long maxBytes = 0, bool boundsFraming = false)
@@ -66,7 +66,7 @@ internal struct BodyReader
     /// <summary>Moves payload from <paramref name="source"/> to <paramref name="target"/>, which must have room for
     /// it all and may be the same memory (payload never moves towards the end). Stops at the end of the body, at a
     /// fault, or when the source is used up.</summary>
-    /// <returns>Octets of payload written.</returns>
+    /// <returns>Bytes of payload written.</returns>
     public int Read(ReadOnlySpan<byte> source, Span<byte> target, out int consumed)
     {
         int payload = ReadPart(source, target, out consumed);
@@ -131,18 +131,18 @@ internal struct BodyReader
         return written;
     }
 
-    private void Step(byte octet)
+    private void Step(byte b)
     {
         switch (_state)
         {
             case State.Size:
-                OnSize(octet);
+                OnSize(b);
                 break;
             case State.Extension or State.QuotedExtension or State.QuotedPair:
-                OnExtension(octet);
+                OnExtension(b);
                 break;
             case State.SizeFeed:
-                Expect(octet, '\n', _remaining == 0 ? State.TrailerStart : State.Data, HttpFault.ChunkLineInvalid);
+                Expect(b, '\n', _remaining == 0 ? State.TrailerStart : State.Data, HttpFault.ChunkLineInvalid);
                 _digits = 0;
                 if (_boundsFraming && _framingBytes > FreeFramingBytes
                     && _framingBytes > MaxFramingPerPayload * _payloadBytes)
@@ -151,31 +151,31 @@ internal struct BodyReader
                 }
                 break;
             case State.DataReturn:
-                Expect(octet, '\r', State.DataFeed, HttpFault.ChunkDataUnterminated);
+                Expect(b, '\r', State.DataFeed, HttpFault.ChunkDataUnterminated);
                 break;
             case State.DataFeed:
-                Expect(octet, '\n', State.Size, HttpFault.ChunkDataUnterminated);
+                Expect(b, '\n', State.Size, HttpFault.ChunkDataUnterminated);
                 break;
             case State.LastFeed:
-                Expect(octet, '\n', State.Size, HttpFault.TrailerInvalid);
+                Expect(b, '\n', State.Size, HttpFault.TrailerInvalid);
                 Done = Fault == HttpFault.None;
                 break;
             default:
-                OnTrailer(octet);
+                OnTrailer(b);
                 break;
         }
     }
 
-    private void OnSize(byte octet)
+    private void OnSize(byte b)
     {
-        if (Grammar.IsHex(octet, out int digit))
+        if (Grammar.IsHex(b, out int digit))
         {
             _remaining = (_remaining << 4) | (uint)digit;
             Fault = ++_digits > MaxSizeDigits ? HttpFault.ChunkSizeInvalid : HttpFault.None;
         }
-        else if (_digits > 0 && octet is (byte)'\r' or (byte)';')
+        else if (_digits > 0 && b is (byte)'\r' or (byte)';')
         {
-            _state = octet == '\r' ? State.SizeFeed : State.Extension;
+            _state = b == '\r' ? State.SizeFeed : State.Extension;
         }
         else
         {
@@ -183,7 +183,7 @@ internal struct BodyReader
         }
     }
 
-    private void OnExtension(byte octet)
+    private void OnExtension(byte b)
     {
         if (++_extensionBytes > MaxExtensionBytes)
         {
@@ -191,29 +191,29 @@ internal struct BodyReader
         }
         else if (_state == State.QuotedPair)
         {
-            Fault = Grammar.FieldValue.Contains(octet) ? HttpFault.None : HttpFault.ChunkLineInvalid;
+            Fault = Grammar.FieldValue.Contains(b) ? HttpFault.None : HttpFault.ChunkLineInvalid;
             _state = State.QuotedExtension;
         }
         else if (_state == State.QuotedExtension)
         {
-            _state = octet switch { (byte)'"' => State.Extension, (byte)'\\' => State.QuotedPair, _ => _state };
-            Fault = Grammar.FieldValue.Contains(octet) ? HttpFault.None : HttpFault.ChunkLineInvalid;
+            _state = b switch { (byte)'"' => State.Extension, (byte)'\\' => State.QuotedPair, _ => _state };
+            Fault = Grammar.FieldValue.Contains(b) ? HttpFault.None : HttpFault.ChunkLineInvalid;
         }
-        else if (octet == '\r')
+        else if (b == '\r')
         {
             _state = State.SizeFeed;
         }
-        else if (octet == '"')
+        else if (b == '"')
         {
             _state = State.QuotedExtension;
         }
-        else if (octet is not ((byte)';' or (byte)'=' or (byte)' ' or (byte)'\t') && !Grammar.Token.Contains(octet))
+        else if (b is not ((byte)';' or (byte)'=' or (byte)' ' or (byte)'\t') && !Grammar.Token.Contains(b))
         {
             Fault = HttpFault.ChunkLineInvalid;
         }
     }
 
-    private void OnTrailer(byte octet)
+    private void OnTrailer(byte b)
     {
         if (++_trailerBytes > MaxTrailerBytes)
         {
@@ -222,21 +222,21 @@ internal struct BodyReader
         }
         switch (_state)
         {
-            case State.TrailerStart when octet == '\r':
+            case State.TrailerStart when b == '\r':
                 _state = State.LastFeed;
                 break;
-            case State.TrailerStart or State.TrailerName when Grammar.Token.Contains(octet):
+            case State.TrailerStart or State.TrailerName when Grammar.Token.Contains(b):
                 _state = State.TrailerName;
                 break;
-            case State.TrailerName when octet == ':':
+            case State.TrailerName when b == ':':
                 _state = State.TrailerValue;
                 break;
-            case State.TrailerValue when octet == '\r':
+            case State.TrailerValue when b == '\r':
                 _state = State.TrailerFeed;
                 break;
-            case State.TrailerValue when Grammar.FieldValue.Contains(octet):
+            case State.TrailerValue when Grammar.FieldValue.Contains(b):
                 break;
-            case State.TrailerFeed when octet == '\n':
+            case State.TrailerFeed when b == '\n':
                 _state = State.TrailerStart;
                 break;
             default:
@@ -245,9 +245,9 @@ internal struct BodyReader
         }
     }
 
-    private void Expect(byte octet, char wanted, State next, HttpFault otherwise)
+    private void Expect(byte b, char wanted, State next, HttpFault otherwise)
     {
-        if (octet == wanted)
+        if (b == wanted)
         {
             _state = next;
         }

@@ -5,15 +5,15 @@ namespace Penstock.Proxy.Http1;
 /// <summary>Frames payload for the way out: as it is, or as one chunk per piece. Pure.</summary>
 internal static class BodyWriter
 {
-    /// <summary>Octets to keep free before payload that <see cref="Wrap"/> frames in place.</summary>
-    public const int Before = 10;
+    /// <summary>Bytes to keep free before payload that <see cref="Wrap"/> frames in place.</summary>
+    public const int ChunkHeadRoom = 10;
 
-    /// <summary>Octets to keep free behind it: the chunk's end and the last chunk.</summary>
+    /// <summary>Bytes to keep free behind it: the chunk's end and the last chunk.</summary>
     public const int Behind = 7;
 
     /// <summary>Takes from <paramref name="source"/> what belongs to the body and appends it, framed.</summary>
     /// <param name="target">Room for the source and the framing.</param>
-    /// <returns>Octets written to the target.</returns>
+    /// <returns>Bytes written to the target.</returns>
     public static int Append(ref BodyReader body, ReadOnlySpan<byte> source, Span<byte> target, bool chunked,
         out int consumed, out int payload)
     {
@@ -22,15 +22,15 @@ internal static class BodyWriter
             payload = body.Read(source, target, out consumed);
             return payload;
         }
-        payload = body.Read(source, target[Before..], out consumed);
-        int start = Wrap(target, Before, payload, body.Done, out int length);
+        payload = body.Read(source, target[ChunkHeadRoom..], out consumed);
+        int start = Wrap(target, ChunkHeadRoom, payload, body.Done, out int length);
         target.Slice(start, length).CopyTo(target);
         return length;
     }
 
     /// <summary>Puts a chunk's framing around payload that stands in <paramref name="buffer"/> already.</summary>
     /// <param name="last">Nothing follows: the last chunk is added.</param>
-    /// <returns>Where the framed octets start.</returns>
+    /// <returns>Where the framed bytes start.</returns>
     public static int Wrap(Span<byte> buffer, int payloadStart, int payload, bool last, out int length)
     {
         int start = payloadStart;

@@ -41,7 +41,7 @@ internal enum FieldName : byte
 
 internal static class FieldNames
 {
-    /// <summary>No name is told by more than so many octets.</summary>
+    /// <summary>No name is told by more than so many bytes.</summary>
     private const int MaxKnownBytes = 24;
 
     public static FieldName Of(ReadOnlySpan<byte> name)

@@ -2,22 +2,22 @@ using System.Buffers;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>The octet classes of RFC 9110 and 9112 that the parsers check against.</summary>
+/// <summary>The byte classes of RFC 9110 and 9112 that the parsers check against.</summary>
 internal static class Grammar
 {
     /// <summary>token = 1*tchar (RFC 9110 §5.6.2).</summary>
     public static readonly SearchValues<byte> Token = SearchValues.Create(
         "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
 
-    /// <summary>field-vchar, SP and HTAB (RFC 9110 §5.5): no control octet, so no CR, LF or NUL.</summary>
+    /// <summary>field-vchar, SP and HTAB (RFC 9110 §5.5): no control byte, so no CR, LF or NUL.</summary>
     public static readonly SearchValues<byte> FieldValue = SearchValues.Create(
-        [(byte)'\t', .. Octets(0x20, 0x7E), .. Octets(0x80, 0xFF)]);
+        [(byte)'\t', .. Bytes(0x20, 0x7E), .. Bytes(0x80, 0xFF)]);
 
     /// <summary>What may stand in a request target: visible ASCII without the characters that RFC 3986 excludes
     /// and two parsers read differently (<c>" &lt; &gt; \ ^ ` { | }</c> are let through by browsers and so by us,
     /// <c>#</c>, a fragment, never).</summary>
     public static readonly SearchValues<byte> Target = SearchValues.Create(
-        [.. Octets(0x21, 0x7E).Where(static b => b != '#')]);
+        [.. Bytes(0x21, 0x7E).Where(static b => b != '#')]);
 
     /// <summary>uri-host [ ":" port ] (RFC 9110 §7.2) without user information or percent-encoding.</summary>
     public static readonly SearchValues<byte> Host = SearchValues.Create(
@@ -25,15 +25,15 @@ internal static class Grammar
 
     private static readonly SearchValues<byte> Ipv6Literal = SearchValues.Create("0123456789abcdefABCDEF:."u8);
 
-    public static bool IsToken(ReadOnlySpan<byte> octets) => !octets.IsEmpty && !octets.ContainsAnyExcept(Token);
+    public static bool IsToken(ReadOnlySpan<byte> bytes) => !bytes.IsEmpty && !bytes.ContainsAnyExcept(Token);
 
-    public static bool IsHex(byte octet, out int value)
+    public static bool IsHex(byte b, out int value)
     {
-        value = octet switch
+        value = b switch
         {
-            >= (byte)'0' and <= (byte)'9' => octet - '0',
-            >= (byte)'a' and <= (byte)'f' => octet - 'a' + 10,
-            >= (byte)'A' and <= (byte)'F' => octet - 'A' + 10,
+            >= (byte)'0' and <= (byte)'9' => b - '0',
+            >= (byte)'a' and <= (byte)'f' => b - 'a' + 10,
+            >= (byte)'A' and <= (byte)'F' => b - 'A' + 10,
             _ => -1,
         };
         return value >= 0;
@@ -88,6 +88,6 @@ internal static class Grammar
         return value[start..end];
     }
 
-    private static IEnumerable<byte> Octets(int first, int last) =>
+    private static IEnumerable<byte> Bytes(int first, int last) =>
         Enumerable.Range(first, last - first + 1).Select(static i => (byte)i);
 }

@@ -9,10 +9,10 @@ internal ref struct HeadWriter(Span<byte> target)
 
     public int Length { get; private set; }
 
-    public void Add(scoped ReadOnlySpan<byte> octets)
+    public void Add(scoped ReadOnlySpan<byte> bytes)
     {
-        octets.CopyTo(_target[Length..]);
-        Length += octets.Length;
+        bytes.CopyTo(_target[Length..]);
+        Length += bytes.Length;
     }
 
     public void Add(long number)

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>Why a message was refused by a parser. The name in snake_case is the access log's <c>reason</c>
+/// <summary>Why a message was rejected by a parser. The name in snake_case is the access log's <c>reason</c>
 /// detail and the metric's label; <see cref="HttpFaultInfo"/> gives the status and the sentence.</summary>
 internal enum HttpFault : byte
 {
@@ -39,7 +39,7 @@ internal enum HttpFault : byte
     ChunkDataUnterminated,
     ChunkExtensionTooLong,
 
-    /// <summary>Nearly all framing: a hundred thousand chunks of one octet.</summary>
+    /// <summary>Nearly all framing: a hundred thousand chunks of one byte.</summary>
     ChunkOverhead,
     TrailerInvalid,
     TrailerTooLarge,
@@ -57,7 +57,7 @@ internal static class HttpFaultInfo
         [.. Enum.GetNames<HttpFault>().Select(static n => Encoding.ASCII.GetBytes(SnakeCase(n)))];
 
     /// <summary>The fault's name as logs and metrics write it: <c>host_missing</c>.</summary>
-    public static ReadOnlySpan<byte> Octets(this HttpFault fault) => Words[(int)fault];
+    public static ReadOnlySpan<byte> Bytes(this HttpFault fault) => Words[(int)fault];
 
     /// <summary>Status of the answer to a client whose request has this fault (RFC 9110 §15, RFC 6585 §5).</summary>
     public static int Status(this HttpFault fault) => fault switch

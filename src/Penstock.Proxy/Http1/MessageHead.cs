@@ -3,24 +3,24 @@ using System.Text;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>A stretch of the buffer that holds a message head, relative to the head's first octet: it stays right
+/// <summary>A stretch of the buffer that holds a message head, relative to the head's first byte: it stays right
 /// when the buffer is moved or grown.</summary>
-internal readonly record struct Stretch(int Start, int Length)
+internal readonly record struct Slice(int Start, int Length)
 {
     public ReadOnlySpan<byte> Of(ReadOnlySpan<byte> head) => head.Slice(Start, Length);
 }
 
 [SuppressMessage("Performance", "CA1815", Justification = "Never compared.")]
-internal readonly struct Field(FieldName known, Stretch name, Stretch value)
+internal readonly struct Field(FieldName known, Slice name, Slice value)
 {
     public readonly FieldName Known = known;
-    public readonly Stretch Name = name;
-    public readonly Stretch Value = value;
+    public readonly Slice Name = name;
+    public readonly Slice Value = value;
 }
 
 internal enum ParseStatus : byte
 {
-    /// <summary>More octets are needed; nothing is consumed and parsing continues where it stopped.</summary>
+    /// <summary>More bytes are needed; nothing is consumed and parsing continues where it stopped.</summary>
     Incomplete,
     Complete,
 
@@ -34,7 +34,7 @@ internal enum BodyFraming : byte
     /// <summary>No body: a request without length or coding, a response to HEAD, or 1xx, 204, 304.</summary>
     None,
 
-    /// <summary>Content-Length octets.</summary>
+    /// <summary>Content-Length bytes.</summary>
     Length,
 
     /// <summary>The chunked coding, alone.</summary>
@@ -45,8 +45,8 @@ internal enum BodyFraming : byte
 }
 
 /// <summary>How large a head may be.</summary>
-/// <param name="LineBytes">Octets of the request line.</param>
-/// <param name="HeadBytes">Octets of the whole head.</param>
+/// <param name="LineBytes">Bytes of the request line.</param>
+/// <param name="HeadBytes">Bytes of the whole head.</param>
 /// <param name="Fields">How many fields.</param>
 internal sealed record HeadBounds(int LineBytes, int HeadBytes, int Fields)
 {
@@ -54,13 +54,13 @@ internal sealed record HeadBounds(int LineBytes, int HeadBytes, int Fields)
 }
 
 /// <summary>What request and response heads share: lines of fields, parsed once, in place, incrementally. Pure:
-/// it sees octets and keeps offsets. Strict by choice, see docs/http.md. Not thread-safe; reused by
+/// it sees bytes and keeps offsets. Strict by choice, see docs/http.md. Not thread-safe; reused by
 /// <see cref="Reset"/>.</summary>
 internal abstract class MessageHead(HeadBounds bounds)
 {
     private const int MaxFieldNameBytes = 256;
 
-    /// <summary>Octets of Connection options. Every field is looked for among them: unbounded, a head would cost its
+    /// <summary>Bytes of Connection options. Every field is looked for among them: unbounded, a head would cost its
     /// square.</summary>
     private const int MaxConnectionBytes = 1024;
 
@@ -74,7 +74,7 @@ internal abstract class MessageHead(HeadBounds bounds)
 
     public HttpFault Fault { get; protected set; }
 
-    /// <summary>Octets of the head including the empty line, once complete.</summary>
+    /// <summary>Bytes of the head including the empty line, once complete.</summary>
     public int Length { get; private set; }
     public int MinorVersion { get; protected set; }
     public BodyFraming Framing { get; protected set; }
@@ -87,7 +87,7 @@ internal abstract class MessageHead(HeadBounds bounds)
     public bool ConnectionUpgrade { get; private set; }
 
     /// <summary>The protocols of the Upgrade field; empty when there is none, or h2c among them.</summary>
-    public Stretch Upgrade { get; private set; }
+    public Slice Upgrade { get; private set; }
 
     public ReadOnlySpan<Field> Fields => _fields.AsSpan(0, _fieldCount);
 
@@ -103,30 +103,30 @@ internal abstract class MessageHead(HeadBounds bounds)
         Upgrade = default;
     }
 
-    /// <summary>Continues with what has arrived: <paramref name="octets"/> always starts at the head's first octet
+    /// <summary>Continues with what has arrived: <paramref name="bytes"/> always starts at the head's first byte
     /// and may only have grown since the last call.</summary>
-    public ParseStatus Parse(ReadOnlySpan<byte> octets)
+    public ParseStatus Parse(ReadOnlySpan<byte> bytes)
     {
         while (true)
         {
-            int feed = octets[_scanned..].IndexOf((byte)'\n');
+            int feed = bytes[_scanned..].IndexOf((byte)'\n');
             if (feed < 0)
             {
-                _scanned = octets.Length;
-                return CheckUnfinished(octets);
+                _scanned = bytes.Length;
+                return CheckUnfinished(bytes);
             }
 
             int end = _scanned + feed;
             if (end + 1 > bounds.HeadBytes)
             {
-                return TooLong(octets[..end]);
+                return TooLong(bytes[..end]);
             }
-            if (end == _lineStart || octets[end - 1] != '\r')
+            if (end == _lineStart || bytes[end - 1] != '\r')
             {
-                return Unfinished(octets[..end], HttpFault.BareLineFeed);
+                return Unfinished(bytes[..end], HttpFault.BareLineFeed);
             }
 
-            ReadOnlySpan<byte> line = octets[_lineStart..(end - 1)];
+            ReadOnlySpan<byte> line = bytes[_lineStart..(end - 1)];
             if (!_sawStartLine)
             {
                 if (!ParseStartLine(line, _lineStart))
@@ -138,9 +138,9 @@ internal abstract class MessageHead(HeadBounds bounds)
             else if (line.IsEmpty)
             {
                 Length = end + 1;
-                return FinishFields() && Complete(octets) ? ParseStatus.Complete : ParseStatus.Invalid;
+                return FinishFields() && Complete(bytes) ? ParseStatus.Complete : ParseStatus.Invalid;
             }
-            else if (!ParseField(octets, line))
+            else if (!ParseField(bytes, line))
             {
                 return ParseStatus.Invalid;
             }
@@ -149,7 +149,7 @@ internal abstract class MessageHead(HeadBounds bounds)
     }
 
     /// <summary>The first field of that name, compared without case; false when there is none.</summary>
-    public bool TryGet(ReadOnlySpan<byte> head, ReadOnlySpan<byte> name, out Stretch value)
+    public bool TryGet(ReadOnlySpan<byte> head, ReadOnlySpan<byte> name, out Slice value)
     {
         foreach (ref readonly Field field in Fields)
         {
@@ -188,7 +188,7 @@ internal abstract class MessageHead(HeadBounds bounds)
     protected abstract bool Complete(ReadOnlySpan<byte> head);
 
     /// <summary>A field that only this kind of message knows.</summary>
-    protected virtual bool OnField(FieldName known, ReadOnlySpan<byte> value, Stretch at) => true;
+    protected virtual bool OnField(FieldName known, ReadOnlySpan<byte> value, Slice at) => true;
 
     /// <summary>What can be told of a line before its end has come.</summary>
     protected virtual HttpFault CheckUnfinishedStart(ReadOnlySpan<byte> line) => HttpFault.None;
@@ -199,7 +199,7 @@ internal abstract class MessageHead(HeadBounds bounds)
         return ParseStatus.Invalid;
     }
 
-    protected bool Refuse(HttpFault fault)
+    protected bool Fail(HttpFault fault)
     {
         Fault = fault;
         return false;
@@ -218,45 +218,45 @@ internal abstract class MessageHead(HeadBounds bounds)
         return false;
     }
 
-    private ParseStatus CheckUnfinished(ReadOnlySpan<byte> octets) =>
-        octets.Length >= bounds.HeadBytes ? TooLong(octets) : Unfinished(octets, HttpFault.None);
+    private ParseStatus CheckUnfinished(ReadOnlySpan<byte> bytes) =>
+        bytes.Length >= bounds.HeadBytes ? TooLong(bytes) : Unfinished(bytes, HttpFault.None);
 
-    private ParseStatus TooLong(ReadOnlySpan<byte> octets) =>
-        Unfinished(octets, _sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
+    private ParseStatus TooLong(ReadOnlySpan<byte> bytes) =>
+        Unfinished(bytes, _sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
 
     /// <summary>The line has no right end. What could be told of its start before is told first, so that a verdict
-    /// never depends on how the octets arrive.</summary>
-    private ParseStatus Unfinished(ReadOnlySpan<byte> octets, HttpFault fault)
+    /// never depends on how the bytes arrive.</summary>
+    private ParseStatus Unfinished(ReadOnlySpan<byte> bytes, HttpFault fault)
     {
-        if (!_sawStartLine && octets.Length > 0 && CheckUnfinishedStart(octets) is not HttpFault.None and var earlier)
+        if (!_sawStartLine && bytes.Length > 0 && CheckUnfinishedStart(bytes) is not HttpFault.None and var earlier)
         {
             fault = earlier;
         }
         return fault == HttpFault.None ? ParseStatus.Incomplete : Invalid(fault);
     }
 
-    private bool ParseField(ReadOnlySpan<byte> octets, ReadOnlySpan<byte> line)
+    private bool ParseField(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> line)
     {
         if (line[0] is (byte)' ' or (byte)'\t')
         {
-            return Refuse(HttpFault.FoldedField);
+            return Fail(HttpFault.FoldedField);
         }
 
         int colon = line.IndexOf((byte)':');
         if (colon < 0)
         {
-            return Refuse(HttpFault.MissingColon);
+            return Fail(HttpFault.MissingColon);
         }
 
         ReadOnlySpan<byte> name = line[..colon];
         if (!Grammar.IsToken(name))
         {
-            return Refuse(colon > 0 && name[^1] is (byte)' ' or (byte)'\t'
+            return Fail(colon > 0 && name[^1] is (byte)' ' or (byte)'\t'
                 ? HttpFault.SpaceBeforeColon : HttpFault.BadFieldName);
         }
         if (name.Length > MaxFieldNameBytes)
         {
-            return Refuse(HttpFault.FieldNameTooLong);
+            return Fail(HttpFault.FieldNameTooLong);
         }
 
         int valueStart = colon + 1;
@@ -274,33 +274,33 @@ internal abstract class MessageHead(HeadBounds bounds)
         ReadOnlySpan<byte> value = line[valueStart..valueEnd];
         if (value.ContainsAnyExcept(Grammar.FieldValue))
         {
-            return Refuse(known == FieldName.TransferEncoding
+            return Fail(known == FieldName.TransferEncoding
                 ? HttpFault.TransferEncodingInvalid : HttpFault.BadFieldValue);
         }
         if (_fieldCount == _fields.Length)
         {
-            return Refuse(HttpFault.TooManyFields);
+            return Fail(HttpFault.TooManyFields);
         }
 
-        var at = new Stretch(_lineStart + valueStart, value.Length);
-        _fields[_fieldCount++] = new Field(known, new Stretch(_lineStart, colon), at);
+        var at = new Slice(_lineStart + valueStart, value.Length);
+        _fields[_fieldCount++] = new Field(known, new Slice(_lineStart, colon), at);
         return known == FieldName.Other || OnKnownField(known, value, at);
     }
 
-    private bool OnKnownField(FieldName known, ReadOnlySpan<byte> value, Stretch at)
+    private bool OnKnownField(FieldName known, ReadOnlySpan<byte> value, Slice at)
     {
         switch (known)
         {
             case FieldName.ContentLength:
                 // One field with plain digits only: a list, a sign or a second field, even an equal one, is what two
-                // parsers read differently (RFC 9112 §6.3 rule 5 lets us refuse).
+                // parsers read differently (RFC 9112 §6.3 rule 5 lets us reject).
                 if (ContentLength >= 0)
                 {
-                    return Refuse(HttpFault.ContentLengthRepeated);
+                    return Fail(HttpFault.ContentLengthRepeated);
                 }
                 if (!TryReadDigits(value, out long length))
                 {
-                    return Refuse(value.Contains((byte)',')
+                    return Fail(value.Contains((byte)',')
                         ? HttpFault.ContentLengthRepeated : HttpFault.ContentLengthInvalid);
                 }
                 ContentLength = length;
@@ -311,9 +311,9 @@ internal abstract class MessageHead(HeadBounds bounds)
                 _codings++;
                 if (_codings > 1 || value.IsEmpty || value.Contains((byte)','))
                 {
-                    return Refuse(HttpFault.TransferEncodingInvalid);
+                    return Fail(HttpFault.TransferEncodingInvalid);
                 }
-                return Ascii.EqualsIgnoreCase(value, "chunked"u8) || Refuse(
+                return Ascii.EqualsIgnoreCase(value, "chunked"u8) || Fail(
                     Grammar.IsToken(value) ? HttpFault.TransferEncodingUnsupported
                     : HttpFault.TransferEncodingInvalid);
 
@@ -322,7 +322,7 @@ internal abstract class MessageHead(HeadBounds bounds)
                 ConnectionClose |= ListHas(value, "close"u8);
                 ConnectionKeepAlive |= ListHas(value, "keep-alive"u8);
                 ConnectionUpgrade |= ListHas(value, "upgrade"u8);
-                return _connectionBytes <= MaxConnectionBytes || Refuse(HttpFault.HeadTooLarge);
+                return _connectionBytes <= MaxConnectionBytes || Fail(HttpFault.HeadTooLarge);
 
             case FieldName.Upgrade:
                 // HTTP/2 in a tunnel would carry requests past routes and limits (RFC 9113 §3.1 has given h2c up).
@@ -335,8 +335,8 @@ internal abstract class MessageHead(HeadBounds bounds)
     }
 
     private bool FinishFields() =>
-        !SawTransferEncoding || ((ContentLength < 0 || Refuse(HttpFault.TransferEncodingWithLength))
-            && (MinorVersion > 0 || Refuse(HttpFault.TransferEncodingOnHttp10)));
+        !SawTransferEncoding || ((ContentLength < 0 || Fail(HttpFault.TransferEncodingWithLength))
+            && (MinorVersion > 0 || Fail(HttpFault.TransferEncodingOnHttp10)));
 
     protected static bool TryReadDigits(ReadOnlySpan<byte> value, out long number)
     {
@@ -345,13 +345,13 @@ internal abstract class MessageHead(HeadBounds bounds)
         {
             return false;
         }
-        foreach (byte octet in value)
+        foreach (byte b in value)
         {
-            if (octet is < (byte)'0' or > (byte)'9')
+            if (b is < (byte)'0' or > (byte)'9')
             {
                 return false;
             }
-            number = (number * 10) + (octet - '0');
+            number = (number * 10) + (b - '0');
         }
         return true;
     }

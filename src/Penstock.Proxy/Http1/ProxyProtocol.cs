@@ -5,45 +5,45 @@ using System.Net.Sockets;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.6/doc/proxy-protocol.txt): a few octets before
+/// <summary>The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.6/doc/proxy-protocol.txt): a few bytes before
 /// the first request that tell who connected to the proxy in front. Pure; strict, because whoever can forge them
 /// chooses his address.</summary>
 internal static class ProxyProtocol
 {
-    /// <summary>Octets of the longest header that is written, and of the longest version 1 header.</summary>
+    /// <summary>Bytes of the longest header that is written, and of the longest version 1 header.</summary>
     public const int MaxWriteBytes = 107;
 
-    /// <summary>Octets of addresses and extensions of version 2 that are accepted.</summary>
+    /// <summary>Bytes of addresses and extensions of version 2 that are accepted.</summary>
     private const int MaxV2Bytes = 4096;
     private const int V2HeadBytes = 16;
 
     private static ReadOnlySpan<byte> Signature => "\r\n\r\n\0\r\nQUIT\n"u8;
 
-    /// <param name="consumed">Octets of the header, once complete.</param>
+    /// <param name="consumed">Bytes of the header, once complete.</param>
     /// <param name="source">Who connected; null when the header does not say (LOCAL, UNKNOWN, other families): then it
     /// is the peer itself.</param>
-    public static ParseStatus Parse(ReadOnlySpan<byte> octets, out int consumed, out IPEndPoint? source)
+    public static ParseStatus Parse(ReadOnlySpan<byte> bytes, out int consumed, out IPEndPoint? source)
     {
         consumed = 0;
         source = null;
-        int known = Math.Min(octets.Length, Signature.Length);
-        if (octets[..known].SequenceEqual(Signature[..known]))
+        int known = Math.Min(bytes.Length, Signature.Length);
+        if (bytes[..known].SequenceEqual(Signature[..known]))
         {
-            return known < Signature.Length ? ParseStatus.Incomplete : ParseV2(octets, out consumed, out source);
+            return known < Signature.Length ? ParseStatus.Incomplete : ParseV2(bytes, out consumed, out source);
         }
-        known = Math.Min(octets.Length, "PROXY "u8.Length);
-        if (!octets[..known].SequenceEqual("PROXY "u8[..known]))
+        known = Math.Min(bytes.Length, "PROXY "u8.Length);
+        if (!bytes[..known].SequenceEqual("PROXY "u8[..known]))
         {
             return ParseStatus.Invalid;
         }
-        int end = octets[..Math.Min(octets.Length, MaxWriteBytes)].IndexOf("\r\n"u8);
+        int end = bytes[..Math.Min(bytes.Length, MaxWriteBytes)].IndexOf("\r\n"u8);
         if (end < 0)
         {
-            return octets.Length < MaxWriteBytes && !octets.Contains((byte)'\n')
+            return bytes.Length < MaxWriteBytes && !bytes.Contains((byte)'\n')
                 ? ParseStatus.Incomplete : ParseStatus.Invalid;
         }
         consumed = end + 2;
-        return ParseV1(octets["PROXY "u8.Length..end], out source) ? ParseStatus.Complete : ParseStatus.Invalid;
+        return ParseV1(bytes["PROXY "u8.Length..end], out source) ? ParseStatus.Complete : ParseStatus.Invalid;
     }
 
     /// <summary>Writes the header that tells a backend who connected to us.</summary>
@@ -120,36 +120,36 @@ internal static class ProxyProtocol
         Utf8Parser.TryParse(text, out port, out int used) && used == text.Length && port is >= 0 and <= 65535
         && (text.Length == 1 || text[0] != '0') && char.IsAsciiDigit((char)text[0]);
 
-    private static ParseStatus ParseV2(ReadOnlySpan<byte> octets, out int consumed, out IPEndPoint? source)
+    private static ParseStatus ParseV2(ReadOnlySpan<byte> bytes, out int consumed, out IPEndPoint? source)
     {
         consumed = 0;
         source = null;
-        if (octets.Length < V2HeadBytes)
+        if (bytes.Length < V2HeadBytes)
         {
-            return octets.Length > 12 && (octets[12] & 0xFE) != 0x20 ? ParseStatus.Invalid : ParseStatus.Incomplete;
+            return bytes.Length > 12 && (bytes[12] & 0xFE) != 0x20 ? ParseStatus.Invalid : ParseStatus.Incomplete;
         }
-        int length = BinaryPrimitives.ReadUInt16BigEndian(octets[14..]);
-        int command = octets[12];
+        int length = BinaryPrimitives.ReadUInt16BigEndian(bytes[14..]);
+        int command = bytes[12];
         if (command is not (0x20 or 0x21) || length > MaxV2Bytes)
         {
             return ParseStatus.Invalid;
         }
-        if (octets.Length < V2HeadBytes + length)
+        if (bytes.Length < V2HeadBytes + length)
         {
             return ParseStatus.Incomplete;
         }
         consumed = V2HeadBytes + length;
-        int addressBytes = octets[13] switch { 0x11 => 4, 0x21 => 16, _ => 0 };
+        int addressBytes = bytes[13] switch { 0x11 => 4, 0x21 => 16, _ => 0 };
         if (command == 0x20 || addressBytes == 0)
         {
             // LOCAL (a health check of the proxy), or a family that has no address for us.
-            return octets[13] >> 4 <= 3 && (octets[13] & 0xF) <= 2 ? ParseStatus.Complete : ParseStatus.Invalid;
+            return bytes[13] >> 4 <= 3 && (bytes[13] & 0xF) <= 2 ? ParseStatus.Complete : ParseStatus.Invalid;
         }
         if (length < (2 * addressBytes) + 4)
         {
             return ParseStatus.Invalid;
         }
-        ReadOnlySpan<byte> addresses = octets[V2HeadBytes..];
+        ReadOnlySpan<byte> addresses = bytes[V2HeadBytes..];
         source = new IPEndPoint(new IPAddress(addresses[..addressBytes]),
             BinaryPrimitives.ReadUInt16BigEndian(addresses[(2 * addressBytes)..]));
         return ParseStatus.Complete;

@@ -37,26 +37,26 @@ internal ref struct QueryParameters(ReadOnlySpan<byte> query, byte separator = (
 /// for itself. Pure.</summary>
 internal static class FormText
 {
-    /// <summary>The octet that a percent sign and two digits stand for.</summary>
-    public static bool TryDecode(ReadOnlySpan<byte> encoded, out byte octet)
+    /// <summary>The byte that a percent sign and two digits stand for.</summary>
+    public static bool TryDecode(ReadOnlySpan<byte> encoded, out byte b)
     {
-        octet = 0;
+        b = 0;
         if (encoded.Length < 3 || encoded[0] != '%' || !Grammar.IsHex(encoded[1], out int high)
             || !Grammar.IsHex(encoded[2], out int low))
         {
             return false;
         }
-        octet = (byte)((high << 4) | low);
+        b = (byte)((high << 4) | low);
         return true;
     }
 
-    /// <summary>The next octet, and how many octets of the text it took.</summary>
+    /// <summary>The next byte, and how many bytes of the text it took.</summary>
     public static byte Next(ReadOnlySpan<byte> encoded, out int taken)
     {
-        if (TryDecode(encoded, out byte octet))
+        if (TryDecode(encoded, out byte b))
         {
             taken = 3;
-            return octet;
+            return b;
         }
         taken = 1;
         return encoded[0] == '+' ? (byte)' ' : encoded[0];

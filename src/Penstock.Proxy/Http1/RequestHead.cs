@@ -31,23 +31,23 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
     }
 
     public Method Method { get; private set; }
-    public Stretch MethodName { get; private set; }
+    public Slice MethodName { get; private set; }
 
-    /// <summary>What goes into the forwarded request line: origin-form, or <c>*</c>. Octets as sent.</summary>
-    public Stretch Target { get; private set; }
+    /// <summary>What goes into the forwarded request line: origin-form, or <c>*</c>. Bytes as sent.</summary>
+    public Slice Target { get; private set; }
 
     /// <summary><see cref="Target"/> without its query.</summary>
-    public Stretch Path { get; private set; }
+    public Slice Path { get; private set; }
 
     /// <summary>The path that the forwarded request has, for routes: never empty.</summary>
     public ReadOnlySpan<byte> PathOf(ReadOnlySpan<byte> head) =>
         IsAsterisk ? "*"u8 : NeedsSlash ? "/"u8 : Path.Of(head);
 
     /// <summary>Behind the question mark; empty when there is none.</summary>
-    public Stretch Query { get; private set; }
+    public Slice Query { get; private set; }
 
     /// <summary>The target's authority if it has one, else the Host field.</summary>
-    public Stretch Authority { get; private set; }
+    public Slice Authority { get; private set; }
     public bool ExpectsContinue { get; private set; }
 
     /// <summary>For OPTIONS: how many more hops may see it (RFC 9110 §7.6.2); -1 when it does not say.</summary>
@@ -100,40 +100,40 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
         ReadOnlySpan<byte> method = space < 0 ? line : line[..space];
         if (CheckMethod(method) is not HttpFault.None and var fault)
         {
-            return Refuse(fault);
+            return Fail(fault);
         }
         if (line.Length > _maxLineBytes)
         {
-            return Refuse(HttpFault.TargetTooLong);
+            return Fail(HttpFault.TargetTooLong);
         }
         if (space <= 0)
         {
-            return Refuse(HttpFault.BadRequestLine);
+            return Fail(HttpFault.BadRequestLine);
         }
-        MethodName = new Stretch(at, space);
+        MethodName = new Slice(at, space);
         Method = MethodOf(method);
 
         ReadOnlySpan<byte> rest = line[(space + 1)..];
         int second = rest.IndexOf((byte)' ');
         if (second <= 0)
         {
-            return Refuse(HttpFault.BadRequestLine);
+            return Fail(HttpFault.BadRequestLine);
         }
         return ParseVersion(rest[(second + 1)..]) && ParseTarget(rest[..second], at + space + 1);
     }
 
-    protected override bool OnField(FieldName known, ReadOnlySpan<byte> value, Stretch at)
+    protected override bool OnField(FieldName known, ReadOnlySpan<byte> value, Slice at)
     {
         switch (known)
         {
             case FieldName.Host:
                 if (++_hostFields > 1)
                 {
-                    return Refuse(HttpFault.HostRepeated);
+                    return Fail(HttpFault.HostRepeated);
                 }
                 if (!value.IsEmpty && !Grammar.IsAuthority(value))
                 {
-                    return Refuse(HttpFault.HostInvalid);
+                    return Fail(HttpFault.HostInvalid);
                 }
                 if (!_absoluteForm)
                 {
@@ -143,7 +143,7 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
 
             case FieldName.Expect:
                 ExpectsContinue = Ascii.EqualsIgnoreCase(value, "100-continue"u8);
-                return ExpectsContinue || Refuse(HttpFault.ExpectationUnknown);
+                return ExpectsContinue || Fail(HttpFault.ExpectationUnknown);
 
             case FieldName.MaxForwards when Method == Method.Options:
                 MaxForwards = TryReadDigits(value, out long hops) ? hops : -1;
@@ -158,16 +158,16 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
     {
         if (_hostFields == 0 && MinorVersion > 0)
         {
-            return Refuse(HttpFault.HostMissing);
+            return Fail(HttpFault.HostMissing);
         }
         if (Authority.Length == 0 && _hostFields > 0 && MinorVersion > 0)
         {
-            return Refuse(HttpFault.HostInvalid);
+            return Fail(HttpFault.HostInvalid);
         }
         if (Method is Method.Connect or Method.Trace)
         {
             // CONNECT would make us an open relay; TRACE shows cookies to scripts. Neither has a use behind a balancer.
-            return Refuse(HttpFault.MethodNotSupported);
+            return Fail(HttpFault.MethodNotSupported);
         }
 
         Framing = SawTransferEncoding ? BodyFraming.Chunked
@@ -181,11 +181,11 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
         if (version.Length != 8 || !version.StartsWith("HTTP/"u8) || version[6] != '.'
             || !char.IsAsciiDigit((char)version[5]) || !char.IsAsciiDigit((char)version[7]))
         {
-            return Refuse(version.Contains((byte)' ') ? HttpFault.BadRequestLine : HttpFault.BadVersion);
+            return Fail(version.Contains((byte)' ') ? HttpFault.BadRequestLine : HttpFault.BadVersion);
         }
         if (version[5] != '1')
         {
-            return Refuse(HttpFault.VersionNotSupported);
+            return Fail(HttpFault.VersionNotSupported);
         }
 
         // A minor version above 1 is read as 1 (RFC 9110 §2.5).
@@ -197,7 +197,7 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
     {
         if (target.ContainsAnyExcept(Grammar.Target))
         {
-            return Refuse(HttpFault.BadTarget);
+            return Fail(HttpFault.BadTarget);
         }
 
         if (target[0] == '/')
@@ -208,11 +208,11 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
         if (target.SequenceEqual("*"u8))
         {
             IsAsterisk = true;
-            Target = Path = new Stretch(at, 1);
-            return Method == Method.Options || Refuse(HttpFault.BadTarget);
+            Target = Path = new Slice(at, 1);
+            return Method == Method.Options || Fail(HttpFault.BadTarget);
         }
 
-        // CONNECT is refused by Complete, with the status that says so.
+        // CONNECT is rejected by Complete, with the status that says so.
         return Method == Method.Connect || ParseAbsolute(target, at);
     }
 
@@ -222,7 +222,7 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
             : target.Length >= 7 && Ascii.EqualsIgnoreCase(target[..7], "http://"u8) ? 7 : 0;
         if (scheme == 0)
         {
-            return Refuse(HttpFault.BadTarget);
+            return Fail(HttpFault.BadTarget);
         }
 
         ReadOnlySpan<byte> rest = target[scheme..];
@@ -230,11 +230,11 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
         end = end < 0 ? rest.Length : end;
         if (!Grammar.IsAuthority(rest[..end]))
         {
-            return Refuse(HttpFault.BadTarget);
+            return Fail(HttpFault.BadTarget);
         }
 
         _absoluteForm = true;
-        Authority = new Stretch(at + scheme, end);
+        Authority = new Slice(at + scheme, end);
         SetTarget(rest[end..], at + scheme + end);
         NeedsSlash = rest.Length == end || rest[end] == '?';
         IsAsterisk = Method == Method.Options && rest.Length == end;
@@ -244,12 +244,12 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
     private void SetTarget(ReadOnlySpan<byte> target, int at)
     {
         int mark = target.IndexOf((byte)'?');
-        Target = new Stretch(at, target.Length);
-        Path = new Stretch(at, mark < 0 ? target.Length : mark);
-        Query = mark < 0 ? default : new Stretch(at + mark + 1, target.Length - mark - 1);
+        Target = new Slice(at, target.Length);
+        Path = new Slice(at, mark < 0 ? target.Length : mark);
+        Query = mark < 0 ? default : new Slice(at + mark + 1, target.Length - mark - 1);
     }
 
-    /// <summary>Sees no further than the longest method, so that more octets do not change what it says.</summary>
+    /// <summary>Sees no further than the longest method, so that more bytes do not change what it says.</summary>
     private static HttpFault CheckMethod(ReadOnlySpan<byte> method) =>
         method[..Math.Min(method.Length, MaxMethodBytes)].ContainsAnyExcept(Grammar.Token) ? HttpFault.BadMethod
         : method.Length > MaxMethodBytes ? HttpFault.MethodNotSupported : HttpFault.None;

@@ -10,7 +10,7 @@ internal sealed class ResponseHead(HeadBounds bounds) : MessageHead(bounds)
     }
 
     public int Status { get; private set; }
-    public Stretch Reason { get; private set; }
+    public Slice ReasonPhrase { get; private set; }
     public bool IsInterim => Status is >= 100 and < 200;
 
     /// <summary>The backend tells how its client stands with limits, in RateLimit fields or in X-RateLimit ones.
@@ -30,11 +30,11 @@ internal sealed class ResponseHead(HeadBounds bounds) : MessageHead(bounds)
     {
         base.Reset();
         Status = 0;
-        Reason = default;
+        ReasonPhrase = default;
         SawRateLimit = SawXRateLimit = false;
     }
 
-    protected override bool OnField(FieldName known, ReadOnlySpan<byte> value, Stretch at)
+    protected override bool OnField(FieldName known, ReadOnlySpan<byte> value, Slice at)
     {
         SawRateLimit |= known is FieldName.RateLimit or FieldName.RateLimitPolicy;
         SawXRateLimit |= known is FieldName.XRateLimitLimit or FieldName.XRateLimitRemaining
@@ -49,12 +49,12 @@ internal sealed class ResponseHead(HeadBounds bounds) : MessageHead(bounds)
             || line[8] != ' ' || (line.Length > 12 && line[12] != ' ')
             || line[9..12].ContainsAnyExceptInRange((byte)'0', (byte)'9') || line[9] == '0' || line[9] > '5')
         {
-            return Refuse(HttpFault.BadStatusLine);
+            return Fail(HttpFault.BadStatusLine);
         }
         MinorVersion = line[7] == '0' ? 0 : 1;
         Status = ((line[9] - '0') * 100) + ((line[10] - '0') * 10) + (line[11] - '0');
-        Reason = line.Length > 13 ? new Stretch(at + 13, line.Length - 13) : new Stretch(at + 12, 0);
-        return !line[12..].ContainsAnyExcept(Grammar.FieldValue) || Refuse(HttpFault.BadStatusLine);
+        ReasonPhrase = line.Length > 13 ? new Slice(at + 13, line.Length - 13) : new Slice(at + 12, 0);
+        return !line[12..].ContainsAnyExcept(Grammar.FieldValue) || Fail(HttpFault.BadStatusLine);
     }
 
     protected override bool Complete(ReadOnlySpan<byte> head)
@@ -62,7 +62,7 @@ internal sealed class ResponseHead(HeadBounds bounds) : MessageHead(bounds)
         bool bodiless = IsInterim || Status is 204 or 304;
         if (SawTransferEncoding && (IsInterim || Status == 204))
         {
-            return Refuse(HttpFault.TransferEncodingInvalid);
+            return Fail(HttpFault.TransferEncodingInvalid);
         }
         Framing = bodiless || ToHead ? BodyFraming.None
             : SawTransferEncoding ? BodyFraming.Chunked

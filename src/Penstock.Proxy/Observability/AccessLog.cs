@@ -42,7 +42,7 @@ internal sealed class AccessLog : IDisposable
         _thread.Start();
     }
 
-    /// <summary>Octets of lines that could not be written since start.</summary>
+    /// <summary>Bytes of lines that could not be written since start.</summary>
     public long DroppedBytes => Volatile.Read(ref _droppedBytes);
 
     internal byte[] RentBatch() =>

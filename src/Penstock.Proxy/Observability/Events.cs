@@ -40,7 +40,7 @@ internal static class Events
         "Live traffic spoke against a backend: it gets no requests for a while.");
     public static readonly EventId BackendReturned = List.Add(22, "backend_returned",
         "The ejection of a backend has ended.");
-    public static readonly EventId EjectionRefused = List.Add(23, "ejection_refused",
+    public static readonly EventId BackendNotEjected = List.Add(23, "backend_not_ejected",
         "Live traffic speaks against a backend, but it is kept: too few would be left.");
     public static readonly EventId EjectionsIgnored = List.Add(24, "ejections_ignored",
         "Ejected backends get requests all the same, because fewer than `panic_threshold` would be left.");

@@ -13,7 +13,7 @@ internal static class JsonText
             .Select(static b => (byte)b)]);
 
     /// <summary>Adds a JSON string: everything but printable ASCII is escaped, so whatever a client sends stays one
-    /// harmless line. Octets that are not UTF-8 become U+FFFD.</summary>
+    /// harmless line. Bytes that are not UTF-8 become U+FFFD.</summary>
     public static void AddString(ref HeadWriter line, ReadOnlySpan<byte> text)
     {
         line.Add("\""u8);
@@ -29,8 +29,8 @@ internal static class JsonText
         "\\u"u8.CopyTo(escaped);
         while (!text.IsEmpty)
         {
-            byte octet = text[0];
-            if (octet is >= 0x20 and < 0x7F and not (byte)'"' and not (byte)'\\')
+            byte b = text[0];
+            if (b is >= 0x20 and < 0x7F and not (byte)'"' and not (byte)'\\')
             {
                 int plain = text.IndexOfAny(NotPlain);
                 plain = plain < 0 ? text.Length : plain;

@@ -50,7 +50,7 @@ internal struct AppliedLimit
     public bool Full;
 
     /// <summary>What the client and the log know the limit by: a registered client's own is <c>client</c>.</summary>
-    public readonly byte[] NameOctets => Full || Limit is null ? Rule.NameOctets : Limit.NameOctets;
+    public readonly byte[] NameBytes => Full || Limit is null ? Rule.NameBytes : Limit.NameBytes;
 
     public readonly double Tokens => Limit!.Tokens(State, Clock);
 

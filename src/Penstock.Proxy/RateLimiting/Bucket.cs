@@ -25,8 +25,8 @@ internal abstract class Bucket
     /// knows. Takes nothing.</summary>
     public abstract Limit Peek(long nowNs, out long state);
 
-    /// <summary>Call after <see cref="TryTake"/> refused: the bucket whose lease may bring the tokens in a moment; null
-    /// when waiting is of no use.</summary>
+    /// <summary>Call after <see cref="TryTake"/> has rejected. The bucket whose lease may bring the tokens soon;
+    /// null when no wait can help.</summary>
     public virtual LeasedBucket? Awaitable(long nowNs, int cost) => null;
 
     public double TokensAt(long nowNs)

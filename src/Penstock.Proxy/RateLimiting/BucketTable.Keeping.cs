@@ -5,7 +5,7 @@ internal sealed unsafe partial class BucketTable
 {
     /// <summary>Least entries of a table that is kept: with so many sets, a mark and its place make the whole hash.
     /// </summary>
-    public const long LeastKeptEntries = (1L << LimitBits) * Ways;
+    public const long MinKeptEntries = (1L << LimitBits) * Ways;
 
     /// <summary>Entries of a set stand together: no key has two at once, and none outside its set.</summary>
     public const int SetEntries = Ways;
@@ -26,7 +26,7 @@ internal sealed unsafe partial class BucketTable
         return mark != 0 && Volatile.Read(ref entry.Mark) == mark; // the mark is the first to go and the last to come
     }
 
-    /// <summary>The key's hash, of a table of <see cref="LeastKeptEntries"/> or more.</summary>
+    /// <summary>The key's hash, of a table of <see cref="MinKeptEntries"/> or more.</summary>
     public static ulong HashAt(long index, ulong mark) => (mark & ~LimitMask) | ((ulong)(index / Ways) & LimitMask);
 
     public static int LimitOf(ulong mark) => (int)(mark & LimitMask) - 1;

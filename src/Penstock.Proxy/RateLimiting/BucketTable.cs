@@ -4,7 +4,7 @@ using System.Numerics;
 namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>The buckets of clients without a setting of their own: a bounded, set-associative table of fingerprint and
-/// state, 16 octets an entry, allocated once. Thread-safe: taking from a bucket that is there is one compare-and-swap;
+/// state, 16 bytes an entry, allocated once. Thread-safe: taking from a bucket that is there is one compare-and-swap;
 /// a new key takes a striped lock.
 ///
 /// A set is two cache lines and a key is at home in one of them, where it is looked for first and put if there is
@@ -14,7 +14,7 @@ namespace Penstock.Proxy.RateLimiting;
 /// entries are in use, the one nearest to full, by its share, gives way: a flood of new keys washes out other keys of
 /// the flood, and an exhausted client stays exhausted. (Measured against two others: ordering by the time until full
 /// lets a flood under a slow limit wash out clients of a fast one; letting the new key inherit the old one's bucket
-/// refuses newcomers in such a flood.)</summary>
+/// rejects newcomers in such a flood.)</summary>
 [SuppressMessage("Design", "CA1001", Justification = "the memory goes back when no loop holds the table any more")]
 internal sealed unsafe partial class BucketTable
 {

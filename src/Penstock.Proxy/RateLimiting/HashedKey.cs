@@ -17,7 +17,7 @@ internal static class HashedKey
     public static bool IsHash(ReadOnlySpan<byte> id) => id.Length == Length && id.StartsWith(Prefix)
         && id[Prefix.Length..].IndexOfAnyExcept(HexDigits) < 0;
 
-    /// <param name="target">Room of <see cref="Length"/> octets.</param>
+    /// <param name="target">Room of <see cref="Length"/> bytes.</param>
     public static void Write(ReadOnlySpan<byte> key, Span<byte> target)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];

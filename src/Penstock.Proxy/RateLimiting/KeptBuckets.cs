@@ -29,7 +29,7 @@ public readonly record struct BucketChange(ulong Hash, int Limit, long FullAtUni
 }
 
 /// <summary>Tells which buckets of clients without a setting of their own must be saved, so that they outlive the
-/// process. It remembers what is saved of each entry of the table, 16 octets, and compares: the loops do nothing for
+/// process. It remembers what is saved of each entry of the table, 16 bytes, and compares: the loops do nothing for
 /// it, and it takes no lock. For one caller at a time.</summary>
 public sealed unsafe class KeptBuckets
 {
@@ -42,7 +42,7 @@ public sealed unsafe class KeptBuckets
 
     private readonly LimitTable _limits;
     private readonly MonotonicClock _clock;
-    private readonly long _wallAtLeastNs;
+    private readonly long _minWallNs;
     private readonly Dictionary<KeptLimit, Limit> _before = [];
     private readonly List<BucketChange> _gone = [];
     private BucketTable _table;
@@ -54,12 +54,12 @@ public sealed unsafe class KeptBuckets
     /// set back since.</param>
     internal KeptBuckets(LimitTable limits, MonotonicClock clock, long savedAtUnixNs)
     {
-        (_limits, _clock, _wallAtLeastNs) = (limits, clock, savedAtUnixNs);
+        (_limits, _clock, _minWallNs) = (limits, clock, savedAtUnixNs);
         (_table, _memory) = Remember(limits.Table);
     }
 
     private long WallNs =>
-        Math.Max(_wallAtLeastNs, (_clock.Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100);
+        Math.Max(_minWallNs, (_clock.Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100);
 
     /// <summary>The limit of that number.</summary>
     public KeptLimit LimitAt(int number) => Kept(_table.Limits[number]);

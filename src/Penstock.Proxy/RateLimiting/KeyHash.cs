@@ -21,7 +21,7 @@ internal sealed class KeyHash
         _key1 = BinaryPrimitives.ReadUInt64LittleEndian(seed[8..]);
     }
 
-    /// <param name="key">16 octets.</param>
+    /// <param name="key">16 bytes.</param>
     public KeyHash(ReadOnlySpan<byte> key)
         : this(BinaryPrimitives.ReadUInt64LittleEndian(key), BinaryPrimitives.ReadUInt64LittleEndian(key[8..]))
     {
@@ -33,29 +33,29 @@ internal sealed class KeyHash
         _key1 = key1;
     }
 
-    /// <param name="octets">The key.</param>
+    /// <param name="bytes">The key.</param>
     /// <param name="domain">Keeps equal keys of different kinds apart.</param>
-    public ulong Hash(ReadOnlySpan<byte> octets, ulong domain = 0)
+    public ulong Hash(ReadOnlySpan<byte> bytes, ulong domain = 0)
     {
         ulong v0 = _key0 ^ 0x736f6d6570736575;
         ulong v1 = _key1 ^ domain ^ 0x646f72616e646f6d;
         ulong v2 = _key0 ^ 0x6c7967656e657261;
         ulong v3 = _key1 ^ domain ^ 0x7465646279746573;
-        int length = octets.Length;
+        int length = bytes.Length;
 
-        while (octets.Length >= 8)
+        while (bytes.Length >= 8)
         {
-            ulong word = BinaryPrimitives.ReadUInt64LittleEndian(octets);
+            ulong word = BinaryPrimitives.ReadUInt64LittleEndian(bytes);
             v3 ^= word;
             Round(ref v0, ref v1, ref v2, ref v3);
             v0 ^= word;
-            octets = octets[8..];
+            bytes = bytes[8..];
         }
 
         ulong last = (ulong)length << 56;
-        for (int i = 0; i < octets.Length; i++)
+        for (int i = 0; i < bytes.Length; i++)
         {
-            last |= (ulong)octets[i] << (8 * i);
+            last |= (ulong)bytes[i] << (8 * i);
         }
         v3 ^= last;
         Round(ref v0, ref v1, ref v2, ref v3);

@@ -20,7 +20,7 @@ internal sealed class LeaseAccount(double left, long nowNs)
     public long Returned { get; set; }
 
     /// <summary>Tokens that were given out while the shared bucket could not be asked, and are to be paid.</summary>
-    public long Owed { get; set; }
+    public long Debt { get; set; }
 
     /// <summary>What the last statement asked for, and the debt that it paid.</summary>
     public long AskedNeed { get; set; }

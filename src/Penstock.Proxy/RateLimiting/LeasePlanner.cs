@@ -34,7 +34,7 @@ internal static class LeasePlanner
     private const double WantSeconds = 1;
 
     /// <summary>Tokens in the shared bucket below which nothing is asked for but what requests wait for.</summary>
-    private const double LeastLeftToLeaseAhead = 2;
+    private const double MinLeftToLeaseAhead = 2;
 
     /// <param name="back">Tokens to be given back; negative: a debt to be paid.</param>
     public static LeaseAmounts Ask(in LeaseSituation now, double back)
@@ -43,7 +43,7 @@ internal static class LeasePlanner
         long waiting = now.Use.Waiting;
         // The last token is for whoever comes first, at any node. One that this node took for who comes next would be
         // missed elsewhere, and lost to a bucket that is full again when it comes back unused.
-        bool mayAskAhead = !now.RequestsWait || now.Left >= LeastLeftToLeaseAhead;
+        bool mayAskAhead = !now.RequestsWait || now.Left >= MinLeftToLeaseAhead;
         bool asks = now.Balance < waiting || (mayAskAhead && now.Balance < low && now.MayAsk);
         if (!asks)
         {

@@ -62,7 +62,7 @@ public sealed partial class Leases
         if (granted > 0)
         {
             bucket.TryAdd(granted, bucket.Epoch);
-            account.Owed += granted;
+            account.Debt += granted;
         }
         bucket.OnSharedState(account.Share.Tokens, now, 0, now);
     }

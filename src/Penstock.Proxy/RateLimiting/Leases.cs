@@ -109,9 +109,9 @@ public sealed partial class Leases
             LeasedBucket bucket = _active.Dequeue();
             lock (bucket.Gate)
             {
-                if (bucket.Account.Owed > 0)
+                if (bucket.Account.Debt > 0)
                 {
-                    AddAsk(bucket, new LeaseAmounts(0, 0, -bucket.Account.Owed), asks);
+                    AddAsk(bucket, new LeaseAmounts(0, 0, -bucket.Account.Debt), asks);
                 }
             }
             _active.Enqueue(bucket);
@@ -124,7 +124,7 @@ public sealed partial class Leases
         LeaseAccount account = bucket.Account;
         BucketUse use = Measure(bucket, now);
         account.Share.End(); // this node is not alone, or no more
-        double back = account.Returned - account.Owed;
+        double back = account.Returned - account.Debt;
         account.Returned = 0;
         bool idle = account.Traffic.IsIdle(now);
         if (idle)
@@ -150,7 +150,7 @@ public sealed partial class Leases
 
     private void AddAsk(LeasedBucket bucket, LeaseAmounts amounts, List<LeaseAsk> asks)
     {
-        (bucket.Account.AskedNeed, bucket.Account.AskedOwed) = (amounts.Need, bucket.Account.Owed);
+        (bucket.Account.AskedNeed, bucket.Account.AskedOwed) = (amounts.Need, bucket.Account.Debt);
         _asked[bucket.ClientId] = bucket;
         asks.Add(new LeaseAsk(bucket.ClientId, bucket.Epoch, amounts.Need, amounts.Want, amounts.Back));
     }
@@ -179,13 +179,13 @@ public sealed partial class Leases
     private static void HandOut(LeasedBucket bucket, in LeaseGrant grant, long now)
     {
         LeaseAccount account = bucket.Account;
-        long owedSince = account.Owed - account.AskedOwed;
+        long owedSince = account.Debt - account.AskedOwed;
         long paid = Math.Min(grant.Granted, owedSince);
         if (!bucket.TryAdd(grant.Granted - paid, grant.Epoch))
         {
             return;
         }
-        account.Owed = owedSince - paid;
+        account.Debt = owedSince - paid;
         account.Left = grant.Left;
         account.Share.Note(grant, now);
         long emptyUntil = 0;
@@ -225,7 +225,7 @@ public sealed partial class Leases
         {
             lock (bucket.Gate)
             {
-                double back = bucket.Reclaim() + bucket.Account.Returned - bucket.Account.Owed;
+                double back = bucket.Reclaim() + bucket.Account.Returned - bucket.Account.Debt;
                 if (back != 0)
                 {
                     asks.Add(new LeaseAsk(bucket.ClientId, bucket.Epoch, 0, 0, back));

@@ -40,7 +40,7 @@ internal sealed class Limit
     public Limit(string name, LimitConfig config)
     {
         Name = name;
-        NameOctets = Encoding.UTF8.GetBytes(name);
+        NameBytes = Encoding.UTF8.GetBytes(name);
         Config = config;
         double tokens = (config.RatePerSecond * HorizonSeconds) + config.Capacity;
         _unitBits = Math.Min(MaxUnitBits, 61 - (int)Math.Ceiling(Math.Log2(tokens)));
@@ -89,7 +89,7 @@ internal sealed class Limit
     public long ReplacedAtNs { get; set; } = long.MaxValue;
 
     public string Name { get; }
-    public byte[] NameOctets { get; }
+    public byte[] NameBytes { get; }
     public LimitConfig Config { get; }
 
     /// <summary>Units in a full bucket.</summary>

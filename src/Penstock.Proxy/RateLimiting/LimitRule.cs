@@ -17,7 +17,7 @@ internal sealed class LimitRule
     public LimitRule(string name, LimitConfig config, Limit? tracked, LocalBucket? common, ulong concurrencyKey)
     {
         Name = name;
-        NameOctets = Encoding.UTF8.GetBytes(name);
+        NameBytes = Encoding.UTF8.GetBytes(name);
         Config = config;
         (Tracked, Common, ConcurrencyKey) = (tracked, common, concurrencyKey);
         CountedStatuses = [.. config.CountsStatuses];
@@ -27,7 +27,7 @@ internal sealed class LimitRule
     }
 
     public string Name { get; }
-    public byte[] NameOctets { get; }
+    public byte[] NameBytes { get; }
     public LimitConfig Config { get; }
     public Limit? Tracked { get; }
     public LocalBucket? Common { get; }

@@ -156,6 +156,6 @@ internal sealed class LimitTable
     }
 
     private BucketTable NewTable(IReadOnlyList<Limit> limits) => new(limits.Count == 0 ? 1
-        : Math.Max(_keepsBuckets ? BucketTable.LeastKeptEntries : 1, (long)_maxTracked * BucketTable.EntriesPerBucket),
+        : Math.Max(_keepsBuckets ? BucketTable.MinKeptEntries : 1, (long)_maxTracked * BucketTable.EntriesPerBucket),
         limits);
 }

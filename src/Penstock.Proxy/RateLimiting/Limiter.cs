@@ -56,7 +56,7 @@ public sealed class Limiter
     /// <summary>The limits of the configuration in force.</summary>
     public IReadOnlyDictionary<string, LimitConfig> Configured => Limits.Configured;
 
-    /// <summary>Why a limit is refused, or null.</summary>
+    /// <summary>Why a limit is rejected, or null.</summary>
     /// <param name="capacity">Tokens, 1 to 1,000,000,000.</param>
     /// <param name="ratePerSecond">Tokens per second, from one in 100 days to 1,000,000.</param>
     public static string? Fault(long capacity, double ratePerSecond)
@@ -98,7 +98,7 @@ public sealed class Limiter
 
     /// <summary>Buckets of clients without a setting of their own are kept over restarts: their keys are hashed as they
     /// were before. To call before the first request, where <see cref="ClientsConfig.SaveUnregistered"/>.</summary>
-    /// <param name="hashKey">16 octets.</param>
+    /// <param name="hashKey">16 bytes.</param>
     /// <param name="savedAtUnixNs">When buckets were last saved.</param>
     public KeptBuckets KeepBuckets(ReadOnlySpan<byte> hashKey, long savedAtUnixNs)
     {

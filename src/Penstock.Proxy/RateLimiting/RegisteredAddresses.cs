@@ -77,10 +77,10 @@ internal sealed class RegisteredAddresses
     /// <summary>From the highest bit on.</summary>
     private static UInt128 BitsOf(IPAddress address)
     {
-        Span<byte> octets = stackalloc byte[16];
-        octets.Clear();
-        address.TryWriteBytes(octets, out _);
-        return BinaryPrimitives.ReadUInt128BigEndian(octets);
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
+        address.TryWriteBytes(bytes, out _);
+        return BinaryPrimitives.ReadUInt128BigEndian(bytes);
     }
 
     private void Count(Network network, int more)

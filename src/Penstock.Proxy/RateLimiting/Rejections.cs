@@ -1,14 +1,14 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>One rejection as the loop tells it. The octets need not outlive the call.</summary>
+/// <summary>One rejection as the loop tells it. The bytes need not outlive the call.</summary>
 internal readonly ref struct RejectionNote
 {
     /// <summary>Of client and limit.</summary>
-    public required ulong Key { get; init; }
+    public required ulong ClientLimitHash { get; init; }
     public required ReadOnlySpan<byte> Client { get; init; }
 
     /// <summary>Where the client's name stood in the request.</summary>
-    public required string ClientKey { get; init; }
+    public required string IdentifiedBy { get; init; }
     public required byte[] Limit { get; init; }
     public required byte[] Route { get; init; }
     public required ReadOnlySpan<byte> RequestId { get; init; }
@@ -53,7 +53,7 @@ internal sealed class Rejections
         public long CountWhenListed;
         public long LastNs;
         public int NameLength;
-        public string ClientKey;
+        public string IdentifiedBy;
         public byte[] Limit;
         public byte[] Name;
     }
@@ -64,7 +64,7 @@ internal sealed class Rejections
         public long Times;
         public int NameLength;
         public int IdLength;
-        public string ClientKey;
+        public string IdentifiedBy;
         public byte[] Limit;
         public byte[] Route;
         public long Tokens;
@@ -99,7 +99,7 @@ internal sealed class Rejections
             for (long i = Math.Max(0, _listed - MaxLast); i < _listed; i++)
             {
                 ref Last last = ref _last![i % MaxLast];
-                all.Add(new Rejection(last.Time, Text(last.Name, last.NameLength), last.ClientKey,
+                all.Add(new Rejection(last.Time, Text(last.Name, last.NameLength), last.IdentifiedBy,
                     Text(last.Limit, last.Limit.Length), last.Times, last.Tokens, last.Cost, last.RetryAfterSeconds,
                     last.DryRun, Text(last.Route, last.Route.Length), Text(last.Id, last.IdLength)));
             }
@@ -118,7 +118,8 @@ internal sealed class Rejections
             {
                 if (counter.Count > 0)
                 {
-                    all.Add((counter.Key, new LimitedClient(Text(counter.Name, counter.NameLength), counter.ClientKey,
+                    all.Add((counter.Key, new LimitedClient(Text(counter.Name, counter.NameLength),
+                        counter.IdentifiedBy,
                         Text(counter.Limit, counter.Limit.Length), counter.Count, counter.Error,
                         now - TimeSpan.FromMicroseconds((nowNs - counter.LastNs) / 1000))));
                 }
@@ -129,11 +130,11 @@ internal sealed class Rejections
 
     private ref Counter Count(in RejectionNote note, long nowNs)
     {
-        Span<Counter> set = _counters.AsSpan((int)(note.Key % (Counters / Ways)) * Ways, Ways);
+        Span<Counter> set = _counters.AsSpan((int)(note.ClientLimitHash % (Counters / Ways)) * Ways, Ways);
         int fewest = 0;
         for (int i = 0; i < Ways; i++)
         {
-            if (set[i].Key == note.Key && set[i].Count > 0)
+            if (set[i].Key == note.ClientLimitHash && set[i].Count > 0)
             {
                 set[i].Count++;
                 set[i].LastNs = nowNs;
@@ -143,10 +144,10 @@ internal sealed class Rejections
         }
         ref Counter counter = ref set[fewest];
         counter.Name ??= new byte[NameBytes];
-        counter.Key = note.Key;
+        counter.Key = note.ClientLimitHash;
         counter.Error = counter.CountWhenListed = counter.Count++;
         counter.LastNs = nowNs;
-        counter.ClientKey = note.ClientKey;
+        counter.IdentifiedBy = note.IdentifiedBy;
         counter.Limit = note.Limit;
         counter.NameLength = Copy(note.Client, counter.Name);
         return ref counter;
@@ -162,7 +163,7 @@ internal sealed class Rejections
         last.Times = times;
         last.NameLength = Copy(note.Client, last.Name);
         last.IdLength = Copy(note.RequestId, last.Id);
-        last.ClientKey = note.ClientKey;
+        last.IdentifiedBy = note.IdentifiedBy;
         last.Limit = note.Limit;
         last.Route = note.Route;
         last.Tokens = note.Tokens;
@@ -178,13 +179,13 @@ internal sealed class Rejections
         return length;
     }
 
-    private static string Text(byte[] octets, int length) => System.Text.Encoding.UTF8.GetString(octets, 0, length);
+    private static string Text(byte[] bytes, int length) => System.Text.Encoding.UTF8.GetString(bytes, 0, length);
 }
 
 /// <summary>A request that a limit rejected.</summary>
 /// <param name="Time">When.</param>
 /// <param name="Client">Whom it counted for.</param>
-/// <param name="ClientKey">The entry of <c>clients.identify</c> that told so.</param>
+/// <param name="IdentifiedBy">The entry of <c>clients.identify</c> that told so.</param>
 /// <param name="Limit">The limit that rejected it.</param>
 /// <param name="Times">How often this client was rejected by it since it was last listed, this one included: it is
 /// listed at most once a second.</param>
@@ -192,11 +193,11 @@ internal sealed class Rejections
 /// <param name="Cost">Tokens that the request would have taken.</param>
 /// <param name="RetryAfter">Seconds that it was told to wait; 0: no time would help.</param>
 /// <param name="DryRun">The limit is in dry run: it was admitted.</param>
-public sealed record Rejection(DateTimeOffset Time, string Client, string ClientKey, string Limit, long Times,
+public sealed record Rejection(DateTimeOffset Time, string Client, string IdentifiedBy, string Limit, long Times,
     long Tokens, int Cost, long RetryAfter, bool DryRun, string Route, string RequestId);
 
 /// <summary>How often a client was rejected since the start.</summary>
 /// <param name="Rejected">At most.</param>
 /// <param name="Error">By how much that may be too many: others shared the counter before.</param>
-public sealed record LimitedClient(string Client, string ClientKey, string Limit, long Rejected, long Error,
+public sealed record LimitedClient(string Client, string IdentifiedBy, string Limit, long Rejected, long Error,
     DateTimeOffset Last);

@@ -6,25 +6,25 @@ namespace Penstock.Proxy.RateLimiting;
 /// millions of buckets costs what is used of it. Returned when nobody holds the object any more. Thread-safe.</summary>
 internal sealed unsafe partial class TableMemory : SafeHandle
 {
-    private const nuint HugePageOctets = 2 << 20;
+    private const nuint HugePageBytes = 2 << 20;
     private const int ReadWrite = 1 | 2;
     private const int PrivateAnonymous = 0x02 | 0x20;
     private const int MadvHugePage = 14;
     private const int MadvCollapse = 25; // since Linux 6.1; before it, the kernel gets round to it by itself
-    private readonly nuint _octets;
+    private readonly nuint _bytes;
 
-    /// <exception cref="ProxyStartException">The system refuses so much.</exception>
-    public TableMemory(nuint octets)
+    /// <exception cref="ProxyStartException">The system rejects so much.</exception>
+    public TableMemory(nuint bytes)
         : base(-1, ownsHandle: true)
     {
-        _octets = octets;
-        SetHandle(mmap(0, octets + HugePageOctets, ReadWrite, PrivateAnonymous, -1, 0));
+        _bytes = bytes;
+        SetHandle(mmap(0, bytes + HugePageBytes, ReadWrite, PrivateAnonymous, -1, 0));
         if (IsInvalid)
         {
-            throw new ProxyStartException($"no memory for {octets} bytes of buckets: lower clients.max_tracked",
+            throw new ProxyStartException($"no memory for {bytes} bytes of buckets: lower clients.max_tracked",
                 new InvalidOperationException($"mmap: errno {Marshal.GetLastPInvokeError()}"));
         }
-        Start = (void*)(((nuint)handle + HugePageOctets - 1) & ~(HugePageOctets - 1));
+        Start = (void*)(((nuint)handle + HugePageBytes - 1) & ~(HugePageBytes - 1));
     }
 
     public override bool IsInvalid => handle == -1;
@@ -36,12 +36,12 @@ internal sealed unsafe partial class TableMemory : SafeHandle
     /// reads at random cost a walk through the page tables as well. Takes milliseconds.</summary>
     public void UseHugePages()
     {
-        _ = madvise((nint)Start, _octets, MadvHugePage);
-        _ = madvise((nint)Start, _octets, MadvCollapse);
+        _ = madvise((nint)Start, _bytes, MadvHugePage);
+        _ = madvise((nint)Start, _bytes, MadvCollapse);
         GC.KeepAlive(this);
     }
 
-    protected override bool ReleaseHandle() => munmap(handle, _octets + HugePageOctets) == 0;
+    protected override bool ReleaseHandle() => munmap(handle, _bytes + HugePageBytes) == 0;
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint mmap(nint address, nuint length, int protection, int flags, int file, nint offset);

@@ -4,7 +4,7 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Routing;
 
-/// <summary>Header fields to leave out and to write, as octets. Immutable, thread-safe.</summary>
+/// <summary>Header fields to leave out and to write, as bytes. Immutable, thread-safe.</summary>
 internal sealed class HeaderEdits
 {
     private readonly byte[][] _dropped;
@@ -46,8 +46,8 @@ internal sealed class HeaderEdits
     {
         for (int i = 0; i < name.Length; i++)
         {
-            byte octet = name[i] == '_' ? (byte)'-' : name[i];
-            if ((octet is >= (byte)'A' and <= (byte)'Z' ? octet | 0x20 : octet) != folded[i])
+            byte b = name[i] == '_' ? (byte)'-' : name[i];
+            if ((b is >= (byte)'A' and <= (byte)'Z' ? b | 0x20 : b) != folded[i])
             {
                 return false;
             }

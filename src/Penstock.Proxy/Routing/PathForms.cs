@@ -18,8 +18,8 @@ internal static class PathForms
 
     /// <summary>Writes a reading of the path, which starts with a slash, to <paramref name="to"/>, which is at least as
     /// long.</summary>
-    /// <param name="form">0: octets decoded, except those that could change the structure. 1: then dot segments
-    /// resolved (RFC 3986). 2: all octets decoded first, dot segments resolved, slashes merged (nginx, Apache, Go).
+    /// <param name="form">0: bytes decoded, except those that could change the structure. 1: then dot segments
+    /// resolved (RFC 3986). 2: all bytes decoded first, dot segments resolved, slashes merged (nginx, Apache, Go).
     /// 3: so too, but without <c>;parameters</c> and with backslashes for slashes (Tomcat, IIS).</param>
     /// <param name="hasDots">This reading had dot segments to resolve; those of form 0 are left in.</param>
     public static int Write(int form, ReadOnlySpan<byte> path, Span<byte> to, out bool hasDots)
@@ -29,24 +29,24 @@ internal static class PathForms
         return form == 0 ? length : Resolve(to[..length], merge: form >= 2, out hasDots);
     }
 
-    /// <summary>A zero octet, which ends the path for some and not for others.</summary>
+    /// <summary>A zero byte, which ends the path for some and not for others.</summary>
     public static bool HasZero(ReadOnlySpan<byte> path) => path.IndexOf("%00"u8) >= 0;
 
-    /// <summary>The next octet of a path as form 0 has it.</summary>
-    /// <param name="length">How many octets of the path it took.</param>
+    /// <summary>The next byte of a path as form 0 has it.</summary>
+    /// <param name="length">How many bytes of the path it took.</param>
     public static byte Next(ReadOnlySpan<byte> path, out int length)
     {
-        if (path[0] == '%' && FormText.TryDecode(path, out byte octet) && !IsStructure(octet))
+        if (path[0] == '%' && FormText.TryDecode(path, out byte b) && !IsStructure(b))
         {
             length = 3;
-            return octet;
+            return b;
         }
         length = 1;
         return path[0];
     }
 
     /// <summary>Decoded, they would change what the path is made of, or be decoded twice.</summary>
-    private static bool IsStructure(byte octet) => octet is (byte)'/' or (byte)'\\' or (byte)';' or (byte)'%' or 0;
+    private static bool IsStructure(byte b) => b is (byte)'/' or (byte)'\\' or (byte)';' or (byte)'%' or 0;
 
     private static int Decode(ReadOnlySpan<byte> path, Span<byte> to, bool everything, bool lenient)
     {
@@ -59,13 +59,13 @@ internal static class PathForms
                 at = parameters < 0 ? path.Length : at + parameters;
                 continue;
             }
-            byte octet = Next(path[at..], out int taken);
+            byte b = Next(path[at..], out int taken);
             if (everything && taken == 1 && FormText.TryDecode(path[at..], out byte decoded))
             {
-                octet = decoded;
+                b = decoded;
                 taken = 3;
             }
-            to[length++] = lenient && octet == '\\' ? (byte)'/' : octet;
+            to[length++] = lenient && b == '\\' ? (byte)'/' : b;
             at += taken;
         }
         return length;

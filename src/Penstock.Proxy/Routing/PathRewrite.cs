@@ -13,7 +13,7 @@ internal sealed class PathRewrite(RewriteConfig config)
     /// <summary>A path grows by so much at most.</summary>
     public int AddedBytes => _add.Length + 1;
 
-    /// <summary>Writes the new path; what is left of the old one keeps its octets. It starts with one slash, so that
+    /// <summary>Writes the new path; what is left of the old one keeps its bytes. It starts with one slash, so that
     /// nobody takes its front for an authority (RFC 3986 §4.2).</summary>
     /// <param name="path">As sent, without query; it has matched the route's path.</param>
     public void Write(ref HeadWriter to, ReadOnlySpan<byte> path)
@@ -28,15 +28,15 @@ internal sealed class PathRewrite(RewriteConfig config)
         to.Add(tail);
     }
 
-    /// <summary>How many octets of the path are the prefix: it may be sent encoded.</summary>
+    /// <summary>How many bytes of the path are the prefix: it may be sent encoded.</summary>
     private int Strip(ReadOnlySpan<byte> path)
     {
         int at = 0;
         for (int i = 0; i < _strip.Length && at < path.Length;)
         {
             byte wanted = PathForms.Next(_strip.AsSpan(i), out int length);
-            byte octet = PathForms.Next(path[at..], out int taken);
-            if (octet != wanted)
+            byte b = PathForms.Next(path[at..], out int taken);
+            if (b != wanted)
             {
                 return 0;
             }

@@ -20,14 +20,14 @@ internal sealed class PathTable
         {
             string path = route.Config.Path ?? "*";
             bool isPrefix = path.EndsWith('*');
-            Slot(isPrefix ? prefixes : exact, Plain(isPrefix ? path[..^1] : path)).Add(route);
+            RoutesAt(isPrefix ? prefixes : exact, Plain(isPrefix ? path[..^1] : path)).Add(route);
         }
         foreach ((string prefix, List<Route> below) in prefixes.Where(static p => p.Key is [_, .., '/']))
         {
-            Slot(exact, prefix[..^1]).AddRange(below); // /v1/* is /v1, too
+            RoutesAt(exact, prefix[..^1]).AddRange(below); // /v1/* is /v1, too
         }
 
-        // One octet is one character here, so ordinal order is the order of the octets.
+        // One byte is one character here, so ordinal order is the order of the bytes.
         string[] paths = [.. exact.Keys.Union(prefixes.Keys).Order(StringComparer.Ordinal)];
         _paths = [.. paths.Select(Encoding.Latin1.GetBytes)];
         _nodes = new Node[paths.Length];
@@ -96,7 +96,7 @@ internal sealed class PathTable
         return low - 1;
     }
 
-    private static List<Route> Slot(SortedDictionary<string, List<Route>> slots, string path)
+    private static List<Route> RoutesAt(SortedDictionary<string, List<Route>> slots, string path)
     {
         if (!slots.TryGetValue(path, out List<Route>? routes))
         {
@@ -105,12 +105,12 @@ internal sealed class PathTable
         return routes;
     }
 
-    /// <summary>A configured path as it is compared: decoded, one character an octet.</summary>
+    /// <summary>A configured path as it is compared: decoded, one character an byte.</summary>
     private static string Plain(string path)
     {
-        byte[] octets = Encoding.UTF8.GetBytes(path);
-        int length = octets.Length == 0 ? 0 : PathForms.Write(0, octets, octets, out _);
-        return Encoding.Latin1.GetString(octets, 0, length);
+        byte[] bytes = Encoding.UTF8.GetBytes(path);
+        int length = bytes.Length == 0 ? 0 : PathForms.Write(0, bytes, bytes, out _);
+        return Encoding.Latin1.GetString(bytes, 0, length);
     }
 
     /// <param name="Exact">Of this path, those of a prefix with one more slash behind.</param>

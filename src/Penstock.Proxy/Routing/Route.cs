@@ -11,7 +11,7 @@ namespace Penstock.Proxy.Routing;
 internal sealed record Route(
     RouteConfig Config, string Name, Upstream Upstream, LimitFields LimitFields, LimitRules Limits)
 {
-    public byte[] NameOctets { get; } = Encoding.UTF8.GetBytes(Name);
+    public byte[] NameBytes { get; } = Encoding.UTF8.GetBytes(Name);
 
     public RouteConditions Conditions { get; } = new(Config);
 

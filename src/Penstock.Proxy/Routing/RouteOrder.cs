@@ -19,7 +19,7 @@ public static class RouteOrder
     }
 
     /// <summary>Equal for routes that stand for the same hosts and paths, conditions aside.</summary>
-    public static (string Host, string Path) Place(RouteConfig route) => (HostOf(route), route.Path ?? "/*");
+    public static (string Host, string Path) ScopeOf(RouteConfig route) => (HostOf(route), route.Path ?? "/*");
 
     /// <summary>Does every request that meets the conditions of <paramref name="other"/> meet those of
     /// <paramref name="route"/>, too?</summary>

@@ -109,7 +109,7 @@ internal sealed class RouteTable
         IEnumerable<IGrouping<string, Route>> hosts, int skip, out bool hasAny)
     {
         FrozenDictionary<byte[], PathTable> tables = hosts.ToFrozenDictionary(
-            h => Encoding.UTF8.GetBytes(h.Key[skip..]), static h => new PathTable(h), new OctetsComparer());
+            h => Encoding.UTF8.GetBytes(h.Key[skip..]), static h => new PathTable(h), new BytesComparer());
         hasAny = tables.Count > 0;
         return tables.GetAlternateLookup<ReadOnlySpan<byte>>();
     }
@@ -123,7 +123,7 @@ internal sealed class RouteTable
         return host.EndsWith("."u8) ? host[..^1] : host;
     }
 
-    private sealed class OctetsComparer : IEqualityComparer<byte[]>,
+    private sealed class BytesComparer : IEqualityComparer<byte[]>,
         IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
     {
         public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);

@@ -70,7 +70,7 @@ internal sealed class Backend
         Traffic = new BackendTraffic(loops);
         Name = name;
         Address = config.Address;
-        AddressOctets = Encoding.UTF8.GetBytes(Address);
+        AddressBytes = Encoding.UTF8.GetBytes(Address);
         if (config.Port == 0)
         {
             EndPoint = new BackendAddress(new UnixDomainSocketEndPoint(config.Host));
@@ -85,7 +85,7 @@ internal sealed class Backend
     public string Upstream { get; }
     public BackendConfig Config => _config;
     public string Address { get; }
-    public byte[] AddressOctets { get; }
+    public byte[] AddressBytes { get; }
 
     /// <summary>The name and port that resolved to its address; null when the configuration gives that.</summary>
     public string? Name { get; }
@@ -98,7 +98,7 @@ internal sealed class Backend
     public BackendAddress? Alternate
     {
         get => _alternate;
-        set => _alternate = value?.Octets.SequenceEqual(_alternate is { } now ? now.Octets : default) == true
+        set => _alternate = value?.Bytes.SequenceEqual(_alternate is { } now ? now.Bytes : default) == true
             ? _alternate : value;
     }
 
@@ -194,7 +194,7 @@ internal sealed class Backend
     /// <summary>Share of its full weight that slow start allows now, up to 1.</summary>
     public double Ramp => Volatile.Read(ref _ramp);
 
-    /// <summary>Exchanges under way, from pick to the response's last octet.</summary>
+    /// <summary>Exchanges under way, from pick to the response's last byte.</summary>
     public int InFlight => (int)Volatile.Read(ref _inFlight.Value);
 
     /// <summary>Nothing is known against sending requests to it.</summary>
@@ -299,7 +299,7 @@ internal sealed class Backend
     }
 
     /// <summary>Notes that a session was served while it drains.</summary>
-    public void Touch(long nowNs) => Volatile.Write(ref _lastUsedNs, nowNs);
+    public void MarkUsed(long nowNs) => Volatile.Write(ref _lastUsedNs, nowNs);
 
     public override string ToString() => $"{Upstream}/{Address}";
 
@@ -328,13 +328,13 @@ internal sealed class Backend
     }
 }
 
-/// <summary>An address with the octets that the kernel wants of it.</summary>
+/// <summary>An address with the bytes that the kernel wants of it.</summary>
 internal sealed class BackendAddress(EndPoint endPoint)
 {
     private readonly SocketAddress _socketAddress = endPoint.Serialize();
 
     public EndPoint EndPoint => endPoint;
-    public ReadOnlySpan<byte> Octets => _socketAddress.Buffer.Span[.._socketAddress.Size];
+    public ReadOnlySpan<byte> Bytes => _socketAddress.Buffer.Span[.._socketAddress.Size];
 }
 
 /// <summary>A state of health and how it came about.</summary>

@@ -29,15 +29,15 @@ internal sealed class BackendTraffic
 {
     private readonly LoopTraffic[] _loops;
     private int _errorsInRow;
-    private volatile int _mostErrorsInRow = int.MaxValue;
+    private volatile int _maxErrorsInRow = int.MaxValue;
 
     public BackendTraffic(int loops) => _loops = [.. Enumerable.Range(0, loops).Select(static _ => new LoopTraffic())];
 
     /// <summary>So many errors without a success between them call <see cref="TooManyErrors"/>.</summary>
-    public int MostErrorsInRow
+    public int MaxErrorsInRow
     {
-        get => _mostErrorsInRow;
-        set => _mostErrorsInRow = value;
+        get => _maxErrorsInRow;
+        set => _maxErrorsInRow = value;
     }
 
     /// <summary>Called by a loop, with the last error and its status (0: none); also for each further one, until
@@ -65,7 +65,7 @@ internal sealed class BackendTraffic
     public void Failed(int loop, BackendError error, int status = 0)
     {
         _loops[loop].AddError();
-        if (Interlocked.Increment(ref _errorsInRow) >= _mostErrorsInRow)
+        if (Interlocked.Increment(ref _errorsInRow) >= _maxErrorsInRow)
         {
             TooManyErrors?.Invoke(error, status);
         }

@@ -27,7 +27,7 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
     public void CountFailure() => Volatile.Write(ref _failures, _failures + 1);
 
     /// <summary>A connection that has served before and is still open, or null.</summary>
-    public BackendConnection? TryTake()
+    public BackendConnection? TryRent()
     {
         if (_idle.Count == 0)
         {
@@ -37,7 +37,7 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
         _idle.RemoveAt(_idle.Count - 1);
         loop.IdleSources--;
         connection.IsIdle = false;
-        connection.WasIdle = true;
+        connection.IsReused = true;
         return connection;
     }
 
@@ -61,7 +61,7 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
             {
                 socket.NoDelay = true;
             }
-            int errno = Epoll.Connect(socket.SafeHandle, address.Octets);
+            int errno = Epoll.Connect(socket.SafeHandle, address.Bytes);
             if (errno is 0 or InProgress)
             {
                 error = SocketError.Success;
@@ -81,7 +81,7 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
     /// <param name="idleTimeoutMs">How long it may wait for its next request; 0: it is closed.</param>
     public void Return(BackendConnection connection, long idleTimeoutMs)
     {
-        if (idleTimeoutMs == 0 || connection.Io.HasData
+        if (idleTimeoutMs == 0 || connection.Io.MayHaveData
             || _idle.Count >= MaxIdle || connection.Io.IsClosed || backend.IsRetired)
         {
             // Data before the next request would be taken for its response.
@@ -105,7 +105,7 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
 
     public void CloseIdle()
     {
-        while (TryTake() is { } connection)
+        while (TryRent() is { } connection)
         {
             connection.Io.Close();
         }
@@ -126,13 +126,13 @@ internal sealed class BackendConnection : IConnectionOwner
     public bool IsIdle { get; set; }
 
     /// <summary>It has waited in the pool: the backend may have closed it before it saw our request.</summary>
-    public bool WasIdle { get; set; }
+    public bool IsReused { get; set; }
 
     /// <summary>It began with a PROXY protocol header, which says whose requests come on it: it serves that one
     /// exchange only.</summary>
     public bool IsAnnounced { get; set; }
 
-    public void OnUnattended(Unattended what)
+    public void OnUnexpectedEvent(UnexpectedEvent what)
     {
         if (IsIdle)
         {
@@ -140,5 +140,5 @@ internal sealed class BackendConnection : IConnectionOwner
         }
     }
 
-    public void OnPeerClosed() => OnUnattended(Unattended.Data);
+    public void OnPeerClosed() => OnUnexpectedEvent(UnexpectedEvent.Data);
 }

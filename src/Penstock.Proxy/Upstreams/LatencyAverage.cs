@@ -18,18 +18,18 @@ internal sealed class LatencyAverage
 
     private const double DecayNs = 10e9;
     private const double HalfLifeNs = 1e9;
-    private const double LeastShare = 1 / 32.0;
+    private const double MinShare = 1 / 32.0;
 
     /// <summary>Less than this is noise of our own.</summary>
-    private const double LeastNs = 10_000;
+    private const double MinNs = 10_000;
 
     /// <summary>Below this age the average has shrunk by half a percent at most: not worth an exponential.</summary>
     private const long FreshNs = 50_000_000;
 
     // A backend without answers is tried after five times its latency, within these bounds.
     private const double DueAfterLatencies = 5;
-    private const long DueLeastNs = 1_000_000_000;
-    private const long DueMostNs = 10_000_000_000;
+    private const long DueMinNs = 1_000_000_000;
+    private const long DueMaxNs = 10_000_000_000;
 
     private double _averageNs;
     private long _atNs;
@@ -45,7 +45,7 @@ internal sealed class LatencyAverage
     /// <summary>A good answer came after that time.</summary>
     public void Add(double sampleNs, long nowNs)
     {
-        sampleNs = Math.Max(sampleNs, LeastNs);
+        sampleNs = Math.Max(sampleNs, MinNs);
         int answers = Volatile.Read(ref _answers);
         double average = Volatile.Read(ref _averageNs);
         if (answers < NewAnswers)
@@ -56,7 +56,7 @@ internal sealed class LatencyAverage
         else
         {
             long elapsedNs = Math.Max(0, nowNs - Volatile.Read(ref _atNs));
-            double share = Math.Max(LeastShare,
+            double share = Math.Max(MinShare,
                 elapsedNs <= FreshNs ? 0 : 1 - Math.Pow(2, -elapsedNs / HalfLifeNs));
             average = Math.Min(average + (share * (sampleNs - average)), 2 * average);
         }
@@ -78,7 +78,7 @@ internal sealed class LatencyAverage
     {
         if (IsKnown)
         {
-            Write(Math.Min(2 * Volatile.Read(ref _averageNs), DueMostNs), nowNs, mayAskAtOnce: false);
+            Write(Math.Min(2 * Volatile.Read(ref _averageNs), DueMaxNs), nowNs, mayAskAtOnce: false);
         }
     }
 
@@ -97,7 +97,7 @@ internal sealed class LatencyAverage
     public bool TryClaim(long nowNs)
     {
         long due = Volatile.Read(ref _dueNs);
-        return nowNs >= due && Interlocked.CompareExchange(ref _dueNs, nowNs + DueLeastNs, due) == due;
+        return nowNs >= due && Interlocked.CompareExchange(ref _dueNs, nowNs + DueMinNs, due) == due;
     }
 
     private void Write(double average, long nowNs, bool mayAskAtOnce)
@@ -105,6 +105,6 @@ internal sealed class LatencyAverage
         Volatile.Write(ref _averageNs, average);
         Volatile.Write(ref _atNs, nowNs);
         Volatile.Write(ref _dueNs, mayAskAtOnce ? nowNs
-            : nowNs + Math.Clamp((long)(DueAfterLatencies * average), DueLeastNs, DueMostNs));
+            : nowNs + Math.Clamp((long)(DueAfterLatencies * average), DueMinNs, DueMaxNs));
     }
 }

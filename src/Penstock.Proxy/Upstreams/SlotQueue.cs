@@ -7,7 +7,7 @@ internal abstract class SlotWaiter
     public ulong Client { get; set; }
 
     /// <summary>Hash of what the upstream spreads by, when it does.</summary>
-    public ulong Key { get; set; }
+    public ulong AffinityHash { get; set; }
 
     internal LinkedListNode<SlotWaiter>? Node;
 

@@ -24,21 +24,21 @@ internal sealed class Upstream
     private volatile Members _members;
     private int _inFlightLately;
     private long _retried;
-    private long _retriesRefused;
+    private long _retriesRejected;
 
     /// <param name="loops">How many event loops there are.</param>
     public Upstream(UpstreamConfig config, MonotonicClock clock, int loops = 1)
     {
         (_clock, _loops) = (clock, loops);
         Name = config.Name;
-        NameOctets = Encoding.UTF8.GetBytes(config.Name);
-        Queue = new SlotQueue(TakeForQueue);
+        NameBytes = Encoding.UTF8.GetBytes(config.Name);
+        Queue = new SlotQueue(PickForQueue);
         _members = new Members(config, []);
         Rebuild(config, joins: false);
     }
 
     public string Name { get; }
-    public byte[] NameOctets { get; }
+    public byte[] NameBytes { get; }
     public UpstreamConfig Config => _members.Config;
     public IReadOnlyList<Backend> Backends => _members.All;
     public SlotQueue Queue { get; }
@@ -48,7 +48,7 @@ internal sealed class Upstream
     public long Retried => Volatile.Read(ref _retried);
 
     /// <summary>Requests since start that the budget did not let be sent again.</summary>
-    public long RetriesRefused => Volatile.Read(ref _retriesRefused);
+    public long RetriesRejected => Volatile.Read(ref _retriesRejected);
 
     /// <summary>Told after backends came or went, with those that went. Called with no lock held.</summary>
     public Action<IReadOnlyList<Backend>>? MembersChanged { get; set; }
@@ -73,12 +73,12 @@ internal sealed class Upstream
     public Backend? Pick(in PickRequest request)
     {
         Members members = _members;
-        if (request.Session is { } session && session.IsUsableForSession && !request.Tried.Contains(session)
+        if (request.StickyBackend is { } session && session.IsUsableForSession && !request.Tried.Contains(session)
             && session.TryEnter())
         {
             if (session.State == BackendState.Drain)
             {
-                session.Touch(request.NowNs);
+                session.MarkUsed(request.NowNs);
             }
             return session;
         }
@@ -98,9 +98,10 @@ internal sealed class Upstream
     public Backend? Peek(in PickRequest request)
     {
         Members members = _members;
-        if (request.Session is { IsUsableForSession: true, HasRoom: true } session && !request.Tried.Contains(session))
+        if (request.StickyBackend is { IsUsableForSession: true, HasRoom: true } sticky
+            && !request.Tried.Contains(sticky))
         {
-            return session;
+            return sticky;
         }
         ulong state = request.Random.State;
         Backend? backend = members.Primaries.Pick(request) ?? members.Backups?.Pick(request);
@@ -111,8 +112,8 @@ internal sealed class Upstream
     /// <summary>May one more request be sent again, at the budget's expense?</summary>
     public bool TryRetry()
     {
-        bool may = Budget.TryWithdraw(Config.Retries.Least, _clock.NowNs);
-        Interlocked.Increment(ref may ? ref _retried : ref _retriesRefused);
+        bool may = Budget.TryWithdraw(Config.Retries.MinPerSecond, _clock.NowNs);
+        Interlocked.Increment(ref may ? ref _retried : ref _retriesRejected);
         return may;
     }
 
@@ -139,13 +140,13 @@ internal sealed class Upstream
         return false;
     }
 
-    /// <summary>What <see cref="HashConfig.Name"/> and <see cref="StickyConfig.Cookie"/> are in octets.</summary>
+    /// <summary>What <see cref="HashConfig.Name"/> and <see cref="StickyConfig.Cookie"/> are in bytes.</summary>
     public ReadOnlySpan<byte> HashName => _members.HashName;
     public ReadOnlySpan<byte> CookieName => _members.CookieName;
 
     /// <summary>The session that a cookie's value stands for; null when it is none of ours, or its backend is
     /// gone.</summary>
-    public Backend? SessionOf(ReadOnlySpan<byte> cookie)
+    public Backend? FindStickyBackend(ReadOnlySpan<byte> cookie)
     {
         foreach (SessionCookie known in _members.Cookies)
         {
@@ -172,7 +173,7 @@ internal sealed class Upstream
 
     /// <summary>Takes over a changed configuration of the same name. Backends that stay keep what is known of
     /// them.</summary>
-    public void Apply(UpstreamConfig config) => Change(config, joins: true);
+    public void Apply(UpstreamConfig config) => ReplaceConfig(config, joins: true);
 
     /// <summary>A name resolves to these addresses from now on; each is a backend.</summary>
     /// <param name="joins">New backends start slowly; not at the start of the process, where all are new.</param>
@@ -182,7 +183,7 @@ internal sealed class Upstream
         {
             _resolved[host] = addresses;
         }
-        Change(_members.Config, joins);
+        ReplaceConfig(_members.Config, joins);
     }
 
     /// <summary>A name was looked up again: what its backends listen on may have changed, too.</summary>
@@ -222,7 +223,7 @@ internal sealed class Upstream
     public void Choose(Backend backend, int weight)
     {
         backend.Choose(weight);
-        Change(_members.Config, joins: true); // a hash table depends on weights
+        ReplaceConfig(_members.Config, joins: true); // a hash table depends on weights
     }
 
     /// <summary>Slow start goes on, and who waits is looked after. Called by one thread, some times a second.</summary>
@@ -240,15 +241,15 @@ internal sealed class Upstream
         }
     }
 
-    private Backend? TakeForQueue(SlotWaiter waiter) => Pick(new PickRequest
+    private Backend? PickForQueue(SlotWaiter waiter) => Pick(new PickRequest
     {
         Tried = NoneTried,
         Random = _queueRandom,
         NowNs = _clock.NowNs,
-        Key = waiter.Key,
+        AffinityHash = waiter.AffinityHash,
     });
 
-    private void Change(UpstreamConfig config, bool joins)
+    private void ReplaceConfig(UpstreamConfig config, bool joins)
     {
         IReadOnlyList<Backend> gone;
         lock (_changing)

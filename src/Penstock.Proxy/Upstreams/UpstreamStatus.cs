@@ -5,12 +5,12 @@ namespace Penstock.Proxy.Upstreams;
 /// <summary>A picture of an upstream, taken at one moment.</summary>
 /// <param name="Queued">Requests that wait for a place at a backend.</param>
 /// <param name="Retries">Requests sent again since start, at the retry budget's expense.</param>
-/// <param name="RetriesRefused">Requests that the budget did not let be sent again.</param>
+/// <param name="RetriesRejected">Requests that the budget did not let be sent again.</param>
 public sealed record UpstreamStatus(string Name, BalanceAlgorithm Balance, int Queued, long Retries,
-    long RetriesRefused, IReadOnlyList<BackendStatus> Backends)
+    long RetriesRejected, IReadOnlyList<BackendStatus> Backends)
 {
     internal static UpstreamStatus Of(Upstream upstream, MonotonicClock clock) => new(
-        upstream.Name, upstream.Config.Balance, upstream.Queue.Count, upstream.Retried, upstream.RetriesRefused,
+        upstream.Name, upstream.Config.Balance, upstream.Queue.Count, upstream.Retried, upstream.RetriesRejected,
         [.. upstream.Backends.Select(b => BackendStatus.Of(upstream, b, clock))]);
 }
 
@@ -30,7 +30,7 @@ public sealed record UpstreamStatus(string Name, BalanceAlgorithm Balance, int Q
 /// <param name="EjectedUntil">When it may come back.</param>
 /// <param name="EjectionIgnored">It is used all the same: too few backends are left.</param>
 /// <param name="Ejections">Times that live traffic ejected it, since start.</param>
-/// <param name="LatencyMs">Time to a response's first octet of late; null before the first.</param>
+/// <param name="LatencyMs">Time to a response's first byte of late; null before the first.</param>
 /// <param name="InFlight">Exchanges under way.</param>
 /// <param name="Requests">Requests sent to it since start.</param>
 /// <param name="Failures">Of those and of the tries to connect, how many gave no valid response.</param>

@@ -94,7 +94,7 @@ internal sealed class AdminClient : IDisposable
         using HttpRequestMessage request = Request(HttpMethod.Post, path);
         request.Content = new StreamContent(file, CopyBytes);
         request.Content.Headers.TryAddWithoutValidation("Content-Type", type);
-        request.Headers.ExpectContinue = true; // a refusal comes before the file is sent, not as a broken pipe
+        request.Headers.ExpectContinue = true; // a rejection comes before the file is sent, not as a broken pipe
         return await AskAsync(async () =>
         {
             using HttpResponseMessage response = await _http.SendAsync(request);
@@ -102,7 +102,7 @@ internal sealed class AdminClient : IDisposable
         });
     }
 
-    /// <summary>Copies an answer's octets as they come.</summary>
+    /// <summary>Copies an answer's bytes as they come.</summary>
     /// <param name="open">Called when the answer is a good one.</param>
     public async Task<AdminAnswer> DownloadAsync(string path, Func<Stream> open)
     {

@@ -8,11 +8,11 @@ namespace Penstock.Commands;
 /// <summary><c>penstock backends</c>: echo servers to try a balancer on.</summary>
 internal static class BackendsCommand
 {
-    public const int MostServers = 1000;
+    public const int MaxServers = 1000;
 
     public static Command Create(Terminal terminal)
     {
-        Option<int> count = OptionSyntax.Number("--count", "N", "How many", 1, MostServers).OrElse(3);
+        Option<int> count = OptionSyntax.Number("--count", "N", "How many", 1, MaxServers).OrElse(3);
         Option<int> startPort = OptionSyntax.Number("--start-port", "PORT",
             "Port of the first, the others follow; 0 takes free ones", 0, IPEndPoint.MaxPort).OrElse(9001);
         Option<IPAddress> address = OptionSyntax.Read<IPAddress>("--listen-address", "IP",
@@ -48,7 +48,7 @@ internal static class BackendsCommand
         using ILoggerFactory loggers = Logs.Create(terminal);
         ILogger log = loggers.CreateLogger("Penstock.Backends");
         using var signals = new StopSignals(log, stop);
-        await using var echo = new EchoServer(addresses, Math.Max(16, Descriptors.Limit - Descriptors.Least));
+        await using var echo = new EchoServer(addresses, Math.Max(16, Descriptors.Limit - Descriptors.Minimum));
         if (await echo.StartAsync() is { } fault)
         {
             return terminal.Fail(fault);

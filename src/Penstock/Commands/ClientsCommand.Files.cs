@@ -16,7 +16,7 @@ internal sealed partial class ClientsCommand
         file.Arity = ArgumentArity.ExactlyOne;
         Option<string?> format = FileFormat();
         Option<string> mode =
-            OptionSyntax.OneOf("--mode", "What to do with clients that exist: change them, or refuse it all",
+            OptionSyntax.OneOf("--mode", "What to do with clients that exist: change them, or reject it all",
             "upsert", "create");
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be done" };
         var command = new PenstockCommand("import", "Create or change many clients: all of them or, if there is any "
@@ -102,7 +102,7 @@ internal sealed partial class ClientsCommand
     private static string FormatOf(string? format, string file) =>
         format ?? (Path.GetExtension(file).Equals(".csv", StringComparison.OrdinalIgnoreCase) ? "csv" : "jsonl");
 
-    /// <summary>As far as it is worth sending: its length must be known before, so that too much is refused at once.
+    /// <summary>As far as it is worth sending: its length must be known before, so that too much is rejected at once.
     /// </summary>
     private async Task<Stream> InputAsync()
     {

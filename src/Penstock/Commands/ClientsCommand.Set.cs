@@ -8,11 +8,11 @@ namespace Penstock.Commands;
 internal sealed partial class ClientsCommand
 {
     private readonly Option<long> _capacity =
-        OptionSyntax.Number<long>("--capacity", "N", "Requests at once", 1, MostCapacity);
+        OptionSyntax.Number<long>("--capacity", "N", "Requests at once", 1, MaxCapacity);
     private readonly Option<double> _rate = OptionSyntax.Read<double>("--rate", "RATE",
         "How fast spent requests come back, such as 10/s or 0.5/s", ConfigValue.TryRate);
     private readonly Option<double> _tokens = OptionSyntax.Number<double>("--tokens", "X",
-        "Tokens it has now [default: a full bucket if new, otherwise those it has]", 0, MostCapacity);
+        "Tokens it has now [default: a full bucket if new, otherwise those it has]", 0, MaxCapacity);
     private readonly Option<string> _plan = new("--plan")
     {
         HelpName = "PLAN",

@@ -11,7 +11,7 @@ namespace Penstock.Commands;
 /// <summary><c>penstock clients</c>: see and change the clients of a running Penstock.</summary>
 internal sealed partial class ClientsCommand
 {
-    public const long MostCapacity = 1_000_000_000;
+    public const long MaxCapacity = 1_000_000_000;
 
     private const string DefaultAdmin = "http://127.0.0.1:9800";
     private static readonly JsonSerializerOptions Json = new()
@@ -24,7 +24,7 @@ internal sealed partial class ClientsCommand
     private readonly Argument<string> _id = new("ID")
     {
         Description = "The client, such as user1 or 123.5.6.7:890",
-        Validators = { static result => RefuseBadId(result) },
+        Validators = { static result => RejectBadId(result) },
     };
     private readonly Option<Uri> _admin;
     private readonly Option<string> _token = new("--token")
@@ -131,7 +131,7 @@ internal sealed partial class ClientsCommand
     }
 
     /// <summary>Whatever is no id would ask for something else: the empty one for all clients.</summary>
-    private static void RefuseBadId(ArgumentResult result)
+    private static void RejectBadId(ArgumentResult result)
     {
         if (result.Tokens.Count > 0 && result.Tokens[0].Value.Length == 0)
         {

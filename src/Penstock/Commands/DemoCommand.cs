@@ -12,7 +12,7 @@ internal static class DemoCommand
     public static Command Create(Terminal terminal)
     {
         Option<int> count = OptionSyntax.Number("--backends", "N", "Echo servers to start on free ports",
-            1, BackendsCommand.MostServers).OrElse(3);
+            1, BackendsCommand.MaxServers).OrElse(3);
         var noLimits = new Option<bool>("--no-limits")
         {
             Description = "No default limit, for load tests: without this, a client has 100 requests at once and 10/s",

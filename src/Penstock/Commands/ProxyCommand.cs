@@ -18,7 +18,7 @@ internal static class ProxyCommand
         Option<double> rate = OptionSyntax.Read<double>("--rate", "RATE",
             "Requests each client may make over time, such as 10/s or 600/m", ConfigValue.TryRate);
         Option<long> capacity = OptionSyntax.Number<long>("--capacity", "N",
-            "Requests a client may make at once after a pause; goes with --rate", 1, ClientsCommand.MostCapacity);
+            "Requests a client may make at once after a pause; goes with --rate", 1, ClientsCommand.MaxCapacity);
         var server = new ServerOptions(terminal, "0.0.0.0:8080", "memory");
         var command = new PenstockCommand("proxy", "Balance over the given servers, without a configuration file.",
             "penstock proxy --to http://127.0.0.1:9001 --to http://127.0.0.1:9002",
@@ -36,16 +36,16 @@ internal static class ProxyCommand
             }
             else if (hasRate)
             {
-                return Refuse("--rate needs --capacity: how many requests may come at once, such as --capacity 20");
+                return UsageError("--rate needs --capacity: how many requests may come at once, such as --capacity 20");
             }
             else if (hasCapacity)
             {
-                return Refuse("--capacity needs --rate: how fast spent requests come back, such as --rate 10/s");
+                return UsageError("--capacity needs --rate: how fast spent requests come back, such as --rate 10/s");
             }
 
             if (limit is not null && Limiter.Fault(limit.Capacity, limit.RatePerSecond) is { } fault)
             {
-                return Refuse($"--capacity, --rate: {fault}");
+                return UsageError($"--capacity, --rate: {fault}");
             }
 
             var upstream = new UpstreamConfig
@@ -58,6 +58,6 @@ internal static class ProxyCommand
         });
         return command;
 
-        int Refuse(string message) => terminal.Fail(message, ExitCode.Usage);
+        int UsageError(string message) => terminal.Fail(message, ExitCode.Usage);
     }
 }

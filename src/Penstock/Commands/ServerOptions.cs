@@ -8,7 +8,7 @@ namespace Penstock.Commands;
 /// <summary>What <c>demo</c> and <c>proxy</c> share: a configuration from the command line alone.</summary>
 internal sealed class ServerOptions
 {
-    private const int MostLoops = 1024;
+    private const int MaxLoops = 1024;
 
     private readonly Terminal _terminal;
     private readonly string _defaultListen;
@@ -37,7 +37,7 @@ internal sealed class ServerOptions
     }
 
     public static Option<int> LoopsOption() => OptionSyntax.Number("--loops", "N",
-        "Event loops, each a thread [default: one per processor]", 1, MostLoops);
+        "Event loops, each a thread [default: one per processor]", 1, MaxLoops);
 
     public void AddTo(Command command)
     {

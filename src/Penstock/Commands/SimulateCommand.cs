@@ -18,7 +18,7 @@ internal static class SimulateCommand
             Required = true,
         };
         Option<long> capacity = OptionSyntax.Number<long>(
-            "--capacity", "N", "Requests at once", 1, ClientsCommand.MostCapacity);
+            "--capacity", "N", "Requests at once", 1, ClientsCommand.MaxCapacity);
         capacity.Required = true;
         Option<double> rate = OptionSyntax.Read<double>("--rate", "RATE",
             "How fast spent requests come back, such as 10/s or 0.5/s", ConfigValue.TryRate);

@@ -63,7 +63,7 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     /// <returns>Null when no capacity that is allowed does.</returns>
     public long? SmallestCapacity(double share, Func<Stream> open)
     {
-        long most = (long)Math.Ceiling(_clients.Values.Max(client => client.MostTaken) - 1e-6) + 1;
+        long most = (long)Math.Ceiling(_clients.Values.Max(client => client.MaxTaken) - 1e-6) + 1;
         while (most > 1 && Limiter.Fault(most, config.RatePerSecond) is not null)
         {
             most /= 2;

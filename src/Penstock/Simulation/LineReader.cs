@@ -1,6 +1,6 @@
 namespace Penstock.Simulation;
 
-/// <summary>The lines of a stream of any length, in constant memory, as octets. Not thread-safe.</summary>
+/// <summary>The lines of a stream of any length, in constant memory, as bytes. Not thread-safe.</summary>
 internal sealed class LineReader(Stream stream)
 {
     /// <summary>Longer lines are given as <see cref="TooLong"/>.</summary>

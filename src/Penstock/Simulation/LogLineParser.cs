@@ -63,7 +63,7 @@ internal sealed class LogLineParser(LogFormat format, string key)
                     read.Rejected = json.ValueTextEquals("rate_limited"u8);
                     unserved = IsUnserved(ref json);
                 }
-                keyed = isKey ? TakeKey(ref json, ref read) : keyed;
+                keyed = isKey ? ReadKey(ref json, ref read) : keyed;
                 json.Skip();
             }
             if (!json.IsFinalBlock || json.TokenType != JsonTokenType.EndObject || json.Read())
@@ -104,7 +104,7 @@ internal sealed class LogLineParser(LogFormat format, string key)
         || reason.ValueTextEquals("loop"u8) || reason.ValueTextEquals("client_timeout"u8)
         || reason.ValueTextEquals("client_abort"u8);
 
-    private bool TakeKey(ref Utf8JsonReader json, ref LogLine read)
+    private bool ReadKey(ref Utf8JsonReader json, ref LogLine read)
     {
         if (json.TokenType == JsonTokenType.String)
         {
@@ -176,7 +176,7 @@ internal sealed class LogLineParser(LogFormat format, string key)
         return part;
     }
 
-    /// <summary>A text in quotes, in which a backslash keeps the next octet from ending it.</summary>
+    /// <summary>A text in quotes, in which a backslash keeps the next byte from ending it.</summary>
     private static bool TryQuoted(scoped ref ReadOnlySpan<byte> rest, out ReadOnlySpan<byte> text)
     {
         text = default;

@@ -20,7 +20,7 @@ internal sealed class SimulatedClient(string name)
     public long WorstRejected { get; private set; }
 
     /// <summary>Most tokens that it would ever have used at once, if there were no end of them.</summary>
-    public double MostTaken { get; private set; }
+    public double MaxTaken { get; private set; }
 
     /// <summary>Buckets under the capacities that are tried.</summary>
     public long[] Candidates { get; set; } = [];
@@ -40,6 +40,6 @@ internal sealed class SimulatedClient(string name)
     {
         _taken = Math.Max(0, _taken - ((ns - _atNs) / 1e9 * perSecond)) + 1;
         _atNs = ns;
-        MostTaken = Math.Max(MostTaken, _taken);
+        MaxTaken = Math.Max(MaxTaken, _taken);
     }
 }

@@ -105,7 +105,7 @@ internal sealed record SimulationReport(
     }
 
     /// <summary>The capacity at which nothing of the client would have been rejected.</summary>
-    private static long ForNone(SimulatedClient client) => (long)Math.Ceiling(client.MostTaken - 1e-6);
+    private static long ForNone(SimulatedClient client) => (long)Math.Ceiling(client.MaxTaken - 1e-6);
 
     private static string N(long number) => number.ToString("#,0", CultureInfo.InvariantCulture);
 

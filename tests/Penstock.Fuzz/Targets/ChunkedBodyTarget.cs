@@ -3,12 +3,12 @@ using Penstock.TestKit;
 
 namespace Penstock.Fuzz.Targets;
 
-/// <summary>Octets behind a head that says <c>Transfer-Encoding: chunked</c>.</summary>
+/// <summary>Bytes behind a head that says <c>Transfer-Encoding: chunked</c>.</summary>
 internal sealed class ChunkedBodyTarget : FuzzTarget
 {
     private sealed record Outcome(Verdict Verdict, HttpFault Fault, int Used, byte[] Payload)
     {
-        public string Text => $"{Verdict} {Fault} after {Used}: {Octets.Escaped(Payload)}";
+        public string Text => $"{Verdict} {Fault} after {Used}: {Bytes.Escaped(Payload)}";
     }
 
     public override string Name => "chunked-body";
@@ -21,8 +21,8 @@ internal sealed class ChunkedBodyTarget : FuzzTarget
             @"0\r\n\r\n", @"5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\n", @"1\r\na\r\nA\r\n0123456789\r\n0\r\n\r\n",
             @"5;a; b = ""x;\x5c""y\x5c\x5c"" ;c\r\nhello\r\n0;last\r\n\r\n", @"000000000000005\r\nhello\r\n000\r\n\r\n",
             @"5\r\nhello\r\n0\r\nA: b\r\nContent-Length: 3\r\nEmpty:\r\n\r\n", @"fffffffffffffff\r\nx",
-        }.Select(Octets.Of),
-        .. HostileRequests.All.Select(static r => Octets.Of(r.Escaped)).Select(BodyOf)
+        }.Select(Bytes.Of),
+        .. HostileRequests.All.Select(static r => Bytes.Of(r.Escaped)).Select(BodyOf)
             .Where(static b => b.Length > 0),
     ];
 
@@ -33,7 +33,7 @@ internal sealed class ChunkedBodyTarget : FuzzTarget
             @"\r\n", @"\n", @"\r", @"0\r\n\r\n", @"0\r\n", ";", "=", "\"", @"\x5c", " ", @"\t", @"\x00", ":", "5", "0",
             @"5\r\nhello\r\n", @"1\r\n", "a=b", ";a=\"b\"", @"X: y\r\n", @"Content-Length: 5\r\n", "0x", "-1",
             @"\xff", "fffffffffffffff", "0000000000000000",
-        }.Select(Octets.Of),
+        }.Select(Bytes.Of),
     ];
 
     public override HashSet<string> Run(byte[] input)
@@ -42,12 +42,12 @@ internal sealed class ChunkedBodyTarget : FuzzTarget
         byte[] payload = [.. reference.Payload];
         Random random = RandomFor(input);
         var outcome = default(Outcome);
-        foreach ((string how, Pieces octets) in Pieces.Ways(input, random))
+        foreach ((string how, Pieces bytes) in Pieces.Ways(input, random))
         {
-            outcome = Read(octets, out List<byte> framed);
+            outcome = Read(bytes, out List<byte> framed);
             Require(outcome.Verdict == verdict && outcome.Used == reference.Used
                 && outcome.Payload.AsSpan().SequenceEqual(payload), "same as the reference",
-                $"{how}: {outcome.Text}\n  reference: {verdict} after {reference.Used}: {Octets.Escaped(payload)}");
+                $"{how}: {outcome.Text}\n  reference: {verdict} after {reference.Used}: {Bytes.Escaped(payload)}");
             RequireSame(framed, payload, verdict);
         }
         RequireInPlace(input, outcome!, random);
@@ -60,7 +60,7 @@ internal sealed class ChunkedBodyTarget : FuzzTarget
         ];
     }
 
-    /// <summary>The kinds of the two octets before the end of what was used.</summary>
+    /// <summary>The kinds of the two bytes before the end of what was used.</summary>
     private static string Around(byte[] input, int used) =>
         string.Concat(input.Take(used).TakeLast(2).Select(static b => (char)b switch
         {
@@ -72,30 +72,30 @@ internal sealed class ChunkedBodyTarget : FuzzTarget
         }));
 
     /// <summary>Reads as a body is forwarded: decoded, and framed as chunks again.</summary>
-    private static Outcome Read(Pieces octets, out List<byte> framed)
+    private static Outcome Read(Pieces bytes, out List<byte> framed)
     {
         var body = new BodyReader(BodyFraming.Chunked, -1);
         var payload = new List<byte>();
         framed = [];
         byte[] room = [];
-        while (!body.Done && body.Fault == HttpFault.None && (!octets.Here.IsEmpty || octets.More()))
+        while (!body.Done && body.Fault == HttpFault.None && (!bytes.Here.IsEmpty || bytes.More()))
         {
-            int here = octets.Here.Length;
-            int needed = BodyWriter.Before + here + BodyWriter.Behind;
+            int here = bytes.Here.Length;
+            int needed = BodyWriter.ChunkHeadRoom + here + BodyWriter.Behind;
             room = room.Length < needed ? new byte[needed] : room;
-            Span<byte> target = room.AsSpan(BodyWriter.Before, here);
-            room.AsSpan(BodyWriter.Before + here).Fill(0xA5);
-            int read = body.Read(octets.Here, target, out int consumed);
+            Span<byte> target = room.AsSpan(BodyWriter.ChunkHeadRoom, here);
+            room.AsSpan(BodyWriter.ChunkHeadRoom + here).Fill(0xA5);
+            int read = body.Read(bytes.Here, target, out int consumed);
             Require(consumed <= here && read <= consumed, "consumes what is there", $"{consumed} of {here}");
-            Require(!room.AsSpan(BodyWriter.Before + here).ContainsAnyExcept((byte)0xA5), "writes into its room",
-                $"{read} octets");
-            payload.AddRange(room.AsSpan(BodyWriter.Before, read));
-            octets.Use(consumed);
-            int start = BodyWriter.Wrap(room, BodyWriter.Before, read, body.Done, out int length);
+            Require(!room.AsSpan(BodyWriter.ChunkHeadRoom + here).ContainsAnyExcept((byte)0xA5), "writes into its room",
+                $"{read} bytes");
+            payload.AddRange(room.AsSpan(BodyWriter.ChunkHeadRoom, read));
+            bytes.Use(consumed);
+            int start = BodyWriter.Wrap(room, BodyWriter.ChunkHeadRoom, read, body.Done, out int length);
             framed.AddRange(room.AsSpan(start, length));
         }
         Verdict verdict = body.Fault != HttpFault.None ? Verdict.Wrong : body.Done ? Verdict.Whole : Verdict.Cut;
-        return new Outcome(verdict, body.Fault, octets.Used, [.. payload]);
+        return new Outcome(verdict, body.Fault, bytes.Used, [.. payload]);
     }
 
     /// <summary>What goes out decodes to what came in, and has an end exactly if it had one.</summary>
@@ -104,7 +104,7 @@ internal sealed class ChunkedBodyTarget : FuzzTarget
         (Verdict again, ChunkedReference sent) = ChunkedReference.Decode([.. framed]);
         Require(again == (verdict == Verdict.Whole ? Verdict.Whole : Verdict.Cut)
             && sent.Payload.SequenceEqual(payload) && sent.Used == framed.Count, "framed anew it is the same body",
-            $"{again}: {Octets.Escaped([.. framed])}");
+            $"{again}: {Bytes.Escaped([.. framed])}");
     }
 
     private static void RequireInPlace(byte[] input, Outcome expected, Random random)
@@ -121,16 +121,16 @@ internal sealed class ChunkedBodyTarget : FuzzTarget
             at += consumed;
         }
         Require(payload.SequenceEqual(expected.Payload) && at == expected.Used && body.Fault == expected.Fault,
-            "same in place", $"{body.Fault} after {at}: {Octets.Escaped([.. payload])}");
+            "same in place", $"{body.Fault} after {at}: {Bytes.Escaped([.. payload])}");
     }
 
     private static void RequireBound(byte[] input, int payload, Random random)
     {
         int bound = 1 + random.Next(2 * payload + 2);
-        foreach ((string how, Pieces octets) in Pieces.Ways(input, random))
+        foreach ((string how, Pieces bytes) in Pieces.Ways(input, random))
         {
             var body = new BodyReader(BodyFraming.Chunked, -1, bound);
-            int read = octets.Read(ref body, chunked: true, []);
+            int read = bytes.Read(ref body, chunked: true, []);
             Require(body.Fault == HttpFault.BodyTooLarge == payload > bound, "bound is kept",
                 $"{how}: {read} of {payload}, bound {bound}, {body.Fault}");
         }

@@ -9,27 +9,27 @@ internal enum Verdict
     Wrong,
 }
 
-/// <summary>A second decoder of the chunked coding, written to be plainly right: recursive descent over octets that
+/// <summary>A second decoder of the chunked coding, written to be plainly right: recursive descent over bytes that
 /// are all there, one function per rule of RFC 9112 §7.1.</summary>
 internal sealed class ChunkedReference
 {
     private const int MaxExtensionBytes = 4096;
     private const int MaxTrailerBytes = 8192;
 
-    private readonly byte[] _octets;
+    private readonly byte[] _bytes;
     private int _extensionBytes;
     private int _trailerBytes;
 
-    private ChunkedReference(byte[] octets) => _octets = octets;
+    private ChunkedReference(byte[] bytes) => _bytes = bytes;
 
-    /// <summary>Octets looked at: up to and with the last of the body, or the first that is wrong.</summary>
+    /// <summary>Bytes looked at: up to and with the last of the body, or the first that is wrong.</summary>
     public int Used { get; private set; }
     public List<byte> Payload { get; } = [];
     public int Chunks { get; private set; }
 
-    public static (Verdict Verdict, ChunkedReference Body) Decode(byte[] octets)
+    public static (Verdict Verdict, ChunkedReference Body) Decode(byte[] bytes)
     {
-        var body = new ChunkedReference(octets);
+        var body = new ChunkedReference(bytes);
         try
         {
             while (body.Chunk())
@@ -51,14 +51,14 @@ internal sealed class ChunkedReference
     {
         long size = 0;
         int digits = 0;
-        byte octet = Next();
-        for (; char.IsAsciiHexDigit((char)octet); octet = Next())
+        byte b = Next();
+        for (; char.IsAsciiHexDigit((char)b); b = Next())
         {
             Check(++digits <= 15);
-            size = (size * 16) + Convert.ToInt32(((char)octet).ToString(), 16);
+            size = (size * 16) + Convert.ToInt32(((char)b).ToString(), 16);
         }
-        Check(digits > 0 && octet is (byte)'\r' or (byte)';');
-        if (octet == ';')
+        Check(digits > 0 && b is (byte)'\r' or (byte)';');
+        if (b == ';')
         {
             Extension();
         }
@@ -78,62 +78,62 @@ internal sealed class ChunkedReference
     /// <summary>Up to and with the CR.</summary>
     private void Extension()
     {
-        for (byte octet = ExtensionOctet(); octet != '\r'; octet = ExtensionOctet())
+        for (byte b = ExtensionByte(); b != '\r'; b = ExtensionByte())
         {
-            if (octet != '"')
+            if (b != '"')
             {
-                Check(octet is (byte)';' or (byte)'=' or (byte)' ' or (byte)'\t' || Grammar.Token.Contains(octet));
+                Check(b is (byte)';' or (byte)'=' or (byte)' ' or (byte)'\t' || Grammar.Token.Contains(b));
                 continue;
             }
-            for (octet = ExtensionOctet(); octet != '"'; octet = ExtensionOctet())
+            for (b = ExtensionByte(); b != '"'; b = ExtensionByte())
             {
-                Check(IsText(octet));
-                if (octet == '\\')
+                Check(IsText(b));
+                if (b == '\\')
                 {
-                    Check(IsText(ExtensionOctet()));
+                    Check(IsText(ExtensionByte()));
                 }
             }
         }
     }
 
-    private byte ExtensionOctet()
+    private byte ExtensionByte()
     {
-        byte octet = Next();
+        byte b = Next();
         Check(++_extensionBytes <= MaxExtensionBytes);
-        return octet;
+        return b;
     }
 
     private bool TrailerField()
     {
-        byte octet = TrailerOctet();
-        if (octet == '\r')
+        byte b = TrailerByte();
+        if (b == '\r')
         {
             Check(Next() == '\n');
             return false;
         }
-        Check(Grammar.Token.Contains(octet));
-        while ((octet = TrailerOctet()) != ':')
+        Check(Grammar.Token.Contains(b));
+        while ((b = TrailerByte()) != ':')
         {
-            Check(Grammar.Token.Contains(octet));
+            Check(Grammar.Token.Contains(b));
         }
-        while ((octet = TrailerOctet()) != '\r')
+        while ((b = TrailerByte()) != '\r')
         {
-            Check(IsText(octet));
+            Check(IsText(b));
         }
-        Check(TrailerOctet() == '\n');
+        Check(TrailerByte() == '\n');
         return true;
     }
 
-    private byte TrailerOctet()
+    private byte TrailerByte()
     {
-        byte octet = Next();
+        byte b = Next();
         Check(++_trailerBytes <= MaxTrailerBytes);
-        return octet;
+        return b;
     }
 
-    private static bool IsText(byte octet) => octet == '\t' || (octet >= ' ' && octet != 0x7F);
+    private static bool IsText(byte b) => b == '\t' || (b >= ' ' && b != 0x7F);
 
-    private byte Next() => Used < _octets.Length ? _octets[Used++] : throw new StopException(Verdict.Cut);
+    private byte Next() => Used < _bytes.Length ? _bytes[Used++] : throw new StopException(Verdict.Cut);
 
     private static void Check(bool right)
     {

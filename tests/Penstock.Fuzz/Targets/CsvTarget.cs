@@ -36,9 +36,9 @@ internal sealed class CsvTarget : FuzzTarget
     public override HashSet<string> Run(byte[] input)
     {
         ClientRows? whole = null;
-        foreach ((string how, Pieces octets) in Pieces.Ways(input, RandomFor(input)))
+        foreach ((string how, Pieces bytes) in Pieces.Ways(input, RandomFor(input)))
         {
-            ClientRows rows = Read(octets);
+            ClientRows rows = Read(bytes);
             whole ??= rows;
             Require(rows.FaultCount == whole.FaultCount && rows.Faults.SequenceEqual(whole.Faults)
                 && rows.Clients.SequenceEqual(whole.Clients) && rows.Lines.SequenceEqual(whole.Lines),
@@ -64,16 +64,16 @@ internal sealed class CsvTarget : FuzzTarget
         ];
     }
 
-    private static ClientRows Read(Pieces octets)
+    private static ClientRows Read(Pieces bytes)
     {
         var rows = new CsvRows();
-        while (octets.More())
+        while (bytes.More())
         {
-            octets.Use(rows.Take(octets.Here, last: false));
-            Require(octets.Here.Length <= ClientRows.MaxRowBytes, "little is held", $"{octets.Here.Length}");
+            bytes.Use(rows.Read(bytes.Here, last: false));
+            Require(bytes.Here.Length <= ClientRows.MaxRowBytes, "little is held", $"{bytes.Here.Length}");
         }
-        int left = octets.Here.Length;
-        Require(rows.Take(octets.Here, last: true) == left, "the end takes all", $"{left}");
+        int left = bytes.Here.Length;
+        Require(rows.Read(bytes.Here, last: true) == left, "the end takes all", $"{left}");
         return rows;
     }
 

@@ -40,7 +40,7 @@ internal sealed class IdentityTarget : FuzzTarget
             @"GET /?client_id=100%&CLIENT_ID=bob HTTP/1.1\r\nHost: a\r\nX-API-Key: \r\nX-API-Key: x\r\n\r\n",
             @"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: [2001:db8::1]:80, ::ffff:10.0.0.9\r\n\r\n",
             @"GET / HTTP/1.1\r\nHost: a\r\nX-API-Key: 1001\r\nX-Forwarded-For: 42\r\n\r\n",
-        }.Select(Octets.Of),
+        }.Select(Bytes.Of),
     ];
 
     public override IReadOnlyList<byte[]> Tokens { get; } =
@@ -51,7 +51,7 @@ internal sealed class IdentityTarget : FuzzTarget
             "?", "=", "%", "+", "%2b", "%00", "%6F", @"\r\n", ", ", ":", "[", "]", "10.0.0.2", "192.0.2.7",
             "2001:db8::1",
             "::ffff:10.0.0.9", "010.0.0.2", "42", ":80",
-        }.Concat(Ids).Select(Octets.Of),
+        }.Concat(Ids).Select(Bytes.Of),
     ];
 
     public override HashSet<string> Run(byte[] input)
@@ -62,7 +62,7 @@ internal sealed class IdentityTarget : FuzzTarget
             return ["no request"];
         }
         byte[] head = input[..request.Length];
-        string text = Octets.Text(head);
+        string text = Bytes.Text(head);
         ClientAddress caller = _identifier.Caller(request, input, Peer);
         Require(caller.Ip is not null, "a caller has an address", $"{text}");
         string address = caller.Ip!.ToString();
@@ -104,11 +104,11 @@ internal sealed class IdentityTarget : FuzzTarget
         byte[] room = new byte[RoomBytes];
         Array.Fill(room, garbage);
         ClientIdentity identity = _identifier.Identify(request, input, caller, room);
-        id = identity.Registered is not null && identity.Source >= 0 ? Octets.Text(identity.Name) : null;
-        return $"{Octets.Escaped(identity.Name)} from {identity.Source}, known: {identity.Registered is not null}";
+        id = identity.Registered is not null && identity.Source >= 0 ? Bytes.Text(identity.Name) : null;
+        return $"{Bytes.Escaped(identity.Name)} from {identity.Source}, known: {identity.Registered is not null}";
     }
 
     /// <summary>All that the request could mean by a name.</summary>
     private static IEnumerable<string> Names(string text) =>
-        [text, Octets.Text(WebUtility.UrlDecodeToBytes(Encoding.Latin1.GetBytes(text), 0, text.Length))];
+        [text, Bytes.Text(WebUtility.UrlDecodeToBytes(Encoding.Latin1.GetBytes(text), 0, text.Length))];
 }

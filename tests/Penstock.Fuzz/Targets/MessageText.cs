@@ -35,25 +35,25 @@ internal sealed record MessageText(string StartLine, IReadOnlyList<(string Name,
         "x-request-id", "via", "forwarded",
     };
 
-    /// <summary>Checks that the octets are lines that end in CRLF and hold no other control octet.</summary>
+    /// <summary>Checks that the bytes are lines that end in CRLF and hold no other control byte.</summary>
     public static MessageText Of(ReadOnlySpan<byte> head)
     {
-        string text = Octets.Text(head);
+        string text = Bytes.Text(head);
         FuzzTarget.Require(text.EndsWith("\r\n\r\n", StringComparison.Ordinal), "a head ends in an empty line",
-            $"{Octets.Escaped(head)}");
+            $"{Bytes.Escaped(head)}");
         string[] lines = text[..^4].Split("\r\n");
         FuzzTarget.Require(Array.TrueForAll(lines, static l => l.AsSpan().IndexOfAny('\r', '\n', '\0') < 0),
-            "no CR, LF or NUL within a line", $"{Octets.Escaped(head)}");
+            "no CR, LF or NUL within a line", $"{Bytes.Escaped(head)}");
         return new MessageText(lines[0], [.. lines.Skip(1).Select(static l => l.Split(':', 2))
             .Select(static p => (p[0], p[1].Trim(' ', '\t')))]);
     }
 
-    public static string Text(MessageHead head, ReadOnlySpan<byte> octets)
+    public static string Text(MessageHead head, ReadOnlySpan<byte> bytes)
     {
         string text = "";
         foreach (ref readonly Field field in head.Fields)
         {
-            text += $"{Octets.Text(field.Name.Of(octets))}: {Octets.Text(field.Value.Of(octets))}\n";
+            text += $"{Bytes.Text(field.Name.Of(bytes))}: {Bytes.Text(field.Value.Of(bytes))}\n";
         }
         return text;
     }

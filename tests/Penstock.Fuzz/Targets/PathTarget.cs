@@ -31,7 +31,7 @@ internal sealed class PathTarget : FuzzTarget
             "/", "/a", "/a/b/c", "/a/../b", "/a/%2e%2e/admin/x", "/a//admin/", "/a/./b", "/a/admin;x=y/z",
             @"/a/..\x5cadmin", "/%61/b", "/a%2fadmin/x", "/a/%5cb", "/ab?c=/../d", "/v1/..", "/v1/a%2Eb/c",
             "/v1/%252e%252e/x", "/a%00b", "/a/%zz", "/%", "/b;/../a", "/..;/a",
-        }.Select(Octets.Of),
+        }.Select(Bytes.Of),
     ];
 
     public override IReadOnlyList<byte[]> Tokens { get; } =
@@ -40,12 +40,12 @@ internal sealed class PathTarget : FuzzTarget
         {
             "/", "..", ".", "/..", "/.", "//", "%2e", "%2E", "%2f", "%2F", "%5c", @"\x5c", ";", "%3b", "..;", "%25",
             "%252e", "%00", "%61", "%62", "?", "a", "b", "admin", "v1", "a.b", "%c3%a9", @"\xe9", "%",
-        }.Select(Octets.Of),
+        }.Select(Bytes.Of),
     ];
 
     public override HashSet<string> Run(byte[] input)
     {
-        string target = Octets.Text(input);
+        string target = Bytes.Text(input);
         if (!IsTarget(target))
         {
             return ["no target"];
@@ -89,9 +89,9 @@ internal sealed class PathTarget : FuzzTarget
             Require(length <= path.Length, "no reading is longer", $"form {form}: {length} of {path.Length}");
             Require(!plain || read.SequenceEqual(path), "a plain path is read as it is", $"form {form}");
             Require(length > 0 && read[0] == '/', "a reading starts with a slash",
-                $"form {form}: {Octets.Escaped(read)}");
-            Require(form == 0 || !$"{Octets.Text(read)}/".Contains("/../", StringComparison.Ordinal),
-                "no dots are left", $"form {form}: {Octets.Escaped(read)}");
+                $"form {form}: {Bytes.Escaped(read)}");
+            Require(form == 0 || !$"{Bytes.Text(read)}/".Contains("/../", StringComparison.Ordinal),
+                "no dots are left", $"form {form}: {Bytes.Escaped(read)}");
             dots |= hasDots;
         }
         return $"plain {plain} dots {dots}";

@@ -2,24 +2,24 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Fuzz.Targets;
 
-/// <summary>Octets that arrive in pieces, as from a socket: whole, one by one, or in lengths left to chance.</summary>
-internal sealed class Pieces(byte[] octets, Random? random, int step)
+/// <summary>Bytes that arrive in pieces, as from a socket: whole, one by one, or in lengths left to chance.</summary>
+internal sealed class Pieces(byte[] bytes, Random? random, int step)
 {
     private const int MaxRandomPiece = 24;
     private int _seen;
 
     /// <summary>The same input in the ways that it may come.</summary>
-    public static IEnumerable<(string How, Pieces Octets)> Ways(byte[] octets, Random random)
+    public static IEnumerable<(string How, Pieces Bytes)> Ways(byte[] bytes, Random random)
     {
-        yield return ("whole", new Pieces(octets, null, octets.Length));
-        yield return ("octet by octet", new Pieces(octets, null, 1));
-        yield return ("in random pieces", new Pieces(octets, random, 0));
+        yield return ("whole", new Pieces(bytes, null, bytes.Length));
+        yield return ("byte by byte", new Pieces(bytes, null, 1));
+        yield return ("in random pieces", new Pieces(bytes, random, 0));
     }
 
     /// <summary>What is here and not yet used.</summary>
-    public ReadOnlySpan<byte> Here => octets.AsSpan(Used, _seen - Used);
+    public ReadOnlySpan<byte> Here => bytes.AsSpan(Used, _seen - Used);
 
-    /// <summary>Octets used.</summary>
+    /// <summary>Bytes used.</summary>
     public int Used { get; private set; }
 
     public void Use(int count) => Used += count;
@@ -27,16 +27,16 @@ internal sealed class Pieces(byte[] octets, Random? random, int step)
     /// <summary>Waits for the next piece; false when there is none.</summary>
     public bool More()
     {
-        if (_seen == octets.Length)
+        if (_seen == bytes.Length)
         {
             return false;
         }
         int piece = random is null ? step : 1 + random.Next(MaxRandomPiece);
-        _seen = Math.Min(octets.Length, _seen + piece);
+        _seen = Math.Min(bytes.Length, _seen + piece);
         return true;
     }
 
-    /// <summary>Parses until there is a result or no more octets.</summary>
+    /// <summary>Parses until there is a result or no more bytes.</summary>
     public ParseStatus Parse(MessageHead head)
     {
         ParseStatus status = Here.IsEmpty ? ParseStatus.Incomplete : head.Parse(Here);
@@ -50,14 +50,14 @@ internal sealed class Pieces(byte[] octets, Random? random, int step)
     /// <summary>Reads a body, framed anew as it goes.</summary>
     /// <param name="framed">Gets what is sent on.</param>
     /// <param name="chunked">Frame it in chunks.</param>
-    /// <returns>Octets of payload.</returns>
+    /// <returns>Bytes of payload.</returns>
     public int Read(ref BodyReader body, bool chunked, List<byte> framed)
     {
         int total = 0;
         byte[] room = [];
         while (!body.Done && body.Fault == HttpFault.None && (!Here.IsEmpty || More()))
         {
-            int needed = Here.Length + BodyWriter.Before + BodyWriter.Behind;
+            int needed = Here.Length + BodyWriter.ChunkHeadRoom + BodyWriter.Behind;
             room = room.Length < needed ? new byte[needed] : room;
             int length = BodyWriter.Append(ref body, Here, room, chunked, out int consumed, out int payload);
             FuzzTarget.Require(consumed <= Here.Length && payload <= consumed, "consumes what is there",

@@ -6,7 +6,7 @@ using Penstock.TestKit;
 
 namespace Penstock.Fuzz.Targets;
 
-/// <summary>The first octets of a connection on a listener that expects the PROXY protocol.</summary>
+/// <summary>The first bytes of a connection on a listener that expects the PROXY protocol.</summary>
 internal sealed class ProxyProtocolTarget : FuzzTarget
 {
     private const string Signature = @"\r\n\r\n\x00\r\nQUIT\n";
@@ -25,7 +25,7 @@ internal sealed class ProxyProtocolTarget : FuzzTarget
             Signature + @"\x21\x21\x00\x24" + "abcdefghijklmnopABCDEFGHIJKLMNOP1234",
             Signature + @"\x21\x11\x00\x10\xc0\x00\x02\x01\xc6\x33\x64\x07\xdc\x04\x01\xbb\x04\x00\x01z",
             Signature + @"\x20\x00\x00\x00", Signature + @"\x21\x31\x00\x00", Signature + @"\x21\x11\xff\xff",
-        }.Select(Octets.Of),
+        }.Select(Bytes.Of),
         [.. "PROXY UNKNOWN "u8, .. Enumerable.Repeat((byte)'x', 100)],
     ];
 
@@ -36,23 +36,23 @@ internal sealed class ProxyProtocolTarget : FuzzTarget
             "PROXY ", "TCP4 ", "TCP6 ", "UNKNOWN", @"\r\n", @"\n", " ", "0", "65535", "65536", "255.255.255.255",
             "127.1", "0x7f.0.0.1", "010.0.0.1", "::", "::1", "::ffff:1.2.3.4", "fe80::1%1", "[::1]", Signature,
             @"\x20", @"\x21", @"\x11", @"\x12", @"\x31", @"\x00\x0c", @"\x00\x24", @"\x10\x00", @"\x10\x01",
-        }.Select(Octets.Of),
+        }.Select(Bytes.Of),
     ];
 
     public override HashSet<string> Run(byte[] input)
     {
         string? first = null;
         HashSet<string> words = [];
-        foreach ((string how, Pieces octets) in Pieces.Ways(input, RandomFor(input)))
+        foreach ((string how, Pieces bytes) in Pieces.Ways(input, RandomFor(input)))
         {
             ParseStatus status = ParseStatus.Incomplete;
             int consumed = 0;
             IPEndPoint? source = null;
-            while (status == ParseStatus.Incomplete && octets.More())
+            while (status == ParseStatus.Incomplete && bytes.More())
             {
-                status = ProxyProtocol.Parse(octets.Here, out consumed, out source);
-                Require(consumed <= octets.Here.Length, "consumes what is there",
-                    $"{consumed} of {octets.Here.Length}");
+                status = ProxyProtocol.Parse(bytes.Here, out consumed, out source);
+                Require(consumed <= bytes.Here.Length, "consumes what is there",
+                    $"{consumed} of {bytes.Here.Length}");
             }
             string outcome = status == ParseStatus.Complete ? $"{consumed} {source}" : $"{status}";
             first ??= outcome;
@@ -83,7 +83,7 @@ internal sealed class ProxyProtocolTarget : FuzzTarget
         }
         else if (source is not null && header.AsSpan().StartsWith("PROXY TCP4 "u8))
         {
-            string[] parts = Octets.Text(header).TrimEnd().Split(' ');
+            string[] parts = Bytes.Text(header).TrimEnd().Split(' ');
             Require(parts[2] == source.Address.ToString() && parts[4] == $"{source.Port}",
                 "the source is the one in the header", $"{source}");
         }

@@ -7,7 +7,7 @@ using Penstock.TestKit;
 
 namespace Penstock.Fuzz.Targets;
 
-/// <summary>All octets of a client connection: requests and their bodies one after the other, each forwarded, in the
+/// <summary>All bytes of a client connection: requests and their bodies one after the other, each forwarded, in the
 /// order in which a connection does it.</summary>
 internal sealed class RequestHeadTarget : FuzzTarget
 {
@@ -23,7 +23,7 @@ internal sealed class RequestHeadTarget : FuzzTarget
 
     public override IReadOnlyList<byte[]> Seeds { get; } =
     [
-        .. HostileRequests.All.Select(static r => Octets.Of(r.Escaped)),
+        .. HostileRequests.All.Select(static r => Bytes.Of(r.Escaped)),
         .. new[]
         {
             @"GET / HTTP/1.1\r\nHost: a\r\n\r\n", @"GET /b?c=d HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
@@ -35,8 +35,8 @@ internal sealed class RequestHeadTarget : FuzzTarget
             @"GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-S\r\nX-S: 1\r\nTE: gzip\r\nX_Request_Id: 2\r\n"
                 + @"X-Request-Id: 1\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nForwarded: for=a\r\n"
                 + @"X-Forwarded-Host: c\r\nVia: 1.1 penstock\r\nKeep-Alive: 5\r\nMax-Forwards: 1\r\n\r\n",
-        }.Select(Octets.Of),
-        Octets.Of(@"\x14\n"), // this and the next were findings once
+        }.Select(Bytes.Of),
+        Bytes.Of(@"\x14\n"), // this and the next were findings once
         Encoding.ASCII.GetBytes($"P/ {new string('a', 32_768)}"),
         Encoding.ASCII.GetBytes($"GET /{new string('a', 8192)} HTTP/1.1\r\nHost: a\r\n\r\n"),
         Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: a\r\nX: {new string('a', 33_000)}\r\n\r\n"),
@@ -60,7 +60,7 @@ internal sealed class RequestHeadTarget : FuzzTarget
             @"X-Forwarded-Host: d\r\n", @"Forwarded: for=a\r\n", @"Date: x\r\n", "_", "content_length: 5", @"\r\n ",
             @"\r\n\r\n", @"5\r\nhello\r\n", @"0\r\n\r\n", "hello", @"Trailer: x\r\n", @"Keep-Alive: 5\r\n",
             @"GET / HTTP/1.1\r\nHost: a\r\n\r\n", @"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        }.Select(Octets.Of),
+        }.Select(Bytes.Of),
     ];
 
     public override HashSet<string> Run(byte[] input)
@@ -69,9 +69,9 @@ internal sealed class RequestHeadTarget : FuzzTarget
         bool trusted = random.Next(2) == 0;
         string? first = null;
         _words.Clear();
-        foreach ((string how, Pieces octets) in Pieces.Ways(input, random))
+        foreach ((string how, Pieces bytes) in Pieces.Ways(input, random))
         {
-            string outcome = Walk(input, octets, trusted);
+            string outcome = Walk(input, bytes, trusted);
             first ??= outcome;
             Require(outcome == first, "same however it comes", $"{how}:\n{outcome}\nwhole:\n{first}");
         }
@@ -79,18 +79,18 @@ internal sealed class RequestHeadTarget : FuzzTarget
     }
 
     /// <summary>Everything that a backend and the client could tell apart.</summary>
-    private string Walk(byte[] input, Pieces octets, bool trusted)
+    private string Walk(byte[] input, Pieces bytes, bool trusted)
     {
         var outcome = new StringBuilder();
         for (int count = 0; ; count++)
         {
-            int start = octets.Used;
+            int start = bytes.Used;
             var exchange = new Exchange(HeadBounds.Default);
             exchange.Reset();
             exchange.RequestId = "id"u8;
             exchange.PeerTrusted = trusted;
             RequestHead request = exchange.Request;
-            ParseStatus status = octets.Parse(request);
+            ParseStatus status = bytes.Parse(request);
             if (status != ParseStatus.Complete)
             {
                 _words.Add($"{request.Fault} {status} after {Math.Min(count, 3)}");
@@ -98,20 +98,20 @@ internal sealed class RequestHeadTarget : FuzzTarget
                 _words.Add($"{request.Fault} behind {LastField(request)}");
                 return outcome.Append($"{status} {request.Fault} at {start}").ToString();
             }
-            Require(request.Length <= octets.Here.Length, "consumes what is there", $"{request.Length}");
+            Require(request.Length <= bytes.Here.Length, "consumes what is there", $"{request.Length}");
             byte[] head = input[start..(start + request.Length)];
-            octets.Use(request.Length);
+            bytes.Use(request.Length);
 
             var body = new BodyReader(request.Framing, request.ContentLength);
             var framed = new List<byte>();
-            int payload = octets.Read(ref body, request.Framing == BodyFraming.Chunked, framed);
+            int payload = bytes.Read(ref body, request.Framing == BodyFraming.Chunked, framed);
             Describe(exchange, body, head, payload);
             if (request.MaxForwards != 0)
             {
                 outcome.Append(Forward(exchange, head, body, framed, payload));
             }
-            outcome.Append($"\n{body.Done} {body.Fault} {request.KeepAlive} at {octets.Used}\n");
-            if (!body.Done || !request.KeepAlive || (octets.Here.IsEmpty && !octets.More()))
+            outcome.Append($"\n{body.Done} {body.Fault} {request.KeepAlive} at {bytes.Used}\n");
+            if (!body.Done || !request.KeepAlive || (bytes.Here.IsEmpty && !bytes.More()))
             {
                 return outcome.ToString();
             }
@@ -128,8 +128,8 @@ internal sealed class RequestHeadTarget : FuzzTarget
 
         MessageText text = MessageText.Of(sent);
         string target = request.IsAsterisk ? "*"
-            : (request.NeedsSlash ? "/" : "") + Octets.Text(request.Target.Of(head));
-        string method = Octets.Text(request.MethodName.Of(head));
+            : (request.NeedsSlash ? "/" : "") + Bytes.Text(request.Target.Of(head));
+        string method = Bytes.Text(request.MethodName.Of(head));
         Require(text.StartLine == $"{method} {target} HTTP/1.1", "the request line is the same",
             $"{text.StartLine} for {method} {target}");
         string[] expected = [.. Expected(exchange, head).Select(static f => $"{f.Name}: {f.Value}")];
@@ -139,24 +139,24 @@ internal sealed class RequestHeadTarget : FuzzTarget
 
         var again = new RequestHead(Wide);
         Require(again.Parse(sent) == ParseStatus.Complete && again.Length == sent.Length, "it parses again",
-            $"{again.Fault}: {Octets.Escaped(sent)}");
+            $"{again.Fault}: {Bytes.Escaped(sent)}");
         Require(again.Method == request.Method && again.Framing == request.Framing
             && again.ContentLength == request.ContentLength && again.WantsUpgrade == request.WantsUpgrade
             && again.IsAsterisk == request.IsAsterisk && again.ExpectsContinue == request.ExpectsContinue
-            && Octets.Text(again.Authority.Of(sent)) == text.Fields[0].Value, "it means the same again",
-            $"{Octets.Escaped(sent)}");
+            && Bytes.Text(again.Authority.Of(sent)) == text.Fields[0].Value, "it means the same again",
+            $"{Bytes.Escaped(sent)}");
         if (body.Fault != HttpFault.None)
         {
-            return Octets.Text(sent);
+            return Bytes.Text(sent);
         }
         if (request.Framing == BodyFraming.Chunked)
         {
             (Verdict verdict, ChunkedReference decoded) = ChunkedReference.Decode([.. framed]);
             Require(decoded.Payload.Count == payload && verdict == (body.Done ? Verdict.Whole : Verdict.Cut),
-                "the body is the same", $"{verdict} {Octets.Escaped([.. framed])}");
+                "the body is the same", $"{verdict} {Bytes.Escaped([.. framed])}");
             framed = decoded.Payload;
         }
-        return Octets.Text(sent) + Octets.Text([.. framed]);
+        return Bytes.Text(sent) + Bytes.Text([.. framed]);
     }
 
     /// <summary>The fields that a backend is to see, in order, from the text alone.</summary>
@@ -164,7 +164,7 @@ internal sealed class RequestHeadTarget : FuzzTarget
     {
         RequestHead request = exchange.Request;
         MessageText came = MessageText.Of(head);
-        string authority = Octets.Text(request.Authority.Of(head));
+        string authority = Bytes.Text(request.Authority.Of(head));
         bool options = request.Method == Method.Options;
         yield return ("Host", authority.Length == 0 ? "localhost" : authority);
         foreach ((string name, string value) in came.ToForward())
@@ -227,7 +227,7 @@ internal sealed class RequestHeadTarget : FuzzTarget
         _words.Add($"target {Scale(request.Target.Length)}");
         _words.Add($"body {body.Done} {body.Fault} {Scale(payload)}");
         _words.Add($"fields {Scale(request.Fields.Length)}");
-        _words.Add($"octets {Scale(request.Length)}");
+        _words.Add($"bytes {Scale(request.Length)}");
         foreach (ref readonly Field field in request.Fields)
         {
             _words.Add($"{field.Known} nominated {request.IsNominated(head, field)}");

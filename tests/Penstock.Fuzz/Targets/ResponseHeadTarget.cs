@@ -36,7 +36,7 @@ internal sealed class ResponseHeadTarget : FuzzTarget
             @"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nab", @"HTTP/1.1 200 OK\r\nX : 1\r\n\r\n",
             @"HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\n\r\n", @"HTTP/1.1 200 OK\nX: 1\n\n", @"HTTP/1.1  200 OK\r\n\r\n",
             @"HTTP/2.0 200 OK\r\n\r\n", @"HTTP/1.1 099 OK\r\n\r\n", @"HTTP/1.1 200 O\x00K\r\n\r\n",
-        }.Select(Octets.Of),
+        }.Select(Bytes.Of),
         Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nX: {new string('a', 33_000)}\r\n\r\n"),
         Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\n{string.Concat(Enumerable.Repeat("a: b\r\n", 101))}\r\n"),
     ];
@@ -52,7 +52,7 @@ internal sealed class ResponseHeadTarget : FuzzTarget
             @"Connection: keep-alive\r\n", @"Connection: upgrade\r\n", "Connection: ", @"Upgrade: websocket\r\n",
             @"Date: x\r\n", @"Via: 1.1 x\r\n", @"X-Request-Id: a\r\n", @"RateLimit: a\r\n", @"RateLimit-Policy: a\r\n",
             "_", @"Trailer: x\r\n", @"Host: h\r\n", @"\r\n ", @"\r\n\r\n", @"5\r\nhello\r\n", @"0\r\n\r\n", "hello",
-        }.Select(Octets.Of),
+        }.Select(Bytes.Of),
     ];
 
     public override HashSet<string> Run(byte[] input)
@@ -60,18 +60,18 @@ internal sealed class ResponseHeadTarget : FuzzTarget
         Random random = RandomFor(input);
         int way = random.Next(6);
         (bool toHead, int minor, bool upgrade) = (way == 1, way is 2 or 3 ? 0 : 1, way >= 4);
-        byte[] request = Octets.Of($@"{(toHead ? "HEAD" : "GET")} / HTTP/1.{minor}\r\nHost: a\r\n"
+        byte[] request = Bytes.Of($@"{(toHead ? "HEAD" : "GET")} / HTTP/1.{minor}\r\nHost: a\r\n"
             + (upgrade ? @"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n" : @"\r\n"));
         string? first = null;
         _words.Clear();
-        foreach ((string how, Pieces octets) in Pieces.Ways(input, random))
+        foreach ((string how, Pieces bytes) in Pieces.Ways(input, random))
         {
             var exchange = new Exchange(HeadBounds.Default);
             exchange.Reset();
             exchange.RequestId = "id"u8;
             exchange.Request.Parse(request);
             exchange.Response.ToHead = toHead;
-            string outcome = Walk(input, octets, exchange);
+            string outcome = Walk(input, bytes, exchange);
             first ??= outcome;
             Require(outcome == first, "same however it comes", $"{how}:\n{outcome}\nwhole:\n{first}");
         }
@@ -79,33 +79,33 @@ internal sealed class ResponseHeadTarget : FuzzTarget
     }
 
     /// <summary>Everything that the client could tell apart.</summary>
-    private string Walk(byte[] input, Pieces octets, Exchange exchange)
+    private string Walk(byte[] input, Pieces bytes, Exchange exchange)
     {
         ResponseHead response = exchange.Response;
         var outcome = new StringBuilder();
         while (true)
         {
-            int start = octets.Used;
-            ParseStatus status = octets.Parse(response);
+            int start = bytes.Used;
+            ParseStatus status = bytes.Parse(response);
             if (status != ParseStatus.Complete)
             {
                 _words.Add($"{status} {response.Fault} after {outcome.Length > 0}");
                 _words.Add($"{response.Fault} behind {Scale(response.Fields.Length)} fields");
                 return outcome.Append($"{status} {response.Fault} at {start}").ToString();
             }
-            Require(response.Length <= octets.Here.Length, "consumes what is there", $"{response.Length}");
+            Require(response.Length <= bytes.Here.Length, "consumes what is there", $"{response.Length}");
             byte[] head = input[start..(start + response.Length)];
-            octets.Use(response.Length);
+            bytes.Use(response.Length);
             Describe(exchange, head);
             if (response.Status == 101)
             {
                 bool switches = response.ConnectionUpgrade && response.Upgrade.Length > 0
                     && exchange.Request.WantsUpgrade;
-                return outcome.Append(switches ? Respond(exchange, head, octets) : "no upgrade").ToString();
+                return outcome.Append(switches ? Respond(exchange, head, bytes) : "no upgrade").ToString();
             }
             if (!response.IsInterim)
             {
-                return outcome.Append(Respond(exchange, head, octets)).ToString();
+                return outcome.Append(Respond(exchange, head, bytes)).ToString();
             }
             outcome.Append(WriteInterim(exchange, head));
             response.Reset();
@@ -117,10 +117,10 @@ internal sealed class ResponseHeadTarget : FuzzTarget
         var to = new HeadWriter(_room);
         ResponseWriter.WriteInterim(ref to, exchange, head);
         RequireSame(exchange.Response, head, _room.AsSpan(0, to.Length), []);
-        return Octets.Text(_room.AsSpan(0, to.Length));
+        return Bytes.Text(_room.AsSpan(0, to.Length));
     }
 
-    private string Respond(Exchange exchange, byte[] head, Pieces octets)
+    private string Respond(Exchange exchange, byte[] head, Pieces bytes)
     {
         ResponseHead response = exchange.Response;
         bool oldClient = exchange.Request.MinorVersion == 0;
@@ -133,33 +133,33 @@ internal sealed class ResponseHeadTarget : FuzzTarget
 
         var again = new ResponseHead(Wide) { ToHead = response.ToHead };
         Require(again.Parse(sent) == ParseStatus.Complete && again.Length == sent.Length, "it parses again",
-            $"{again.Fault}: {Octets.Escaped(sent)}");
+            $"{again.Fault}: {Bytes.Escaped(sent)}");
         BodyFraming framing = chunked ? BodyFraming.Chunked : unframed ? BodyFraming.UntilClose : response.Framing;
         Require(again.Framing == framing && (response.Status == 204 || again.ContentLength == response.ContentLength),
-            "it is framed the same", $"{again.Framing}, not {framing}: {Octets.Escaped(sent)}");
+            "it is framed the same", $"{again.Framing}, not {framing}: {Bytes.Escaped(sent)}");
 
         var body = new BodyReader(response.Framing, response.ContentLength);
         var framed = new List<byte>();
-        int payload = octets.Read(ref body, chunked, framed);
+        int payload = bytes.Read(ref body, chunked, framed);
         if (!body.Done && body.Fault == HttpFault.None && body.End() && chunked)
         {
             framed.AddRange("0\r\n\r\n"u8);
         }
         _words.Add($"body {response.Framing} to {framing} {body.Done} {body.Fault} {Scale(payload)}");
-        _words.Add($"excess {octets.More() || !octets.Here.IsEmpty} {response.Framing}");
-        string end = $"\n{body.Done} {body.Fault} {response.KeepAlive} at {octets.Used}";
+        _words.Add($"excess {bytes.More() || !bytes.Here.IsEmpty} {response.Framing}");
+        string end = $"\n{body.Done} {body.Fault} {response.KeepAlive} at {bytes.Used}";
         if (body.Fault != HttpFault.None)
         {
-            return Octets.Text(sent) + end;
+            return Bytes.Text(sent) + end;
         }
         if (chunked)
         {
             (Verdict verdict, ChunkedReference decoded) = ChunkedReference.Decode([.. framed]);
             Require(decoded.Payload.Count == payload && verdict == (body.Done ? Verdict.Whole : Verdict.Cut),
-                "the body is the same", $"{verdict} {Octets.Escaped([.. framed])}");
+                "the body is the same", $"{verdict} {Bytes.Escaped([.. framed])}");
             framed = decoded.Payload;
         }
-        return Octets.Text(sent) + Octets.Text([.. framed]) + end;
+        return Bytes.Text(sent) + Bytes.Text([.. framed]) + end;
     }
 
     /// <summary>Status, reason and fields are those that came, then <paramref name="ours"/>.</summary>
@@ -222,7 +222,7 @@ internal sealed class ResponseHeadTarget : FuzzTarget
         _words.Add($"status {(response.Status is 101 or 204 or 304 ? response.Status : 0)} {response.Framing} to 1."
             + $"{exchange.Request.MinorVersion}");
         _words.Add($"keep {response.KeepAlive} upgrade {response.ConnectionUpgrade} {response.Upgrade.Length > 0}");
-        _words.Add($"reason {Scale(response.Reason.Length)} fields {Scale(response.Fields.Length)}");
+        _words.Add($"reason {Scale(response.ReasonPhrase.Length)} fields {Scale(response.Fields.Length)}");
         foreach (ref readonly Field field in response.Fields)
         {
             _words.Add($"{field.Known} nominated {response.IsNominated(head, field)} interim {response.IsInterim}");

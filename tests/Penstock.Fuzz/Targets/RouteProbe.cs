@@ -34,12 +34,12 @@ internal sealed class RouteProbe
     /// <summary>The name of the route; null: none.</summary>
     public string? Match(string host, string target, string method = "GET", string fields = "")
     {
-        byte[] octets = Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.0\r\nHost: {host}\r\n{fields}\r\n");
+        byte[] bytes = Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.0\r\nHost: {host}\r\n{fields}\r\n");
         var request = new RequestHead();
-        ParseStatus status = request.Parse(octets);
+        ParseStatus status = request.Parse(bytes);
         FuzzTarget.Require(status == ParseStatus.Complete, "the request is one", $"{status} {request.Fault}: {target}");
         Random.Shared.NextBytes(_scratch);
-        Route? route = _table.Match(request, octets, _scratch, out HttpFault fault);
+        Route? route = _table.Match(request, bytes, _scratch, out HttpFault fault);
         FuzzTarget.Require(fault == HttpFault.None || (fault == HttpFault.PathAmbiguous && route is null),
             "a route, none, or an ambiguous path", $"{fault} {route?.Name}: {target}");
         return fault == HttpFault.None ? route?.Name : Ambiguous;

@@ -96,15 +96,15 @@ public abstract class ClientFileTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Create_refuses_it_all_when_clients_exist_and_names_their_lines()
+    public async Task Create_rejects_it_all_when_clients_exist_and_names_their_lines()
     {
         await _admin.CreateAsync("a");
         const string Header = "client_id,capacity,rate_per_sec\n";
 
-        Answer refused = await ImportAsync(Header + "new,1,1\na,1,1\n", query: "?mode=create");
+        Answer rejected = await ImportAsync(Header + "new,1,1\na,1,1\n", query: "?mode=create");
 
-        refused.IsError(409, "nothing was imported, 1 fault: line 3: client 'a' exists already");
-        Assert.Equal("line 3", refused["errors"][0].GetProperty("field").GetString());
+        rejected.IsError(409, "nothing was imported, 1 fault: line 3: client 'a' exists already");
+        Assert.Equal("line 3", rejected["errors"][0].GetProperty("field").GetString());
         (await _admin.SendAsync("GET", "/clients/new")).IsError(404);
         await HasAsync("a", 100, 50);
         Assert.Equal("""{"created":1,"updated":0,"unchanged":0}""",
@@ -214,7 +214,7 @@ public abstract class ClientFileTests : IAsyncLifetime
     [InlineData("application/json")]
     [InlineData("application/x-www-form-urlencoded")]
     [InlineData("text/csv; charset=iso-8859-1")]
-    public async Task Import_of_another_type_is_refused(string type)
+    public async Task Import_of_another_type_is_rejected(string type)
     {
         (await ImportAsync("client_id,capacity,rate_per_sec\na,1,1\n", type))
             .IsError(415, "Content-Type: application/x-ndjson or text/csv");
@@ -230,7 +230,7 @@ public abstract class ClientFileTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Import_larger_than_its_bound_is_refused_before_it_is_sent()
+    public async Task Import_larger_than_its_bound_is_rejected_before_it_is_sent()
     {
         using var tcp = new TcpClient();
         await tcp.ConnectAsync(_admin.Host.AdminUrl!.Host, _admin.Host.AdminUrl.Port);
@@ -278,7 +278,7 @@ public sealed class SqliteClientFileTests : ClientFileTests
     private protected override void Discard() => _file.Dispose();
 
     [Fact]
-    public async Task Failing_store_refuses_both_and_nothing_changes()
+    public async Task Failing_store_rejects_both_and_nothing_changes()
     {
         await Admin.CreateAsync("a", 100, 40);
         _file.Break();

@@ -95,7 +95,7 @@ public sealed class ClientsTests
     [InlineData("rate_per_sec", "1", "0")]
     [InlineData("rate_per_sec", "1", "-1")]
     [InlineData("rate_per_sec", "1", "1e12")]
-    public async Task Limit_that_the_limiter_refuses_is_a_fault_of_its_member(
+    public async Task Limit_that_the_limiter_rejects_is_a_fault_of_its_member(
         string field, string capacity, string rate)
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
@@ -115,7 +115,7 @@ public sealed class ClientsTests
     [InlineData("{\"client_id\":\"\\ud800\"}", "not valid Unicode")]
     [InlineData("[1]", "must be a JSON object, not a list")]
     [InlineData("null", "must be a JSON object, not null")]
-    public async Task Body_that_is_no_json_object_is_refused(string body, string message)
+    public async Task Body_that_is_no_json_object_is_rejected(string body, string message)
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
 
@@ -123,7 +123,7 @@ public sealed class ClientsTests
     }
 
     [Fact]
-    public async Task Body_of_another_type_or_too_large_is_refused()
+    public async Task Body_of_another_type_or_too_large_is_rejected()
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
 
@@ -164,7 +164,7 @@ public sealed class ClientsTests
     [InlineData("a\\u2028b", "must hold printable characters only")]
     [InlineData(" a", "must not begin or end with a space")]
     [InlineData("a ", "must not begin or end with a space")]
-    public async Task Client_id_that_no_request_could_carry_is_refused(string id, string message)
+    public async Task Client_id_that_no_request_could_carry_is_rejected(string id, string message)
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
 
@@ -173,7 +173,7 @@ public sealed class ClientsTests
     }
 
     [Fact]
-    public async Task Client_id_of_256_octets_is_the_longest()
+    public async Task Client_id_of_256_bytes_is_the_longest()
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
         const string Limit = """{"capacity":1,"rate_per_sec":1}""";

@@ -34,7 +34,7 @@ public sealed class IdTests : ProgramScenarios
         Assert.Equal(200, (await client.GetAsync(target)).Status);
         Assert.Equal(200, (await client.GetAsync(target)).Status);
         Assert.Equal(429, (await client.GetAsync(target)).Status);
-        string field = Encoding.Latin1.GetString(Encoding.UTF8.GetBytes($"X-API-Key: {id}\r\n")); // octets as they are
+        string field = Encoding.Latin1.GetString(Encoding.UTF8.GetBytes($"X-API-Key: {id}\r\n")); // bytes as they are
         Assert.Equal(429, (await client.GetAsync("/", field)).Status);
         Assert.Equal("\"default\";q=50;w=180000", (await client.GetAsync())["RateLimit-Policy"]);
     }
@@ -80,7 +80,7 @@ public sealed class IdTests : ProgramScenarios
     [InlineData("a\u200bb", "printable")]
     [InlineData("a\u202eb", "printable")]
     [InlineData("sha256:AB", "sha256sum")]
-    public async Task Id_that_nothing_matches_is_refused_everywhere(string id, string message)
+    public async Task Id_that_nothing_matches_is_rejected_everywhere(string id, string message)
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
         string row = JsonSerializer.Serialize(new { client_id = id, capacity = 1, rate_per_sec = 1 });

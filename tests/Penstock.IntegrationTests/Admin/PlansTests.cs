@@ -131,7 +131,7 @@ public sealed class PlansTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Numbers_by_limit_are_merged_and_refused_where_no_limit_could_have_them()
+    public async Task Numbers_by_limit_are_merged_and_rejected_where_no_limit_could_have_them()
     {
         (await SendAsync("POST", "/clients", """
             {"client_id":"k","plan":"free","limits":{"serch":{"capacity":1,"rate_per_sec":1},

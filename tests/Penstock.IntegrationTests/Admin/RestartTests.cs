@@ -87,7 +87,7 @@ public sealed class RestartTests : IDisposable
     }
 
     [Fact]
-    public async Task Failing_store_refuses_edits_and_nothing_changes_until_it_works_again()
+    public async Task Failing_store_rejects_edits_and_nothing_changes_until_it_works_again()
     {
         await using AdminFixture admin = await StartAsync();
         await admin.CreateAsync("a", 100, 10);
@@ -132,7 +132,7 @@ public sealed class RestartTests : IDisposable
     }
 
     [Fact]
-    public async Task Client_in_the_store_that_the_limiter_refuses_is_ignored_with_a_word()
+    public async Task Client_in_the_store_that_the_limiter_rejects_is_ignored_with_a_word()
     {
         await using (AdminFixture first = await StartAsync())
         {
@@ -177,7 +177,7 @@ public sealed class RestartTests : IDisposable
     }
 
     [Fact]
-    public async Task Start_of_an_open_admin_listener_without_a_token_is_refused()
+    public async Task Start_of_an_open_admin_listener_without_a_token_is_rejected()
     {
         var open = new IPEndPoint(IPAddress.Any, 0);
         PenstockConfig config = AdminFixture.Config() with { Admin = new() { Listen = open } };

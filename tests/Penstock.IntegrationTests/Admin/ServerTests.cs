@@ -121,7 +121,7 @@ public sealed class ServerTests
     [InlineData("evil.example", 403)]
     [InlineData("localhost.evil.example", 403)]
     [InlineData("127.0.0.1.evil.example:9800", 403)]
-    public async Task Host_that_a_page_could_have_rebound_is_refused(string name, int status)
+    public async Task Host_that_a_page_could_have_rebound_is_rejected(string name, int status)
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
 
@@ -137,7 +137,7 @@ public sealed class ServerTests
     [InlineData("http://localhost:9801", 403)]
     [InlineData("http://evil.example", 403)]
     [InlineData("null", 403)]
-    public async Task Origin_of_another_page_is_refused_for_edits(string origin, int status)
+    public async Task Origin_of_another_page_is_rejected_for_edits(string origin, int status)
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
         (string, string)[] headers = [("Host", "localhost:9800"), ("Origin", origin)];

@@ -69,7 +69,7 @@ public sealed class UpstreamsTests
             """{"method":"GET","host":"a","path":"/x?y","headers":{"X-A":"1"},"client_address":"127.0.0.1"}""");
         Assert.Equal("ok", said["verdict"].GetString());
         Assert.Equal("127.0.0.1", said["client"].GetString());
-        Assert.Equal("address", said["client_key"].GetString());
+        Assert.Equal("address", said["identified_by"].GetString());
         Assert.InRange(said["tokens"].GetDouble(), 3, 3.1);
         Assert.Equal("web", said["upstream"].GetString());
         Assert.Equal("127.0.0.1:9", said["pick"].GetString());
@@ -116,9 +116,9 @@ public sealed class UpstreamsTests
             Assert.Equal(2, host.Proxy.Upstreams()[0].Backends.Count);
 
             await File.WriteAllTextAsync(file, Text("backends: [nowhere]\nbalanc: x"));
-            using HttpResponseMessage refused = await http.PostAsync("/reload", null);
-            Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
-            string body = await refused.Content.ReadAsStringAsync();
+            using HttpResponseMessage rejected = await http.PostAsync("/reload", null);
+            Assert.Equal(HttpStatusCode.BadRequest, rejected.StatusCode);
+            string body = await rejected.Content.ReadAsStringAsync();
             Assert.Contains($"{file}:6:12", body);
             Assert.Contains($"{file}:7:1", body);
             Assert.Equal(2, host.Proxy.Upstreams()[0].Backends.Count);

@@ -128,7 +128,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         await hammer.ForAsync(since + (ClusterRun.Seconds / 2));
         Assert.True(Nodes[1].Host.Proxy.Limiter.Clients.TryGet("edited", out ClientState before));
         Assert.Equal(1000, before.Limit.Capacity);
-        long owed = Nodes[1].Host.Proxy.Limiter.LeasedBucketOf("c").Account.Owed;
+        long owed = Nodes[1].Host.Proxy.Limiter.LeasedBucketOf("c").Account.Debt;
         double alone = hammer.Seconds - since;
         double share = 0.85 * Rate * alone; // if it was all its clients' node; it is about half here
         output.WriteLine($"{owed:0.0} owed, {share:0.0} would be the whole share");
@@ -151,7 +151,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         foreach (Node node in Nodes)
         {
             await node.ConnectedAsync(true);
-            await Eventually.TrueAsync(() => node.Host.Proxy.Limiter.LeasedBucketOf("c").Account.Owed == 0,
+            await Eventually.TrueAsync(() => node.Host.Proxy.Limiter.LeasedBucketOf("c").Account.Debt == 0,
                 "the node owes nothing");
         }
     }

@@ -96,7 +96,7 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
     }
 
     [Fact]
-    public async Task Edits_by_sql_are_met_and_what_cannot_be_is_refused()
+    public async Task Edits_by_sql_are_met_and_what_cannot_be_is_rejected()
     {
         PostgresServer server = await postgres.StartedAsync();
         await SendAsync("PUT", "/plans/gold", new { capacity = 1000, rate_per_sec = 0.001 });

@@ -77,7 +77,7 @@ internal sealed class SimulatedNode
 
     public static string IdOf(int client) => "client-" + client.ToString("d7");
 
-    /// <summary>A request comes, and is admitted, refused, or waits.</summary>
+    /// <summary>A request comes, and is admitted, rejected, or waits.</summary>
     public void Request(int client)
     {
         long now = _time.NowNs;

@@ -53,7 +53,7 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
         Assert.InRange(cluster.Buckets.Statements / Seconds / 100, 1000 / CalmTickMs, (1000 / ShortTickMs) + 1);
     }
 
-    /// <summary>A token of a small bucket that one node takes ahead is one that the others refuse.</summary>
+    /// <summary>A token of a small bucket that one node takes ahead is one that the others reject.</summary>
     [Theory]
     [InlineData(3, 1, 1, 3)]
     [InlineData(3, 1, 1, 0.8)]

@@ -22,7 +22,7 @@ internal static class Differences
 {
     private const string Nginx = "nginx", Haproxy = "HAProxy", Both = "nginx HAProxy";
 
-    /// <param name="Pattern">Which messages, written <c>class: octets</c>; the escapes of the octets are text.</param>
+    /// <param name="Pattern">Which messages, written <c>class: bytes</c>; the escapes of the bytes are text.</param>
     private sealed record Rule(string Others, Difference Kind, string Pattern, string Reason);
 
     private static readonly Rule[] Rules =
@@ -37,16 +37,16 @@ internal static class Differences
             "HAProxy passes trailer fields on, which the recording backend does not know; here they are dropped"),
 
         new(Both, Difference.Answer, @"(?i)transfer-encoding:",
-            "refused by both: an unknown coding is a 501 for one and a malformed field, 400, for the other; or it "
+            "rejected by both: an unknown coding is a 501 for one and a malformed field, 400, for the other; or it "
             + "waits for more of a chunk whose size line ended in LF"),
-        new(Both, Difference.Answer, @"^version", "refused by both, as 400 or as 505; or it waits for more"),
-        new(Nginx, Difference.Answer, @"^(method: TRACE|connect:)", "refused by both, as 405 or 400 there, 501 here"),
+        new(Both, Difference.Answer, @"^version", "rejected by both, as 400 or as 505; or it waits for more"),
+        new(Nginx, Difference.Answer, @"^(method: TRACE|connect:)", "rejected by both, as 405 or 400 there, 501 here"),
         new(Nginx, Difference.Answer, @"^incomplete: GET / HTTP/5.6$",
             "nginx judges the version before the line's end"),
         new(Nginx, Difference.Answer, @"^content-length: .*4294967301",
             "nginx bounds bodies at 1 MiB by default; here the backend was asked"),
         new(Nginx, Difference.Answer, @"^upgrade-data:",
-            "what follows is an unfinished request line: nginx refuses at its first octet, here the rest is awaited"),
+            "what follows is an unfinished request line: nginx rejects at its first byte, here the rest is awaited"),
     ];
 
     public static Difference? KindOf(Outcome we, Outcome they) =>
@@ -99,16 +99,16 @@ internal static class Differences
             Rule(Haproxy, @"(^(host-missing|bad-target):|^host: GET /x HTTP/1\.1\\r\\n(Host:|X: y)\\r\\n)",
                 "Host may be missing or empty"),
             Rule(Both, @"^host(-invalid)?:", "the syntax of Host is looked at less closely"),
-            Rule(Both, "^method: [A-Z]{33,} ", "methods may be longer than 32 octets"),
+            Rule(Both, "^method: [A-Z]{33,} ", "methods may be longer than 32 bytes"),
             Rule(Haproxy, "^(method: TRACE|connect: CONNECT) ", "TRACE and CONNECT are forwarded"),
             Rule(Nginx, "^(bad-name|field-name|no-colon):",
                 "a field whose name is no token is dropped and the rest forwarded (ignore_invalid_headers)"),
             Rule(Haproxy, @"\\r\\n( |\\t)", "folded fields are unfolded (RFC 9112 §5.2: MAY)"),
             Rule(Both, @"^(field-value|nul-in-value|trailer): .*\\x(0[01bc]|1f|7f)",
-                "control octets in a field value are passed on (nginx: not NUL)"),
+                "control bytes in a field value are passed on (nginx: not NUL)"),
             Rule(Haproxy, @"^(star-non-options|bad-authority|target): GET (\*|ftp://|http:///|http:// |http://u@)",
                 "the form of the target is looked at less closely"),
-            Rule(Nginx, @"^target: GET (/\\x80|/x#y|ftp://)", "the octets of the target are looked at less closely"),
+            Rule(Nginx, @"^target: GET (/\\x80|/x#y|ftp://)", "the bytes of the target are looked at less closely"),
             Rule(Haproxy, @"^version(-major)?: .* HTTP/[0239]\.", "the major version is not looked at"),
             Rule(Nginx, @"^version: .* HTTP/1\.10", "a minor version may have two digits"),
             Rule(Haproxy, "^trailer: .*X : y", "white space before a trailer field's colon is passed on"),
@@ -123,17 +123,17 @@ internal static class Differences
     {
         return
         [
-            Rule(Haproxy, "^target: GET http://b/x", "a Host other than the target's authority is refused; here the "
+            Rule(Haproxy, "^target: GET http://b/x", "a Host other than the target's authority is rejected; here the "
                 + "authority counts (RFC 9112 §3.2.2)"),
             Rule(Haproxy, "^upgrade-data:",
-                "a WebSocket upgrade without Sec-WebSocket-Key is refused; here that is for "
+                "a WebSocket upgrade without Sec-WebSocket-Key is rejected; here that is for "
                 + "the backend to say"),
             Rule(Nginx, @"(Content-Length: 5\\t|Host: \\ta\\t|Transfer-Encoding: \\tchunked)",
                 "a tab is not optional white space for nginx (RFC 9110 §5.6.3: it is)"),
-            Rule(Nginx, @"^host: .*Host: \.\\r\\n", "nginx refuses an empty label; names are for the backend to judge"),
+            Rule(Nginx, @"^host: .*Host: \.\\r\\n", "nginx rejects an empty label; names are for the backend to judge"),
             Rule(Nginx, "^method: (get|G-E.T) ", "nginx takes capitals, '-' and '_' for a method; RFC 9110 any token"),
             Rule(Nginx, @"^target: GET /(%00|%2e%2e/x|%zz|\.\./x|a%) ",
-                "nginx decodes the path and refuses what it cannot; here paths are passed on octet by octet"),
+                "nginx decodes the path and rejects what it cannot; here paths are passed on byte by byte"),
         ];
 
         static Rule Rule(string others, string pattern, string reason) =>

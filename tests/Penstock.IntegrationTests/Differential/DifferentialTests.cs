@@ -48,8 +48,8 @@ public sealed class DifferentialTests
 
     private static async Task<Verdict> CompareAsync(Front[] fronts, int lane, Message message, TimeSpan quiet)
     {
-        byte[] octets = message.Content;
-        Outcome[] outcomes = await Task.WhenAll(fronts.Select(f => f.SendAsync(lane, octets, quiet)));
+        byte[] bytes = message.Content;
+        Outcome[] outcomes = await Task.WhenAll(fronts.Select(f => f.SendAsync(lane, bytes, quiet)));
         (Outcome ours, Outcome nginx, Outcome haproxy) = (outcomes[0], outcomes[1], outcomes[2]);
         var verdict = new Verdict([], []);
         string about = $"{message.Class}: {message.Escaped}\n    Penstock {ours.Text}\n    nginx {nginx.Text}\n"

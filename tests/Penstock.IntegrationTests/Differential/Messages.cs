@@ -5,7 +5,7 @@ namespace Penstock.IntegrationTests.Differential;
 /// <param name="Meant">How many requests a backend may see of it at most.</param>
 internal sealed record Message(string Class, string Escaped, int Meant)
 {
-    public byte[] Content => Octets.Of(Escaped);
+    public byte[] Content => Bytes.Of(Escaped);
 }
 
 /// <summary>The hostile table, and what is one small change away from good requests.</summary>

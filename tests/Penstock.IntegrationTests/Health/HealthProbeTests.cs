@@ -137,23 +137,23 @@ public sealed class HealthProbeTests
         Task<CheckResult> check = CheckAsync(new Backend("web", TestProxy.Backend(port)), Get with { Path = path },
             version);
         using Socket peer = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken);
-        byte[] octets = new byte[1000];
+        byte[] bytes = new byte[1000];
         int count = 0;
         int length = 0;
         IPEndPoint? source = null;
-        while (ProxyProtocol.Parse(octets.AsSpan(0, count), out length, out source) != ParseStatus.Complete)
+        while (ProxyProtocol.Parse(bytes.AsSpan(0, count), out length, out source) != ParseStatus.Complete)
         {
-            count += await peer.ReceiveAsync(octets.AsMemory(count), TestContext.Current.CancellationToken);
+            count += await peer.ReceiveAsync(bytes.AsMemory(count), TestContext.Current.CancellationToken);
         }
         // Version 2 says LOCAL; version 1 the truth, because not everybody takes UNKNOWN.
         Assert.Equal(version == 1 ? peer.RemoteEndPoint : null, source);
         if (path is not null)
         {
-            while (!octets.AsSpan(0, count).EndsWith("\r\n\r\n"u8))
+            while (!bytes.AsSpan(0, count).EndsWith("\r\n\r\n"u8))
             {
-                count += await peer.ReceiveAsync(octets.AsMemory(count), TestContext.Current.CancellationToken);
+                count += await peer.ReceiveAsync(bytes.AsMemory(count), TestContext.Current.CancellationToken);
             }
-            Assert.StartsWith("GET /health HTTP/1.1\r\n", Encoding.ASCII.GetString(octets, length, count - length));
+            Assert.StartsWith("GET /health HTTP/1.1\r\n", Encoding.ASCII.GetString(bytes, length, count - length));
             await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"u8.ToArray());
         }
         Assert.Equal(CheckResult.Passed, await check);
@@ -216,12 +216,12 @@ public sealed class HealthProbeTests
     [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", null)]
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhell", "connection closed")]
     [InlineData("HTTP/1.1 200", "connection closed")]
-    public async Task Answer_is_read_as_requests_read_it(string octets, string? cause)
+    public async Task Answer_is_read_as_requests_read_it(string bytes, string? cause)
     {
         await using var backend = new ScriptedBackend(async peer =>
         {
             await peer.ReadRequestAsync();
-            await peer.SendAsync(octets);
+            await peer.SendAsync(bytes);
         });
         Assert.Equal(cause, (await CheckAsync(backend.Port, Get with { ExpectBody = "hello" })).Cause);
     }

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>A keep-alive request costs the collector nothing: no octet is allocated on the loop's thread.</summary>
+/// <summary>A keep-alive request costs the collector nothing: no byte is allocated on the loop's thread.</summary>
 public sealed class AllocationTests
 {
     private const int WarmUp = 3_000;
@@ -64,8 +64,8 @@ public sealed class AllocationTests
 
         using var socket = new Socket(proxy.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(proxy.EndPoint);
-        byte[] octets = Encoding.ASCII.GetBytes(request);
-        string seen = Exchange(socket, octets, WarmUp);
+        byte[] bytes = Encoding.ASCII.GetBytes(request);
+        string seen = Exchange(socket, bytes, WarmUp);
         Assert.StartsWith($"HTTP/1.1 {status} ", seen);
 
         // The two looks at the counter allocate a little themselves, and so does what the clock brings, which on a slow
@@ -76,7 +76,7 @@ public sealed class AllocationTests
         for (int round = 0; round < Rounds && allocated > NoiseBytes; round++)
         {
             long before = await proxy.AllocatedOnLoopAsync();
-            Exchange(socket, octets, Measured);
+            Exchange(socket, bytes, Measured);
             allocated = Math.Min(allocated, await proxy.AllocatedOnLoopAsync() - before);
         }
         Assert.InRange(allocated, 0, NoiseBytes - 1);

@@ -149,7 +149,7 @@ public sealed class AttackTests
     }
 
     [Fact]
-    public async Task Body_of_one_octet_chunks_is_refused_after_some_thousand()
+    public async Task Body_of_one_byte_chunks_is_rejected_after_some_thousand()
     {
         await using var backend = ScriptedBackend.Answer(static request =>
             $"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Got: {request.Body.Length}\r\n\r\n");
@@ -231,22 +231,22 @@ public sealed class AttackTests
     [InlineData("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
         + "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n", 200)]
     [InlineData("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket, H2C\r\n\r\n", 200)]
-    public async Task Http2_is_neither_spoken_nor_tunnelled(string octets, int status)
+    public async Task Http2_is_neither_spoken_nor_tunnelled(string bytes, int status)
     {
         await using var backend = ScriptedBackend.Answer(static r => r["Upgrade"] is null ? Ok
             : "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
         await using var proxy = TestProxy.To(backend);
         using RawClient client = proxy.Connect();
-        await client.SendAsync(octets);
+        await client.SendAsync(bytes);
         Assert.Equal(status, (await client.ReadAsync())!.Status);
         Assert.All(backend.Heads, static h => Assert.DoesNotContain("h2", h, StringComparison.OrdinalIgnoreCase));
     }
 
-    private static async Task TrySendAsync(RawClient client, string octets)
+    private static async Task TrySendAsync(RawClient client, string bytes)
     {
         try
         {
-            await client.SendAsync(octets);
+            await client.SendAsync(bytes);
         }
         catch (IOException)
         {

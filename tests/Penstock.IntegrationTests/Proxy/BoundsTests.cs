@@ -16,7 +16,7 @@ public sealed class BoundsTests
     [InlineData(414, "GET /%LONG% HTTP/1.1\r\nHost: a\r\n\r\n")]
     [InlineData(431, "GET / HTTP/1.1\r\nHost: a\r\nX: %LONG%\r\n\r\n")]
     [InlineData(431, "GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 1\r\nC: 1\r\nD: 1\r\nE: 1\r\n\r\n")]
-    public async Task Head_beyond_its_bounds_is_refused(int status, string request)
+    public async Task Head_beyond_its_bounds_is_rejected(int status, string request)
     {
         await using var backend = ScriptedBackend.Always("ok");
         await using TestProxy proxy = Bounded(backend,
@@ -206,13 +206,13 @@ public sealed class BoundsTests
         await Eventually.TrueAsync(() => proxy.Server.OpenConnections == 1, "it is in");
         static string Request(int length) =>
             $"GET /{length} HTTP/1.1\r\nHost: a\r\nX-Long: {new string('x', length)}\r\n\r\n";
-        string octets = Request(28_000) + Request(60_000) + Request(10);
+        string bytes = Request(28_000) + Request(60_000) + Request(10);
         using (await proxy.HoldLoopAsync())
         {
-            await client.SendAsync(octets[..70_000]);
+            await client.SendAsync(bytes[..70_000]);
         }
         Assert.Equal("ok", (await client.ReadAsync())!.Text);
-        await client.SendAsync(octets[70_000..]);
+        await client.SendAsync(bytes[70_000..]);
         Assert.Equal("ok", (await client.ReadAsync())!.Text);
         Assert.Equal("ok", (await client.ReadAsync())!.Text);
         await proxy.AssertQuietAsync();

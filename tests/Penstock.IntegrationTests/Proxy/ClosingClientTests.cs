@@ -89,7 +89,7 @@ public sealed class ClosingClientTests : IDisposable
         ScriptedBackend[] dying = [.. Enumerable.Range(0, 12).Select(static _ => new ScriptedBackend(DieAsync))];
         await using (var proxy = new TestProxy(With(static u => u with
         {
-            Retries = u.Retries with { Attempts = 100, Least = 1000 },
+            Retries = u.Retries with { Attempts = 100, MinPerSecond = 1000 },
             PassiveHealth = null,
         }, [.. dying.Select(static b => b.Port)])))
         {
@@ -111,7 +111,7 @@ public sealed class ClosingClientTests : IDisposable
         await using var proxy = new TestProxy(With(static u => u with
         {
             Hedge = new HedgeConfig(TimeSpan.FromMilliseconds(10)),
-            Retries = u.Retries with { Least = 100 },
+            Retries = u.Retries with { MinPerSecond = 100 },
         }, first.Port, second.Port));
         await AskAndCloseAsync(proxy, Get, () => first.Heads.Count + second.Heads.Count == 2);
         await AssertAbortedAsync(proxy);
@@ -286,10 +286,10 @@ public sealed class ClosingClientTests : IDisposable
         };
     }
 
-    private static async Task AskAndCloseAsync(TestProxy proxy, string octets, Func<bool> isThere)
+    private static async Task AskAndCloseAsync(TestProxy proxy, string bytes, Func<bool> isThere)
     {
         using RawClient client = proxy.Connect();
-        await client.SendAsync(octets);
+        await client.SendAsync(bytes);
         await Eventually.TrueAsync(isThere, "the request is where it is to wait");
     }
 

@@ -12,7 +12,7 @@ public sealed class EarlyAnswerTests
 
     private static readonly byte[] Upload = new byte[UploadBytes];
 
-    private static ScriptedBackend Refusing(int answerBytes, bool closes) => new(async peer =>
+    private static ScriptedBackend Rejecting(int answerBytes, bool closes) => new(async peer =>
     {
         await peer.ReadHeadAsync();
         await peer.SendAsync($"HTTP/1.1 413 Content Too Large\r\nContent-Length: {answerBytes}\r\n\r\n");
@@ -79,7 +79,7 @@ public sealed class EarlyAnswerTests
     [InlineData(1_500_000, false)] // more than the sockets on the way hold
     public async Task Client_that_writes_first_reads_an_early_answer_of_the_backend(int answerBytes, bool closes)
     {
-        await using ScriptedBackend backend = Refusing(answerBytes, closes);
+        await using ScriptedBackend backend = Rejecting(answerBytes, closes);
         await using TestProxy proxy = TestProxy.To(backend);
         RawResponse response = await UploadThenReadAsync(proxy);
         Assert.Equal(413, response.Status);

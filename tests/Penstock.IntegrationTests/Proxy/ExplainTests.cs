@@ -55,7 +55,7 @@ public sealed class ExplainTests
                 foreach (BackendStatus backend in upstream.Backends)
                 {
                     BackendState state = random.Next(5) == 0 ? (BackendState)random.Next(1, 3) : BackendState.Ready;
-                    proxy.Server.Change(upstream.Name, backend.Address, state,
+                    proxy.Server.SetBackend(upstream.Name, backend.Address, state,
                         random.Next(4) == 0 ? random.Next(1, 20) : null);
                 }
             }

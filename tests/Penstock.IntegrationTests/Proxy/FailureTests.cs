@@ -187,12 +187,12 @@ public sealed class FailureTests
     [Theory]
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort")]
     [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")]
-    public async Task Response_that_is_cut_is_never_taken_for_whole(string octets)
+    public async Task Response_that_is_cut_is_never_taken_for_whole(string bytes)
     {
         await using var backend = new ScriptedBackend(async peer =>
         {
             await peer.ReadRequestAsync();
-            await peer.SendAsync(octets);
+            await peer.SendAsync(bytes);
         });
         await using var proxy = TestProxy.To(backend);
         using RawClient client = proxy.Connect();
@@ -215,13 +215,13 @@ public sealed class FailureTests
     [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")]
     [InlineData("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")]
     [InlineData("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")]
-    public async Task Response_that_is_malformed_is_a_502_and_its_connection_is_not_used_again(string octets)
+    public async Task Response_that_is_malformed_is_a_502_and_its_connection_is_not_used_again(string bytes)
     {
         await using var backend = new ScriptedBackend(async peer =>
         {
             while (await peer.ReadRequestAsync() is not null)
             {
-                await peer.SendAsync(octets);
+                await peer.SendAsync(bytes);
             }
         });
         await using var proxy = TestProxy.To(backend);
@@ -234,7 +234,7 @@ public sealed class FailureTests
     }
 
     [Fact]
-    public async Task Octets_behind_a_response_never_reach_another_client()
+    public async Task Bytes_behind_a_response_never_reach_another_client()
     {
         await using var backend = new ScriptedBackend(static async peer =>
         {

@@ -216,7 +216,7 @@ public sealed class FaultTests
         {
             Assert.Equal("ok", (await good.GetAsync()).Text);
         }
-        Assert.InRange(watch.ElapsedMilliseconds, 500, 30_000); // 2000 octets would take more than 40 s
+        Assert.InRange(watch.ElapsedMilliseconds, 500, 30_000); // 2000 bytes would take more than 40 s
         foreach (RawResponse? answer in await Task.WhenAll(answers))
         {
             Assert.Equal(408, answer!.Status);
@@ -225,13 +225,13 @@ public sealed class FaultTests
         await proxy.AssertQuietAsync();
     }
 
-    private static async Task DripAsync(RawClient client, string octets, CancellationToken stop)
+    private static async Task DripAsync(RawClient client, string bytes, CancellationToken stop)
     {
         try
         {
-            for (int i = 0; i < octets.Length && !stop.IsCancellationRequested; i++)
+            for (int i = 0; i < bytes.Length && !stop.IsCancellationRequested; i++)
             {
-                await client.SendAsync(octets[i..(i + 1)]);
+                await client.SendAsync(bytes[i..(i + 1)]);
                 await Task.Delay(20, stop);
             }
         }
@@ -242,7 +242,7 @@ public sealed class FaultTests
     }
 
     [Fact]
-    public async Task Response_with_any_octet_flipped_is_refused_or_read_as_it_is()
+    public async Task Response_with_any_byte_flipped_is_rejected_or_read_as_it_is()
     {
         const string Response = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
         await using var backend = ScriptedBackend.Answer(static _ => Response);
@@ -267,7 +267,7 @@ public sealed class FaultTests
                 await proxy.AssertQuietAsync();
             });
 
-        // The reason phrase and the payload may hold any octet; 504: only the end of the head is still awaited.
+        // The reason phrase and the payload may hold any byte; 504: only the end of the head is still awaited.
         Assert.Empty(outcomes.Keys.Except(["5", "502", "504", "cut"]));
         Assert.Equal(7, outcomes["5"]);
     }

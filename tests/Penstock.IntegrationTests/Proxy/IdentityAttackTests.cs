@@ -49,7 +49,7 @@ public sealed class IdentityAttackTests
         Assert.Equal(Capacity, admitted);
     }
 
-    /// <summary>A key is a string of octets: what only looks like it is a stranger's, and white space around a value is
+    /// <summary>A key is a string of bytes: what only looks like it is a stranger's, and white space around a value is
     /// not part of it.</summary>
     [Theory]
     [InlineData("X-API-Key: known\r\n", true)]
@@ -59,7 +59,7 @@ public sealed class IdentityAttackTests
     [InlineData("X-API-Key: k%6eown\r\n", false)]
     [InlineData("X-API-Key: known, known\r\n", false)]
     [InlineData("X_API_Key: known\r\n", false)]
-    public async Task Key_is_what_is_registered_octet_by_octet(string fields, bool known)
+    public async Task Key_is_what_is_registered_byte_by_byte(string fields, bool known)
     {
         await using var backend = ScriptedBackend.Always("ok");
         await using var proxy = new TestProxy(Limited(backend.Port));
@@ -97,7 +97,7 @@ public sealed class IdentityAttackTests
     }
 
     [Fact]
-    public async Task Key_of_200_kB_is_refused_before_it_is_looked_up()
+    public async Task Key_of_200_kB_is_rejected_before_it_is_looked_up()
     {
         await using var backend = ScriptedBackend.Always("ok");
         await using var proxy = new TestProxy(Limited(backend.Port));

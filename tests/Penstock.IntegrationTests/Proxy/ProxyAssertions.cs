@@ -16,7 +16,7 @@ internal static class ProxyAssertions
         Assert.Empty(proxy.Log.Errors);
     }
 
-    /// <summary>Octets that the proxy's only loop thread has allocated so far.</summary>
+    /// <summary>Bytes that the proxy's only loop thread has allocated so far.</summary>
     public static async Task<long> AllocatedOnLoopAsync(this TestProxy proxy)
     {
         Worker worker = Assert.Single(proxy.Server.Workers);

@@ -44,12 +44,12 @@ public sealed class ProxyProtocolTests
     [Theory]
     [InlineData("GET / HTTP/1.1\r\nHost: a\r\n\r\n")]
     [InlineData("PROXY TCP4 1.2.3 4.5.6.7 1 2\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")]
-    public async Task Connection_without_a_valid_header_is_closed(string octets)
+    public async Task Connection_without_a_valid_header_is_closed(string bytes)
     {
         await using var backend = ScriptedBackend.Always("ok");
         await using var proxy = new TestProxy(Behind(backend.Port, "127.0.0.0/8"));
         using RawClient client = proxy.Connect();
-        await client.SendAsync(octets);
+        await client.SendAsync(bytes);
         Assert.True(await client.IsEndedAsync());
         Assert.Empty(backend.Heads);
     }
@@ -76,7 +76,7 @@ public sealed class ProxyProtocolTests
         ProxyConfig outer = Behind(((IPEndPoint)inner.EndPoint).Port, "127.0.0.0/8");
         await using var proxy = new TestProxy(outer with
         {
-            Upstreams = [outer.Upstreams[0] with { ProxyProtocol = version }],
+            Upstreams = [outer.Upstreams[0] with { SendProxyVersion = version }],
             Limits = new Dictionary<string, LimitConfig>(),
         });
         foreach (int last in (int[])[1, 2, 3])
@@ -112,7 +112,7 @@ public sealed class ProxyProtocolTests
         });
         ProxyConfig config = TestProxy.Config(backend.Port);
         ProxyConfig With(int version) =>
-            config with { Upstreams = [config.Upstreams[0] with { ProxyProtocol = version }] };
+            config with { Upstreams = [config.Upstreams[0] with { SendProxyVersion = version }] };
         await using var proxy = new TestProxy(With(before));
 
         Task<RawResponse> first = proxy.GetAsync("/first");

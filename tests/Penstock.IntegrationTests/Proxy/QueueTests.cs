@@ -23,7 +23,7 @@ public sealed class QueueTests
     }
 
     [Fact]
-    public async Task Full_queue_refuses_at_once()
+    public async Task Full_queue_rejects_at_once()
     {
         var release = new TaskCompletionSource();
         await using var backend = new ScriptedBackend(async peer =>

@@ -67,8 +67,8 @@ public sealed class ReloadTests
         string down = web.Backends[1].Address;
         string up = web.Backends[0].Address;
         await Eventually.TrueAsync(() => Status(proxy, down).Health == BackendHealth.Down, "it is down");
-        proxy.Server.Change("web", up, BackendState.Maintenance, 9);
-        proxy.Server.Change("web", up, BackendState.Ready, null);
+        proxy.Server.SetBackend("web", up, BackendState.Maintenance, 9);
+        proxy.Server.SetBackend("web", up, BackendState.Ready, null);
         Assert.InRange(Status(proxy, up).SlowStart, 0.1, 0.2);
         BackendStatus before = Status(proxy, down);
 

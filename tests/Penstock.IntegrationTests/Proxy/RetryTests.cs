@@ -17,7 +17,7 @@ public sealed class RetryTests
         await using ScriptedBackend second = Resetting();
         await using ScriptedBackend third = Resetting();
         await using var proxy = new TestProxy(With( // without ejection, which would spare them even more
-            static (u, _) => u with { PassiveHealth = null, Retries = u.Retries with { Least = 0 } },
+            static (u, _) => u with { PassiveHealth = null, Retries = u.Retries with { MinPerSecond = 0 } },
             0, first, second, third));
         const int Clients = 10;
         const int Each = 200;
@@ -34,7 +34,7 @@ public sealed class RetryTests
         Assert.InRange(sent, Asked, (Asked * 1.2) + Clients);
         UpstreamStatus status = proxy.Server.Upstreams()[0];
         Assert.Equal(sent - Asked, status.Retries);
-        Assert.True(status.RetriesRefused > Asked / 2, $"{status.RetriesRefused} retries refused");
+        Assert.True(status.RetriesRejected > Asked / 2, $"{status.RetriesRejected} retries rejected");
         await proxy.AssertQuietAsync();
     }
 
@@ -45,7 +45,7 @@ public sealed class RetryTests
         foreach (int attempts in new[] { 0, 1, 2 })
         {
             await using var proxy = new TestProxy(With(
-                static (u, n) => u with { Retries = u.Retries with { Attempts = n, Least = 100 } },
+                static (u, n) => u with { Retries = u.Retries with { Attempts = n, MinPerSecond = 100 } },
                 attempts, backends));
             int before = backends.Sum(static b => b.Heads.Count);
             Assert.Equal(502, (await proxy.GetAsync()).Status);
@@ -68,7 +68,7 @@ public sealed class RetryTests
         await using var quick = ScriptedBackend.Always("quick");
         await using var proxy = new TestProxy(With(static (u, ms) => u with
         {
-            Retries = u.Retries with { PerTryTimeout = TimeSpan.FromMilliseconds(ms), Least = 100 },
+            Retries = u.Retries with { PerTryTimeout = TimeSpan.FromMilliseconds(ms), MinPerSecond = 100 },
         }, 500, silent, quick));
         using RawClient client = proxy.Connect();
         for (int i = 0; i < 6; i++)
@@ -94,7 +94,7 @@ public sealed class RetryTests
         await using var well = ScriptedBackend.Always("well");
         await using (var proxy = new TestProxy(With(static (u, s) => u with
         {
-            Retries = u.Retries with { Statuses = [s], Least = 100 },
+            Retries = u.Retries with { Statuses = [s], MinPerSecond = 100 },
         }, 503, poor, well)))
         {
             using RawClient client = proxy.Connect();
@@ -149,7 +149,7 @@ public sealed class RetryTests
         await using var proxy = new TestProxy(With(static (u, ms) => u with
         {
             Hedge = new HedgeConfig(TimeSpan.FromMilliseconds(ms)),
-            Retries = u.Retries with { Least = 100 },
+            Retries = u.Retries with { MinPerSecond = 100 },
         }, 50, slow, quick));
         using RawClient client = proxy.Connect();
         for (int i = 0; i < 8; i++)
@@ -198,7 +198,7 @@ public sealed class RetryTests
         await using var proxy = new TestProxy(With(static (u, ms) => u with
         {
             Hedge = new HedgeConfig(TimeSpan.FromMilliseconds(ms)),
-            Retries = u.Retries with { Least = 100 },
+            Retries = u.Retries with { MinPerSecond = 100 },
         }, 20, dying, slow));
         using RawClient client = proxy.Connect();
         for (int i = 0; i < 4; i++)

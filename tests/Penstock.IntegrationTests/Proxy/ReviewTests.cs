@@ -45,7 +45,7 @@ public sealed class ReviewTests
         await started.Task;
         using (await proxy.HoldLoopAsync())
         {
-            // The loop sees the client's octets first, fails to pass them on, and only then sees the answer.
+            // The loop sees the client's bytes first, fails to pass them on, and only then sees the answer.
             await client.SendAsync("more");
             TaskCompletionSource sent = answer;
             sent.SetResult();

@@ -83,7 +83,7 @@ public sealed class RouteTests
     [InlineData("/search\\a", false)]
     [InlineData("/search/..", false)]
     [InlineData("/x/%00/../search", false)]
-    public async Task Limited_path_in_another_spelling_is_limited_or_refused(string path, bool limited)
+    public async Task Limited_path_in_another_spelling_is_limited_or_rejected(string path, bool limited)
     {
         await using var backend = ScriptedBackend.Always("ok");
         await using var proxy = new TestProxy(TestProxy.Config(backend.Port) with

@@ -26,7 +26,7 @@ public sealed class SessionTests
         }
 
         string address = Backend(proxy, begin.Text == "first" ? first : second);
-        proxy.Server.Change("web", address, BackendState.Maintenance, null);
+        proxy.Server.SetBackend("web", address, BackendState.Maintenance, null);
         RawResponse moved = await proxy.GetAsync("/", $"Cookie: {cookie}\r\n");
         Assert.NotEqual(begin.Text, moved.Text);
         Assert.NotEqual(cookie, Cookie(moved));
@@ -140,7 +140,7 @@ public sealed class SessionTests
             static h => h.StartsWith("GET /slow", StringComparison.Ordinal)), "a slow request is under way");
 
         string address = Backend(proxy, first);
-        Assert.False(proxy.Server.Change("web", address, BackendState.Drain, null)!.Drained);
+        Assert.False(proxy.Server.SetBackend("web", address, BackendState.Drain, null)!.Drained);
         for (int i = 0; i < 10; i++)
         {
             Assert.Equal("second", (await proxy.GetAsync()).Text);
@@ -151,7 +151,7 @@ public sealed class SessionTests
         Assert.Equal("first", (await slow).Text);
         await Eventually.TrueAsync(() => Status(proxy, address).Drained, "no session came for 300 ms: it is drained");
 
-        Assert.Equal(BackendState.Ready, proxy.Server.Change("web", address, BackendState.Ready, null)!.State);
+        Assert.Equal(BackendState.Ready, proxy.Server.SetBackend("web", address, BackendState.Ready, null)!.State);
         Assert.Contains("first", new[] { (await proxy.GetAsync()).Text, (await proxy.GetAsync()).Text });
         await proxy.AssertQuietAsync();
     }

@@ -9,7 +9,7 @@ using Xunit;
 namespace Penstock.IntegrationTests.Proxy;
 
 /// <summary>All hostile messages over real sockets, whole and in pieces, 64 at a time beside honest clients: a backend
-/// never sees a request that was not meant, and nobody gets another's octets.</summary>
+/// never sees a request that was not meant, and nobody gets another's bytes.</summary>
 public sealed class SmugglingTests
 {
     private const int Parallel = 64;
@@ -64,14 +64,14 @@ public sealed class SmugglingTests
 
     private async Task SendHostileAsync(TestProxy proxy, HostileRequest message, int piece)
     {
-        byte[] octets = Octets.Of(message.Escaped);
+        byte[] bytes = Bytes.Of(message.Escaped);
         using RawClient client = proxy.Connect();
         string answer;
         try
         {
-            for (int at = 0; at < octets.Length; at += Math.Min(piece, octets.Length - at))
+            for (int at = 0; at < bytes.Length; at += Math.Min(piece, bytes.Length - at))
             {
-                await client.SendAsync(octets.AsMemory(at, Math.Min(piece, octets.Length - at)));
+                await client.SendAsync(bytes.AsMemory(at, Math.Min(piece, bytes.Length - at)));
             }
             client.ShutdownSend();
             answer = Encoding.Latin1.GetString(await client.Reader.ReadToEndAsync());
@@ -84,8 +84,8 @@ public sealed class SmugglingTests
         string[] statuses = [.. answer.Split("HTTP/1.1 ").Skip(1)
             .Where(static s => char.IsAsciiDigit(s[0])).Select(static s => s[..3])];
         int good = Meant.ContainsKey(message.Number) ? 1 : 0;
-        bool refused = statuses.Length == good || (statuses.Length == good + 1 && statuses[^1][0] is '4' or '5');
-        if (!refused || statuses.Take(good).Any(static s => s != "200"))
+        bool rejected = statuses.Length == good || (statuses.Length == good + 1 && statuses[^1][0] is '4' or '5');
+        if (!rejected || statuses.Take(good).Any(static s => s != "200"))
         {
             _wrong.Enqueue($"message {message.Number} ({message.Class}) in pieces of {piece}: {answer}");
         }

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>A valid exchange that is cut in two at any octet, on either side, ends as one that is not.</summary>
+/// <summary>A valid exchange that is cut in two at any byte, on either side, ends as one that is not.</summary>
 public sealed class SplitTests
 {
     private static readonly string[] Requests =
@@ -28,7 +28,7 @@ public sealed class SplitTests
     ];
 
     [Fact]
-    public async Task Request_cut_at_any_octet_reaches_the_backend_as_the_uncut_one()
+    public async Task Request_cut_at_any_byte_reaches_the_backend_as_the_uncut_one()
     {
         await using var backend = ScriptedBackend.Answer(static request =>
         {
@@ -49,7 +49,7 @@ public sealed class SplitTests
     }
 
     [Fact]
-    public async Task Response_cut_at_any_octet_reaches_the_client_as_the_uncut_one()
+    public async Task Response_cut_at_any_byte_reaches_the_client_as_the_uncut_one()
     {
         foreach (string response in Responses)
         {

@@ -90,7 +90,7 @@ public sealed class StopTests
     }
 
     [Fact]
-    public async Task Reload_and_questions_during_and_after_a_stop_are_refused_at_once()
+    public async Task Reload_and_questions_during_and_after_a_stop_are_rejected_at_once()
     {
         await using var backend = new ScriptedBackend(static async peer => await peer.Reader.ReadToEndAsync());
         ProxyConfig config = TestProxy.Config(backend.Port);

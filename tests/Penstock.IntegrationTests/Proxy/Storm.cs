@@ -20,7 +20,7 @@ internal sealed class Storm : IAsyncDisposable
     /// <summary>Small enough that a response fills it and the backend has to wait.</summary>
     private const int SlowReceiveBytes = 4096;
 
-    /// <summary>How long a client waits for the next octet. No timeout of the storm's proxies is longer than 2 s, but
+    /// <summary>How long a client waits for the next byte. No timeout of the storm's proxies is longer than 2 s, but
     /// what the kernel has taken it may send a window of two kilobytes at a time to a client with a tiny receive
     /// buffer, by its persist timer, which doubles from 0.2 s on.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -141,7 +141,7 @@ internal sealed class Storm : IAsyncDisposable
                 await peer.SendAsync(half[..random.Next(half.Length)]);
                 peer.Reset();
                 return false;
-            case 3: // garbage, or octets behind the response
+            case 3: // garbage, or bytes behind the response
                 await peer.SendAsync(random.Next(2) == 0 ? "garbage\r\n\r\n" + marker
                     : Framed(marker, 3, "") + Framed("behind-" + marker, 3, ""));
                 return true;
@@ -210,43 +210,43 @@ internal sealed class Storm : IAsyncDisposable
                 (string Method, string Marker)[] asked = [.. Enumerable.Range(0, random.Next(8) == 0 ? 5 : 1)
                     .Select(_ => (random.Next(8) switch { 0 => "HEAD", < 4 => "POST", 4 => "PUT", _ => "GET" },
                         $"m{Interlocked.Increment(ref _marker)}"))];
-                string octets = string.Concat(asked.Select(a => Request(a.Method, a.Marker, random)));
+                string bytes = string.Concat(asked.Select(a => Request(a.Method, a.Marker, random)));
                 if (readsSlowly)
                 {
-                    await client.SendAsync(octets);
+                    await client.SendAsync(bytes);
                     await Task.Delay(random.Next(150));
-                    octets = "";
+                    bytes = "";
                 }
                 switch (random.Next(40))
                 {
                     case 0: // goes away in the middle of what it says
-                        await client.SendAsync(octets[..random.Next(octets.Length)]);
+                        await client.SendAsync(bytes[..random.Next(bytes.Length)]);
                         client.Reset();
                         Count("client reset");
                         return;
                     case 1: // half-closes
-                        await client.SendAsync(octets);
+                        await client.SendAsync(bytes);
                         client.ShutdownSend();
                         left = 0;
                         break;
                     case 2: // stalls, then goes away
-                        await client.SendAsync(octets[..random.Next(octets.Length)]);
+                        await client.SendAsync(bytes[..random.Next(bytes.Length)]);
                         await Task.Delay(random.Next(600));
                         return;
                     case 3: // asks and does not wait
-                        await client.SendAsync(octets);
+                        await client.SendAsync(bytes);
                         client.Reset();
                         Count("client reset");
                         return;
                     case 4: // talks nonsense, which a backend would know by its missing marker
-                        await client.SendAsync(octets + "GET /smuggled HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+                        await client.SendAsync(bytes + "GET /smuggled HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
                         left = 0;
                         break;
                     case 5 or 6: // writes slowly
-                        await SendSlowlyAsync(client, octets, random);
+                        await SendSlowlyAsync(client, bytes, random);
                         break;
                     default:
-                        Task sending = client.SendAsync(octets);
+                        Task sending = client.SendAsync(bytes);
                         foreach ((string method, string marker) in asked)
                         {
                             if (!await ReadAnswerAsync(client, method, marker))
@@ -273,12 +273,12 @@ internal sealed class Storm : IAsyncDisposable
         }
     }
 
-    private static async Task SendSlowlyAsync(RawClient client, string octets, Random random)
+    private static async Task SendSlowlyAsync(RawClient client, string bytes, Random random)
     {
-        for (int at = 0; at < octets.Length;)
+        for (int at = 0; at < bytes.Length;)
         {
-            int part = Math.Min(octets.Length - at, random.Next(1, 8000));
-            await client.SendAsync(octets.Substring(at, part));
+            int part = Math.Min(bytes.Length - at, random.Next(1, 8000));
+            await client.SendAsync(bytes.Substring(at, part));
             at += part;
             await Task.Delay(random.Next(20));
         }
@@ -311,7 +311,7 @@ internal sealed class Storm : IAsyncDisposable
             {
                 long received = client.Reader.Received - before;
                 Assert.True(received > seen, $"{method} {marker}: nothing in {Patience.TotalSeconds} s after "
-                    + $"{received} octets; deliveries: {_deliveries.GetValueOrDefault($"{method} {marker}")}");
+                    + $"{received} bytes; deliveries: {_deliveries.GetValueOrDefault($"{method} {marker}")}");
                 seen = received;
                 Count("slow");
             }

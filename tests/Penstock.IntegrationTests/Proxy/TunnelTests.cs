@@ -27,7 +27,7 @@ public sealed class TunnelTests
     });
 
     [Fact]
-    public async Task Octets_go_both_ways_and_an_end_is_passed_on()
+    public async Task Bytes_go_both_ways_and_an_end_is_passed_on()
     {
         await using ScriptedBackend backend = Shouting("welcome ");
         await using var proxy = TestProxy.To(backend);
@@ -91,7 +91,7 @@ public sealed class TunnelTests
     }
 
     [Fact]
-    public async Task Refused_upgrade_with_a_body_leaves_the_connection_to_http()
+    public async Task Rejected_upgrade_with_a_body_leaves_the_connection_to_http()
     {
         await using var backend = ScriptedBackend.Answer(static request =>
             $"HTTP/1.1 200 OK\r\nContent-Length: {request.Body.Length}\r\n\r\n{new string('x', request.Body.Length)}");
@@ -105,7 +105,7 @@ public sealed class TunnelTests
     }
 
     [Fact]
-    public async Task Client_that_ends_while_the_backend_is_slow_has_all_its_octets_delivered()
+    public async Task Client_that_ends_while_the_backend_is_slow_has_all_its_bytes_delivered()
     {
         const int Size = 8 * 1024 * 1024;
         var ended = new TaskCompletionSource();
@@ -138,7 +138,7 @@ public sealed class TunnelTests
     }
 
     [Fact]
-    public async Task Refused_upgrade_leaves_the_connection_to_http()
+    public async Task Rejected_upgrade_leaves_the_connection_to_http()
     {
         await using var backend = ScriptedBackend.Always("plain");
         await using var proxy = TestProxy.To(backend);

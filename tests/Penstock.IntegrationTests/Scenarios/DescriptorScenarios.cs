@@ -92,9 +92,9 @@ public sealed class DescriptorScenarios : ProgramScenarios
         LimitTo(penstock, penstock.Descriptors + 40);
         foreach (RawClient client in clients.Take(3))
         {
-            RawResponse refused = await client.GetAsync();
-            Assert.Equal(503, refused.Status);
-            Assert.Contains("\"message\":\"Too many connections are open\"", refused.Text);
+            RawResponse rejected = await client.GetAsync();
+            Assert.Equal(503, rejected.Status);
+            Assert.Contains("\"message\":\"Too many connections are open\"", rejected.Text);
         }
         string said = Assert.Single(penstock.Lines,
             static l => l.Contains("\"event\":\"no_descriptors\"", StringComparison.Ordinal));

@@ -15,7 +15,7 @@ public sealed class FloodScenarios(ITestOutputHelper output) : ProgramScenarios
     private const int Batch = 200;
     private const int Connections = 4;
 
-    /// <summary>A table of 32 octets a tracked bucket, rounded up to a power of two, and what the heap breathes.
+    /// <summary>A table of 32 bytes a tracked bucket, rounded up to a power of two, and what the heap breathes.
     /// </summary>
     private const long MaxTracked = 100_000;
     private const long MostGrownBytes = (MaxTracked * 2 * 32) + (48L << 20);
@@ -95,9 +95,9 @@ public sealed class FloodScenarios(ITestOutputHelper output) : ProgramScenarios
             {
                 int count = await socket.ReceiveAsync(answers, SocketFlags.None);
                 Assert.NotEqual(0, count);
-                foreach (byte octet in answers.AsSpan(0, count))
+                foreach (byte b in answers.AsSpan(0, count))
                 {
-                    matched = octet == "\r\n\r\n"[matched] ? matched + 1 : octet == '\r' ? 1 : 0;
+                    matched = b == "\r\n\r\n"[matched] ? matched + 1 : b == '\r' ? 1 : 0;
                     if (matched == 4)
                     {
                         ends++;

@@ -14,7 +14,7 @@ public sealed class LimitScenarios : ProgramScenarios
     private const string Key = "k-3f9a0c71d2";
 
     [Fact]
-    public async Task Several_limits_on_one_request_are_charged_together_and_the_refuser_is_named()
+    public async Task Several_limits_on_one_request_are_charged_together_and_the_rejecting_limit_is_named()
     {
         await using var backend = ScriptedBackend.Answer(static r =>
             "HTTP/1.1 " + (r.Line.Contains("/login", StringComparison.Ordinal) ? 401 : 200)
@@ -36,20 +36,20 @@ public sealed class LimitScenarios : ProgramScenarios
               - { upstream: web }
             """);
 
-        // Two searches of 4 tokens fit into 10; the third is refused by 'search' and takes nothing from the others.
+        // Two searches of 4 tokens fit into 10; the third is rejected by 'search' and takes nothing from the others.
         HttpResponseMessage searched = await GetAsync("search");
         Assert.Equal("\"default\";q=100;w=360000, \"search\";q=10;w=36000", Field(searched, "RateLimit-Policy"));
         Assert.StartsWith("\"default\";r=96;t=", Field(searched, "RateLimit"), StringComparison.Ordinal);
         Assert.Contains(", \"search\";r=6;t=", Field(searched, "RateLimit"), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.OK, (await GetAsync("search")).StatusCode);
-        HttpResponseMessage refused = await GetAsync("search");
-        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
-        JsonElement body = await refused.Content.ReadFromJsonAsync<JsonElement>();
+        HttpResponseMessage rejected = await GetAsync("search");
+        Assert.Equal(HttpStatusCode.TooManyRequests, rejected.StatusCode);
+        JsonElement body = await rejected.Content.ReadFromJsonAsync<JsonElement>();
         Assert.Equal("search", body.GetProperty("limit").GetString());
         Assert.Equal(4, body.GetProperty("cost").GetInt32());
         int retryAfter = body.GetProperty("retry_after").GetInt32();
         Assert.InRange(retryAfter, 7000, 7200); // 2 of 4 tokens are there, and what came back since
-        Assert.Equal($"{retryAfter}", Field(refused, "Retry-After"));
+        Assert.Equal($"{retryAfter}", Field(rejected, "Retry-After"));
 
         // Only failures count at /login: three, then the address waits; other pages go on.
         for (int i = 0; i < 3; i++)
@@ -112,8 +112,8 @@ public sealed class LimitScenarios : ProgramScenarios
         {
             await GetAsync("", Key);
         }
-        HttpResponseMessage refused = await GetAsync("", Key);
-        Assert.Equal(hash, (await refused.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("client").GetString());
+        HttpResponseMessage rejected = await GetAsync("", Key);
+        Assert.Equal(hash, (await rejected.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("client").GetString());
         Assert.Contains(await ItemsAsync("rejections"), r => r.GetProperty("client").GetString() == hash);
 
         penstock.Signal("TERM");
@@ -155,13 +155,13 @@ public sealed class LimitScenarios : ProgramScenarios
         }
         await Eventually.TrueAsync(() => backend.Heads.Count == 3, "three requests are under way");
 
-        HttpResponseMessage refused = await GetAsync("", "a");
-        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
-        Assert.Equal("\"default\";q=3;qu=\"concurrent-requests\"", Field(refused, "RateLimit-Policy"));
-        Assert.Equal("\"default\";r=0", Field(refused, "RateLimit"));
-        Assert.Equal("1", Field(refused, "Retry-After"));
+        HttpResponseMessage rejected = await GetAsync("", "a");
+        Assert.Equal(HttpStatusCode.TooManyRequests, rejected.StatusCode);
+        Assert.Equal("\"default\";q=3;qu=\"concurrent-requests\"", Field(rejected, "RateLimit-Policy"));
+        Assert.Equal("\"default\";r=0", Field(rejected, "RateLimit"));
+        Assert.Equal("1", Field(rejected, "Retry-After"));
         Assert.Equal("Too many requests at the same time",
-            (await refused.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("message").GetString());
+            (await rejected.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("message").GetString());
         Assert.Equal(HttpStatusCode.BadGateway, (await GetAsync("cut", "b")).StatusCode); // another client's own
 
         held[0].Reset(); // a client that goes away, and responses that end
@@ -185,7 +185,7 @@ public sealed class LimitScenarios : ProgramScenarios
             && r.GetProperty("dry_run").GetBoolean());
         JsonElement search = rejections.Single(static r => r.GetProperty("limit").GetString() == "search");
         Assert.Equal("127.0.0.1", search.GetProperty("client").GetString());
-        Assert.Equal("address", search.GetProperty("client_key").GetString());
+        Assert.Equal("address", search.GetProperty("identified_by").GetString());
         Assert.Equal((2, 4, 7200), (search.GetProperty("tokens").GetInt32(), search.GetProperty("cost").GetInt32(),
             search.GetProperty("retry_after").GetInt32()));
         Assert.Contains(await ItemsAsync("rejections/top"), static c => c.GetProperty("limit").GetString() == "site"

@@ -187,7 +187,7 @@ public sealed class MachineFaultTests(ITestOutputHelper output) : IDisposable
             Assert.Equal("ok", (await clients[i].GetAsync()).Text);
         }
         long each = (penstock.MemoryBytes - before) / clients.Length;
-        output.WriteLine($"{each} octets for each of {clients.Length} idle connections");
+        output.WriteLine($"{each} bytes for each of {clients.Length} idle connections");
         Assert.InRange(each, -1000, 8 * 1024);
         await Eventually.TrueAsync(() => penstock.Descriptors <= descriptors, "idle connections are closed");
         Array.ForEach(clients, static c => c.Dispose());

@@ -34,7 +34,7 @@ internal sealed class MountedFolder : IDisposable
     public static MountedFolder OnDisk() =>
         new("truncate -s 16m IMAGE && mkfs.ext4 -q IMAGE && mount -o loop IMAGE");
 
-    /// <summary>Leaves not an octet free.</summary>
+    /// <summary>Leaves not an byte free.</summary>
     public void Fill()
     {
         using var file = new FileStream(Filler, FileMode.Append, FileAccess.Write, FileShare.None, bufferSize: 0);

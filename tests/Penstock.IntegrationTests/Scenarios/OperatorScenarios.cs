@@ -241,7 +241,7 @@ public sealed class OperatorScenarios : ProgramScenarios
         return total;
     }
 
-    /// <summary>So many octets that nobody has to keep.</summary>
+    /// <summary>So many bytes that nobody has to keep.</summary>
     private sealed class Zeroes(long length) : Stream
     {
         private long _left = length;

@@ -66,10 +66,10 @@ public sealed class PlanScenarios : ProgramScenarios
 
         // blocked: everywhere, and told as such
         Assert.Equal("403 403", await StatusesAsync("", "bad", 1) + " " + await StatusesAsync("off", "bad", 1));
-        HttpResponseMessage refused = await GetAsync("", "bad");
+        HttpResponseMessage rejected = await GetAsync("", "bad");
         Assert.StartsWith("""{"code":403,"message":"Client is blocked","client":"bad",""",
-            await refused.Content.ReadAsStringAsync());
-        Assert.Contains("\"client\":\"bad\",\"client_key\":\"header:X-API-Key\",\"limit\":\"client_blocked\"",
+            await rejected.Content.ReadAsStringAsync());
+        Assert.Contains("\"client\":\"bad\",\"identified_by\":\"header:X-API-Key\",\"limit\":\"client_blocked\"",
             await Http.GetStringAsync(new Uri(Admin, "rejections")));
         Assert.Matches("(?m)^bad +9 +1/h +[0-9.]+ .* blocked$", await RunAsync("clients get bad"));
         await RunAsync("clients set bad --allow");

@@ -57,7 +57,7 @@ public sealed class StartFaultScenarios : ProgramScenarios
     }
 
     [Fact]
-    public async Task File_of_another_process_is_refused_by_name_until_that_one_is_killed()
+    public async Task File_of_another_process_is_rejected_by_name_until_that_one_is_killed()
     {
         string file = Path.Combine(Folder, "penstock.db");
         await File.WriteAllTextAsync(Path.Combine(Folder, "penstock.yaml"), $$"""

@@ -8,7 +8,7 @@ using Xunit;
 namespace Penstock.IntegrationTests.Scenarios;
 
 /// <summary>What the machine does to the SQLite store of the real program: a full disk, a lock, a file system that
-/// gets read-only. Limits hold on from memory, edits are refused with the cause, and what moved is saved when it
+/// gets read-only. Limits hold on from memory, edits are rejected with the cause, and what moved is saved when it
 /// works again.</summary>
 public sealed class StoreFaultScenarios : ProgramScenarios
 {
@@ -17,7 +17,7 @@ public sealed class StoreFaultScenarios : ProgramScenarios
     private readonly ScriptedBackend _backend = ScriptedBackend.Always("ok");
 
     [Fact]
-    public async Task Full_disk_refuses_edits_and_what_moved_is_saved_when_there_is_room_again()
+    public async Task Full_disk_rejects_edits_and_what_moved_is_saved_when_there_is_room_again()
     {
         Assert.SkipWhen(MountedFolder.Obstacle is not null, MountedFolder.Obstacle ?? "");
         using var disk = MountedFolder.InMemory("1m");
@@ -41,7 +41,7 @@ public sealed class StoreFaultScenarios : ProgramScenarios
     }
 
     [Fact]
-    public async Task Locked_database_refuses_edits_soon_and_what_moved_is_saved_when_it_is_free()
+    public async Task Locked_database_rejects_edits_soon_and_what_moved_is_saved_when_it_is_free()
     {
         await using PenstockProcess penstock = await StartedAsync(Folder);
         await using (SqliteConnection other = Open(Folder))
@@ -59,7 +59,7 @@ public sealed class StoreFaultScenarios : ProgramScenarios
     }
 
     [Fact]
-    public async Task File_system_that_the_kernel_made_read_only_refuses_edits_and_limits_hold_on()
+    public async Task File_system_that_the_kernel_made_read_only_rejects_edits_and_limits_hold_on()
     {
         Assert.SkipWhen(MountedFolder.DiskObstacle is not null, MountedFolder.DiskObstacle ?? "");
         using var disk = MountedFolder.OnDisk();
@@ -82,7 +82,7 @@ public sealed class StoreFaultScenarios : ProgramScenarios
         Assert.Equal(1, await penstock.ExitCodeAsync());
         await Eventually.TrueAsync(() => penstock.Lines.Any(l =>
             l.Contains($"127.0.0.1:{nobody}/limits", StringComparison.Ordinal)
-            && l.Contains("refused", StringComparison.OrdinalIgnoreCase)), "it says where and why");
+            && l.Contains("rejected", StringComparison.OrdinalIgnoreCase)), "it says where and why");
         Assert.DoesNotContain(penstock.Lines, static l => l.Contains("topsecret", StringComparison.Ordinal));
     }
 
@@ -110,7 +110,7 @@ public sealed class StoreFaultScenarios : ProgramScenarios
         await AssertStartFailsAsync(Folder, "is not an SQLite database");
     }
 
-    /// <summary>Degraded with the cause, one line about it, edits refused, the limit held, the client as it was.
+    /// <summary>Degraded with the cause, one line about it, edits rejected, the limit held, the client as it was.
     /// </summary>
     /// <param name="harm">What is done again, with an edit, until it has an effect.</param>
     private async Task FailsAndHoldsOnAsync(

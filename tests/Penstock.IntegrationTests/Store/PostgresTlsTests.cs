@@ -104,7 +104,7 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
     [InlineData("sslmode=require&sslrootcert={gone.crt}", "sslrootcert {gone.crt} cannot be read")]
     [InlineData("sslmode=require&sslrootcert={empty.crt}", "sslrootcert {empty.crt} has no certificate in it")]
     [InlineData("sslmode=require&sslcert={gone.crt}&sslkey={gone.key}", "sslcert or sslkey cannot be read")]
-    public void Server_whose_certificate_does_not_do_is_refused_with_the_cause(string query, string? cause)
+    public void Server_whose_certificate_does_not_do_is_rejected_with_the_cause(string query, string? cause)
     {
         SharedPostgres.SkipUnlessInstalled();
 

@@ -54,7 +54,7 @@ public sealed class SqliteStoreTests : IDisposable
         Open(_file.Setting).Dispose();
         _file.Execute("PRAGMA user_version = 7");
 
-        AssertRefused("schema is version 7, this Penstock knows up to 3");
+        AssertRejected("schema is version 7, this Penstock knows up to 3");
         Assert.Equal(7L, _file.Scalar<long>("PRAGMA user_version"));
     }
 
@@ -63,7 +63,7 @@ public sealed class SqliteStoreTests : IDisposable
     {
         File.WriteAllText(_file.Path, "listen: 0.0.0.0:8080\n# this is not a database\n");
 
-        AssertRefused("is not an SQLite database");
+        AssertRejected("is not an SQLite database");
     }
 
     [Fact]
@@ -71,21 +71,21 @@ public sealed class SqliteStoreTests : IDisposable
     {
         _file.Execute("CREATE TABLE clients (name TEXT)");
 
-        AssertRefused("clients");
+        AssertRejected("clients");
         Assert.Equal(0L, _file.Scalar<long>("PRAGMA user_version"));
     }
 
     [Fact]
     public void Open_in_a_missing_directory_names_it() =>
-        AssertRefused("directory /nowhere/at/all does not exist", "sqlite:/nowhere/at/all/clients.db");
+        AssertRejected("directory /nowhere/at/all does not exist", "sqlite:/nowhere/at/all/clients.db");
 
     [Fact]
     public void Open_of_a_directory_says_so() =>
-        AssertRefused("is a directory, not a file", "sqlite:" + Path.GetDirectoryName(_file.Path));
+        AssertRejected("is a directory, not a file", "sqlite:" + Path.GetDirectoryName(_file.Path));
 
     [Fact]
     public void Open_where_nothing_can_be_created_says_so() =>
-        AssertRefused("cannot be opened or created", "sqlite:/proc/clients.db");
+        AssertRejected("cannot be opened or created", "sqlite:/proc/clients.db");
 
     [Theory]
     [InlineData("redis://user:secret@host/db")]
@@ -112,7 +112,7 @@ public sealed class SqliteStoreTests : IDisposable
 
     private static IClientStore Open(string setting) => ClientStores.Open(setting, TimeProvider.System);
 
-    private void AssertRefused(string cause, string? setting = null)
+    private void AssertRejected(string cause, string? setting = null)
     {
         setting ??= _file.Setting;
         StartException e = Assert.Throws<StartException>(() => Open(setting));

@@ -99,7 +99,7 @@ public abstract partial class StoreContract : IAsyncLifetime
         Assert.Equal(["100%"], _store.Page("", "%", 10));
         Assert.Equal(["a_b"], _store.Page("", "_", 10));
         Assert.Equal(["ключ"], _store.Page("", "лю", 10));
-        Assert.Equal(["\uFF5E", "𐐷"], _store.Page("ключ", "", 10)); // by octets, not by UTF-16 units
+        Assert.Equal(["\uFF5E", "𐐷"], _store.Page("ключ", "", 10)); // by bytes, not by UTF-16 units
         Assert.Empty(_store.Page("", "nothing", 10));
     }
 
@@ -168,7 +168,7 @@ public abstract partial class StoreContract : IAsyncLifetime
         IEnumerable<ClientPut> good = Enumerable.Range(0, 5000).Select(i => new ClientPut($"{i}", new(20, 1), null));
 
         Assert.Throws<StoreException>(() =>
-            _store.PutAll([.. good, new("z", new(0, 1), null)])); // the table refuses a capacity of 0
+            _store.PutAll([.. good, new("z", new(0, 1), null)])); // the table rejects a capacity of 0
 
         Eventually(() => Assert.Equal("0", Assert.Single(_store.Read("", 10)).ClientId));
         Assert.Equal(10, _store.Find("0")!.Value.Limit.Capacity);
@@ -247,7 +247,7 @@ public abstract partial class StoreContract : IAsyncLifetime
     {
     }
 
-    /// <summary>A store that has just failed may refuse for a second.</summary>
+    /// <summary>A store that has just failed may reject for a second.</summary>
     private static void Eventually(Action check)
     {
         for (var watch = Stopwatch.StartNew(); ;)

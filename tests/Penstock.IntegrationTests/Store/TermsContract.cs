@@ -87,7 +87,7 @@ public abstract partial class StoreContract
     }
 
     [Fact]
-    public void Plan_that_has_clients_or_is_not_there_is_refused()
+    public void Plan_that_has_clients_or_is_not_there_is_rejected()
     {
         _store.PutPlan("gold", new(100, 1));
         _store.Put("a", new(100, 1), null, new() { Plan = "gold" });

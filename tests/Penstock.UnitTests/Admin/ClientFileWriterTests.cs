@@ -47,9 +47,9 @@ public sealed class ClientFileWriterTests
             new(random.Next(1, 1_000_000_000), 0.01 + (random.NextDouble() * 1000)), 0.5)).ToList();
 
         ClientRows rows = csv ? new CsvRows() : new JsonRows();
-        byte[] octets = System.Text.Encoding.UTF8.GetBytes(Written(clients, csv));
+        byte[] bytes = System.Text.Encoding.UTF8.GetBytes(Written(clients, csv));
 
-        RowReading.Read(rows, octets, 1000, 77, 4096);
+        RowReading.Read(rows, bytes, 1000, 77, 4096);
         Assert.Empty(rows.Faults);
         Assert.Equal(clients.Select(static c => (c.ClientId, c.Limit, (double?)c.Tokens)),
             rows.Clients.Select(static c => (c.ClientId,

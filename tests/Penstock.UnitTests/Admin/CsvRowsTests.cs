@@ -175,27 +175,27 @@ public sealed class CsvRowsTests
     {
         string much = new string('a', 3 * ClientRows.MaxRowBytes);
 
-        Assert.Equal(["line 2: is longer than 16384 octets", "line 4: capacity is required"],
+        Assert.Equal(["line 2: is longer than 16384 bytes", "line 4: capacity is required"],
             RowReading.Csv(Header + much + ",1,1,\nb,1,1,\nc,,1,\n"));
-        Assert.Equal(["line 2: a quoted field does not end", "line 3: is longer than 16384 octets"],
+        Assert.Equal(["line 2: a quoted field does not end", "line 3: is longer than 16384 bytes"],
             RowReading.Csv(Header + "\"a,1,1,\n" + much));
     }
 
     [Fact]
-    public void Octets_that_are_not_utf8_are_a_fault_of_their_line()
+    public void Bytes_that_are_not_utf8_are_a_fault_of_their_line()
     {
-        byte[] octets = [.. Encoding.UTF8.GetBytes(Header + "a"), 0xe9, .. ",1,1,\nb,1,1,\n"u8];
+        byte[] bytes = [.. Encoding.UTF8.GetBytes(Header + "a"), 0xe9, .. ",1,1,\nb,1,1,\n"u8];
 
-        Assert.Equal(["line 2: is not valid UTF-8"], RowReading.Read(new CsvRows(), octets));
+        Assert.Equal(["line 2: is not valid UTF-8"], RowReading.Read(new CsvRows(), bytes));
     }
 
     [Fact]
     public void Faults_beyond_the_first_hundred_are_counted()
     {
         var rows = new CsvRows();
-        byte[] octets = Encoding.UTF8.GetBytes(Header + string.Concat(Enumerable.Repeat("a,x,1,\n", 250)));
+        byte[] bytes = Encoding.UTF8.GetBytes(Header + string.Concat(Enumerable.Repeat("a,x,1,\n", 250)));
 
-        List<string> faults = RowReading.Read(rows, octets);
+        List<string> faults = RowReading.Read(rows, bytes);
 
         Assert.Equal(100, faults.Count);
         Assert.Equal("line 2: capacity must be a number, not 'x'", faults[0]);
@@ -208,16 +208,16 @@ public sealed class CsvRowsTests
     [InlineData(Header + "\"a,1,1,\nb\"\"\n\"\"\"\",2,,\n")]
     public void Pieces_of_any_size_make_no_difference(string text)
     {
-        byte[] octets = Encoding.UTF8.GetBytes(text);
-        List<string> whole = RowReading.Read(new CsvRows(), octets);
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
+        List<string> whole = RowReading.Read(new CsvRows(), bytes);
 
-        for (int first = 0; first <= octets.Length; first++)
+        for (int first = 0; first <= bytes.Length; first++)
         {
-            for (int second = 0; second <= octets.Length - first; second++)
+            for (int second = 0; second <= bytes.Length - first; second++)
             {
-                Assert.Equal(whole, RowReading.Read(new CsvRows(), octets, first, second));
+                Assert.Equal(whole, RowReading.Read(new CsvRows(), bytes, first, second));
             }
         }
-        Assert.Equal(whole, RowReading.Read(new CsvRows(), octets, [.. octets.Select(static _ => 1)]));
+        Assert.Equal(whole, RowReading.Read(new CsvRows(), bytes, [.. bytes.Select(static _ => 1)]));
     }
 }

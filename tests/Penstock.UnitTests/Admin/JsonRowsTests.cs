@@ -47,23 +47,23 @@ public sealed class JsonRowsTests
     [Fact]
     public void Line_that_is_too_long_is_one_fault()
     {
-        Assert.Equal(["line 1: is longer than 16384 octets", "line 2: must be a JSON object, not a number"],
+        Assert.Equal(["line 1: is longer than 16384 bytes", "line 2: must be a JSON object, not a number"],
             RowReading.Json($"\"{new string('a', 2 * ClientRows.MaxRowBytes)}\"\n7"));
     }
 
     [Fact]
     public void Pieces_of_any_size_make_no_difference()
     {
-        byte[] octets = Encoding.UTF8.GetBytes("\uFEFF" + """{"client_id":"ключ","capacity":1,"rate_per_sec":1}"""
+        byte[] bytes = Encoding.UTF8.GetBytes("\uFEFF" + """{"client_id":"ключ","capacity":1,"rate_per_sec":1}"""
             + "\r\n\n" + """{"client_id":"b","capacity":1,"rate_per_sec":1}""");
-        List<string> whole = RowReading.Read(new JsonRows(), octets);
+        List<string> whole = RowReading.Read(new JsonRows(), bytes);
 
         Assert.Equal(2, whole.Count);
-        for (int first = 0; first <= octets.Length; first++)
+        for (int first = 0; first <= bytes.Length; first++)
         {
-            Assert.Equal(whole, RowReading.Read(new JsonRows(), octets, first));
+            Assert.Equal(whole, RowReading.Read(new JsonRows(), bytes, first));
         }
 
-        Assert.Equal(whole, RowReading.Read(new JsonRows(), octets, [.. octets.Select(static _ => 1)]));
+        Assert.Equal(whole, RowReading.Read(new JsonRows(), bytes, [.. bytes.Select(static _ => 1)]));
     }
 }

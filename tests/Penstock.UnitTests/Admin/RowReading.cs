@@ -14,17 +14,17 @@ internal static class RowReading
     public static List<string> Json(string text) => Read(new JsonRows(), Encoding.UTF8.GetBytes(text));
 
     /// <param name="pieces">Lengths of the pieces; what is left is the last one.</param>
-    public static List<string> Read(ClientRows rows, byte[] octets, params int[] pieces)
+    public static List<string> Read(ClientRows rows, byte[] bytes, params int[] pieces)
     {
         (byte[] left, int given) = (Array.Empty<byte>(), 0);
-        foreach (int length in pieces.Append(octets.Length - pieces.Sum()))
+        foreach (int length in pieces.Append(bytes.Length - pieces.Sum()))
         {
-            byte[] now = [.. left, .. octets[given..(given + length)]];
+            byte[] now = [.. left, .. bytes[given..(given + length)]];
             given += length;
-            left = now[rows.Take(now, last: false)..];
+            left = now[rows.Read(now, last: false)..];
             Assert.InRange(left.Length, 0, ClientRows.MaxRowBytes);
         }
-        Assert.Equal(left.Length, rows.Take(left, last: true));
+        Assert.Equal(left.Length, rows.Read(left, last: true));
         return rows.FaultCount == 0
             ? [.. rows.Clients.Zip(rows.Lines, static (client, line) =>
                 $"{line}: {client.ClientId} {client.Change.Capacity} {client.Change.RatePerSecond} "

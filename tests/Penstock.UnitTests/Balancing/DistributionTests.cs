@@ -225,5 +225,5 @@ public sealed class DistributionTests
         }, new MonotonicClock(TimeProvider.System));
 
     private PickRequest Request(ulong key, bool peek = false, long nowNs = 1) =>
-        new() { Tried = [], Random = _random, Key = key, Peek = peek, NowNs = nowNs };
+        new() { Tried = [], Random = _random, AffinityHash = key, Peek = peek, NowNs = nowNs };
 }

@@ -137,5 +137,5 @@ public sealed class HashTableTests
     private Backend[] Map(Upstream upstream) =>
         [.. Enumerable.Range(0, Keys).Select(i => upstream.Peek(Request(StableHash.Mix((ulong)i)))!)];
 
-    private PickRequest Request(ulong key) => new() { Tried = [], Random = _random, Key = key };
+    private PickRequest Request(ulong key) => new() { Tried = [], Random = _random, AffinityHash = key };
 }

@@ -18,8 +18,8 @@ public sealed class ClientAddressTests
     public void Address_has_a_text_and_a_client_name(string address, int prefix, string text, string name)
     {
         var client = new ClientAddress(new IPEndPoint(IPAddress.Parse(address), 1234), prefix);
-        Assert.Equal(text, Octets.Text(client.Text));
-        Assert.Equal(name, Octets.Text(client.ClientName));
+        Assert.Equal(text, Bytes.Text(client.Text));
+        Assert.Equal(name, Bytes.Text(client.ClientName));
     }
 
     [Fact]
@@ -27,7 +27,7 @@ public sealed class ClientAddressTests
     {
         var client = new ClientAddress(new UnixDomainSocketEndPoint("/x"), 64);
         Assert.Null(client.Ip);
-        Assert.Equal("unix", Octets.Text(client.Text));
-        Assert.Equal("unix", Octets.Text(client.ClientName));
+        Assert.Equal("unix", Bytes.Text(client.Text));
+        Assert.Equal("unix", Bytes.Text(client.ClientName));
     }
 }

@@ -57,7 +57,7 @@ public sealed class ClientIdTests
     }
 
     [Fact]
-    public void Length_is_counted_in_octets()
+    public void Length_is_counted_in_bytes()
     {
         Assert.Null(ClientId.Fault(new string('é', 128)));
         Assert.NotNull(ClientId.Fault(new string('é', 129)));

@@ -173,7 +173,7 @@ public sealed class ClientIdentifierTests
     [Theory]
     [InlineData(256, "")]
     [InlineData(257, "192.0.2.1")]
-    public void Identify_looks_up_identifiers_of_256_octets_at_most(int length, string name)
+    public void Identify_looks_up_identifiers_of_256_bytes_at_most(int length, string name)
     {
         string id = new('k', length);
         ClientIdentifier identifier = Identifier([Key, Query], id);
@@ -221,7 +221,7 @@ public sealed class ClientIdentifierTests
         ClientIdentifier identifier = Identifier(BehindProxies);
         RequestHead request = Parse("GET /", "X-Forwarded-For: 2001:db8::7", out byte[] head);
         ClientAddress caller = identifier.Caller(request, head, Peer("10.0.0.1"));
-        Assert.Equal("2001:db8::/64", Octets.Text(caller.ClientName));
+        Assert.Equal("2001:db8::/64", Bytes.Text(caller.ClientName));
     }
 
     [Fact]
@@ -241,11 +241,11 @@ public sealed class ClientIdentifierTests
     {
         ClientIdentifier identifier = Identifier(BehindProxies);
         RequestHead request = Parse("GET /", field, out byte[] head);
-        return Octets.Text(identifier.Caller(request, head, Peer(peer)).Text);
+        return Bytes.Text(identifier.Caller(request, head, Peer(peer)).Text);
     }
 
     private static string NameOf(ClientIdentifier identifier, string start, string field) =>
-        Identify(identifier, start, field, static c => Octets.Text(c.Name));
+        Identify(identifier, start, field, static c => Bytes.Text(c.Name));
 
     private static T Identify<T>(ClientIdentifier identifier, string start, string field, Func<ClientIdentity, T> tell,
         string peer = "192.0.2.1")

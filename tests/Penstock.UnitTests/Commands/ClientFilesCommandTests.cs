@@ -159,7 +159,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Export_that_is_refused_leaves_the_file_alone()
+    public async Task Export_that_is_rejected_leaves_the_file_alone()
     {
         string file = Path.Combine(_folder, "clients.csv");
         await File.WriteAllTextAsync(file, "before");

@@ -107,7 +107,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
     [InlineData(401, "", "$PENSTOCK_TOKEN")]
     [InlineData(500, "<html>", "not answer like Penstock")]
     [InlineData(503, "[]", "503")]
-    public async Task Get_that_is_refused_exits_1_and_says_why(int status, string body, string said)
+    public async Task Get_that_is_rejected_exits_1_and_says_why(int status, string body, string said)
     {
         _answers.Enqueue((status, body));
 

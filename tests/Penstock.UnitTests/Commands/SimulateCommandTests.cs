@@ -128,21 +128,21 @@ public sealed class SimulateCommandTests : IDisposable
     }
 
     [Fact]
-    public void Parser_takes_any_prefix_and_any_changed_octet_without_an_exception()
+    public void Parser_takes_any_prefix_and_any_changed_byte_without_an_exception()
     {
         var random = new Random(11);
         foreach (string? text in new[] { Json, Combined })
         {
-            byte[] octets = Encoding.UTF8.GetBytes(text);
-            for (int length = 0; length < octets.Length; length++)
+            byte[] bytes = Encoding.UTF8.GetBytes(text);
+            for (int length = 0; length < bytes.Length; length++)
             {
-                Assert.NotNull(Fault(octets.AsSpan(0, length).ToArray())
+                Assert.NotNull(Fault(bytes.AsSpan(0, length).ToArray())
                     ?? (text == Combined ? "may be common" : null));
             }
 
             for (int i = 0; i < 20_000; i++)
             {
-                byte[] changed = octets.ToArray();
+                byte[] changed = bytes.ToArray();
                 changed[random.Next(changed.Length)] = (byte)random.Next(256);
                 _ = Fault(changed);
             }

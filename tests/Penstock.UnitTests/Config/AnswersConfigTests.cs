@@ -82,7 +82,7 @@ public sealed class AnswersConfigTests
     }
 
     [Fact]
-    public void Body_that_could_be_too_large_is_refused()
+    public void Body_that_could_be_too_large_is_rejected()
     {
         string many = string.Concat(Enumerable.Repeat("{{client}}", 40));
         Assert.Contains("with its placeholders filled in it could have 81920 bytes, more than 65536",

@@ -32,8 +32,8 @@ public sealed class ConfigValueTests
     [InlineData("1.2.3s", "'1.2.3s' is not a duration; write 500ms, 5s, 2m or 1h")]
     [InlineData("0s", "'0s' is not between 1ms and 24h")]
     [InlineData("25h", "'25h' is not between 1ms and 24h")]
-    public void Duration_that_is_none_is_refused_with_advice(string text, string expected) =>
-        Refused<TimeSpan>(ConfigValue.TryDuration, text, expected);
+    public void Duration_that_is_none_is_rejected_with_advice(string text, string expected) =>
+        Rejected<TimeSpan>(ConfigValue.TryDuration, text, expected);
 
     [Theory]
     [InlineData("off", 0)]
@@ -44,7 +44,7 @@ public sealed class ConfigValueTests
     {
         Assert.True(ConfigValue.TryDelay(text, out TimeSpan value, out _));
         Assert.Equal(milliseconds, value.TotalMilliseconds);
-        Refused<TimeSpan>(ConfigValue.TryDelay, "0", "'0' has no unit; write 0s or 0ms");
+        Rejected<TimeSpan>(ConfigValue.TryDelay, "0", "'0' has no unit; write 0s or 0ms");
     }
 
     [Theory]
@@ -65,8 +65,8 @@ public sealed class ConfigValueTests
     [InlineData("10/x", "'10/x' is not a rate; write 10/s, 600/m, 0.5/s, 1/h or 1/d")]
     [InlineData("/s", "'/s' is not a rate; write 10/s, 600/m, 0.5/s, 1/h or 1/d")]
     [InlineData("-1/s", "'-1/s' is not a rate; write 10/s, 600/m, 0.5/s, 1/h or 1/d")]
-    public void Rate_that_is_none_is_refused_with_advice(string text, string expected) =>
-        Refused<double>(ConfigValue.TryRate, text, expected);
+    public void Rate_that_is_none_is_rejected_with_advice(string text, string expected) =>
+        Rejected<double>(ConfigValue.TryRate, text, expected);
 
     [Theory]
     [InlineData("0.0.0.0:8080", "0.0.0.0:8080")]
@@ -98,11 +98,11 @@ public sealed class ConfigValueTests
     [InlineData("0.0.0.0", "'0.0.0.0' has no port from 0 to 65535; write host:port")]
     [InlineData("", "'' has no port from 0 to 65535; write host:port")]
     [InlineData("unix:run", "'unix:run' is not a socket; write unix:/path, at most 107 bytes")]
-    public void Listen_address_that_is_none_is_refused_with_advice(string text, string expected) =>
-        Refused<EndPoint>(ConfigValue.TryListen, text, expected);
+    public void Listen_address_that_is_none_is_rejected_with_advice(string text, string expected) =>
+        Rejected<EndPoint>(ConfigValue.TryListen, text, expected);
 
     [Fact]
-    public void Socket_path_longer_than_the_system_allows_is_refused()
+    public void Socket_path_longer_than_the_system_allows_is_rejected()
     {
         Assert.True(ConfigValue.TryListen("unix:/" + new string('a', 106), out _, out _));
         Assert.False(ConfigValue.TryListen("unix:/" + new string('a', 107), out _, out _));
@@ -139,8 +139,8 @@ public sealed class ConfigValueTests
     [InlineData(":80", "':80' does not name a server; write http://host:port")]
     [InlineData("http://", "'http://' does not name a server; write http://host:port")]
     [InlineData("unix:", "'unix:' is not a socket; write unix:/path, at most 107 bytes")]
-    public void Backend_address_that_is_none_is_refused_with_advice(string text, string expected) =>
-        Refused<BackendConfig>(ConfigValue.TryBackend, text, expected);
+    public void Backend_address_that_is_none_is_rejected_with_advice(string text, string expected) =>
+        Rejected<BackendConfig>(ConfigValue.TryBackend, text, expected);
 
     [Theory]
     [InlineData("round_robin", BalanceAlgorithm.RoundRobin)]
@@ -162,8 +162,8 @@ public sealed class ConfigValueTests
     [InlineData("fastest", "unknown value 'fastest'; write round_robin or least_connections or random or power_of_two "
         + "or least_time or hash or least_conn or p2c")]
     [InlineData("round_robbin", "unknown value 'round_robbin'; did you mean 'round_robin'?")]
-    public void Balance_that_is_none_is_refused_with_advice(string text, string expected) =>
-        Refused<BalanceAlgorithm>(ConfigValue.TryBalance, text, expected);
+    public void Balance_that_is_none_is_rejected_with_advice(string text, string expected) =>
+        Rejected<BalanceAlgorithm>(ConfigValue.TryBalance, text, expected);
 
     [Theory]
     [InlineData("10.0.0.0/8", "10.0.0.0/8")]
@@ -180,8 +180,8 @@ public sealed class ConfigValueTests
     [InlineData("10.0.0.0/33", "'10.0.0.0/33' is not a network; write 10.0.0.0/8 or one address")]
     [InlineData("10.0.0.1/8", "'10.0.0.1/8' has bits set beyond its prefix; write 10.0.0.0/8")]
     [InlineData("private", "'private' is not a network; write 10.0.0.0/8 or one address")]
-    public void Network_that_is_none_is_refused_with_advice(string text, string expected) =>
-        Refused<IPNetwork>(ConfigValue.TryNetwork, text, expected);
+    public void Network_that_is_none_is_rejected_with_advice(string text, string expected) =>
+        Rejected<IPNetwork>(ConfigValue.TryNetwork, text, expected);
 
     [Theory]
     [InlineData("address", "address")]
@@ -198,8 +198,8 @@ public sealed class ConfigValueTests
     [InlineData("cookie:x", "'cookie:x' does not say who a client is; write address, header:NAME or query:NAME")]
     [InlineData("header:a b", "'a b' is not a header name; write header:NAME")]
     [InlineData("query:", "'' is not a query name; write query:NAME")]
-    public void Identity_that_is_none_is_refused_with_advice(string text, string expected) =>
-        Refused<IdentitySource>(ConfigValue.TryIdentity, text, expected);
+    public void Identity_that_is_none_is_rejected_with_advice(string text, string expected) =>
+        Rejected<IdentitySource>(ConfigValue.TryIdentity, text, expected);
 
     [Fact]
     public void Message_shows_a_long_or_unprintable_value_short_and_on_one_line()
@@ -208,7 +208,7 @@ public sealed class ConfigValueTests
         Assert.Equal($"'a?b{new string('c', 57)}…' is not a duration; write 500ms, 5s, 2m or 1h", error);
     }
 
-    private static void Refused<T>(Parser<T> parser, string text, string expected)
+    private static void Rejected<T>(Parser<T> parser, string text, string expected)
     {
         Assert.False(parser(text, out _, out string? error));
         Assert.Equal(expected, error);

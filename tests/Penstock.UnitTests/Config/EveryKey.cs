@@ -46,7 +46,7 @@ internal static class EveryKey
             hash: { key: header:X-Tenant, bound: 125% }
             sticky: { secret: "0123456789abcdef", cookie: session, max_age: 2h, secure: true, idle: 20m }
             slow_start: 10s
-            retries: { attempts: 3, budget: 30%, least: 5, per_try_timeout: 2s, statuses: [502, 503] }
+            retries: { attempts: 3, budget: 30%, min_per_second: 5, per_try_timeout: 2s, statuses: [502, 503] }
             queue: { length: 100, timeout: 2s }
             hedge: { after: 200ms }
             limit: uploads

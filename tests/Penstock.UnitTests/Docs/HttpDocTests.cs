@@ -53,7 +53,7 @@ public sealed partial class HttpDocTests
         {
             string answer = message.Fault != HttpFault.None
                 ? $"{HttpFaultInfo.Status(message.Fault)} "
-                    + $"`{Encoding.ASCII.GetString(HttpFaultInfo.Octets(message.Fault))}`"
+                    + $"`{Encoding.ASCII.GetString(HttpFaultInfo.Bytes(message.Fault))}`"
                 : message.Class == "incomplete" ? "waits, then 400 at the end of the stream or 408"
                 : "forwarded without its hostile part";
             text.Append($"| {message.Number} | {message.Class} | {answer} |\n");

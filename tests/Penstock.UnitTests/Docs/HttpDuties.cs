@@ -8,7 +8,7 @@ internal sealed record HttpDuty(string Section, string Duty, string Behaviour, s
 /// <summary>Duties of an HTTP/1.1 intermediary, what we do, and the tests that hold us to it: docs/http.md.</summary>
 internal static class HttpDuties
 {
-    private const string Hostile = "HostileRequestTests.Message_hostile_is_refused_however_it_arrives"
+    private const string Hostile = "HostileRequestTests.Message_hostile_is_rejected_however_it_arrives"
         + " SmugglingTests.Hostile_messages_reach_no_backend_whole_and_disturb_nobody";
 
     private const string BadResponse =
@@ -16,14 +16,14 @@ internal static class HttpDuties
 
     public static readonly HttpDuty[] All =
     [
-        new("2.2", "bare CR, bare LF, white space before the first field", "refused, 400", Hostile),
-        new("2.2", "what is not the grammar", "refused, 400, closed", Hostile),
+        new("2.2", "bare CR, bare LF, white space before the first field", "rejected, 400", Hostile),
+        new("2.2", "what is not the grammar", "rejected, 400, closed", Hostile),
         new("2.3", "our own version on every message", "HTTP/1.1, also for HTTP/1.0 clients",
             "RequestWriterTests.Write_of_http10_says_so_in_via_only"),
-        new("3", "long targets, long methods", "414, 501", "BoundsTests.Head_beyond_its_bounds_is_refused"
-            + " RequestHeadTests.Line_of_8_KiB_is_the_longest RequestHeadTests.Method_of_32_octets_is_the_longest"),
-        new("3.2", "no Host, two, or one that is no authority", "refused, 400",
-            Hostile + " RequestHeadTests.Host_is_an_authority_or_refused"),
+        new("3", "long targets, long methods", "414, 501", "BoundsTests.Head_beyond_its_bounds_is_rejected"
+            + " RequestHeadTests.Line_of_8_KiB_is_the_longest RequestHeadTests.Method_of_32_bytes_is_the_longest"),
+        new("3.2", "no Host, two, or one that is no authority", "rejected, 400",
+            Hostile + " RequestHeadTests.Host_is_an_authority_or_rejected"),
         new("3.2.2", "absolute-form", "accepted; Host is the target's authority, the backend gets origin-form",
             "RequestWriterTests.Write_of_any_target_form_is_one_that_servers_know"),
         new("3.2.4", "OPTIONS without a path", "sent as *",
@@ -43,16 +43,16 @@ internal static class HttpDuties
         new("6.3, 8", "a body that is cut", "cut at the other side, too; never completed",
             "FailureTests.Response_that_is_cut_is_never_taken_for_whole"
             + " FailureTests.Client_that_cuts_its_upload_is_not_taken_for_whole"),
-        new("6.3, 9.2", "octets behind a response", "that connection is closed",
-            "FailureTests.Octets_behind_a_response_never_reach_another_client"),
-        new("7.1", "chunk sizes, their overflow, chunk ends", "refused, 400", Hostile),
+        new("6.3, 9.2", "bytes behind a response", "that connection is closed",
+            "FailureTests.Bytes_behind_a_response_never_reach_another_client"),
+        new("7.1", "chunk sizes, their overflow, chunk ends", "rejected, 400", Hostile),
         new("7.1.1", "chunk extensions", "checked, 4 KiB at most in a body, dropped",
             "BodyReaderTests.Read_chunked_extensions_are_bounded_over_the_whole_body"),
         new("7.1", "bodies of nothing but framing", "more than 100 KiB of framing, and three times the content: 400",
-            "BodyReaderTests.Read_chunked_of_a_client_is_refused_when_it_is_nearly_all_framing"
-            + " AttackTests.Body_of_one_octet_chunks_is_refused_after_some_thousand"),
+            "BodyReaderTests.Read_chunked_of_a_client_is_rejected_when_it_is_nearly_all_framing"
+            + " AttackTests.Body_of_one_byte_chunks_is_rejected_after_some_thousand"),
         new("7.1.2", "trailer fields", "checked, 8 KiB at most, dropped",
-            "HostileRequestTests.Message_hostile_that_is_not_refused_leaves_no_trace"),
+            "HostileRequestTests.Message_hostile_that_is_not_rejected_leaves_no_trace"),
         new("7.4", "TE", "dropped: it is for one hop",
             "ForwardingTests.Backend_sees_the_request_with_who_asked_and_without_hop_by_hop_fields"),
         new("9.3", "answering before the body is read", "the connection closes, after the client could read the answer",
@@ -67,8 +67,8 @@ internal static class HttpDuties
         new("9.6", "nothing after close", "neither read nor sent", "FailureTests.Bad_request_says_why_and_closes"
             + " BoundsTests.Connection_closes_after_its_last_request"),
         new("9110 5.3", "unknown fields, and the order of equal ones", "kept",
-            "RequestWriterTests.Write_of_a_plain_request_keeps_octets_and_order_and_adds_ours"),
-        new("9110 5.5", "CR, LF, NUL and control octets in values", "request 400, response 502", Hostile),
+            "RequestWriterTests.Write_of_a_plain_request_keeps_bytes_and_order_and_adds_ours"),
+        new("9110 5.5", "CR, LF, NUL and control bytes in values", "request 400, response 502", Hostile),
         new("9110 6.6.1", "Date", "kept, or added", "ResponseWriterTests.Write_keeps_the_backends_date_and_request_id"
             + " ResponseWriterTests.Write_of_a_nominated_date_writes_ours"),
         new("9110 7.6", "loops", "508 after eight passes", "IntermediaryTests.Route_to_ourselves_ends_as_508"),
@@ -79,16 +79,16 @@ internal static class HttpDuties
         new("9110 7.6.2", "Max-Forwards on OPTIONS", "answered at 0, else counted down",
             "IntermediaryTests.Options_with_max_forwards_is_answered_at_zero_and_counted_down_above"),
         new("9110 7.6.3", "Via", "added to requests", "RequestWriterTests.Write_of_http10_says_so_in_via_only"),
-        new("9110 7.7", "path and query", "octet by octet, but for the front of a path that a route rewrites",
+        new("9110 7.7", "path and query", "byte by byte, but for the front of a path that a route rewrites",
             "ForwardingTests.Backend_sees_the_request_with_who_asked_and_without_hop_by_hop_fields"
             + " RouteEditsTests.Rewrite_changes_the_front_of_the_path_and_nothing_else"),
         new("3986 5.2.4, 6.2.2", "paths that are read in several ways", "routed when all lead to one route; else 400",
-            "RouteTableTests.Match_of_a_path_that_servers_read_differently_holds_for_all_of_them_or_is_refused"
-            + " RouteTests.Limited_path_in_another_spelling_is_limited_or_refused"),
+            "RouteTableTests.Match_of_a_path_that_servers_read_differently_holds_for_all_of_them_or_is_rejected"
+            + " RouteTests.Limited_path_in_another_spelling_is_limited_or_rejected"),
         new("9110 7.8", "Upgrade", "passed on, also with a body; a tunnel only after a 101 that was asked for, and "
-            + "behind the body", "TunnelTests.Octets_go_both_ways_and_an_end_is_passed_on"
+            + "behind the body", "TunnelTests.Bytes_go_both_ways_and_an_end_is_passed_on"
             + " TunnelTests.Upgrade_behind_a_body_becomes_a_tunnel"
-            + " TunnelTests.Refused_upgrade_leaves_the_connection_to_http"
+            + " TunnelTests.Rejected_upgrade_leaves_the_connection_to_http"
             + " TunnelTests.Dotnet_websocket_client_and_server_talk_through_Penstock " + BadResponse),
         new("9110 9.2.2", "repeating requests", "when nothing was sent; else GET, HEAD, PUT, DELETE, OPTIONS, once",
             "FailureTests.Post_whose_connection_dies_is_delivered_once"
@@ -112,10 +112,10 @@ internal static class HttpDuties
             "ForwardingTests.Head_204_and_304_have_no_body_and_keep_the_connection_in_step"),
         new("6585 4, 5", "429, 431", "with Retry-After, JSON and the RateLimit fields; with JSON",
             "LimitingTests.Exhausted_bucket_answers_429_with_everything_a_client_needs"
-            + " BoundsTests.Head_beyond_its_bounds_is_refused"),
+            + " BoundsTests.Head_beyond_its_bounds_is_rejected"),
         new("attack 1", "0.CL and CL.0: a body behind an answer of our own", "swallowed when it is all here, else the "
             + "connection ends", "AttackTests.Body_of_a_request_that_we_answer_ourselves_is_never_a_request"),
-        new("attack 2", "pause: octets that come after their timeout", "408, and nothing more is read as a request",
+        new("attack 2", "pause: bytes that come after their timeout", "408, and nothing more is read as a request",
             "AttackTests.Body_that_comes_after_its_timeout_is_never_a_request"),
         new("attack 3", "an early response while the body is under way", "that backend connection is not used again",
             "ReviewTests.Body_that_the_backend_did_not_want_is_never_read_as_a_request"
@@ -132,19 +132,19 @@ internal static class HttpDuties
         new("attack 7", "a head that drips", "408 when the whole is not here in time",
             "FailureTests.Head_that_drips_is_a_408_after_the_head_timeout"
             + " BoundsTests.Body_that_drips_below_the_least_rate_is_a_408"),
-        new("attack 8", "one-octet chunks, extensions without end, trailers without end", "refused, 400",
-            "AttackTests.Body_of_one_octet_chunks_is_refused_after_some_thousand"
+        new("attack 8", "one-byte chunks, extensions without end, trailers without end", "rejected, 400",
+            "AttackTests.Body_of_one_byte_chunks_is_rejected_after_some_thousand"
             + " BodyReaderTests.Read_chunked_extensions_are_bounded_over_the_whole_body"),
         new("attack 9", "HTTP/2 resets and floods", "no HTTP/2 is spoken: its preface is a bad request",
             "AttackTests.Http2_is_neither_spoken_nor_tunnelled"),
         new("attack 10", "a client that varies its name, its address or its path",
-            "counts as its address; a path that servers read differently is refused where it decides anything",
+            "counts as its address; a path that servers read differently is rejected where it decides anything",
             "IdentityAttackTests.Stranger_has_one_bucket_whatever_he_writes"
             + " LimitingTests.Forwarded_address_counts_only_behind_a_trusted_proxy"
-            + " RouteTableTests.Match_of_a_path_that_servers_read_differently_holds_for_all_of_them_or_is_refused"),
-        new("all", "messages cut at any octet", "the same as uncut",
-            "SplitTests.Request_cut_at_any_octet_reaches_the_backend_as_the_uncut_one"
-            + " SplitTests.Response_cut_at_any_octet_reaches_the_client_as_the_uncut_one"),
+            + " RouteTableTests.Match_of_a_path_that_servers_read_differently_holds_for_all_of_them_or_is_rejected"),
+        new("all", "messages cut at any byte", "the same as uncut",
+            "SplitTests.Request_cut_at_any_byte_reaches_the_backend_as_the_uncut_one"
+            + " SplitTests.Response_cut_at_any_byte_reaches_the_client_as_the_uncut_one"),
         new("3875", "names that differ by an underscore",
             "those like fields of ours, or like one that [identifies clients](limits.md#one-request-one-client), are "
             + "dropped",

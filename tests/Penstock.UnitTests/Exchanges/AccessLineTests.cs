@@ -25,10 +25,10 @@ public sealed class AccessLineTests
     [Fact]
     public void Write_is_one_json_object_with_everything_that_is_known()
     {
-        byte[] head = Octets.Of(@"GET /p?q=1 HTTP/1.1\r\nHost: example.com:80\r\n\r\n");
+        byte[] head = Bytes.Of(@"GET /p?q=1 HTTP/1.1\r\nHost: example.com:80\r\n\r\n");
         Exchange exchange = Parsed(head);
         exchange.ClientName = "alice"u8;
-        exchange.ClientKey = "header:X-API-Key"u8.ToArray();
+        exchange.IdentifiedBy = "header:X-API-Key"u8.ToArray();
         exchange.RequestId = "the-id"u8;
         exchange.Caller = new ClientAddress(new IPEndPoint(IPAddress.Parse("192.0.2.9"), 1), 64);
         exchange.Status = 200;
@@ -43,7 +43,7 @@ public sealed class AccessLineTests
         exchange.Charge("default", new LimitConfig(10, 1), requests: 3);
 
         Assert.Equal("""
-            {"time":"2026-11-21T04:05:06.007Z","client":"alice","client_key":"header:X-API-Key",
+            {"time":"2026-11-21T04:05:06.007Z","client":"alice","identified_by":"header:X-API-Key",
             "client_address":"192.0.2.9","method":"GET","host":"example.com:80","path":"/p?q=1",
             "status":200,"bytes_in":3,"bytes_out":4,"duration_ms":10.250,
             "upstream_ms":1.500,"route":"*/*","upstream":"u","backend":"127.0.0.1:81","retries":1,"limit":"default",
@@ -84,18 +84,18 @@ public sealed class AccessLineTests
     [InlineData("a\"b\\c\nd\u007f", "\"a\\u0022b\\u005cc\\u000ad\\u007f\"")]
     [InlineData("\u00ff\u00c3", "\"\\ufffd\\ufffd\"")]
     [InlineData("", "\"\"")]
-    public void AddJsonString_escapes_all_but_printable_ascii(string octets, string written)
+    public void AddJsonString_escapes_all_but_printable_ascii(string bytes, string written)
     {
         byte[] room = new byte[64];
         var to = new HeadWriter(room);
-        JsonText.AddString(ref to, Encoding.Latin1.GetBytes(octets));
-        Assert.Equal(written, Octets.Text(room.AsSpan(0, to.Length)));
+        JsonText.AddString(ref to, Encoding.Latin1.GetBytes(bytes));
+        Assert.Equal(written, Bytes.Text(room.AsSpan(0, to.Length)));
     }
 
     [Fact]
     public void Write_of_the_longest_and_worst_head_fits_a_line()
     {
-        // Each of these characters is valid in its place and takes six octets when escaped, where there are such.
+        // Each of these characters is valid in its place and takes six bytes when escaped, where there are such.
         byte[] head = Encoding.Latin1.GetBytes($"{new string('M', 32)} /{new string('"', 8000)} HTTP/1.1\r\n"
             + $"Host: {new string('h', 24_000)}\r\n\r\n");
         Exchange exchange = Parsed(head);
@@ -119,6 +119,6 @@ public sealed class AccessLineTests
         byte[] room = new byte[AccessLine.MaxBytes];
         var to = new HeadWriter(room);
         AccessLine.Write(ref to, exchange, head, Time, nowNs);
-        return Octets.Text(room.AsSpan(0, to.Length));
+        return Bytes.Text(room.AsSpan(0, to.Length));
     }
 }

@@ -14,7 +14,7 @@ public sealed class AnswerPageTests
 {
     private static readonly byte[] Date = "Sat, 21 Nov 2026 04:00:00 GMT"u8.ToArray();
 
-    /// <summary>Octets of Latin-1 that a client may send as its name.</summary>
+    /// <summary>Bytes of Latin-1 that a client may send as its name.</summary>
     public static TheoryData<string> HostileNames =>
     [
         "plain", "<script>alert('x')</script>", "\"&<>'", "\\", "\r\n\t\0\u001f\u007f", "\u00c3\u00a9",
@@ -40,14 +40,14 @@ public sealed class AnswerPageTests
     [MemberData(nameof(HostileNames))]
     public void Name_of_a_client_is_harmless_in_json(string name)
     {
-        byte[] octets = Encoding.Latin1.GetBytes(name);
+        byte[] bytes = Encoding.Latin1.GetBytes(name);
         (_, string body) = Answer(429, [new(429, 429)
         {
             Body = "{\"who\":\"{{client}}\",\"wait\":{{retry_after}}}", ContentType = "application/json",
-        }], e => e.ClientName = octets);
+        }], e => e.ClientName = bytes);
         Assert.All(body, static c => Assert.InRange(c, ' ', '~'));
         using JsonDocument json = JsonDocument.Parse(body);
-        Assert.Equal(Encoding.UTF8.GetString(octets.AsSpan(0, Math.Min(octets.Length, 256))),
+        Assert.Equal(Encoding.UTF8.GetString(bytes.AsSpan(0, Math.Min(bytes.Length, 256))),
             json.RootElement.GetProperty("who").GetString());
     }
 
@@ -55,18 +55,18 @@ public sealed class AnswerPageTests
     [MemberData(nameof(HostileNames))]
     public void Name_of_a_client_is_harmless_in_markup_text_and_fields(string name)
     {
-        byte[] octets = Encoding.Latin1.GetBytes(name);
+        byte[] bytes = Encoding.Latin1.GetBytes(name);
         foreach (string type in (string[])["text/html; charset=utf-8", "application/xhtml+xml", "image/svg+xml"])
         {
             (_, string html) = Answer(404, [new(404, 404) { Body = "<b>{{ client }}</b>", ContentType = type }],
-                e => e.ClientName = octets);
+                e => e.ClientName = bytes);
             string inner = html["<b>".Length..^"</b>".Length];
             Assert.All(inner, static c => Assert.InRange(c, ' ', '~'));
             Assert.DoesNotContain(inner, static c => c is '<' or '>' or '"' or '\'');
             Assert.DoesNotMatch("&(?!#x[0-9a-f]+;)", inner);
         }
         (string[] head, string text) = Answer(404,
-            [new(404, 404) { Body = "{{client}}", Fields = [new("X", "{{client}}")] }], e => e.ClientName = octets);
+            [new(404, 404) { Body = "{{client}}", Fields = [new("X", "{{client}}")] }], e => e.ClientName = bytes);
         Assert.DoesNotContain(text, static c => c is < ' ' or '\u007f');
         Assert.All(Assert.Single(head, static l => l.StartsWith("X: ", StringComparison.Ordinal)),
             static c => Assert.InRange(c, ' ', '~'));
@@ -155,7 +155,7 @@ public sealed class AnswerPageTests
         var to = new HeadWriter(room);
         int length = ResponseWriter.WriteAnswer(ref to, exchange, Date, keepAlive: true,
             new AnswerPages(configs).For(status), request);
-        string text = Octets.Text(room.AsSpan(0, to.Length));
+        string text = Bytes.Text(room.AsSpan(0, to.Length));
         int end = text.IndexOf("\r\n\r\n", StringComparison.Ordinal);
         string[] head = text[..end].Split("\r\n");
         Assert.Contains($"Content-Length: {length}", head);

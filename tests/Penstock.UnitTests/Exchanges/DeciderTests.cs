@@ -124,7 +124,7 @@ public sealed class DeciderTests
             new byte[head.Length * 2]);
         return ruling.GoesOn ? "goes on" + (ruling.Client.Exempt ? ", exempt" : "")
             : $"{ruling.Status} {Encoding.ASCII.GetString(ruling.Outcome.Word())}"
-                + (ruling.Fault == HttpFault.None ? "" : " " + Encoding.ASCII.GetString(ruling.Fault.Octets()));
+                + (ruling.Fault == HttpFault.None ? "" : " " + Encoding.ASCII.GetString(ruling.Fault.Bytes()));
     }
 
     private sealed class Waiter : SlotWaiter

@@ -190,7 +190,7 @@ public sealed class ExplainPropertyTests
             bool standsInLine = Decider.StandsInLine(upstream, session);
             Backend? backend = standsInLine ? null : upstream.Pick(new PickRequest
             {
-                Tried = [], Random = _pickRandom, NowNs = _clock.NowNs, Key = key, Session = session,
+                Tried = [], Random = _pickRandom, NowNs = _clock.NowNs, AffinityHash = key, StickyBackend = session,
             });
             if (Decider.Place(upstream, upstream.Config, backend is not null, standsInLine) != Placement.Queue)
             {
@@ -198,7 +198,7 @@ public sealed class ExplainPropertyTests
             }
             var waiter = new Waiter(b => _underWay.Add((upstream, b, null)))
             {
-                Client = SlotWait.TurnOf(client), Key = key,
+                Client = SlotWait.TurnOf(client), AffinityHash = key,
             };
             return (upstream.Queue.TryEnter(waiter, upstream.Config.Queue.Length) ? "queued" : Word(Outcome.QueueFull),
                 null);

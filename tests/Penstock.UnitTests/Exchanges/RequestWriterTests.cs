@@ -13,7 +13,7 @@ public sealed class RequestWriterTests
     private static readonly ClientAddress Peer = new(new IPEndPoint(IPAddress.Parse("192.0.2.9"), 9), 64);
 
     [Fact]
-    public void Write_of_a_plain_request_keeps_octets_and_order_and_adds_ours() => Assert.Equal(
+    public void Write_of_a_plain_request_keeps_bytes_and_order_and_adds_ours() => Assert.Equal(
         "GET /%61/%2E%2E/b?x=/../ HTTP/1.1\r\nHost: a:80\r\nX: 1\r\ny: 2\r\n"
             + "X: 3\r\nAuthorization: Basic \u00ff\r\nIf-None-Match: \"x\"\r\nX-Forwarded-For: 192.0.2.9\r\n"
             + "X-Forwarded-Proto: http\r\nX-Forwarded-Host: a:80\r\n" + Via,
@@ -163,13 +163,13 @@ public sealed class RequestWriterTests
 
     private static string Write(string text, bool trusted = false, ClientAddress? peer = null)
     {
-        byte[] head = Octets.Of(text);
+        byte[] head = Bytes.Of(text);
         var exchange = new Exchange(HeadBounds.Default) { PeerTrusted = trusted, RequestId = "the-id"u8 };
         Assert.Equal(ParseStatus.Complete, exchange.Request.Parse(head));
         byte[] room = new byte[4096];
         var to = new HeadWriter(room);
         RequestWriter.Write(ref to, exchange, head, peer ?? Peer);
-        return Octets.Text(room.AsSpan(0, to.Length));
+        return Bytes.Text(room.AsSpan(0, to.Length));
     }
 
     private static IEnumerable<string> NamesOf(string head) => head.Split("\r\n").Skip(1)

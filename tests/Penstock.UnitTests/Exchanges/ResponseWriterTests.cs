@@ -75,7 +75,7 @@ public sealed class ResponseWriterTests
     [Fact]
     public void WriteInterim_has_the_backends_fields_only()
     {
-        byte[] head = Octets.Of(@"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: X-S\r\nX-S: 1\r\n"
+        byte[] head = Bytes.Of(@"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: X-S\r\nX-S: 1\r\n"
             + @"Content-Length: 3\r\n\r\n");
         var exchange = new Exchange(HeadBounds.Default);
         Assert.Equal(ParseStatus.Complete, exchange.Response.Parse(head));
@@ -84,7 +84,7 @@ public sealed class ResponseWriterTests
 
         ResponseWriter.WriteInterim(ref to, exchange, head);
 
-        Assert.Equal("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", Octets.Text(room.AsSpan(0, to.Length)));
+        Assert.Equal("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", Bytes.Text(room.AsSpan(0, to.Length)));
     }
 
     [Theory]
@@ -106,7 +106,7 @@ public sealed class ResponseWriterTests
     [InlineData("200 OK", LimitFields.Both, "ratelimit-policy ratelimit x-ratelimit-limit x-ratelimit-remaining"
         + " x-ratelimit-reset x-ratelimit-resource", ": 97")]
     [InlineData("429 No", LimitFields.Both, "ratelimit-policy ratelimit x-ratelimit-limit x-ratelimit-remaining"
-        + " x-ratelimit-reset x-ratelimit-resource", ": 8")] // the backend refused: it knows better
+        + " x-ratelimit-reset x-ratelimit-resource", ": 8")] // the backend rejected: it knows better
     [InlineData("200 OK", LimitFields.Off, "ratelimit-policy ratelimit x-ratelimit-limit x-ratelimit-remaining"
         + " x-ratelimit-reset x-ratelimit-resource", ": 8")]
     public void Write_of_limit_fields_that_the_backend_wrote_too_has_each_once(
@@ -187,13 +187,13 @@ public sealed class ResponseWriterTests
     public void WriteAnswer_with_a_hostile_client_name_is_valid_json_in_ascii(string name)
     {
         Exchange exchange = Limited("default", new LimitConfig(1, 1), requests: 2);
-        byte[] octets = Encoding.Latin1.GetBytes(name);
-        exchange.ClientName = octets;
+        byte[] bytes = Encoding.Latin1.GetBytes(name);
+        exchange.ClientName = bytes;
         (_, string body) = Answer(exchange, keepAlive: true);
 
         Assert.All(body, static c => Assert.InRange(c, ' ', '~'));
         using JsonDocument json = JsonDocument.Parse(body);
-        Assert.Equal(Encoding.UTF8.GetString(octets.AsSpan(0, Math.Min(octets.Length, 256))),
+        Assert.Equal(Encoding.UTF8.GetString(bytes.AsSpan(0, Math.Min(bytes.Length, 256))),
             json.RootElement.GetProperty("client").GetString());
     }
 
@@ -247,7 +247,7 @@ public sealed class ResponseWriterTests
         byte[] room = new byte[4096];
         var to = new HeadWriter(room);
         ResponseWriter.Write(ref to, exchange, head, Date, keepAlive, chunked);
-        return Octets.Text(room.AsSpan(0, to.Length));
+        return Bytes.Text(room.AsSpan(0, to.Length));
     }
 
     private static (string[] Head, string Body) Answer(Exchange exchange, bool keepAlive)
@@ -255,7 +255,7 @@ public sealed class ResponseWriterTests
         byte[] room = new byte[8192];
         var to = new HeadWriter(room);
         int bodyLength = ResponseWriter.WriteAnswer(ref to, exchange, Date, keepAlive);
-        string text = Octets.Text(room.AsSpan(0, to.Length));
+        string text = Bytes.Text(room.AsSpan(0, to.Length));
         int headEnd = text.IndexOf("\r\n\r\n", StringComparison.Ordinal);
         string body = text[(headEnd + 4)..];
         string[] head = text[..headEnd].Split("\r\n");

@@ -12,7 +12,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Exchanges;
 
-/// <summary>What a route changes on the way, in octets.</summary>
+/// <summary>What a route changes on the way, in bytes.</summary>
 public sealed class RouteEditsTests
 {
     private static readonly ClientAddress Peer = new(new IPEndPoint(IPAddress.Parse("192.0.2.9"), 9), 64);
@@ -77,7 +77,7 @@ public sealed class RouteEditsTests
             Set = [new("Cache-Control", "no-store")], Add = [new("Set-Cookie", "b")], Remove = ["server"],
         };
         Exchange exchange = Routed(new() { Upstream = "u", ResponseHeaders = edits }, "GET / HTTP/1.0\r\n\r\n");
-        byte[] head = Octets.Of("HTTP/1.1 200 OK\r\nServer: x\r\nCache-Control: public\r\nSet-Cookie: a\r\n"
+        byte[] head = Bytes.Of("HTTP/1.1 200 OK\r\nServer: x\r\nCache-Control: public\r\nSet-Cookie: a\r\n"
             + "cache-control: x\r\nDate: then\r\nContent-Length: 3\r\n\r\n");
         Assert.Equal(ParseStatus.Complete, exchange.Response.Parse(head));
         byte[] room = new byte[1024];
@@ -86,7 +86,7 @@ public sealed class RouteEditsTests
 
         Assert.Equal("HTTP/1.1 200 OK\r\nSet-Cookie: a\r\nDate: then\r\nContent-Length: 3\r\nX-Request-Id: the-id\r\n"
             + "Cache-Control: no-store\r\nSet-Cookie: b\r\nConnection: close\r\n\r\n",
-            Octets.Text(room.AsSpan(0, to.Length)));
+            Bytes.Text(room.AsSpan(0, to.Length)));
     }
 
     [Fact]
@@ -94,13 +94,13 @@ public sealed class RouteEditsTests
     {
         var edits = new HeaderEditsConfig { Set = [new("X", "1")], Remove = ["Server"] };
         Exchange exchange = Routed(new() { Upstream = "u", ResponseHeaders = edits }, "GET / HTTP/1.0\r\n\r\n");
-        byte[] head = Octets.Of("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nServer: x\r\nX: 0\r\n\r\n");
+        byte[] head = Bytes.Of("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nServer: x\r\nX: 0\r\n\r\n");
         Assert.Equal(ParseStatus.Complete, exchange.Response.Parse(head));
         byte[] room = new byte[1024];
         var to = new HeadWriter(room);
         ResponseWriter.WriteInterim(ref to, exchange, head);
 
-        Assert.Equal("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", Octets.Text(room.AsSpan(0, to.Length)));
+        Assert.Equal("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", Bytes.Text(room.AsSpan(0, to.Length)));
     }
 
     /// <summary>Whatever a configuration is allowed to say, the backend sees one request, framed as it came.</summary>
@@ -125,11 +125,11 @@ public sealed class RouteEditsTests
                 Upstream = "u", RequestHeaders = new() { Set = [field], Remove = [RandomName(random)] },
                 Rewrite = new() { AddPrefix = "/p" },
             };
-            byte[] head = Octets.Of(Request(config, "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"));
+            byte[] head = Bytes.Of(Request(config, "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"));
             var again = new RequestHead();
             Assert.True(again.Parse(head) == ParseStatus.Complete && again.Length == head.Length
                 && again.ContentLength == 5 && again.Target.Of(head).SequenceEqual("/p/a"u8) && again.KeepAlive,
-                $"seed {seed}: {field} makes {Octets.Text(head)}");
+                $"seed {seed}: {field} makes {Bytes.Text(head)}");
         }
         Assert.InRange(permitted, 1000, 19_000);
     }
@@ -155,8 +155,8 @@ public sealed class RouteEditsTests
         Exchange exchange = Routed(config, text);
         byte[] room = new byte[4096];
         var to = new HeadWriter(room);
-        RequestWriter.Write(ref to, exchange, Octets.Of(text), Peer);
-        return Octets.Text(room.AsSpan(0, to.Length));
+        RequestWriter.Write(ref to, exchange, Bytes.Of(text), Peer);
+        return Bytes.Text(room.AsSpan(0, to.Length));
     }
 
     private static Exchange Routed(RouteConfig config, string text)
@@ -169,7 +169,7 @@ public sealed class RouteEditsTests
             RequestId = "the-id"u8,
             Route = new Route(config, config.Name, upstream, LimitFields.Standard, LimitRules.None),
         };
-        Assert.Equal(ParseStatus.Complete, exchange.Request.Parse(Octets.Of(text)));
+        Assert.Equal(ParseStatus.Complete, exchange.Request.Parse(Bytes.Of(text)));
         return exchange;
     }
 }

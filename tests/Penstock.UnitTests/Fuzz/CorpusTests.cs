@@ -25,7 +25,7 @@ public sealed class CorpusTests
             }
             catch (Exception fault)
             {
-                faults.Add($"{Octets.Escaped(input)}: {fault}");
+                faults.Add($"{Bytes.Escaped(input)}: {fault}");
             }
         }
         Assert.Empty(faults);
@@ -50,7 +50,7 @@ public sealed class CorpusTests
 
         public override HashSet<string> Run(byte[] input)
         {
-            string text = Octets.Text(input);
+            string text = Bytes.Text(input);
             int got = Enumerable.Range(1, 4).LastOrDefault(n => text.Contains("open"[..n], StringComparison.Ordinal));
             Require(got < 4, "closed", $"{text}");
             return [$"{got}"];

@@ -27,13 +27,13 @@ public sealed class FoundTests
     }
 
     [Fact]
-    public void Request_with_two_faults_in_its_line_is_refused_for_the_same_one_however_it_comes()
+    public void Request_with_two_faults_in_its_line_is_rejected_for_the_same_one_however_it_comes()
     {
-        byte[] octets = Octets.Of(@"OPT\x12S * HTTP/1.1M\nHost: a\r\n\r\n");
+        byte[] bytes = Bytes.Of(@"OPT\x12S * HTTP/1.1M\nHost: a\r\n\r\n");
         var whole = new RequestHead();
-        whole.Parse(octets);
+        whole.Parse(bytes);
         var pieces = new RequestHead();
-        for (int length = 1; pieces.Parse(octets.AsSpan(0, length)) == ParseStatus.Incomplete; length++)
+        for (int length = 1; pieces.Parse(bytes.AsSpan(0, length)) == ParseStatus.Incomplete; length++)
         {
         }
         Assert.Equal(whole.Fault, pieces.Fault);

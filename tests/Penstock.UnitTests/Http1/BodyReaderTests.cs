@@ -13,7 +13,7 @@ public sealed class BodyReaderTests
         FsCheck.Config.QuickThrowOnFailure.WithMaxTest(300).WithQuietOnSuccess(true);
 
     [Fact]
-    public void Read_length_takes_so_many_octets_and_no_more()
+    public void Read_length_takes_so_many_bytes_and_no_more()
     {
         var body = new BodyReader(BodyFraming.Length, 5);
         byte[] target = new byte[16];
@@ -24,7 +24,7 @@ public sealed class BodyReaderTests
         Assert.Equal(2, body.Read("deGET /"u8, target, out consumed));
         Assert.Equal(2, consumed);
         Assert.True(body.Done);
-        Assert.Equal("dec", Octets.Text(target.AsSpan(0, 3)));
+        Assert.Equal("dec", Bytes.Text(target.AsSpan(0, 3)));
         Assert.Equal(0, body.Read("GET /"u8, target, out consumed));
         Assert.Equal(0, consumed);
     }
@@ -34,7 +34,7 @@ public sealed class BodyReaderTests
     [InlineData(2, 2, false)]
     [InlineData(10, 10, false)] // an event stream
     [InlineData(1, 60, false)] // a large chunk now and then pays for small ones
-    public void Read_chunked_of_a_client_is_refused_when_it_is_nearly_all_framing(int small, int large, bool refused)
+    public void Read_chunked_of_a_client_is_rejected_when_it_is_nearly_all_framing(int small, int large, bool rejected)
     {
         var ofClient = new BodyReader(BodyFraming.Chunked, -1, boundsFraming: true);
         var ofBackend = new BodyReader(BodyFraming.Chunked, -1);
@@ -47,8 +47,8 @@ public sealed class BodyReaderTests
             ofClient.Read(chunk, target, out _);
             ofBackend.Read(chunk, target, out _);
         }
-        Assert.Equal(refused ? HttpFault.ChunkOverhead : HttpFault.None, ofClient.Fault);
-        Assert.Equal(refused, chunks is > 20_000 and < 21_000);
+        Assert.Equal(rejected ? HttpFault.ChunkOverhead : HttpFault.None, ofClient.Fault);
+        Assert.Equal(rejected, chunks is > 20_000 and < 21_000);
         Assert.Equal(HttpFault.None, ofBackend.Fault);
     }
 
@@ -86,15 +86,15 @@ public sealed class BodyReaderTests
     [InlineData("0\r\n\r\n", "")]
     public void Read_chunked_gives_the_payload_at_every_split(string text, string? payload)
     {
-        byte[] octets = Encoding.Latin1.GetBytes(text);
-        for (int split = 0; split <= octets.Length; split++)
+        byte[] bytes = Encoding.Latin1.GetBytes(text);
+        for (int split = 0; split <= bytes.Length; split++)
         {
             var body = new BodyReader(BodyFraming.Chunked, -1);
-            byte[] buffer = [.. octets, .. "GET /"u8];
+            byte[] buffer = [.. bytes, .. "GET /"u8];
             int written = body.Read(buffer.AsSpan(0, split), buffer, out int first);
-            string got = Octets.Text(buffer.AsSpan(0, written));
+            string got = Bytes.Text(buffer.AsSpan(0, written));
             written = body.Read(buffer.AsSpan(first), buffer.AsSpan(first), out int second);
-            got += Octets.Text(buffer.AsSpan(first, written));
+            got += Bytes.Text(buffer.AsSpan(first, written));
 
             if (payload is null)
             {
@@ -103,7 +103,7 @@ public sealed class BodyReaderTests
             }
             Assert.True(body.Done);
             Assert.Equal(payload, got);
-            Assert.Equal(octets.Length, first + second);
+            Assert.Equal(bytes.Length, first + second);
         }
     }
 
@@ -127,15 +127,15 @@ public sealed class BodyReaderTests
     [InlineData("0\r\nA: x\ny: z\r\n\r\n", HttpFault.TrailerInvalid)]
     [InlineData("0\r\nA: \u0000\r\n\r\n", HttpFault.TrailerInvalid)]
     [InlineData("0\r\nA\r\n\r\n", HttpFault.TrailerInvalid)]
-    internal void Read_chunked_malformed_is_refused_at_every_split(string text, HttpFault fault)
+    internal void Read_chunked_malformed_is_rejected_at_every_split(string text, HttpFault fault)
     {
-        byte[] octets = Encoding.Latin1.GetBytes(text);
-        for (int split = 0; split <= octets.Length; split++)
+        byte[] bytes = Encoding.Latin1.GetBytes(text);
+        for (int split = 0; split <= bytes.Length; split++)
         {
             var body = new BodyReader(BodyFraming.Chunked, -1);
-            byte[] target = new byte[octets.Length];
-            body.Read(octets.AsSpan(0, split), target, out int consumed);
-            body.Read(octets.AsSpan(consumed), target, out _);
+            byte[] target = new byte[bytes.Length];
+            body.Read(bytes.AsSpan(0, split), target, out int consumed);
+            body.Read(bytes.AsSpan(consumed), target, out _);
             Assert.Equal(fault, body.Fault);
             Assert.False(body.Done);
         }
@@ -159,8 +159,8 @@ public sealed class BodyReaderTests
         foreach ((int length, HttpFault fault) in ((int, HttpFault)[])[(most, HttpFault.None), (most + 1, above)])
         {
             var body = new BodyReader(BodyFraming.Chunked, -1);
-            byte[] octets = Encoding.Latin1.GetBytes(before + new string('x', length) + after);
-            body.Read(octets, octets, out _);
+            byte[] bytes = Encoding.Latin1.GetBytes(before + new string('x', length) + after);
+            body.Read(bytes, bytes, out _);
             Assert.Equal(fault, body.Fault);
             Assert.Equal(fault == HttpFault.None, body.Done);
         }
@@ -197,24 +197,24 @@ public sealed class BodyReaderTests
 
     private static byte[] Chunk(byte[] payload, int[] sizes)
     {
-        List<byte> octets = [];
+        List<byte> bytes = [];
         int at = 0;
         for (int i = 0; at < payload.Length; i++)
         {
             byte[] chunk = payload[at..Math.Min(payload.Length, at + sizes[i % sizes.Length])];
             string extension = (i % 3) switch { 0 => "", 1 => ";a=b", _ => ";q=\"x;y\"" };
             string size = chunk.Length.ToString(i % 2 == 0 ? "x" : "X3", CultureInfo.InvariantCulture);
-            octets.AddRange([.. Encoding.ASCII.GetBytes(size + extension + "\r\n"), .. chunk, .. "\r\n"u8]);
+            bytes.AddRange([.. Encoding.ASCII.GetBytes(size + extension + "\r\n"), .. chunk, .. "\r\n"u8]);
             at += chunk.Length;
         }
-        return [.. octets, .. payload.Length % 2 == 0 ? "0\r\n\r\n"u8 : "0\r\nTrailer: x\r\n\r\n"u8];
+        return [.. bytes, .. payload.Length % 2 == 0 ? "0\r\n\r\n"u8 : "0\r\nTrailer: x\r\n\r\n"u8];
     }
 
     /// <summary>Through <see cref="BodyWriter.Append"/>, as a body of known length becomes chunks.</summary>
     private static byte[] AppendAll(byte[] payload, int[] sizes)
     {
         var body = new BodyReader(BodyFraming.Length, payload.Length);
-        List<byte> octets = [];
+        List<byte> bytes = [];
         Span<byte> target = new byte[64];
         int at = 0;
         for (int i = 0; !body.Done; i++)
@@ -223,20 +223,20 @@ public sealed class BodyReaderTests
             int length = BodyWriter.Append(ref body, piece, target, true, out int consumed, out int taken);
             Assert.Equal(consumed, taken);
             at += consumed;
-            octets.AddRange(target[..length]);
+            bytes.AddRange(target[..length]);
         }
-        return [.. octets];
+        return [.. bytes];
     }
 
     /// <summary>Decodes in place, a piece at a time.</summary>
-    private static byte[] ReadInPieces(byte[] octets, int[] sizes)
+    private static byte[] ReadInPieces(byte[] bytes, int[] sizes)
     {
         var body = new BodyReader(BodyFraming.Chunked, -1);
         List<byte> payload = [];
         int at = 0;
-        for (int i = 0; at < octets.Length; i++)
+        for (int i = 0; at < bytes.Length; i++)
         {
-            Span<byte> piece = octets.AsSpan(at, Math.Min(sizes[i % sizes.Length], octets.Length - at));
+            Span<byte> piece = bytes.AsSpan(at, Math.Min(sizes[i % sizes.Length], bytes.Length - at));
             int written = body.Read(piece, piece, out int consumed);
             Assert.Equal(piece.Length, consumed);
             payload.AddRange(piece[..written]);

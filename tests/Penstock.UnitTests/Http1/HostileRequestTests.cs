@@ -7,19 +7,19 @@ public sealed class HostileRequestTests
 {
     private const string OursFields = "X-Forwarded-For: 192.0.2.9\r\nX-Forwarded-Proto: http\r\n";
 
-    public static TheoryData<int> Refused => Numbers(static r => r.Fault != HttpFault.None);
-    public static TheoryData<int> NotRefused => Numbers(static r => r.Fault == HttpFault.None);
+    public static TheoryData<int> Rejected => Numbers(static r => r.Fault != HttpFault.None);
+    public static TheoryData<int> NotRejected => Numbers(static r => r.Fault == HttpFault.None);
 
     [Theory]
-    [MemberData(nameof(Refused))]
-    public void Message_hostile_is_refused_however_it_arrives(int number)
+    [MemberData(nameof(Rejected))]
+    public void Message_hostile_is_rejected_however_it_arrives(int number)
     {
         HostileRequest hostile = HostileRequests.All[number - 1];
-        byte[] octets = Octets.Of(hostile.Escaped);
+        byte[] bytes = Bytes.Of(hostile.Escaped);
 
-        foreach (int step in (int[])[octets.Length, 1, 2, 3, 7])
+        foreach (int step in (int[])[bytes.Length, 1, 2, 3, 7])
         {
-            RequestRun run = RequestRun.Of(octets, step);
+            RequestRun run = RequestRun.Of(bytes, step);
             Assert.Equal(hostile.Fault, run.Fault);
             Assert.Contains(run.Fault.Status(), StatusesOf(hostile.Class));
             Assert.Equal(RequestsBefore(number), run.Forwarded.Count);
@@ -27,18 +27,18 @@ public sealed class HostileRequestTests
     }
 
     [Theory]
-    [MemberData(nameof(NotRefused))]
-    public void Message_hostile_that_is_not_refused_leaves_no_trace(int number)
+    [MemberData(nameof(NotRejected))]
+    public void Message_hostile_that_is_not_rejected_leaves_no_trace(int number)
     {
         HostileRequest hostile = HostileRequests.All[number - 1];
-        byte[] octets = Octets.Of(hostile.Escaped);
+        byte[] bytes = Bytes.Of(hostile.Escaped);
 
-        foreach (int step in (int[])[octets.Length, 1, 2, 3, 7])
+        foreach (int step in (int[])[bytes.Length, 1, 2, 3, 7])
         {
-            RequestRun run = RequestRun.Of(octets, step);
+            RequestRun run = RequestRun.Of(bytes, step);
             Assert.Equal(HttpFault.None, run.Fault);
             Assert.Equal(ForwardedOf(number), run.Forwarded);
-            Assert.Equal(RestOf(number), Octets.Text(octets.AsSpan(octets.Length - run.Rest)));
+            Assert.Equal(RestOf(number), Bytes.Text(bytes.AsSpan(bytes.Length - run.Rest)));
         }
     }
 
@@ -52,8 +52,8 @@ public sealed class HostileRequestTests
     /// <summary>Message 32 is a good request with a bad one behind it.</summary>
     private static int RequestsBefore(int number) => number == 32 ? 1 : 0;
 
-    /// <summary>Statuses that are right for a kind of fault. Where the RFCs leave it open whether to refuse or to
-    /// repair, we refuse as we would anything that is not the grammar.</summary>
+    /// <summary>Statuses that are right for a kind of fault. Where the RFCs leave it open whether to reject or to
+    /// repair, we reject as we would anything that is not the grammar.</summary>
     private static int[] StatusesOf(string kind) => kind switch
     {
         "cl-overflow" => [400, 413],
@@ -86,7 +86,7 @@ public sealed class HostileRequestTests
         112 or 113 => "",
         114 => "some raw data",
         115 => "efgh",
-        _ => Octets.Text(Octets.Of(HostileRequests.All[number - 1].Escaped)),
+        _ => Bytes.Text(Bytes.Of(HostileRequests.All[number - 1].Escaped)),
     };
 
     private static TheoryData<int> Numbers(Func<HostileRequest, bool> which) =>

@@ -46,24 +46,24 @@ public sealed class ProxyProtocolTests
     [InlineData(V2Signature + "\x21\x11\xff\xff", null)]
     public void Parse_tells_who_connected(string header, string? expected)
     {
-        byte[] octets = Encoding.Latin1.GetBytes(header);
-        ParseStatus status = ProxyProtocol.Parse(octets, out int consumed, out IPEndPoint? source);
+        byte[] bytes = Encoding.Latin1.GetBytes(header);
+        ParseStatus status = ProxyProtocol.Parse(bytes, out int consumed, out IPEndPoint? source);
         if (expected is null)
         {
             Assert.Equal(ParseStatus.Invalid, status);
             return;
         }
         Assert.Equal(ParseStatus.Complete, status);
-        Assert.Equal(octets.Length, consumed);
+        Assert.Equal(bytes.Length, consumed);
         Assert.Equal(expected, source?.ToString() ?? "");
 
         // Every prefix waits for more; what follows is not touched.
-        for (int length = 0; length < octets.Length; length++)
+        for (int length = 0; length < bytes.Length; length++)
         {
-            Assert.Equal(ParseStatus.Incomplete, ProxyProtocol.Parse(octets.AsSpan(0, length), out _, out _));
+            Assert.Equal(ParseStatus.Incomplete, ProxyProtocol.Parse(bytes.AsSpan(0, length), out _, out _));
         }
-        ProxyProtocol.Parse([.. octets, .. "GET / HTTP/1.1\r\n"u8], out consumed, out _);
-        Assert.Equal(octets.Length, consumed);
+        ProxyProtocol.Parse([.. bytes, .. "GET / HTTP/1.1\r\n"u8], out consumed, out _);
+        Assert.Equal(bytes.Length, consumed);
     }
 
     [Theory]

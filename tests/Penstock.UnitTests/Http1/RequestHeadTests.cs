@@ -23,35 +23,35 @@ public sealed class RequestHeadTests
     [MemberData(nameof(Valid))]
     public void Parse_prefix_is_incomplete_and_the_whole_is_the_same_however_it_comes(string escaped)
     {
-        byte[] octets = Octets.Of(escaped);
+        byte[] bytes = Bytes.Of(escaped);
         var whole = new RequestHead();
-        Assert.Equal(ParseStatus.Complete, whole.Parse(octets));
-        Assert.Equal(octets.Length, whole.Length);
+        Assert.Equal(ParseStatus.Complete, whole.Parse(bytes));
+        Assert.Equal(bytes.Length, whole.Length);
 
         var grown = new RequestHead();
-        for (int length = 0; length < octets.Length; length++)
+        for (int length = 0; length < bytes.Length; length++)
         {
             // A buffer of its own each time, as when a connection's buffer is moved or grown.
-            Assert.Equal(ParseStatus.Incomplete, grown.Parse(octets.AsSpan(0, length).ToArray()));
+            Assert.Equal(ParseStatus.Incomplete, grown.Parse(bytes.AsSpan(0, length).ToArray()));
             Assert.Equal(0, grown.Length);
 
             var split = new RequestHead();
-            Assert.Equal(ParseStatus.Incomplete, split.Parse(octets.AsSpan(0, length).ToArray()));
-            Assert.Equal(ParseStatus.Complete, split.Parse([.. octets]));
-            Assert.Equal(Describe(whole, octets), Describe(split, octets));
+            Assert.Equal(ParseStatus.Incomplete, split.Parse(bytes.AsSpan(0, length).ToArray()));
+            Assert.Equal(ParseStatus.Complete, split.Parse([.. bytes]));
+            Assert.Equal(Describe(whole, bytes), Describe(split, bytes));
         }
-        Assert.Equal(ParseStatus.Complete, grown.Parse(octets));
-        Assert.Equal(Describe(whole, octets), Describe(grown, octets));
+        Assert.Equal(ParseStatus.Complete, grown.Parse(bytes));
+        Assert.Equal(Describe(whole, bytes), Describe(grown, bytes));
     }
 
     [Theory]
     [MemberData(nameof(Valid))]
     public void Parse_leaves_what_is_behind_the_head_alone(string escaped)
     {
-        byte[] octets = Octets.Of(escaped);
+        byte[] bytes = Bytes.Of(escaped);
         var head = new RequestHead();
-        Assert.Equal(ParseStatus.Complete, head.Parse([.. octets, .. "GET \n:\0"u8]));
-        Assert.Equal(octets.Length, head.Length);
+        Assert.Equal(ParseStatus.Complete, head.Parse([.. bytes, .. "GET \n:\0"u8]));
+        Assert.Equal(bytes.Length, head.Length);
     }
 
     [Fact]
@@ -60,29 +60,29 @@ public sealed class RequestHeadTests
         var reused = new RequestHead();
         foreach (string escaped in Valid.Select(static row => row.Data))
         {
-            byte[] octets = Octets.Of(escaped);
+            byte[] bytes = Bytes.Of(escaped);
             var fresh = new RequestHead();
-            fresh.Parse(octets);
+            fresh.Parse(bytes);
             reused.Reset();
-            Assert.Equal(ParseStatus.Complete, reused.Parse(octets));
-            Assert.Equal(Describe(fresh, octets), Describe(reused, octets));
+            Assert.Equal(ParseStatus.Complete, reused.Parse(bytes));
+            Assert.Equal(Describe(fresh, bytes), Describe(reused, bytes));
         }
     }
 
     [Fact]
     public void Parse_origin_form_tells_the_parts()
     {
-        RequestHead head = Parse("DELETE /a/b?c=d?e HTTP/1.1\r\nhOST: x:1\r\nX-A:  v w\t\r\n\r\n", out byte[] octets);
+        RequestHead head = Parse("DELETE /a/b?c=d?e HTTP/1.1\r\nhOST: x:1\r\nX-A:  v w\t\r\n\r\n", out byte[] bytes);
 
         Assert.Equal(Method.Delete, head.Method);
-        Assert.Equal("DELETE", Octets.Text(head.MethodName.Of(octets)));
-        Assert.Equal("/a/b?c=d?e", Octets.Text(head.Target.Of(octets)));
-        Assert.Equal("/a/b", Octets.Text(head.Path.Of(octets)));
-        Assert.Equal("c=d?e", Octets.Text(head.Query.Of(octets)));
-        Assert.Equal("x:1", Octets.Text(head.Authority.Of(octets)));
-        Assert.True(head.TryGet(octets, "x-a"u8, out Stretch value));
-        Assert.Equal("v w", Octets.Text(value.Of(octets)));
-        Assert.False(head.TryGet(octets, "x-b"u8, out _));
+        Assert.Equal("DELETE", Bytes.Text(head.MethodName.Of(bytes)));
+        Assert.Equal("/a/b?c=d?e", Bytes.Text(head.Target.Of(bytes)));
+        Assert.Equal("/a/b", Bytes.Text(head.Path.Of(bytes)));
+        Assert.Equal("c=d?e", Bytes.Text(head.Query.Of(bytes)));
+        Assert.Equal("x:1", Bytes.Text(head.Authority.Of(bytes)));
+        Assert.True(head.TryGet(bytes, "x-a"u8, out Slice value));
+        Assert.Equal("v w", Bytes.Text(value.Of(bytes)));
+        Assert.False(head.TryGet(bytes, "x-b"u8, out _));
         Assert.Equal(1, head.MinorVersion);
     }
 
@@ -97,10 +97,10 @@ public sealed class RequestHeadTests
     public void Parse_other_forms_tell_authority_path_and_query(
         string start, string authority, string path, string query, bool asterisk)
     {
-        RequestHead head = Parse(start + " HTTP/1.1\r\nHost: host\r\n\r\n", out byte[] octets);
-        Assert.Equal(authority, Octets.Text(head.Authority.Of(octets)));
-        Assert.Equal(path, Octets.Text(head.PathOf(octets)));
-        Assert.Equal(query, Octets.Text(head.Query.Of(octets)));
+        RequestHead head = Parse(start + " HTTP/1.1\r\nHost: host\r\n\r\n", out byte[] bytes);
+        Assert.Equal(authority, Bytes.Text(head.Authority.Of(bytes)));
+        Assert.Equal(path, Bytes.Text(head.PathOf(bytes)));
+        Assert.Equal(query, Bytes.Text(head.Query.Of(bytes)));
         Assert.Equal(asterisk, head.IsAsterisk);
     }
 
@@ -149,10 +149,10 @@ public sealed class RequestHeadTests
     [InlineData("Transfer-Encoding: x chunked\r\n", HttpFault.TransferEncodingInvalid, 400)]
     [InlineData("Transfer-Encoding: chunked;q=1\r\n", HttpFault.TransferEncodingInvalid, 400)]
     [InlineData("X: \u007f\r\n", HttpFault.BadFieldValue, 400)]
-    internal void Parse_field_invalid_is_refused(string fields, HttpFault fault, int status)
+    internal void Parse_field_invalid_is_rejected(string fields, HttpFault fault, int status)
     {
         var head = new RequestHead();
-        Assert.Equal(ParseStatus.Invalid, head.Parse(Octets.Of("GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n")));
+        Assert.Equal(ParseStatus.Invalid, head.Parse(Bytes.Of("GET / HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n")));
         Assert.Equal(fault, head.Fault);
         Assert.Equal(status, fault.Status());
     }
@@ -178,10 +178,10 @@ public sealed class RequestHeadTests
     [InlineData("a?b", false)]
     [InlineData("a#b", false)]
     [InlineData("\u00e9", false)]
-    public void Host_is_an_authority_or_refused(string host, bool valid)
+    public void Host_is_an_authority_or_rejected(string host, bool valid)
     {
-        byte[] octets = Octets.Of("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
-        Assert.Equal(valid ? ParseStatus.Complete : ParseStatus.Invalid, new RequestHead().Parse(octets));
+        byte[] bytes = Bytes.Of("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+        Assert.Equal(valid ? ParseStatus.Complete : ParseStatus.Invalid, new RequestHead().Parse(bytes));
     }
 
     // ---- limits
@@ -196,7 +196,7 @@ public sealed class RequestHeadTests
     }
 
     [Fact]
-    public void Line_that_never_ends_is_refused_at_8_KiB() =>
+    public void Line_that_never_ends_is_rejected_at_8_KiB() =>
         AssertOutcome(HttpFault.TargetTooLong, "GET /" + new string('a', 8192));
 
     [Fact]
@@ -221,7 +221,7 @@ public sealed class RequestHeadTests
     }
 
     [Fact]
-    public void Field_name_of_256_octets_is_the_longest()
+    public void Field_name_of_256_bytes_is_the_longest()
     {
         string start = "GET / HTTP/1.1\r\nHost: a\r\n";
         AssertOutcome(HttpFault.None, start + new string('x', 256) + ": 1\r\n\r\n");
@@ -230,7 +230,7 @@ public sealed class RequestHeadTests
     }
 
     [Fact]
-    public void Method_of_32_octets_is_the_longest()
+    public void Method_of_32_bytes_is_the_longest()
     {
         AssertOutcome(HttpFault.None, new string('M', 32) + " / HTTP/1.1\r\nHost: a\r\n\r\n");
         AssertOutcome(HttpFault.MethodNotSupported, new string('M', 33) + " / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -249,7 +249,7 @@ public sealed class RequestHeadTests
     }
 
     [Fact]
-    public void Tls_hello_is_refused_at_once() => AssertOutcome(HttpFault.BadMethod, "\u0016\u0003\u0001");
+    public void Tls_hello_is_rejected_at_once() => AssertOutcome(HttpFault.BadMethod, "\u0016\u0003\u0001");
 
     // ---- nominated fields
 
@@ -264,46 +264,46 @@ public sealed class RequestHeadTests
     public void IsNominated_is_by_the_connection_field_and_never_for_protected_ones(
         string connection, string name, bool nominated)
     {
-        RequestHead head = Parse($"GET / HTTP/1.1\r\nHost: a\r\n{name}: 1\r\n{connection}\r\n\r\n", out byte[] octets);
-        Assert.Equal(nominated, head.IsNominated(octets, head.Fields[1]));
+        RequestHead head = Parse($"GET / HTTP/1.1\r\nHost: a\r\n{name}: 1\r\n{connection}\r\n\r\n", out byte[] bytes);
+        Assert.Equal(nominated, head.IsNominated(bytes, head.Fields[1]));
     }
 
-    private static RequestHead Parse(string text, out byte[] octets)
+    private static RequestHead Parse(string text, out byte[] bytes)
     {
-        octets = Encoding.Latin1.GetBytes(text);
+        bytes = Encoding.Latin1.GetBytes(text);
         var head = new RequestHead();
-        Assert.Equal(ParseStatus.Complete, head.Parse(octets));
+        Assert.Equal(ParseStatus.Complete, head.Parse(bytes));
         return head;
     }
 
-    /// <summary>The same outcome whether it comes at once or octet by octet.</summary>
+    /// <summary>The same outcome whether it comes at once or byte by byte.</summary>
     private static void AssertOutcome(HttpFault fault, string text)
     {
-        byte[] octets = Encoding.Latin1.GetBytes(text);
-        foreach (int step in (int[])[octets.Length, 1])
+        byte[] bytes = Encoding.Latin1.GetBytes(text);
+        foreach (int step in (int[])[bytes.Length, 1])
         {
             var head = new RequestHead();
-            ParseStatus status = RequestRun.Parse(head, octets, step);
+            ParseStatus status = RequestRun.Parse(head, bytes, step);
             Assert.Equal(fault, head.Fault);
             Assert.Equal(fault == HttpFault.None ? ParseStatus.Complete : ParseStatus.Invalid, status);
         }
     }
 
-    private static string Describe(RequestHead head, byte[] octets)
+    private static string Describe(RequestHead head, byte[] bytes)
     {
         var text = new StringBuilder();
-        text.Append(head.Method).Append('|').Append(Octets.Text(head.MethodName.Of(octets)))
-            .Append('|').Append(Octets.Text(head.Target.Of(octets)))
-            .Append('|').Append(Octets.Text(head.Path.Of(octets)))
-            .Append('|').Append(Octets.Text(head.Query.Of(octets)))
-            .Append('|').Append(Octets.Text(head.Authority.Of(octets)))
+        text.Append(head.Method).Append('|').Append(Bytes.Text(head.MethodName.Of(bytes)))
+            .Append('|').Append(Bytes.Text(head.Target.Of(bytes)))
+            .Append('|').Append(Bytes.Text(head.Path.Of(bytes)))
+            .Append('|').Append(Bytes.Text(head.Query.Of(bytes)))
+            .Append('|').Append(Bytes.Text(head.Authority.Of(bytes)))
             .Append('|').Append(head.MinorVersion).Append(head.Framing).Append(head.ContentLength)
             .Append(head.KeepAlive).Append(head.ExpectsContinue).Append(head.IsAsterisk).Append(head.NeedsSlash)
             .Append(head.IsIdempotent).Append(head.Length);
         foreach (ref readonly Field field in head.Fields)
         {
-            text.Append('|').Append(field.Known).Append('=').Append(Octets.Text(field.Name.Of(octets)))
-                .Append(':').Append(Octets.Text(field.Value.Of(octets))).Append(head.IsNominated(octets, field));
+            text.Append('|').Append(field.Known).Append('=').Append(Bytes.Text(field.Name.Of(bytes)))
+                .Append(':').Append(Bytes.Text(field.Value.Of(bytes))).Append(head.IsNominated(bytes, field));
         }
         return text.ToString();
     }

@@ -6,47 +6,47 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.UnitTests.Http1;
 
-/// <summary>What becomes of the octets of one client connection: parsed, read and written anew in the order in which
+/// <summary>What becomes of the bytes of one client connection: parsed, read and written anew in the order in which
 /// a connection does it, without the sockets.</summary>
 /// <param name="Forwarded">Each request that a backend would see whole: its head, then its decoded body.</param>
-/// <param name="Fault">Why the connection ended; None when all was used up or more octets are awaited.</param>
-/// <param name="Rest">Octets that belong to no whole request.</param>
+/// <param name="Fault">Why the connection ended; None when all was used up or more bytes are awaited.</param>
+/// <param name="Rest">Bytes that belong to no whole request.</param>
 internal sealed record RequestRun(IReadOnlyList<string> Forwarded, HttpFault Fault, int Rest)
 {
     private static readonly ClientAddress Peer = new(new IPEndPoint(IPAddress.Parse("192.0.2.9"), 1), 64);
 
-    /// <param name="step">How many octets come at a time.</param>
-    public static RequestRun Of(ReadOnlySpan<byte> octets, int step)
+    /// <param name="step">How many bytes come at a time.</param>
+    public static RequestRun Of(ReadOnlySpan<byte> bytes, int step)
     {
         List<string> forwarded = [];
-        while (!octets.IsEmpty)
+        while (!bytes.IsEmpty)
         {
             var exchange = new Exchange(HeadBounds.Default) { RequestId = "id"u8 };
-            if (Parse(exchange.Request, octets, step) != ParseStatus.Complete)
+            if (Parse(exchange.Request, bytes, step) != ParseStatus.Complete)
             {
-                return new RequestRun(forwarded, exchange.Request.Fault, octets.Length);
+                return new RequestRun(forwarded, exchange.Request.Fault, bytes.Length);
             }
             int length = exchange.Request.Length;
             var body = new BodyReader(exchange.Request.Framing, exchange.Request.ContentLength);
-            string payload = Read(ref body, octets[length..], step, out int consumed);
+            string payload = Read(ref body, bytes[length..], step, out int consumed);
             if (!body.Done)
             {
-                return new RequestRun(forwarded, body.Fault, octets.Length);
+                return new RequestRun(forwarded, body.Fault, bytes.Length);
             }
-            forwarded.Add(Write(exchange, octets[..length]) + payload);
-            octets = octets[(length + consumed)..];
+            forwarded.Add(Write(exchange, bytes[..length]) + payload);
+            bytes = bytes[(length + consumed)..];
         }
         return new RequestRun(forwarded, HttpFault.None, 0);
     }
 
     /// <summary>Parses growing prefixes until one decides.</summary>
-    public static ParseStatus Parse(MessageHead head, ReadOnlySpan<byte> octets, int step)
+    public static ParseStatus Parse(MessageHead head, ReadOnlySpan<byte> bytes, int step)
     {
         ParseStatus status = ParseStatus.Incomplete;
-        for (int seen = 0; status == ParseStatus.Incomplete && seen < octets.Length;)
+        for (int seen = 0; status == ParseStatus.Incomplete && seen < bytes.Length;)
         {
-            seen = Math.Min(seen + step, octets.Length);
-            status = head.Parse(octets[..seen]);
+            seen = Math.Min(seen + step, bytes.Length);
+            status = head.Parse(bytes[..seen]);
         }
         return status;
     }
@@ -59,7 +59,7 @@ internal sealed record RequestRun(IReadOnlyList<string> Forwarded, HttpFault Fau
         while (!body.Done && body.Fault == HttpFault.None && consumed < source.Length)
         {
             ReadOnlySpan<byte> piece = source.Slice(consumed, Math.Min(step, source.Length - consumed));
-            payload.Append(Octets.Text(target[..body.Read(piece, target, out int used)]));
+            payload.Append(Bytes.Text(target[..body.Read(piece, target, out int used)]));
             consumed += used;
         }
         return payload.ToString();
@@ -70,6 +70,6 @@ internal sealed record RequestRun(IReadOnlyList<string> Forwarded, HttpFault Fau
         byte[] room = new byte[(2 * head.Length) + 1024];
         var to = new HeadWriter(room);
         RequestWriter.Write(ref to, exchange, head, Peer);
-        return Octets.Text(room.AsSpan(0, to.Length));
+        return Bytes.Text(room.AsSpan(0, to.Length));
     }
 }

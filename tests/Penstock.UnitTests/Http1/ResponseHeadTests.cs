@@ -14,9 +14,9 @@ public sealed class ResponseHeadTests
     [InlineData("HTTP/1.7 599 \u00e9\tx", 599, "\u00e9\tx", 1)]
     public void Parse_status_line_tells_the_parts(string line, int status, string reason, int minorVersion)
     {
-        ResponseHead head = Parse(line + "\r\nContent-Length: 1\r\n\r\n", false, out byte[] octets);
+        ResponseHead head = Parse(line + "\r\nContent-Length: 1\r\n\r\n", false, out byte[] bytes);
         Assert.Equal(status, head.Status);
-        Assert.Equal(reason, Octets.Text(head.Reason.Of(octets)));
+        Assert.Equal(reason, Bytes.Text(head.ReasonPhrase.Of(bytes)));
         Assert.Equal(minorVersion, head.MinorVersion);
     }
 
@@ -26,13 +26,13 @@ public sealed class ResponseHeadTests
     [InlineData("HTTP/1.0 200\r\n\r\n")]
     public void Parse_prefix_is_incomplete_and_the_whole_is_the_same_however_it_comes(string text)
     {
-        byte[] octets = Encoding.Latin1.GetBytes(text);
+        byte[] bytes = Encoding.Latin1.GetBytes(text);
         var grown = new ResponseHead();
-        for (int length = 0; length < octets.Length; length++)
+        for (int length = 0; length < bytes.Length; length++)
         {
-            Assert.Equal(ParseStatus.Incomplete, grown.Parse(octets.AsSpan(0, length).ToArray()));
+            Assert.Equal(ParseStatus.Incomplete, grown.Parse(bytes.AsSpan(0, length).ToArray()));
         }
-        Assert.Equal(ParseStatus.Complete, grown.Parse(octets));
+        Assert.Equal(ParseStatus.Complete, grown.Parse(bytes));
 
         ResponseHead whole = Parse(text, false, out _);
         Assert.Equal(Describe(whole), Describe(grown));
@@ -64,13 +64,13 @@ public sealed class ResponseHeadTests
     [InlineData("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked", HttpFault.TransferEncodingOnHttp10)]
     [InlineData("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked", HttpFault.TransferEncodingInvalid)]
     [InlineData("HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked", HttpFault.TransferEncodingInvalid)]
-    internal void Parse_malformed_is_refused(string text, HttpFault fault)
+    internal void Parse_malformed_is_rejected(string text, HttpFault fault)
     {
-        byte[] octets = Encoding.Latin1.GetBytes(text + "\r\n\r\n");
-        foreach (int step in (int[])[octets.Length, 1])
+        byte[] bytes = Encoding.Latin1.GetBytes(text + "\r\n\r\n");
+        foreach (int step in (int[])[bytes.Length, 1])
         {
             var head = new ResponseHead();
-            Assert.Equal(ParseStatus.Invalid, RequestRun.Parse(head, octets, step));
+            Assert.Equal(ParseStatus.Invalid, RequestRun.Parse(head, bytes, step));
             Assert.Equal(fault, head.Fault);
         }
     }
@@ -112,23 +112,23 @@ public sealed class ResponseHeadTests
     {
         ResponseHead head = Parse("HTTP/1.0 103 Hints\r\nConnection: close\r\nContent-Length: 7\r\n\r\n", false, out _);
         head.Reset();
-        byte[] octets = Encoding.Latin1.GetBytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        byte[] bytes = Encoding.Latin1.GetBytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
 
-        Assert.Equal(ParseStatus.Complete, head.Parse(octets));
+        Assert.Equal(ParseStatus.Complete, head.Parse(bytes));
         Assert.True(head.KeepAlive);
         Assert.Equal(BodyFraming.Chunked, head.Framing);
         Assert.Equal(-1, head.ContentLength);
         Assert.Equal(1, head.Fields.Length);
     }
 
-    private static (int, Stretch, BodyFraming, long, int, int) Describe(ResponseHead head) =>
-        (head.Status, head.Reason, head.Framing, head.ContentLength, head.Length, head.Fields.Length);
+    private static (int, Slice, BodyFraming, long, int, int) Describe(ResponseHead head) =>
+        (head.Status, head.ReasonPhrase, head.Framing, head.ContentLength, head.Length, head.Fields.Length);
 
-    private static ResponseHead Parse(string text, bool toHead, out byte[] octets)
+    private static ResponseHead Parse(string text, bool toHead, out byte[] bytes)
     {
-        octets = Encoding.Latin1.GetBytes(text);
+        bytes = Encoding.Latin1.GetBytes(text);
         var head = new ResponseHead { ToHead = toHead };
-        Assert.Equal(ParseStatus.Complete, head.Parse(octets));
+        Assert.Equal(ParseStatus.Complete, head.Parse(bytes));
         return head;
     }
 }

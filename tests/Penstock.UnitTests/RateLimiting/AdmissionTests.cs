@@ -23,13 +23,13 @@ public sealed class AdmissionTests
     [InlineData(LimitKey.Client)]
     [InlineData(LimitKey.Address)]
     [InlineData(LimitKey.All)]
-    public void TryAdmit_of_several_refused_by_one_charges_none(LimitKey tightIsBy)
+    public void TryAdmit_of_several_rejected_by_one_charges_none(LimitKey tightIsBy)
     {
         _limits["wide"] = new LimitConfig(10, 0.001);
         _limits["tight"] = new LimitConfig(3, 0.001) { By = tightIsBy };
         Assert.Equal(3, Admitted(20, "wide", "tight"));
-        Assert.True(_admission.TryGetDecisive(out AppliedLimit refusal));
-        Assert.Equal("tight", Name(refusal));
+        Assert.True(_admission.TryGetDecisive(out AppliedLimit rejection));
+        Assert.Equal("tight", Name(rejection));
         Assert.Equal(7, Tokens("wide"));
         Assert.Equal(0, Tokens("tight"));
         Assert.Equal(7, Admitted(20, "wide"));
@@ -110,7 +110,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void TryAdmit_in_dry_run_admits_and_tells_who_would_have_refused()
+    public void TryAdmit_in_dry_run_admits_and_tells_who_would_have_rejected()
     {
         _limits["dry"] = new LimitConfig(2, 0.001) { DryRun = true };
         _limits["real"] = new LimitConfig(5, 0.001);
@@ -124,7 +124,7 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void TryAdmit_beyond_the_slots_is_refused_until_one_leaves()
+    public void TryAdmit_beyond_the_slots_is_rejected_until_one_leaves()
     {
         _limits["slots"] = new LimitConfig(10, 0.001) { Concurrent = 2 };
         var held = new List<Admission>();
@@ -228,5 +228,5 @@ public sealed class AdmissionTests
         return look.Limits[0].WholeTokens;
     }
 
-    private static string Name(in AppliedLimit limit) => Encoding.UTF8.GetString(limit.NameOctets);
+    private static string Name(in AppliedLimit limit) => Encoding.UTF8.GetString(limit.NameBytes);
 }

@@ -24,7 +24,7 @@ public sealed class LeasesTests
     }
 
     [Fact]
-    public void Who_waits_is_served_in_order_as_far_as_the_lease_goes_and_refused_at_once_beyond()
+    public void Who_waits_is_served_in_order_as_far_as_the_lease_goes_and_rejected_at_once_beyond()
     {
         LeasedBucket client = Register(capacity: 10);
         Waiter[] waiters = [.. Enumerable.Range(0, 4).Select(i => Wait(client, i))];
@@ -141,7 +141,7 @@ public sealed class LeasesTests
         Answer(Plan(), granted: 1, left: 9);
         Waiter second = Wait(client, 1);
 
-        client.Debit(_clock.NowNs, -1); // the first one's, whom another limit refused
+        client.Debit(_clock.NowNs, -1); // the first one's, whom another limit rejected
 
         Assert.True(first.Granted);
         Assert.True(second.Granted);
@@ -241,7 +241,7 @@ public sealed class LeasesTests
         Assert.Equal(42, Enumerable.Range(0, 100).Count(_ => TryTake(client))); // 85 % of a half
         Assert.Null(client.Awaitable(_clock.NowNs, 1));
         Assert.False(client.Enter(new Waiter(this, 0), 1, _clock.NowNs));
-        Assert.Equal(42, client.Account.Owed);
+        Assert.Equal(42, client.Account.Debt);
     }
 
     [Fact]

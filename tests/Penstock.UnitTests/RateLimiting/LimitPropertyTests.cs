@@ -190,15 +190,15 @@ public sealed class LimitPropertyTests
             long at = limit.AdmitsAtNs(word, now, cost);
             long seconds = limit.SecondsUntil(word, limit.Clock(now), cost);
             Assert.InRange(at - now, exact.NsUntil(cost) - unitNs - 1, exact.NsUntil(cost) + unitNs + 1);
-            Assert.Equal(at > now, Refuses(limit, word, now, cost));
+            Assert.Equal(at > now, Rejects(limit, word, now, cost));
             if (at > now)
             {
                 waited++;
-                Assert.True(Refuses(limit, word, at - 1, cost), $"step {step}: a nanosecond early");
-                Assert.False(Refuses(limit, word, at, cost), $"step {step}: in time");
+                Assert.True(Rejects(limit, word, at - 1, cost), $"step {step}: a nanosecond early");
+                Assert.False(Rejects(limit, word, at, cost), $"step {step}: in time");
                 // What the client is told is whole seconds: enough, and one less is not.
-                Assert.False(Refuses(limit, word, now + (seconds * Second), cost), $"step {step}: after {seconds} s");
-                Assert.True(Refuses(limit, word, now + ((seconds - 1) * Second) - unitNs - 1, cost));
+                Assert.False(Rejects(limit, word, now + (seconds * Second), cost), $"step {step}: after {seconds} s");
+                Assert.True(Rejects(limit, word, now + ((seconds - 1) * Second) - unitNs - 1, cost));
             }
             if (limit.TryTake(ref word, limit.Clock(now), cost))
             {
@@ -262,6 +262,6 @@ public sealed class LimitPropertyTests
         }
     }
 
-    private static bool Refuses(Limit limit, long word, long nowNs, int cost) =>
+    private static bool Rejects(Limit limit, long word, long nowNs, int cost) =>
         !limit.TryTake(ref word, limit.Clock(nowNs), cost);
 }

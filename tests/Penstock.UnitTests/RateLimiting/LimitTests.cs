@@ -68,7 +68,7 @@ public sealed class LimitTests
     [InlineData(10, double.NaN)]
     [InlineData(10, 1_000_001)]
     [InlineData(1_000_000_000, 1.0 / 86400)]
-    public void Fault_refuses_what_cannot_be_represented(long capacity, double rate) =>
+    public void Fault_rejects_what_cannot_be_represented(long capacity, double rate) =>
         Assert.NotNull(Limiter.Fault(capacity, rate));
 
     [Theory]

@@ -45,7 +45,7 @@ public sealed class SharedAdmissionTests
     }
 
     [Fact]
-    public void Request_that_may_not_wait_is_refused()
+    public void Request_that_may_not_wait_is_rejected()
     {
         Assert.False(TryAdmit(mayWait: false, null, "default"));
 
@@ -54,7 +54,7 @@ public sealed class SharedAdmissionTests
     }
 
     [Fact]
-    public void Request_that_another_limit_refuses_anyway_does_not_wait()
+    public void Request_that_another_limit_rejects_anyway_does_not_wait()
     {
         Assert.True(TryAdmit(mayWait: false, _client, "default", "site"));
         Assert.True(TryAdmit(mayWait: false, _client, "default", "site"));
@@ -62,11 +62,11 @@ public sealed class SharedAdmissionTests
         Assert.False(TryAdmit(mayWait: true, null, "default", "site"));
 
         Assert.Null(_admission.Awaited);
-        Assert.Equal("site", Encoding.UTF8.GetString(_admission.Rejection.NameOctets));
+        Assert.Equal("site", Encoding.UTF8.GetString(_admission.Rejection.NameBytes));
     }
 
     [Fact]
-    public void Request_waits_where_a_limit_in_dry_run_would_refuse()
+    public void Request_waits_where_a_limit_in_dry_run_would_reject()
     {
         Assert.True(TryAdmit(mayWait: false, _client, "default", "trial"));
 
@@ -83,7 +83,7 @@ public sealed class SharedAdmissionTests
         Assert.Equal(4, _client.Balance);
 
         Assert.True(TryAdmit(mayWait: false, _client, "default", "site"));
-        Assert.False(TryAdmit(mayWait: false, _client, "default", "site")); // refused by the site
+        Assert.False(TryAdmit(mayWait: false, _client, "default", "site")); // rejected by the site
         Assert.Equal(5, _client.Balance);
     }
 

@@ -173,7 +173,7 @@ public sealed class RouteTableTests
     [InlineData("/admin/../a", RouteProbe.Ambiguous)]
     [InlineData("/admin/..%2fa", RouteProbe.Ambiguous)]
     [InlineData("/a%00", RouteProbe.Ambiguous)]
-    public void Match_of_a_path_that_servers_read_differently_holds_for_all_of_them_or_is_refused(
+    public void Match_of_a_path_that_servers_read_differently_holds_for_all_of_them_or_is_rejected(
         string path, string route)
     {
         var probe = new RouteProbe([new() { Upstream = "u", Name = "rest" },

@@ -4,10 +4,10 @@ using System.Text.RegularExpressions;
 
 namespace Penstock.TestKit;
 
-/// <summary>Octets as test data writes them, and as messages show them.</summary>
-internal static partial class Octets
+/// <summary>Bytes as test data writes them, and as messages show them.</summary>
+internal static partial class Bytes
 {
-    /// <summary>Understands <c>\r \n \t \xHH</c>; every other character is the octet of its number.</summary>
+    /// <summary>Understands <c>\r \n \t \xHH</c>; every other character is the byte of its number.</summary>
     public static byte[] Of(string escaped) => Encoding.Latin1.GetBytes(Escape().Replace(escaped, static m =>
         m.Value[1] switch
         {
@@ -17,21 +17,21 @@ internal static partial class Octets
             _ => ((char)byte.Parse(m.Value.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToString(),
         }));
 
-    public static string Text(ReadOnlySpan<byte> octets) => Encoding.Latin1.GetString(octets);
+    public static string Text(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes);
 
     /// <summary>The inverse of <see cref="Of"/>: one line of visible ASCII.</summary>
-    public static string Escaped(ReadOnlySpan<byte> octets)
+    public static string Escaped(ReadOnlySpan<byte> bytes)
     {
-        var text = new StringBuilder(octets.Length);
-        foreach (byte octet in octets)
+        var text = new StringBuilder(bytes.Length);
+        foreach (byte b in bytes)
         {
-            _ = octet switch
+            _ = b switch
             {
                 (byte)'\r' => text.Append("\\r"),
                 (byte)'\n' => text.Append("\\n"),
                 (byte)'\t' => text.Append("\\t"),
-                >= 0x20 and <= 0x7E and not (byte)'\\' => text.Append((char)octet),
-                _ => text.Append(CultureInfo.InvariantCulture, $"\\x{octet:x2}"),
+                >= 0x20 and <= 0x7E and not (byte)'\\' => text.Append((char)b),
+                _ => text.Append(CultureInfo.InvariantCulture, $"\\x{b:x2}"),
             };
         }
         return text.ToString();
