@@ -173,7 +173,7 @@ public sealed record RetryConfig
     public double BudgetRatio { get; init; } = 0.2;
 
     /// <summary>Retries per second that are allowed whatever <see cref="BudgetRatio"/> says. What was not used in
-    /// the last ten seconds may be used now. Finagle and linkerd have the same default. A route has no such key.</summary>
+    /// the last ten seconds may be used now. The default is that of Finagle and linkerd. Not for a route.</summary>
     /// <value>Key <c>retries.min_per_second</c>: 0 to 1,000; default: 10.</value>
     public int MinPerSecond { get; init; } = 10;
 
