@@ -222,7 +222,7 @@ program_mb() { # PROGRAM: with what must lie beside it
     du -cLb "${beside[@]}" 2>/dev/null | awk 'END { printf "%.1f", $1 / 1e6 }'
 }
 
-# load PROXY WORK SECONDS: sets REQUESTS, and refuses a run in which the answers were not the expected ones
+# load PROXY WORK SECONDS: sets REQUESTS, and rejects a run in which the answers were not the expected ones
 load() {
     local report bad
     report=$(taskset -c "$LOAD_CORE" wrk -t1 -c"$CONNECTIONS" -d"$3s" "http://127.0.0.1:${PORT[$1]}${TARGET[$2]}")

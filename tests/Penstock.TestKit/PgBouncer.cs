@@ -4,7 +4,7 @@ using System.Globalization;
 namespace Penstock.TestKit;
 
 /// <summary>A PgBouncer in transaction mode before a <see cref="PostgresServer"/>, with one session for everybody: what
-/// one program leaves in the session the next one finds. It refuses to run as root, too.</summary>
+/// one program leaves in the session the next one finds. It does not run as root either.</summary>
 public sealed class PgBouncer : IAsyncDisposable
 {
     private const string Program = "/usr/sbin/pgbouncer";

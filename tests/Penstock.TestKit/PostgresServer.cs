@@ -3,7 +3,7 @@ using System.Globalization;
 
 namespace Penstock.TestKit;
 
-/// <summary>A PostgreSQL of its own, in a temporary folder on a free port, that asks for a password. It refuses to run
+/// <summary>A PostgreSQL of its own, in a temporary folder on a free port, that asks for a password. It does not run
 /// as root, so then it runs as the user that the package made.</summary>
 public sealed class PostgresServer : IAsyncDisposable
 {
@@ -81,7 +81,7 @@ public sealed class PostgresServer : IAsyncDisposable
         {
             postmaster.Kill();
         }
-        // the next one would refuse to start beside them, or while nobody asked for the exit code of the first
+        // the next one would not start beside them, or while nobody asked for the exit code of the first
         await Eventually.TrueAsync(() => !children.Append(id).Any(IsRunning), "all of PostgreSQL has ended");
         File.Delete(lockFile);
         File.Delete(Path.Combine(_folder, $".s.PGSQL.{Port}.lock"));

@@ -157,7 +157,7 @@ internal static class AnswerKeys
 
     private static void CheckBody(Section section, AnswerConfig answer)
     {
-        Field? at = section["file"] ?? section["body"];
+        ConfigField? at = section["file"] ?? section["body"];
         if (at is null)
         {
             section["content_type"]?.Error("'content_type' is for a body of your own",

@@ -94,7 +94,7 @@ internal static class ClientKeys
         return false;
     }
 
-    private static void WarnBehindAddress(IReadOnlyList<(Field At, IdentitySource? Value)> sources)
+    private static void WarnBehindAddress(IReadOnlyList<(ConfigField At, IdentitySource? Value)> sources)
     {
         int address = sources.ToList().FindIndex(static source => source.Value?.Kind == IdentityKind.Address);
         if (address >= 0 && address < sources.Count - 1)
@@ -110,7 +110,7 @@ internal static class ClientKeys
         {
             return;
         }
-        foreach (Field item in section["exempt"]!.Items())
+        foreach (ConfigField item in section["exempt"]!.Items())
         {
             if (item.Node is ScalarNode written && clients.ExemptIds.Contains(written.Text.Trim()))
             {

@@ -198,7 +198,7 @@ internal static class FileKeys
         .WithSchema(Forms());
 
     /// <summary>The configuration of a file; null only when something was reported that left nothing to read.</summary>
-    public static PenstockConfig? Read(ConfigNode root, Report report) => Field.Root(root, report).Section(
+    public static PenstockConfig? Read(ConfigNode root, Report report) => ConfigField.Root(root, report).Section(
         static file => Table.Read(file, Table.Default), expected: "keys such as 'listen' and 'backends'");
 
     private static PenstockConfig Standard() => new()
@@ -260,7 +260,7 @@ internal static class FileKeys
 
     private static void CheckAdmin(Section section, AdminConfig admin, PenstockConfig config)
     {
-        Field at = section["listen"] ?? section.At;
+        ConfigField at = section["listen"] ?? section.At;
         if (admin.Listen is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address)
             && section["token"]?.Node is not FaultyNode && admin.Token.Length == 0)
         {

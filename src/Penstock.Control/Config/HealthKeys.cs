@@ -147,7 +147,7 @@ internal static class HealthKeys
         }
     }
 
-    private static CheckField FieldOf(Field field)
+    private static CheckField FieldOf(ConfigField field)
     {
         if (FramingFields.Contains(field.Name, StringComparer.OrdinalIgnoreCase))
         {

@@ -85,7 +85,7 @@ internal static class LimitKeys
           "additionalProperties": { "$ref": "#/definitions/{{table.Name}}" } }
         """;
 
-    private static LimitConfig Read(Field field, Keys<LimitConfig> keys, string fault, string hint)
+    private static LimitConfig Read(ConfigField field, Keys<LimitConfig> keys, string fault, string hint)
     {
         if (field.Name is "capacity" or "rate" && field.Node is ScalarNode)
         {

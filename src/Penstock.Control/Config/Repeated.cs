@@ -3,13 +3,13 @@ namespace Penstock.Control.Config;
 /// <summary>Things of one kind that may stand in a file only once.</summary>
 internal static class Repeated
 {
-    public static void Report<T>(string what, IEnumerable<(Field At, T? Value)> items, Func<T, string> identity)
+    public static void Report<T>(string what, IEnumerable<(ConfigField At, T? Value)> items, Func<T, string> identity)
         where T : class
     {
-        foreach (IGrouping<string, (Field At, T? Value)> group in items.Where(static item => item.Value is not null)
+        foreach (IGrouping<string, (ConfigField At, T? Value)> group in items.Where(static item => item.Value is not null)
             .GroupBy(item => identity(item.Value!), StringComparer.OrdinalIgnoreCase))
         {
-            foreach ((Field at, _) in group.Skip(1))
+            foreach ((ConfigField at, _) in group.Skip(1))
             {
                 at.Error($"duplicate {what} '{group.Key}'", $"the first is on line {group.First().At.Location.Line}");
             }

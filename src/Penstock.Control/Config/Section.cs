@@ -9,7 +9,7 @@ internal sealed class Section
     private readonly int _errorsBefore;
     private bool _holdsSecrets;
 
-    public Section(Field at, IReadOnlyList<ConfigEntry> entries)
+    public Section(ConfigField at, IReadOnlyList<ConfigEntry> entries)
     {
         At = at;
         _errorsBefore = at.Report.Errors;
@@ -22,13 +22,13 @@ internal sealed class Section
         }
     }
 
-    public Field At { get; }
+    public ConfigField At { get; }
 
     /// <summary>No error so far: what was read means what the operator wrote.</summary>
     public bool Sound => At.Report.Errors == _errorsBefore;
 
     /// <summary>The value of a key; null when it was not written.</summary>
-    public Field? this[string key]
+    public ConfigField? this[string key]
     {
         get
         {

@@ -34,25 +34,25 @@ internal sealed class ListShape<T> : Shape<IReadOnlyList<T>>
     public bool MayBeOff { get; init; }
 
     /// <summary>Looks at all items together, also at those that came to nothing.</summary>
-    public Action<IReadOnlyList<(Field At, T? Value)>>? Check { get; init; }
+    public Action<IReadOnlyList<(ConfigField At, T? Value)>>? Check { get; init; }
 
-    public override IReadOnlyList<T> Read(Field field, IReadOnlyList<T> otherwise) =>
+    public override IReadOnlyList<T> Read(ConfigField field, IReadOnlyList<T> otherwise) =>
         [.. Pairs(field).Select(static pair => pair.Value)];
 
     /// <summary>The items with their places.</summary>
-    public IReadOnlyList<(Field At, T Value)> Pairs(Field field)
+    public IReadOnlyList<(ConfigField At, T Value)> Pairs(ConfigField field)
     {
         if (MayBeOff && field.Is("off", "false"))
         {
             return [];
         }
-        IReadOnlyList<Field> items = field.Items();
+        IReadOnlyList<ConfigField> items = field.Items();
         if (Empty is { } fault && items.Count == 0
             && (field.Node is EmptyNode || (field.Node is SequenceNode && !MayBeOff)))
         {
             field.Error(fault.Message, fault.Hint);
         }
-        List<(Field At, T? Value)> pairs = [.. items.Select(item => (item, _item.Read(item, default!)))];
+        List<(ConfigField At, T? Value)> pairs = [.. items.Select(item => (item, _item.Read(item, default!)))];
         Check?.Invoke(pairs);
         return [.. pairs.Where(static pair => pair.Value is not null).Select(static pair => (pair.At, pair.Value!))];
     }
@@ -84,10 +84,10 @@ internal sealed class Mapping<T> : Shape<T>
     /// <summary>What messages say could stand there.</summary>
     public string Expected { get; init; } = "a mapping";
 
-    public override T Read(Field field, T otherwise) => Read(field, otherwise, null);
+    public override T Read(ConfigField field, T otherwise) => Read(field, otherwise, null);
 
     /// <param name="check">Looks at the whole, with what is around it in mind.</param>
-    public T Read(Field field, T otherwise, Action<Section, T>? check)
+    public T Read(ConfigField field, T otherwise, Action<Section, T>? check)
     {
         foreach ((string word, T value) in _words)
         {
@@ -134,9 +134,9 @@ internal sealed class Either<T> : Shape<T>
     /// <summary>The mapping said enough to make something of it.</summary>
     public Func<T, bool> Usable { get; init; } = static _ => true;
 
-    public override T Read(Field field, T otherwise)
+    public override T Read(ConfigField field, T otherwise)
     {
-        Field named = Name is { } name ? field with { Name = name } : field;
+        ConfigField named = Name is { } name ? field with { Name = name } : field;
         if (Expected is null ? field.Node is not MappingNode : field.Node is ScalarNode)
         {
             return named.Parse(_scalar.Parse, otherwise)!;
@@ -149,16 +149,16 @@ internal sealed class Either<T> : Shape<T>
 }
 
 /// <summary>A mapping of names that the operator chose.</summary>
-internal sealed class NamedShape<T>(Func<Field, T> read) : Shape<IReadOnlyList<(Field At, T Value)>>
+internal sealed class NamedShape<T>(Func<ConfigField, T> read) : Shape<IReadOnlyList<(ConfigField At, T Value)>>
 {
-    public override IReadOnlyList<(Field At, T Value)> Read(
-        Field field, IReadOnlyList<(Field At, T Value)> otherwise) =>
+    public override IReadOnlyList<(ConfigField At, T Value)> Read(
+        ConfigField field, IReadOnlyList<(ConfigField At, T Value)> otherwise) =>
         Pairs(field);
 
     /// <summary>The values with their names and places.</summary>
-    public IReadOnlyList<(Field At, T Value)> Pairs(Field field)
+    public IReadOnlyList<(ConfigField At, T Value)> Pairs(ConfigField field)
     {
-        List<(Field At, T Value)> pairs = [.. field.Named(Name).Select(entry => (entry, read(entry)))];
+        List<(ConfigField At, T Value)> pairs = [.. field.Named(Name).Select(entry => (entry, read(entry)))];
         Check?.Invoke(pairs);
         return pairs;
     }
@@ -167,7 +167,7 @@ internal sealed class NamedShape<T>(Func<Field, T> read) : Shape<IReadOnlyList<(
     public Parser<string> Name { get; init; } = ConfigValue.TryName;
 
     /// <summary>Looks at all of them together.</summary>
-    public Action<IReadOnlyList<(Field At, T Value)>>? Check { get; init; }
+    public Action<IReadOnlyList<(ConfigField At, T Value)>>? Check { get; init; }
 
     
 }
@@ -185,7 +185,7 @@ internal sealed class Reference : Shape<string>
         Text = $"name of {(what[0] is 'u' ? "an" : "a")} {what}";
     }
 
-    public override string Read(Field field, string otherwise) =>
+    public override string Read(ConfigField field, string otherwise) =>
         field.Parse(ConfigValue.Reference(_what, field.Report.Names(_what)), otherwise);
 }
 
@@ -202,7 +202,7 @@ internal sealed class Optional<T> : Shape<T?>
         (Schema, Text, Samples) = (value.Schema, value.Text, value.Samples);
     }
 
-    public override T? Read(Field field, T? otherwise) => _value.Read(field, otherwise ?? default);
+    public override T? Read(ConfigField field, T? otherwise) => _value.Read(field, otherwise ?? default);
 
     public override string? Print(T? value) => value is { } written ? _value.Print(written) : null;
 }

@@ -23,7 +23,7 @@ internal abstract class Shape<T> : Shape
 {
     /// <summary>Reads it; a fault goes to the report.</summary>
     /// <param name="otherwise">What comes of a value that has a fault.</param>
-    public abstract T Read(Field field, T otherwise);
+    public abstract T Read(ConfigField field, T otherwise);
 
     /// <summary>A value as it is written in JSON; null where there is no short way to write it.</summary>
     public virtual string? Print(T value) => null;
@@ -34,7 +34,7 @@ internal sealed class Syntax<T>(Parser<T> parse, Func<T, string?>? print = null)
 {
     public Parser<T> Parse => parse;
 
-    public override T Read(Field field, T otherwise) => field.Parse(parse, otherwise)!;
+    public override T Read(ConfigField field, T otherwise) => field.Parse(parse, otherwise)!;
 
     public override string? Print(T value) => print?.Invoke(value);
 }

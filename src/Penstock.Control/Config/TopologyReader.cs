@@ -19,7 +19,7 @@ internal static class TopologyReader
     {
         ProxyConfig proxy = config.Proxy;
         List<string> full = [.. FullKeys.Where(file.Has)];
-        List<Field> flat = [.. UpstreamKeys.Flat.Rows.Select(row => file[row.Name]).OfType<Field>()];
+        List<ConfigField> flat = [.. UpstreamKeys.Flat.Rows.Select(row => file[row.Name]).OfType<ConfigField>()];
         if (full.Count == 0 && !file.Has("backends"))
         {
             file.At.Error("no backends", "write 'backends: [127.0.0.1:9001]', or 'upstreams'");
@@ -31,7 +31,7 @@ internal static class TopologyReader
             CheckLimits(file.At, route, null, proxy);
             return config with { Proxy = proxy with { Upstreams = [Flat(file)], Routes = [route] } };
         }
-        foreach (Field field in flat)
+        foreach (ConfigField field in flat)
         {
             field.Error($"'{field.Name}' at the top is for a single upstream; it cannot stand beside '{full[0]}'",
                 "move it into an entry of 'upstreams'");
@@ -44,7 +44,7 @@ internal static class TopologyReader
     }
 
     /// <summary>An entry of <c>upstreams</c>; null when it is none.</summary>
-    public static UpstreamConfig? Named(Field field) => field.Section(section =>
+    public static UpstreamConfig? Named(ConfigField field) => field.Section(section =>
         UpstreamKeys.Table.Read(section, UpstreamKeys.Table.Default with { Name = field.Name }));
 
     private static UpstreamConfig Flat(Section file) =>
@@ -52,7 +52,7 @@ internal static class TopologyReader
 
     private static ProxyConfig Full(Section file, ProxyConfig proxy)
     {
-        IReadOnlyList<Field> named = file["upstreams"]?.Named() ?? [];
+        IReadOnlyList<ConfigField> named = file["upstreams"]?.Named() ?? [];
         List<UpstreamConfig?> upstreams = [.. named.Select(Named)];
         file.At.Report.Define("upstream", [.. named.Select(static field => field.Name)]);
         if (named.Count == 0)
@@ -63,8 +63,8 @@ internal static class TopologyReader
         WarnOfSharedCookies(named, upstreams);
 
         int errorsBefore = file.At.Report.Errors;
-        IReadOnlyList<Field> items = file["routes"]?.Items() ?? [];
-        List<(Field At, RouteConfig Value)> routes = [.. items
+        IReadOnlyList<ConfigField> items = file["routes"]?.Items() ?? [];
+        List<(ConfigField At, RouteConfig Value)> routes = [.. items
             .Select(static item => (At: item, Value: item.Section(
                 static section => RouteKeys.Table.Read(section, RouteKeys.Table.Default))!))
             .Where(static route => route.Value is not null)];
@@ -77,7 +77,7 @@ internal static class TopologyReader
             file["upstreams"]!.Error($"{named.Count} upstreams but no routes",
                 "write 'routes' to say which requests go where");
         }
-        foreach ((Field at, RouteConfig route) in routes)
+        foreach ((ConfigField at, RouteConfig route) in routes)
         {
             CheckLimits(at, route, upstreams.Find(u => u?.Name == route.Upstream), proxy);
         }
@@ -88,7 +88,7 @@ internal static class TopologyReader
         if (file.At.Report.Errors == errorsBefore && routes.Count >= items.Count)
         {
             WarnShadowed(routes);
-            foreach (Field unused in named.Where(field => routes.All(r => r.Value.Upstream != field.Name)))
+            foreach (ConfigField unused in named.Where(field => routes.All(r => r.Value.Upstream != field.Name)))
             {
                 unused.Warning($"no route uses upstream '{unused.Name}': it receives no requests");
             }
@@ -101,7 +101,7 @@ internal static class TopologyReader
         };
     }
 
-    private static void CheckLimits(Field at, RouteConfig route, UpstreamConfig? upstream, ProxyConfig proxy)
+    private static void CheckLimits(ConfigField at, RouteConfig route, UpstreamConfig? upstream, ProxyConfig proxy)
     {
         List<string> names = [.. (route.Limits ?? [DefaultName]).Concat(upstream?.Limits ?? []).Concat(proxy.EveryLimit)
             .Where(proxy.Limits.ContainsKey).Distinct()];
@@ -121,7 +121,7 @@ internal static class TopologyReader
         }
     }
 
-    private static void WarnOfSharedCookies(IReadOnlyList<Field> named, List<UpstreamConfig?> upstreams)
+    private static void WarnOfSharedCookies(IReadOnlyList<ConfigField> named, List<UpstreamConfig?> upstreams)
     {
         var owners = new Dictionary<string, string>(StringComparer.Ordinal);
         for (int i = 0; i < named.Count; i++)
@@ -135,16 +135,17 @@ internal static class TopologyReader
         }
     }
 
-    private static void WarnShadowed(IEnumerable<(Field At, RouteConfig Value)> routes)
+    private static void WarnShadowed(IEnumerable<(ConfigField At, RouteConfig Value)> routes)
     {
-        foreach (IGrouping<(string, string), (Field At, RouteConfig Value)> place in routes.GroupBy(
+        foreach (IGrouping<(string, string), (ConfigField At, RouteConfig Value)> place in routes.GroupBy(
             static route => RouteOrder.ScopeOf(route.Value)))
         {
-            List<(Field At, RouteConfig Value)> tried = [.. place.Order(Comparer<(Field At, RouteConfig Value)>.Create(
+            List<(ConfigField At, RouteConfig Value)> tried = [.. place.Order(Comparer<(ConfigField At,
+                RouteConfig Value)>.Create(
                 static (a, b) => RouteOrder.Compare(a.Value, b.Value))).Take(MaxCompared)];
             for (int i = 1; i < tried.Count; i++)
             {
-                (Field at, RouteConfig route) = tried[i];
+                (ConfigField at, RouteConfig route) = tried[i];
                 if (tried.Take(i).FirstOrDefault(earlier => RouteOrder.Covers(earlier.Value, route)).At is { } first)
                 {
                     at.Warning(

@@ -162,8 +162,8 @@ public sealed record StickyConfig
 /// <summary>When a request is sent again, to another backend.</summary>
 public sealed record RetryConfig
 {
-    /// <summary>How often one request may be sent again. A connection for it that times out counts, too; one that is
-    /// refused does not. 0: no request is sent again.</summary>
+    /// <summary>How often one request may be sent again. A connection for it that times out counts, too; a
+    /// refused connection does not. 0: no request is sent again.</summary>
     /// <value>Key <c>retries.attempts</c>: 0 to 10; default: 2.</value>
     public int Attempts { get; init; } = 2;
 

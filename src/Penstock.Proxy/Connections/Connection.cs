@@ -60,7 +60,7 @@ internal sealed class Connection : EventSource
         Owner = owner;
         _writable = !connecting;
         loop.Register(this, socket,
-            Readiness.Read | Readiness.Write | Readiness.PeerClosed | Readiness.EdgeTriggered);
+            EpollEvents.Read | EpollEvents.Write | EpollEvents.PeerClosed | EpollEvents.EdgeTriggered);
     }
 
     public IConnectionOwner Owner { get; }
@@ -224,17 +224,17 @@ internal sealed class Connection : EventSource
         Cancel();
     }
 
-    public override void OnReady(Readiness ready)
+    public override void OnReady(EpollEvents ready)
     {
-        bool hungUp = (ready & (Readiness.HangUp | Readiness.Error)) != Readiness.None;
-        bool readable = hungUp || (ready & (Readiness.Read | Readiness.PeerClosed)) != Readiness.None;
+        bool hungUp = (ready & (EpollEvents.HangUp | EpollEvents.Error)) != EpollEvents.None;
+        bool readable = hungUp || (ready & (EpollEvents.Read | EpollEvents.PeerClosed)) != EpollEvents.None;
         bool told = _peerClosed && (PeerGone || !hungUp);
-        _peerClosed |= hungUp || (ready & Readiness.PeerClosed) != Readiness.None;
+        _peerClosed |= hungUp || (ready & EpollEvents.PeerClosed) != EpollEvents.None;
 
         // When both sides have ended their streams in good order that is a "hang-up", too.
-        PeerGone |= hungUp && (!_sendEnded || (ready & Readiness.Error) != Readiness.None);
+        PeerGone |= hungUp && (!_sendEnded || (ready & EpollEvents.Error) != EpollEvents.None);
         _readable |= readable;
-        _writable |= hungUp || (ready & Readiness.Write) != Readiness.None;
+        _writable |= hungUp || (ready & EpollEvents.Write) != EpollEvents.None;
 
         bool attended = _writable && _space.Complete(WaitResult.Ready);
         attended |= readable && _data.Complete(WaitResult.Ready);

@@ -40,7 +40,7 @@ internal sealed class Listener : EventSource
         _onAccept = onAccept;
         _onPause = onPause;
         _obstacle = obstacle;
-        loop.Register(this, socket, Readiness.Read | Readiness.EdgeTriggered);
+        loop.Register(this, socket, EpollEvents.Read | EpollEvents.EdgeTriggered);
     }
 
     /// <summary>Listening sockets on one address, one for each loop; one only for a Unix domain socket, which cannot be
@@ -130,7 +130,7 @@ internal sealed class Listener : EventSource
         }
     }
 
-    public override void OnReady(Readiness ready)
+    public override void OnReady(EpollEvents ready)
     {
         if (DueMs == long.MaxValue)
         {

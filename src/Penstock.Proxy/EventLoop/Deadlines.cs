@@ -15,14 +15,14 @@ internal abstract class Deadline
 }
 
 /// <summary>A coarse timer wheel: setting, moving and clearing a deadline is O(1) and mostly one store, because a
-/// deadline that moves away stays where it is until its old slot comes by. Fires late by at most one tick. Not
+/// deadline that moves away stays where it is until its old cell comes by. Fires late by at most one tick. Not
 /// thread-safe.</summary>
 internal sealed class Deadlines
 {
-    private const int SlotCount = 512;
+    private const int CellCount = 512;
     public const int TickMs = 20;
 
-    private readonly Deadline?[] _slots = new Deadline?[SlotCount];
+    private readonly Deadline?[] _cells = new Deadline?[CellCount];
     private long _tick;
     private int _count;
 
@@ -65,11 +65,11 @@ internal sealed class Deadlines
         {
             return -1;
         }
-        for (long tick = _tick + 1; tick <= _tick + SlotCount; tick++)
+        for (long tick = _tick + 1; tick <= _tick + CellCount; tick++)
         {
-            if (_slots[tick % SlotCount] is not null)
+            if (_cells[tick % CellCount] is not null)
             {
-                return (int)Math.Clamp((tick * TickMs) - nowMs, 0, SlotCount * TickMs);
+                return (int)Math.Clamp((tick * TickMs) - nowMs, 0, CellCount * TickMs);
             }
         }
         return -1;
@@ -87,10 +87,10 @@ internal sealed class Deadlines
         while (_tick < target)
         {
             _tick++;
-            Deadline? deadline = _slots[_tick % SlotCount];
+            Deadline? deadline = _cells[_tick % CellCount];
             while (deadline is not null)
             {
-                // OnDue may unlink others of this slot, so start over after each.
+                // OnDue may unlink others of this cell, so start over after each.
                 Deadline? next = deadline.Next;
                 if (deadline.CellTick <= _tick)
                 {
@@ -99,7 +99,7 @@ internal sealed class Deadlines
                     {
                         deadline.DueMs = long.MaxValue;
                         deadline.OnDue();
-                        next = _slots[_tick % SlotCount];
+                        next = _cells[_tick % CellCount];
                     }
                     else if (deadline.DueMs != long.MaxValue)
                     {
@@ -113,16 +113,16 @@ internal sealed class Deadlines
 
     private void Link(Deadline deadline, long tick)
     {
-        int slot = (int)(tick % SlotCount);
-        deadline.Cell = slot;
+        int cell = (int)(tick % CellCount);
+        deadline.Cell = cell;
         deadline.CellTick = tick;
         deadline.Previous = null;
-        deadline.Next = _slots[slot];
+        deadline.Next = _cells[cell];
         if (deadline.Next is not null)
         {
             deadline.Next.Previous = deadline;
         }
-        _slots[slot] = deadline;
+        _cells[cell] = deadline;
         _count++;
     }
 
@@ -130,7 +130,7 @@ internal sealed class Deadlines
     {
         if (deadline.Previous is null)
         {
-            _slots[deadline.Cell] = deadline.Next;
+            _cells[deadline.Cell] = deadline.Next;
         }
         else
         {

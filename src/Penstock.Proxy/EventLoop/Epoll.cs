@@ -5,7 +5,7 @@ namespace Penstock.Proxy.EventLoop;
 
 /// <summary>What a descriptor is ready for; the values of Linux' EPOLL* flags.</summary>
 [Flags]
-internal enum Readiness : uint
+internal enum EpollEvents : uint
 {
     None = 0,
     Read = 0x001,
@@ -45,12 +45,12 @@ internal sealed unsafe partial class Epoll : IDisposable
         _epoll = new OwnedDescriptor(Check(epoll_create1(CloseOnExec)));
         int wake = Check(eventfd(0, CloseOnExec | NonBlocking));
         _wake = new OwnedDescriptor(wake);
-        Register(wake, 0, Readiness.Read | Readiness.EdgeTriggered);
+        Register(wake, 0, EpollEvents.Read | EpollEvents.EdgeTriggered);
     }
 
     /// <summary>Watches a descriptor until it is closed.</summary>
     /// <param name="tag">Comes back with each event; 0 is taken.</param>
-    public void Register(int descriptor, ulong tag, Readiness interest)
+    public void Register(int descriptor, ulong tag, EpollEvents interest)
     {
         byte* entry = stackalloc byte[16];
         Unsafe.WriteUnaligned(entry, (uint)interest);
@@ -75,10 +75,10 @@ internal sealed unsafe partial class Epoll : IDisposable
     }
 
     /// <summary>Event <paramref name="index"/> of the last wait; tag 0 is a wake-up.</summary>
-    public ulong Event(int index, out Readiness ready)
+    public ulong Event(int index, out EpollEvents ready)
     {
         ref byte entry = ref _events[index * EventSize];
-        ready = (Readiness)Unsafe.ReadUnaligned<uint>(ref entry);
+        ready = (EpollEvents)Unsafe.ReadUnaligned<uint>(ref entry);
         return Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref entry, DataOffset));
     }
 

@@ -11,7 +11,7 @@ internal abstract class EventSource : Deadline
     internal int Descriptor = -1;
     internal uint Generation;
 
-    public abstract void OnReady(Readiness ready);
+    public abstract void OnReady(EpollEvents ready);
 
     /// <summary>Its turn has come again, see <see cref="Loop.Defer"/>.</summary>
     public abstract void OnTurn();
@@ -131,7 +131,7 @@ internal sealed class Loop : IDisposable
     /// its own will come.</summary>
     public void Defer(EventSource source) => _deferred.Enqueue(source);
 
-    public void Register(EventSource source, Socket socket, Readiness interest)
+    public void Register(EventSource source, Socket socket, EpollEvents interest)
     {
         int descriptor = (int)socket.SafeHandle.DangerousGetHandle();
         if (descriptor >= _sources.Length)
@@ -184,7 +184,7 @@ internal sealed class Loop : IDisposable
             UpdateTime();
             for (int i = 0; i < count; i++)
             {
-                ulong tag = _epoll.Event(i, out Readiness ready);
+                ulong tag = _epoll.Event(i, out EpollEvents ready);
                 if (tag == 0)
                 {
                     _epoll.DrainWake();
@@ -220,7 +220,7 @@ internal sealed class Loop : IDisposable
         }
     }
 
-    private void Dispatch(EventSource source, Readiness ready)
+    private void Dispatch(EventSource source, EpollEvents ready)
     {
         try
         {

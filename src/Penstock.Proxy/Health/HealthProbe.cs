@@ -267,7 +267,8 @@ internal sealed class HealthProbe
         return CheckResult.Failed($"the body does not contain '{_check.ExpectBody}'");
     }
 
-    /// <summary>To the address that works; where that refuses, to the other one of its name.</summary>
+    /// <summary>Connects to the address that worked last; when that fails,
+        to the other address of the same name.</summary>
     private async Task<Socket> ConnectAsync(CancellationToken cancel)
     {
         (BackendAddress? first, BackendAddress? second) = _backend.AddressesToTry();

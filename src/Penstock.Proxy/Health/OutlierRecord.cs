@@ -9,7 +9,7 @@ internal sealed class OutlierRecord(Backend backend)
     /// <summary>A window slides by so many steps.</summary>
     public const int WindowSteps = 10;
 
-    private readonly Queue<TrafficCounts> _slots = new();
+    private readonly Queue<TrafficCounts> _steps = new();
 
     public Backend Backend => backend;
 
@@ -35,22 +35,22 @@ internal sealed class OutlierRecord(Backend backend)
     public TrafficCounts Window()
     {
         TrafficCounts now = backend.Traffic.Read();
-        return now.Since(_slots.TryPeek(out TrafficCounts? oldest) ? oldest : now);
+        return now.Since(_steps.TryPeek(out TrafficCounts? oldest) ? oldest : now);
     }
 
     public void Slide()
     {
-        if (_slots.Count == WindowSteps)
+        if (_steps.Count == WindowSteps)
         {
-            _slots.Dequeue();
+            _steps.Dequeue();
         }
-        _slots.Enqueue(backend.Traffic.Read());
+        _steps.Enqueue(backend.Traffic.Read());
     }
 
     /// <summary>Begins a new window: what was before says nothing of the backend as it is now.</summary>
     public void Restart()
     {
-        _slots.Clear();
+        _steps.Clear();
         Slide();
         backend.Traffic.ForgetErrors();
     }

@@ -96,11 +96,11 @@ internal sealed class PathTable
         return low - 1;
     }
 
-    private static List<Route> RoutesAt(SortedDictionary<string, List<Route>> slots, string path)
+    private static List<Route> RoutesAt(SortedDictionary<string, List<Route>> routesByPath, string path)
     {
-        if (!slots.TryGetValue(path, out List<Route>? routes))
+        if (!routesByPath.TryGetValue(path, out List<Route>? routes))
         {
-            slots[path] = routes = [];
+            routesByPath[path] = routes = [];
         }
         return routes;
     }

@@ -17,13 +17,13 @@ public sealed class LogLineTests
         string line = Format(new JsonLineFormatter(new ManualTime()), log => log.LogWarning(
             new EventId(1, "backend_down"),
             "backend {BackendAddress} is DOWN: {Cause}, {Left} of {Total} left, {Share} {Time}",
-            "127.0.0.1:9002", "refused\n\"really\"", 2, 3L, 0.5, null));
+            "127.0.0.1:9002", "connection refused\n\"really\"", 2, 3L, 0.5, null));
 
         Assert.Equal(
             """
             {"time":"2026-11-21T04:05:06.000Z","level":"warn","event":"backend_down",
-            "message":"backend 127.0.0.1:9002 is DOWN: refused\n\"really\", 2 of 3 left, 0.5 (null)",
-            "backend_address":"127.0.0.1:9002","cause":"refused\n\"really\"","left":2,"total":3,
+            "message":"backend 127.0.0.1:9002 is DOWN: connection refused\n\"really\", 2 of 3 left, 0.5 (null)",
+            "backend_address":"127.0.0.1:9002","cause":"connection refused\n\"really\"","left":2,"total":3,
             "share":0.5,"time_":null}
             """.ReplaceLineEndings("") + "\n", line);
     }

@@ -110,7 +110,7 @@ public sealed class ReloadTests
         {
             Assert.Equal("ok", (await client.GetAsync()).Text);
         }
-        await Eventually.TrueAsync(() => Refuses(old), "the old listener is closed");
+        await Eventually.TrueAsync(() => IsClosed(old), "the old listener is closed");
         await proxy.AssertQuietAsync();
     }
 
@@ -162,7 +162,7 @@ public sealed class ReloadTests
     private static BackendStatus Status(TestProxy proxy, string address) =>
         proxy.Server.Upstreams()[0].Backends.Single(b => b.Address == address);
 
-    private static bool Refuses(EndPoint endPoint)
+    private static bool IsClosed(EndPoint endPoint)
     {
         try
         {

@@ -140,7 +140,7 @@ public sealed class LeastTimeTests(ITestOutputHelper output)
         {
             Backend picked = upstream.Pick(Request(random, now))!;
             asked += picked == known ? 0 : 1;
-            picked.Leave(); // refused at once: nothing is learnt
+            picked.Leave(); // connection refused: nothing is learnt
             if (picked == known)
             {
                 known.Latency.Add(20 * MsNs, now);

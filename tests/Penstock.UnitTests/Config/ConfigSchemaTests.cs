@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Penstock.Control.Config;
 using Penstock.TestKit;
+using Penstock.UnitTests.Docs;
 using Xunit;
 
 namespace Penstock.UnitTests.Config;
@@ -10,9 +11,6 @@ namespace Penstock.UnitTests.Config;
 /// <summary>The schema for editors and the reference for people say what the binder does.</summary>
 public sealed partial class ConfigSchemaTests
 {
-    private const string Begin = "<!-- generated: keys of ";
-    private const string End = "<!-- end of generated -->\n";
-
     private static readonly JsonNode Schema = JsonNode.Parse(File.ReadAllText(Docs("penstock.schema.json")))!;
     private static readonly string Reference = File.ReadAllText(Docs("configuration.md"));
 
@@ -29,34 +27,15 @@ public sealed partial class ConfigSchemaTests
     ];
 
     [Fact]
-    public void Schema_is_that_of_the_keys()
-    {
-        string wanted = KeyTables.Schema();
-        if (Environment.GetEnvironmentVariable("PENSTOCK_ACCEPT") == "1")
-        {
-            File.WriteAllText(Docs("penstock.schema.json"), wanted);
-        }
-        Assert.Equal(wanted, File.ReadAllText(Docs("penstock.schema.json")));
-    }
+    public void Schema_is_that_of_the_keys() =>
+        GeneratedText.Check("docs/penstock.schema.json", KeyTables.Schema());
 
     [Fact]
     public void Tables_of_the_reference_are_those_of_the_keys()
     {
-        string wanted = Reference;
-        foreach (KeyTable table in KeyTables.All)
-        {
-            string mark = $"{Begin}{(table.Name.Length == 0 ? "the file" : table.Name)} -->\n";
-            int begin = wanted.IndexOf(mark, StringComparison.Ordinal) + mark.Length;
-            Assert.True(begin >= mark.Length, $"docs/configuration.md has no table for {mark}");
-            int end = wanted.IndexOf(End, begin, StringComparison.Ordinal);
-            wanted = wanted[..begin] + KeyTables.Reference(table) + wanted[end..];
-        }
-        Assert.Equal(KeyTables.All.Count, wanted.Split(Begin).Length - 1);
-        if (Environment.GetEnvironmentVariable("PENSTOCK_ACCEPT") == "1")
-        {
-            File.WriteAllText(Docs("configuration.md"), wanted);
-        }
-        Assert.Equal(wanted, File.ReadAllText(Docs("configuration.md")));
+        GeneratedText.CheckParts("docs/configuration.md", KeyTables.All.Select(static table =>
+            ($"keys of {(table.Name.Length == 0 ? "the file" : table.Name)}", KeyTables.Reference(table))));
+        Assert.Equal(KeyTables.All.Count, Reference.Split("<!-- generated: keys of ").Length - 1);
     }
 
     [Fact]

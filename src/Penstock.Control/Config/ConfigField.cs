@@ -4,10 +4,10 @@ namespace Penstock.Control.Config;
 
 /// <summary>One value of the file, with its name, place and path, and the ways to read it. A fault goes to the
 /// report, and the reader goes on with the default: one run finds everything.</summary>
-internal sealed record Field(string Name, ConfigNode Node, Location Location, string Path, Report Report)
+internal sealed record ConfigField(string Name, ConfigNode Node, Location Location, string Path, Report Report)
 {
     /// <summary>The whole file.</summary>
-    public static Field Root(ConfigNode root, Report report) => new("", root, Location.Start, "", report);
+    public static ConfigField Root(ConfigNode root, Report report) => new("", root, Location.Start, "", report);
 
     public void Error(string message, string? hint = null) => Report.Error(Location, Path, message, hint);
 
@@ -67,7 +67,7 @@ internal sealed record Field(string Name, ConfigNode Node, Location Location, st
     }
 
     /// <summary>The items of a list; a single value counts as a list of one.</summary>
-    public IReadOnlyList<Field> Items()
+    public IReadOnlyList<ConfigField> Items()
     {
         switch (Node)
         {
@@ -87,10 +87,10 @@ internal sealed record Field(string Name, ConfigNode Node, Location Location, st
     }
 
     /// <summary>The values of a mapping whose keys are names that the operator chose.</summary>
-    public IReadOnlyList<Field> Named() => Named(ConfigValue.TryName);
+    public IReadOnlyList<ConfigField> Named() => Named(ConfigValue.TryName);
 
     /// <summary>The values of a mapping whose keys are for <paramref name="name"/> to judge.</summary>
-    public IReadOnlyList<Field> Named(Parser<string> name)
+    public IReadOnlyList<ConfigField> Named(Parser<string> name)
     {
         if (Node is not MappingNode mapping)
         {
@@ -101,10 +101,10 @@ internal sealed record Field(string Name, ConfigNode Node, Location Location, st
 
             return [];
         }
-        var fields = new Dictionary<string, Field>();
+        var fields = new Dictionary<string, ConfigField>();
         foreach (ConfigEntry entry in mapping.Entries)
         {
-            Field field = Child(entry, entry.Key);
+            ConfigField field = Child(entry, entry.Key);
             if (!name(entry.Key, out _, out string? fault))
             {
                 (field with { Location = entry.Location, Path = Path }).Reject(fault);
@@ -119,11 +119,11 @@ internal sealed record Field(string Name, ConfigNode Node, Location Location, st
     }
 
     /// <summary>A field below this one. A fault of a value is shown at the value, that of a group at its key.</summary>
-    public Field Child(ConfigEntry entry, string name) => new(name, entry.Value,
+    public ConfigField Child(ConfigEntry entry, string name) => new(name, entry.Value,
         entry.Value is ScalarNode ? entry.Value.Location : entry.Location, Path.Length == 0 ? name : $"{Path}.{name}",
         Report);
 
-    public void ReportRepeated(ConfigEntry entry, Field first) => Report.Error(entry.Location, Path,
+    public void ReportRepeated(ConfigEntry entry, ConfigField first) => Report.Error(entry.Location, Path,
         $"duplicate key {ConfigValue.Quote(entry.Key)}", $"the first is on line {first.Location.Line}");
 
     private void Expected(string what)
