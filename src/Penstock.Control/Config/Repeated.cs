@@ -6,7 +6,8 @@ internal static class Repeated
     public static void Report<T>(string what, IEnumerable<(ConfigField At, T? Value)> items, Func<T, string> identity)
         where T : class
     {
-        foreach (IGrouping<string, (ConfigField At, T? Value)> group in items.Where(static item => item.Value is not null)
+        foreach (IGrouping<string, (ConfigField At, T? Value)> group in items
+            .Where(static item => item.Value is not null)
             .GroupBy(item => identity(item.Value!), StringComparer.OrdinalIgnoreCase))
         {
             foreach ((ConfigField at, _) in group.Skip(1))

@@ -140,9 +140,9 @@ internal static class TopologyReader
         foreach (IGrouping<(string, string), (ConfigField At, RouteConfig Value)> place in routes.GroupBy(
             static route => RouteOrder.ScopeOf(route.Value)))
         {
-            List<(ConfigField At, RouteConfig Value)> tried = [.. place.Order(Comparer<(ConfigField At,
-                RouteConfig Value)>.Create(
-                static (a, b) => RouteOrder.Compare(a.Value, b.Value))).Take(MaxCompared)];
+            var order = Comparer<(ConfigField At, RouteConfig Value)>.Create(
+                static (a, b) => RouteOrder.Compare(a.Value, b.Value));
+            List<(ConfigField At, RouteConfig Value)> tried = [.. place.Order(order).Take(MaxCompared)];
             for (int i = 1; i < tried.Count; i++)
             {
                 (ConfigField at, RouteConfig route) = tried[i];

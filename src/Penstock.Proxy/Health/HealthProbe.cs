@@ -267,8 +267,7 @@ internal sealed class HealthProbe
         return CheckResult.Failed($"the body does not contain '{_check.ExpectBody}'");
     }
 
-    /// <summary>Connects to the address that worked last; when that fails,
-        to the other address of the same name.</summary>
+    /// <summary>Connects to the address that worked last; when that fails, to the other address of the name.</summary>
     private async Task<Socket> ConnectAsync(CancellationToken cancel)
     {
         (BackendAddress? first, BackendAddress? second) = _backend.AddressesToTry();

@@ -17,8 +17,8 @@ internal static class Glossary
         new("Client", "the party that is limited: an API key, a name, an address"),
         new("Limit", "a bound on requests, by name: capacity and rate, or how many at the same time"),
         new("Bucket", "one client's tokens under one limit"),
-        new("Admit, reject", "what a limit does with a request; *reject* also what Penstock does with a message, a file "
-            + "or an edit that it does not accept", ["(?i)refus"],
+        new("Admit, reject", "what a limit does with a request; *reject* also what Penstock does with a message, a "
+            + "file or an edit that it does not accept", ["(?i)refus"],
             ["(?i)connection[s_]? ?refused", "(?i)refuse[sd]?[s_]?( the| a| new)? ?connection", "penstock_refuse",
                 "TRIGGER refuse", "^\\| Refused \\|"]),
         new("Refused", "a TCP connection that the other side did not accept"),
