@@ -36,14 +36,18 @@ internal static class ProxyProtocol
         {
             return ParseStatus.Invalid;
         }
-        int end = bytes[..Math.Min(bytes.Length, MaxWriteBytes)].IndexOf("\r\n"u8);
-        if (end < 0)
+        int feed = bytes[..Math.Min(bytes.Length, MaxWriteBytes)].IndexOf((byte)'\n');
+        if (feed < 0)
         {
-            return bytes.Length < MaxWriteBytes && !bytes.Contains((byte)'\n')
-                ? ParseStatus.Incomplete : ParseStatus.Invalid;
+            return bytes.Length < MaxWriteBytes ? ParseStatus.Incomplete : ParseStatus.Invalid;
         }
-        consumed = end + 2;
-        return ParseV1(bytes["PROXY "u8.Length..end], out source) ? ParseStatus.Complete : ParseStatus.Invalid;
+        // The first line feed ends the line, whatever follows: one without a carriage return is a fault.
+        if (bytes[feed - 1] != '\r' || !ParseV1(bytes["PROXY "u8.Length..(feed - 1)], out source))
+        {
+            return ParseStatus.Invalid;
+        }
+        consumed = feed + 1;
+        return ParseStatus.Complete;
     }
 
     /// <summary>Writes the header that tells a backend who connected to us.</summary>

@@ -38,4 +38,17 @@ public sealed class FoundTests
         }
         Assert.Equal(whole.Fault, pieces.Fault);
     }
+
+    [Fact]
+    public void Proxy_header_with_a_line_feed_inside_is_invalid_however_it_comes()
+    {
+        byte[] bytes = "PROXY UNKNOWN x\ny\r\n"u8.ToArray();
+        ParseStatus pieces = ParseStatus.Incomplete;
+        for (int length = 1; pieces == ParseStatus.Incomplete; length++)
+        {
+            pieces = ProxyProtocol.Parse(bytes.AsSpan(0, length), out _, out _);
+        }
+        Assert.Equal(ParseStatus.Invalid, pieces);
+        Assert.Equal(ParseStatus.Invalid, ProxyProtocol.Parse(bytes, out _, out _));
+    }
 }
