@@ -7,10 +7,10 @@ using Penstock.Proxy;
 
 namespace Penstock.Control;
 
-/// <summary>Penstock cannot start as it was told to. The message is for the operator and says all there is.</summary>
+/// <summary>Penstock cannot start with this configuration. The message is for the operator and is complete.</summary>
 internal sealed class StartException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>A running Penstock: store, data plane, admin API, started and stopped in the right order.</summary>
+/// <summary>A running Penstock: starts and stops store, data plane and admin API in the right order.</summary>
 internal sealed class PenstockHost : IAsyncDisposable
 {
     private readonly IClientStore _store;
@@ -30,7 +30,7 @@ internal sealed class PenstockHost : IAsyncDisposable
     public ProxyServer Proxy { get; }
     public Reloader Reloader { get; }
 
-    /// <summary>The admin API's address as bound; null when it is off.</summary>
+    /// <summary>The address that the admin API listens on; null when it is off.</summary>
     public Uri? AdminUrl => _admin?.Url;
 
     /// <param name="read">Reads the configuration file again; null when there is none.</param>
@@ -91,9 +91,9 @@ internal sealed class PenstockHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Drains: not ready from now on, exchanges in flight finish, buckets are saved, and the admin API
+    /// <summary>Drains: reports "not ready", lets exchanges in flight finish, and saves the buckets. The admin API
     /// answers until the end. A second call waits for the first.</summary>
-    /// <param name="hardStop">Ends the draining at once.</param>
+    /// <param name="hardStop">Ends the drain at once.</param>
     public Task StopAsync(CancellationToken hardStop)
     {
         lock (_lock)

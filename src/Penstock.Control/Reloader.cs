@@ -6,15 +6,15 @@ using Penstock.Proxy;
 
 namespace Penstock.Control;
 
-/// <summary>What came of a reload.</summary>
+/// <summary>The result of a reload.</summary>
 /// <param name="Error">Why nothing was changed; null when the new configuration is in force.</param>
-/// <param name="Diagnostics">Everything there is to say about the file.</param>
-/// <param name="RestartNeeded">Settings that differ but are read at start only.</param>
+/// <param name="Diagnostics">All errors and warnings about the file.</param>
+/// <param name="RestartNeeded">Keys whose value has changed, but which are read only at start.</param>
 internal sealed record ReloadResult(
     string? Error, IReadOnlyList<Diagnostic> Diagnostics, IReadOnlyList<string> RestartNeeded);
 
-/// <summary>Reads the configuration file again and puts it in force, whole or not at all. Thread-safe.</summary>
-/// <param name="read">The file; null when the configuration came from the command line.</param>
+/// <summary>Reads the configuration file again and puts it in force, completely or not at all. Thread-safe.</summary>
+/// <param name="read">Reads the file; null when the configuration came from the command line.</param>
 internal sealed class Reloader(
     PenstockConfig started, ProxyServer proxy, ClientDirectory directory, Func<ConfigResult>? read, ILogger log)
 {
@@ -24,7 +24,7 @@ internal sealed class Reloader(
     {
         lock (_lock)
         {
-            proxy.ReopenAccessLog(); // log rotation sends HUP, too
+            proxy.ReopenAccessLog(); // log rotation also sends HUP
             ReloadResult result = Apply();
             foreach (Diagnostic diagnostic in result.Diagnostics)
             {
@@ -36,12 +36,13 @@ internal sealed class Reloader(
             if (result.Error is { } error)
             {
                 log.LogError(Events.ReloadFailed,
-                    "configuration not reloaded, the old one stays in force: {Cause}", error);
+                    "configuration not reloaded, the previous one stays in force: {Cause}", error);
             }
             else
             {
                 log.LogInformation(Events.Reloaded, "configuration reloaded{Rest}", result.RestartNeeded.Count == 0 ? ""
-                    : $"; changed, but read at start only: {string.Join(", ", result.RestartNeeded)}");
+                    : $"; these keys changed, but take effect only after a restart: "
+                        + string.Join(", ", result.RestartNeeded));
             }
 
             return result;
@@ -52,7 +53,7 @@ internal sealed class Reloader(
     {
         if (read is null)
         {
-            return new("it came from the command line, there is no file to read again", [], []);
+            return new("the configuration came from the command line, so there is no file to read again", [], []);
         }
 
         if (proxy.Stopping)
@@ -78,7 +79,7 @@ internal sealed class Reloader(
         }
         catch (StoreException e)
         {
-            return new($"all of it is in force but the plans, which the store did not take: {e.Message}", diagnostics,
+            return new($"everything is in force except the plans, because the store failed: {e.Message}", diagnostics,
                 []);
         }
     }

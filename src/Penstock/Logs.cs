@@ -3,8 +3,8 @@ using Penstock.Control.Telemetry;
 
 namespace Penstock;
 
-/// <summary>Events go to standard error, so that standard output holds nothing but the access log: short warnings
-/// for a person at a terminal, JSON lines for everything else.</summary>
+/// <summary>Events go to standard error, so that standard output contains only the access log. A terminal gets
+/// warnings and errors as short lines, anything else gets JSON lines.</summary>
 internal static class Logs
 {
     public static ILoggerFactory Create(Terminal terminal) => LoggingSetup.Create(

@@ -7,7 +7,7 @@ using Penstock.Proxy;
 
 namespace Penstock;
 
-/// <summary>Runs a balancer from start to signal: what <c>demo</c>, <c>proxy</c> and <c>run</c> end in.</summary>
+/// <summary>Runs a balancer until a signal stops it; used by <c>demo</c>, <c>proxy</c> and <c>run</c>.</summary>
 internal static class Serving
 {
     /// <param name="read">Reads the configuration file again; null when there is none.</param>
@@ -16,8 +16,8 @@ internal static class Serving
     {
         if (Descriptors.Limit < Descriptors.Minimum)
         {
-            return terminal.Fail($"this process may have {Descriptors.Limit} descriptors, which is not enough to "
-                + $"start: allow {Descriptors.Minimum} at least, by ulimit -n or LimitNOFILE");
+            return terminal.Fail($"this process may open {Descriptors.Limit} descriptors, which is not enough to "
+                + $"start: allow at least {Descriptors.Minimum}, with ulimit -n or LimitNOFILE");
         }
 
         EarlyThreads.Start();
@@ -63,7 +63,7 @@ internal static class Serving
     {
         if (host.Proxy.Stopping)
         {
-            host.Reloader.Reload(); // which says no; for systemd the stop goes on
+            host.Reloader.Reload(); // it fails and logs that; systemd is not notified, the stop continues
             return;
         }
         SystemdNotification.Reloading();

@@ -3,16 +3,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Penstock;
 
-/// <summary>The first TERM, INT or QUIT asks for a graceful stop, the next one for a stop at once; HUP for a
-/// reload, USR1 for the access log's file to be opened anew. Other signals whose default would end the process do
-/// nothing: people send to a proxy what another one understood, and none of them means "now, and lose requests".
-/// </summary>
+/// <summary>The first TERM, INT or QUIT starts a graceful stop, the next one stops at once; HUP reloads; USR1 reopens
+/// the file of the access log. Other signals that would end the process by default are logged and ignored: operators
+/// send signals that another proxy understands, and none of them asks to stop at once and lose requests.</summary>
 internal sealed class StopSignals : IDisposable
 {
     private const int Usr1 = 10;
 
-    // Numbers of Linux: there are no names for them. The real-time signals are for whoever finds a use, a container's
-    // STOPSIGNAL=SIGRTMIN+3 for instance; the first ones are the C library's and the runtime's own.
+    // The numbers of Linux, because .NET has no names for these signals. Real-time signals are free for any use, for
+    // instance a container's STOPSIGNAL=SIGRTMIN+3; the C library and the runtime use the first ones.
     private const int FirstFreeRealTime = 35;
     private const int LastRealTime = 64;
     private static readonly Dictionary<int, string> Ignored = new()
@@ -26,8 +25,8 @@ internal sealed class StopSignals : IDisposable
     private readonly List<IDisposable> _registrations = [];
     private readonly ILogger _log;
 
-    /// <param name="log">Told about every signal.</param>
-    /// <param name="stop">Counts as a first signal when cancelled (tests have no signals of their own).</param>
+    /// <param name="log">Every signal is logged here.</param>
+    /// <param name="stop">Its cancellation counts as a first signal (for tests, which send no signals).</param>
     public StopSignals(ILogger log, CancellationToken stop)
     {
         _log = log;
@@ -46,10 +45,10 @@ internal sealed class StopSignals : IDisposable
         }
     }
 
-    /// <summary>What HUP does; called on a thread of its own.</summary>
+    /// <summary>What HUP does; called on a separate thread.</summary>
     public Action HangUp { get; set; } = static () => { };
 
-    /// <summary>What USR1 does; called on a thread of its own.</summary>
+    /// <summary>What USR1 does; called on a separate thread.</summary>
     public Action Reopen { get; set; } = static () => { };
 
     public Task Asked => _asked.Task;
@@ -88,7 +87,7 @@ internal sealed class StopSignals : IDisposable
     private void OnReopen(PosixSignalContext context)
     {
         context.Cancel = true;
-        _log.LogInformation(Events.Signal, "SIGUSR1: opening the access log anew");
+        _log.LogInformation(Events.Signal, "SIGUSR1: reopening the access log");
         Reopen();
     }
 
@@ -96,8 +95,7 @@ internal sealed class StopSignals : IDisposable
     {
         context.Cancel = true;
         int number = (int)context.Signal;
-        _log.LogWarning(Events.Signal, "{Signal}: ignored; TERM stops gracefully, HUP reloads, USR1 opens "
-            + "the "
-            + "access log anew", Ignored.GetValueOrDefault(number, $"signal {number}"));
+        _log.LogWarning(Events.Signal, "{Signal}: ignored; TERM stops gracefully, HUP reloads, USR1 reopens the "
+            + "access log", Ignored.GetValueOrDefault(number, $"signal {number}"));
     }
 }

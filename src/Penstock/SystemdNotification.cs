@@ -4,19 +4,20 @@ using Microsoft.Extensions.Hosting.Systemd;
 
 namespace Penstock;
 
-/// <summary>What systemd wants to hear of a unit with <c>Type=notify</c> or <c>notify-reload</c> (sd_notify(3)): it is
-/// "started" when the listeners are really open. By the framework's own notifier; nothing where systemd did not start
+/// <summary>Notifies systemd of the state of a unit with <c>Type=notify</c> or <c>notify-reload</c> (sd_notify(3)): the
+/// unit is "started" when the listeners are open. Uses the framework's notifier; does nothing if systemd did not start
 /// the program.</summary>
 internal static class SystemdNotification
 {
     private static readonly SystemdNotifier Systemd = new();
 
-    /// <summary>Also after a reload.</summary>
+    /// <summary>Call after the start and after each reload.</summary>
     public static void Ready() => Send(ServiceState.Ready);
 
     public static void Stopping() => Send(ServiceState.Stopping);
 
-    /// <summary><c>notify-reload</c> waits for the READY that comes after this time of the monotonic clock.</summary>
+    /// <summary>With <c>notify-reload</c>, systemd waits for a READY that is later than this time of the monotonic
+    /// clock.</summary>
     public static void Reloading() => Send(new(
         $"RELOADING=1\nMONOTONIC_USEC={Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1_000_000)}"));
 
@@ -28,7 +29,7 @@ internal static class SystemdNotification
         }
         catch (SocketException)
         {
-            // serving matters more than reporting that we serve; systemd's start timeout tells the operator
+            // Serving requests matters more than this report; systemd's start timeout shows the operator the failure.
         }
     }
 }

@@ -1,6 +1,6 @@
 namespace Penstock;
 
-/// <summary>Where a command writes and what it knows of its surroundings; tests hand in their own.</summary>
+/// <summary>Where a command reads and writes, and its environment variables; tests replace it.</summary>
 internal sealed record Terminal(TextWriter Out, TextWriter Error)
 {
     /// <summary>A person reads <see cref="Out"/>: banners and tables instead of log lines.</summary>
@@ -9,7 +9,7 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
     public bool Color { get; init; }
     public Func<string, string?> Environment { get; init; } = _ => null;
 
-    /// <summary>For files that are piped: byte by byte, whatever the locale.</summary>
+    /// <summary>For piped files: bytes, independent of the locale.</summary>
     public Func<Stream> OpenInput { get; init; } = Console.OpenStandardInput;
     public Func<Stream> OpenOutput { get; init; } = Console.OpenStandardOutput;
 
@@ -26,7 +26,7 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
         };
     }
 
-    /// <summary>An expected failure: one line with the cause and what to do.</summary>
+    /// <summary>Reports an expected failure in one line: the cause and what to do.</summary>
     public int Fail(string message, int exitCode = ExitCode.Failure)
     {
         Error.WriteLine("error: " + message);

@@ -5,7 +5,8 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Cluster;
 
-/// <summary>This process as one of the nodes that share a store: leases of tokens, and edits of the others.</summary>
+/// <summary>This process as one of the nodes that share a store: it leases tokens and receives edits of other nodes.
+/// </summary>
 internal sealed class ClusterMember : IAsyncDisposable
 {
     private readonly LeaseLink _link;
@@ -18,10 +19,10 @@ internal sealed class ClusterMember : IAsyncDisposable
 
     public ClusterState State => _link.State;
 
-    /// <summary>Edits up to this version are in force here.</summary>
+    /// <summary>Edits up to this version are in force at this node.</summary>
     public long ClientsVersion => _feed.Version;
 
-    /// <summary>Joins the others and reads all clients; null when the store is this process' own.</summary>
+    /// <summary>Joins the other nodes and reads all clients; null when the store is not shared.</summary>
     /// <exception cref="StoreException">The store cannot be read.</exception>
     public static ClusterMember? Join(
         string setting, IClientStore store, ClientDirectory directory, Limiter limiter,
@@ -43,7 +44,7 @@ internal sealed class ClusterMember : IAsyncDisposable
         }
         catch
         {
-            link.DisposeAsync().AsTask().Wait(); // nothing runs yet, it completes at once
+            link.DisposeAsync().AsTask().Wait(); // no thread runs yet, so this completes at once
             throw;
         }
         link.Start();
@@ -51,7 +52,7 @@ internal sealed class ClusterMember : IAsyncDisposable
         return new(link, feed, leases);
     }
 
-    /// <summary>Gives back unused tokens and leaves.</summary>
+    /// <summary>Gives back unused tokens and leaves the cluster.</summary>
     public async ValueTask DisposeAsync()
     {
         await _feed.DisposeAsync();

@@ -6,10 +6,10 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Cluster;
 
-/// <summary>Brings other nodes' edits of clients to this node: the database notifies, and the feed reads what has a
-/// higher version than it knows. The version, not the notification, is what counts: nothing is missed after a lost
-/// connection. Through a pooler notifications do not come at all, so then the feed asks every
-/// <see cref="PollMs"/>.</summary>
+/// <summary>Brings edits of clients and plans from other nodes to this node. The database notifies, and the feed reads
+/// every edit with a higher version than the last one it has seen. Because the version decides and not the
+/// notification, no edit is missed after a lost connection. A pooler passes no notifications on; behind one the feed
+/// polls every <see cref="PollMs"/>.</summary>
 internal sealed class EditFeed(
     PostgresUrl url, IClientStore store, ClientDirectory directory, Limiter limiter,
     ILogger<EditFeed> log) : IAsyncDisposable
@@ -19,7 +19,8 @@ internal sealed class EditFeed(
     private const int MaxRetryMs = 1000;
     private const int PollMs = 250;
 
-    /// <summary>The database remembers for a day which clients were deleted.</summary>
+    /// <summary>After this time without a read, read all clients again: the database remembers deleted clients only
+    /// for a day.</summary>
     private const long ReloadAfterMs = 12 * 3_600_000;
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(1);
 
@@ -30,14 +31,14 @@ internal sealed class EditFeed(
     private long _readMs;
     private bool _toldOfPooler;
 
-    /// <summary>Every edit up to this version is in force here. Thread-safe.</summary>
+    /// <summary>Every edit up to this version is in force at this node. Thread-safe.</summary>
     public long Version => Interlocked.Read(ref _version);
 
-    /// <summary>Notes that there is an edit of that version, if nobody notified. Thread-safe.</summary>
+    /// <summary>Notes that an edit of this version exists, in case no notification arrives. Thread-safe.</summary>
     public void Saw(long version) => Interlocked.Exchange(ref _newest, version);
 
     /// <summary>Reads all clients.</summary>
-    /// <param name="each">Told their ids.</param>
+    /// <param name="each">Called with the id of each client.</param>
     /// <exception cref="StoreException">The store cannot be read.</exception>
     public void Load(Action<string>? each = null)
     {
@@ -73,12 +74,12 @@ internal sealed class EditFeed(
             }
             catch (Exception e) when (PostgresStore.IsFault(e) || e is StoreException or OperationCanceledException)
             {
-                // the lease thread has the same trouble and tells it
+                // The lease thread fails in the same way and logs it.
             }
             catch (Exception e)
             {
                 log.LogError(Events.EditFeedBug, e,
-                    "bug in Penstock: reading other nodes' edits failed; it is tried again");
+                    "bug in Penstock: reading edits of other nodes failed; this node retries");
             }
             await Task.Delay(retryMs, _stop.Token).ContinueWith(static _ => { }, TaskScheduler.Default);
             retryMs = Math.Min(MaxRetryMs, retryMs * 2);
@@ -127,9 +128,8 @@ internal sealed class EditFeed(
 
         _toldOfPooler = true;
         log.LogInformation(Events.DatabasePooled,
-            "the database is reached through a connection pooler: this node asks for other "
-            + "nodes' edits every {PollMs} ms and prepares no statement. A direct address of the database is faster",
-            PollMs);
+            "the database is reached through a connection pooler: this node polls for edits of other nodes "
+            + "every {PollMs} ms and prepares no statement. A direct address of the database is faster", PollMs);
     }
 
     private void CatchUp(PostgresConnection connection)
@@ -159,8 +159,8 @@ internal sealed class EditFeed(
         while (edits.Count == PageSize);
     }
 
-    /// <summary>Everything anew: this node was away for longer than deletions are remembered, or the database is not
-    /// the one it was (restored from a backup).</summary>
+    /// <summary>Reads all clients again. Needed when this node was disconnected for longer than deletions are
+    /// remembered, or when the database was replaced (restored from a backup).</summary>
     private void Reload()
     {
         limiter.Clients.AcceptAnyVersion();
@@ -171,7 +171,7 @@ internal sealed class EditFeed(
             limiter.Clients.Remove(id);
         }
 
-        log.LogWarning(Events.ClientsReloaded, "read all clients again: this node may have missed edits");
+        log.LogWarning(Events.ClientsReloaded, "read all clients again, because this node may have missed edits");
     }
 
     private static long Newest(PostgresConnection connection)

@@ -5,16 +5,17 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Cluster;
 
-/// <summary>What the lease thread says to the database, on its own connection. Every method throws what
-/// <see cref="PostgresStore.IsFault"/> knows. Not thread-safe.</summary>
+/// <summary>The lease thread's connection to the database and the statements on it. When the database fails, every
+/// method throws an exception that <see cref="PostgresStore.IsFault"/> accepts. Not thread-safe.</summary>
 internal sealed class LeaseConnection : IDisposable
 {
-    /// <summary>After so long without an answer the connection is given up, and with it what was granted.</summary>
+    /// <summary>After this time without an answer the connection is closed; tokens that the statement granted are
+    /// lost.</summary>
     private const int TimeoutMs = 10_000;
 
-    // The rows are locked in the order of their ids, so that nodes never wait for each other in a circle; what a
-    // bucket holds is computed from the row as it is under the lock; and all in the database's time, which no node's
-    // clock can change. A clock of the database that was set back costs what it was set back, at most five seconds.
+    // Rows are locked in the order of their ids, so that nodes cannot deadlock. The tokens of a bucket are computed
+    // from the locked row and with the database's clock, which no node's clock can change. If the database's clock is
+    // set back, buckets lose the refill of that time, of at most five seconds.
     private const string LeaseSql = """
         WITH locked AS MATERIALIZED (
             SELECT c.client_id, c.capacity, c.rate_per_sec, c.tokens, c.tokens_at, c.plan, a.need, a.want, a.back
@@ -59,9 +60,9 @@ internal sealed class LeaseConnection : IDisposable
         ORDER BY started_at, node_id
         """;
 
-    // A lease is committed without waiting for the disk, so that its rows are locked for the arithmetic only and not
-    // for a write, which all nodes of a hot row would wait for one after the other. Then this waits for the disk, in a
-    // transaction of its own: what is on disk by then is all that was written before. No token is used until it is.
+    // A lease is committed without waiting for the disk, so that its rows are locked only while it computes. If the
+    // lock included the write, all nodes that use the row would wait for that write, one after another. This second
+    // transaction then waits until everything written before it is on disk. No token is used before that.
     private const string FlushSql =
         "SELECT set_config('synchronous_commit', 'on', true), pg_logical_emit_message(true, 'penstock', '')";
 
@@ -92,7 +93,7 @@ internal sealed class LeaseConnection : IDisposable
         };
     }
 
-    /// <summary>Somebody stands between who gives each transaction another session.</summary>
+    /// <summary>A pooler may give each transaction another session.</summary>
     public bool IsPooled => _connection.IsPooled;
 
     public static LeaseConnection Open(PostgresUrl url)
@@ -103,7 +104,7 @@ internal sealed class LeaseConnection : IDisposable
             opened.SetAsks([]);
             if (!opened.IsPooled)
             {
-                opened._lease.Prepare(); // planning costs as much as the statement does
+                opened._lease.Prepare(); // planning the statement costs as much as running it
             }
 
             return opened;
@@ -115,13 +116,13 @@ internal sealed class LeaseConnection : IDisposable
         }
     }
 
-    /// <summary>Asks for all these tokens in one statement, which deducts what it grants, and waits until that is on
-    /// the database's disk.</summary>
+    /// <summary>Asks for all these tokens in one statement, which deducts the tokens that it grants, and waits until
+    /// the result is on the database's disk.</summary>
     public async Task<List<LeaseGrant>> LeaseAsync(IReadOnlyList<LeaseAsk> asks)
     {
         SetAsks(asks);
         await using NpgsqlDataReader rows = await _lease.ExecuteReaderAsync();
-        await rows.NextResultAsync(); // behind what the limits answered
+        await rows.NextResultAsync(); // skip the result of setting the timeouts
         var grants = new List<LeaseGrant>(asks.Count);
         while (await rows.ReadAsync())
         {
@@ -129,12 +130,12 @@ internal sealed class LeaseConnection : IDisposable
         }
         while (await rows.NextResultAsync())
         {
-            // an error of the flush shows here
+            // reading on throws if the flush failed
         }
         return grants;
     }
 
-    /// <summary>Says that this node is here, and asks who else is and which edit was the last.</summary>
+    /// <summary>Records that this node is alive, and reads the other nodes and the version of the last edit.</summary>
     public async Task<(List<ClusterNode> Nodes, long LastVersion)> HeartbeatAsync(string nodeId, string version)
     {
         await using NpgsqlBatch batch = _connection.Batch(TimeoutMs,
@@ -149,7 +150,7 @@ internal sealed class LeaseConnection : IDisposable
             new NpgsqlBatchCommand(NodesSql),
             new NpgsqlBatchCommand(PostgresSchema.LastVersionSql));
         await using NpgsqlDataReader rows = await batch.ExecuteReaderAsync();
-        await rows.NextResultAsync(); // behind what the limits answered
+        await rows.NextResultAsync(); // skip the result of setting the timeouts
         var nodes = new List<ClusterNode>();
         while (await rows.ReadAsync())
         {
@@ -161,7 +162,7 @@ internal sealed class LeaseConnection : IDisposable
         return (nodes, rows.GetInt64(0));
     }
 
-    /// <summary>Says that this node is gone, and clears away those that are gone for long.</summary>
+    /// <summary>Removes this node, and nodes that were not seen for a day.</summary>
     public async Task LeaveAsync(string nodeId)
     {
         await using NpgsqlBatch command = _connection.Batch(TimeoutMs,

@@ -7,22 +7,23 @@ using Penstock.Proxy.RateLimiting;
 namespace Penstock.Control.Cluster;
 
 /// <summary>The lease thread: every tick it asks the database for the tokens that this node's clients need, and every
-/// second it says that the node is here. While the database is away it gives the clients this node's share from memory
-/// and tries to come back (<see cref="LinkState"/>). It has a thread of its own, so that neither a slow database nor a
-/// busy thread pool can stop the clients' tokens.</summary>
+/// second it sends a heartbeat. While the database is unreachable it grants the clients this node's share from memory
+/// and tries to reconnect (<see cref="LinkState"/>). It runs on a dedicated thread, so that neither a slow database nor
+/// a busy thread pool can stop the clients' tokens.</summary>
 internal sealed class LeaseLink : IAsyncDisposable
 {
-    /// <summary>A statement without an answer for so long is waited for no longer: the node goes on with its share.
-    /// What the answer brings when it comes pays for that first.</summary>
+    /// <summary>After this time without an answer to a statement, the node grants its share from memory. When the
+    /// answer arrives, its tokens first repay what the node has granted in this way.</summary>
     public const int PatienceMs = 5000;
 
-    /// <summary>Between two statements, when nobody is short of tokens: about this long, so that nodes that started
-    /// together do not stay in step, where the same one would always come first.</summary>
+    /// <summary>The time between two statements while no client is short of tokens. It varies by the jitter, because
+    /// nodes that started together would otherwise stay in step, and the same node would always be first.</summary>
     private const int TickMs = 50;
     private const int TickJitterMs = 20;
 
-    /// <summary>Between two statements on average at least, however many requests come. Some may follow each other at
-    /// once: a request that waits need not wait for more than the answer, and a burst soon has tokens ahead.</summary>
+    /// <summary>The minimum time between two statements on average, however many requests arrive. Up to
+    /// <see cref="MaxAtOnce"/> statements may follow each other without a pause, so that a waiting request waits only
+    /// for the answer, and a burst soon has tokens in advance.</summary>
     private const int MinTickMs = 20;
     private const int MaxAtOnce = 10;
     private const int HeartbeatMs = 1000;
@@ -57,12 +58,12 @@ internal sealed class LeaseLink : IAsyncDisposable
 
     public ClusterState State => _state;
 
-    /// <summary>Told the version of the last edit of any client, every second.</summary>
+    /// <summary>Called with the version of the last edit of any client, every second.</summary>
     public Action<long> SawVersion { get; set; } = static _ => { };
 
     private static long NowMs => Environment.TickCount64;
 
-    /// <summary>Makes this node known, before any client is.</summary>
+    /// <summary>Registers this node in the database, before any client is loaded.</summary>
     /// <exception cref="StoreException">The database cannot be reached.</exception>
     public static LeaseLink Join(
         PostgresUrl url, Leases leases, string version, TimeProvider time, ILogger<LeaseLink> log)
@@ -84,7 +85,7 @@ internal sealed class LeaseLink : IAsyncDisposable
 
     public void Start() => _thread.Start();
 
-    /// <summary>Gives back the unused tokens and says that the node is gone.</summary>
+    /// <summary>Gives back the unused tokens and removes this node from the database.</summary>
     public async ValueTask DisposeAsync()
     {
         _stop.Set();
@@ -103,7 +104,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         }
         catch (Exception e) when (e is TimeoutException || PostgresStore.IsFault(e))
         {
-            // then the tokens are lost, and the node is forgotten after ten seconds
+            // The tokens are lost, and the other nodes stop counting this node after ten seconds.
         }
         _wire.Close();
         _stop.Dispose();
@@ -123,7 +124,8 @@ internal sealed class LeaseLink : IAsyncDisposable
             }
             catch (Exception e)
             {
-                _log.LogError(Events.LeaseBug, e, "bug in Penstock: the lease thread failed, and connects anew");
+                _log.LogError(Events.LeaseBug, e,
+                    "bug in Penstock: the lease thread failed; it reconnects to the database");
                 Lose(e);
             }
             Rest();
@@ -131,8 +133,8 @@ internal sealed class LeaseLink : IAsyncDisposable
         _ended.SetResult();
     }
 
-    /// <summary>Waits for the next tick's time, or for a request that is in need, and then as long as it must be
-    /// between two statements.</summary>
+    /// <summary>Waits for the next tick or for a request that needs tokens, then for the minimum time between two
+    /// statements.</summary>
     private void Rest()
     {
         int wait = _leases.ActiveClients > 0 || _wire is Down
@@ -164,7 +166,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         }
     }
 
-    /// <summary>Asks for what there is to ask.</summary>
+    /// <summary>Sends the next statement, if a client needs tokens or a heartbeat is due.</summary>
     private void Ask(LeaseConnection connection)
     {
         if (_link == LinkState.Settling && _settlement!.IsOver(_state.Nodes, NowMs))
@@ -186,7 +188,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         int dueMs = settles ? SettlingHeartbeatMs : HeartbeatMs;
         if (_leases.Waiting > 0)
         {
-            dueMs *= 2; // who waits need not wait for that, too
+            dueMs *= 2; // a waiting request should not also wait for the heartbeat
         }
 
         bool due = NowMs - _heartbeatMs >= dueMs;
@@ -242,7 +244,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         };
     }
 
-    /// <summary>This node's share, and one try at a time to come back.</summary>
+    /// <summary>Grants this node's share, and opens one new connection at a time.</summary>
     private void Reconnect(Down down)
     {
         _leases.GrantShare(_state.Alive);
@@ -285,7 +287,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         On(LinkEvent.Reconnected);
     }
 
-    /// <summary>Lets the database see this node, over a new connection.</summary>
+    /// <summary>Sends a heartbeat over a new connection.</summary>
     private void Greet(LeaseConnection connection)
     {
         _asks.Clear();
@@ -301,11 +303,11 @@ internal sealed class LeaseLink : IAsyncDisposable
             _wire.Close();
             _wire = new Down(null, NowMs, 0);
         }
-        _leases.GrantShare(_state.Alive); // at once: requests may wait
+        _leases.GrantShare(_state.Alive); // now, because requests may be waiting
         On(LinkEvent.Broken, PostgresStore.Explain(e));
     }
 
-    /// <summary>Goes over to the next state, and tells when the database is gone, or back.</summary>
+    /// <summary>Enters the next state, and logs when the database becomes unreachable or reachable.</summary>
     private void On(LinkEvent what, string cause = "")
     {
         LinkState before = _link;
@@ -315,8 +317,8 @@ internal sealed class LeaseLink : IAsyncDisposable
             _settlement ??= new(_state.Nodes.Where(node => node.Alive).Select(node => node.NodeId).ToHashSet());
             _state = _state with { Fault = cause, ChangedAt = _time.GetUtcNow() };
             _log.LogError(Events.DatabaseLost,
-                "database unreachable: {Cause}. Until it is back this node grants its share of "
-                + "each limit, as one of {Count} nodes, and rejects edits", cause, _state.Alive);
+                "database unreachable: {Cause}. Until it is reachable again, this node grants its share of each limit "
+                + "(it is one of {Count} nodes) and rejects edits", cause, _state.Alive);
         }
         else if (!_link.IsAway() && before.IsAway())
         {
@@ -345,7 +347,7 @@ internal sealed class LeaseLink : IAsyncDisposable
         await connection.LeaveAsync(_state.NodeId);
     }
 
-    /// <param name="Seen">What a heartbeat brought; null: there was none.</param>
+    /// <param name="Seen">The result of the heartbeat; null if none was sent.</param>
     private sealed record Answer((List<ClusterNode> Nodes, long LastVersion)? Seen, List<LeaseGrant> Grants);
 
     /// <summary>The connection to the database.</summary>
@@ -354,22 +356,22 @@ internal sealed class LeaseLink : IAsyncDisposable
         public abstract void Close();
     }
 
-    /// <summary>It can be asked.</summary>
+    /// <summary>It is open, and no statement is running.</summary>
     private sealed record Idle(LeaseConnection Connection) : Wire
     {
         public override void Close() => Connection.Dispose();
     }
 
-    /// <summary>A statement is under way.</summary>
+    /// <summary>A statement is running.</summary>
     private sealed record Asking(LeaseConnection Connection, Task<Answer> Answer, long SinceMs) : Wire
     {
         public override void Close() => Connection.Dispose();
     }
 
-    /// <summary>There is none.</summary>
-    /// <param name="Opening">The try to open one; null: none is under way.</param>
-    /// <param name="RetryMs">When the next try may be made.</param>
-    /// <param name="PauseMs">How long that was after the try before; 0: there was none.</param>
+    /// <summary>There is no connection.</summary>
+    /// <param name="Opening">The attempt to open one; null if none is in progress.</param>
+    /// <param name="RetryMs">When the next attempt may start.</param>
+    /// <param name="PauseMs">The pause before that attempt; 0 before the first one.</param>
     private sealed record Down(Task<LeaseConnection>? Opening, long RetryMs, int PauseMs) : Wire
     {
         public override void Close()

@@ -1,20 +1,20 @@
 namespace Penstock.Control.Cluster;
 
-/// <summary>How this node stands with the database that holds the shared buckets.</summary>
+/// <summary>The state of this node's link to the database that holds the shared buckets.</summary>
 internal enum LinkState
 {
-    /// <summary>It leases tokens as its clients need them.</summary>
+    /// <summary>The node leases tokens as its clients need them.</summary>
     Connected,
 
-    /// <summary>A statement has no answer for long: clients get this node's share, and the answer is still awaited.
-    /// </summary>
+    /// <summary>A statement has had no answer for a long time: clients get this node's share, and the node still waits
+    /// for the answer.</summary>
     Silent,
 
-    /// <summary>The connection is gone: clients get this node's share, and the node tries to connect again.</summary>
+    /// <summary>The connection is lost: clients get this node's share, and the node tries to reconnect.</summary>
     Alone,
 
-    /// <summary>The database is back: this node pays what it gave out, and goes on with its share until the other nodes
-    /// have paid, too.</summary>
+    /// <summary>The database is reachable again: this node repays the tokens that it granted by itself. It keeps to its
+    /// share until the other nodes have repaid theirs.</summary>
     Settling,
 }
 
@@ -23,7 +23,7 @@ internal enum LinkEvent
     /// <summary>A statement was answered.</summary>
     Answered,
 
-    /// <summary>A statement has no answer for <see cref="LeaseLink.PatienceMs"/>.</summary>
+    /// <summary>A statement has had no answer for <see cref="LeaseLink.PatienceMs"/>.</summary>
     Unanswered,
 
     /// <summary>The connection broke, or a statement failed.</summary>
@@ -32,7 +32,7 @@ internal enum LinkEvent
     /// <summary>A new connection is open, and the database has seen this node.</summary>
     Reconnected,
 
-    /// <summary>The other nodes have paid, or were waited for long enough: <see cref="Settlement"/>.</summary>
+    /// <summary>The other nodes have repaid, or the time for that is over: <see cref="Settlement"/>.</summary>
     Settled,
 }
 
@@ -49,6 +49,6 @@ internal static class LinkTransitions
         _ => state,
     };
 
-    /// <summary>The database cannot be asked now.</summary>
+    /// <summary>True while the node cannot use the database.</summary>
     public static bool IsAway(this LinkState state) => state is LinkState.Silent or LinkState.Alone;
 }

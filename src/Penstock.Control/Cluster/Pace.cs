@@ -1,7 +1,10 @@
 namespace Penstock.Control.Cluster;
 
-/// <summary>Lets things happen every so often on average, and a few at once. Not thread-safe.</summary>
-/// <param name="frequency">Of the timestamps, per second.</param>
+/// <summary>Limits how often something happens: every <paramref name="intervalMs"/> on average, and up to
+/// <paramref name="atOnce"/> times without a pause. Not thread-safe.</summary>
+/// <param name="intervalMs">The average time between two.</param>
+/// <param name="atOnce">How many may follow each other without a pause.</param>
+/// <param name="frequency">Timestamp units per second.</param>
 internal sealed class Pace(int intervalMs, int atOnce, long frequency)
 {
     private readonly long _interval = intervalMs * frequency / 1000;
@@ -14,6 +17,6 @@ internal sealed class Pace(int intervalMs, int atOnce, long frequency)
         return early <= 0 ? 0 : (int)(((early * 1000) + frequency - 1) / frequency);
     }
 
-    /// <summary>One happens.</summary>
+    /// <summary>Counts one.</summary>
     public void Take(long timestamp) => _freeAt = Math.Max(_freeAt, timestamp) + _interval;
 }

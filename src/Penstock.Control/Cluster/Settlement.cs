@@ -1,9 +1,9 @@
 namespace Penstock.Control.Cluster;
 
-/// <summary>Who must pay after an outage before this node leases again. Each node repays the tokens that it granted by
-/// itself; a node that leased earlier would hand out tokens that the others have already spent. So it keeps to its
-/// fixed share until all nodes of before have reconnected and had <see cref="SettleMs"/> to repay, at most <see
-/// cref="MaxSettleMs"/>. Not thread-safe.</summary>
+/// <summary>Decides when this node may lease again after an outage. Each node first repays the tokens that it granted
+/// by itself; a node that leased earlier would hand out tokens that other nodes have already spent. So it keeps to its
+/// fixed share until all nodes from before the outage have reconnected and had <see cref="SettleMs"/> to repay, at
+/// most for <see cref="MaxSettleMs"/>. Not thread-safe.</summary>
 /// <param name="awaited">The nodes that were alive before the outage, this one included.</param>
 internal sealed class Settlement(IReadOnlySet<string> awaited)
 {
@@ -14,13 +14,13 @@ internal sealed class Settlement(IReadOnlySet<string> awaited)
     private long? _backMs;
     private long? _allBackMs;
 
-    /// <summary>The database is back.</summary>
-    /// <param name="outageEnd">When it saw this node again, by its own clock.</param>
+    /// <summary>Call when the database is reachable again.</summary>
+    /// <param name="outageEnd">When the database saw this node again, by the database's clock.</param>
     /// <param name="nowMs">Milliseconds of a monotonic clock.</param>
     public void Begin(DateTimeOffset outageEnd, long nowMs) =>
         (_outageEnd, _backMs, _allBackMs) = (outageEnd, nowMs, null);
 
-    /// <param name="nodes">As the database last knew them.</param>
+    /// <param name="nodes">The nodes as the database last saw them.</param>
     /// <param name="nowMs">Milliseconds of the same clock.</param>
     public bool IsOver(IReadOnlyList<ClusterNode> nodes, long nowMs)
     {

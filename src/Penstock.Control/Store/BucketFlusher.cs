@@ -4,14 +4,15 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Saves the buckets that moved, every second and at the end: what a crash can lose. Which ones moved is
-/// remembered until they are saved; what they hold is read at that moment.</summary>
+/// <summary>Saves the buckets that changed, every second and at the end, so a crash loses at most the changes of one
+/// second. It remembers which buckets changed until they are saved; their tokens are read when they are saved.
+/// </summary>
 internal sealed class BucketFlusher(
     Action<List<ClientState>> collectChanged, ClientDirectory directory, TimeProvider time, ILogger<BucketFlusher> log,
     BucketKeeper? keeper = null)
     : IAsyncDisposable
 {
-    /// <summary>Rows per transaction: edits wait for one transaction at most, a few milliseconds.</summary>
+    /// <summary>Rows per transaction. An edit waits for at most one transaction, a few milliseconds.</summary>
     private const int ChunkSize = 2048;
 
     private readonly PeriodicTimer _timer = new(TimeSpan.FromSeconds(1), time);
@@ -21,7 +22,7 @@ internal sealed class BucketFlusher(
 
     public void Start() => _running = RunAsync();
 
-    /// <summary>Stops the clock and saves a last time.</summary>
+    /// <summary>Stops the timer and saves a last time.</summary>
     public async ValueTask DisposeAsync()
     {
         _timer.Dispose();
@@ -29,12 +30,12 @@ internal sealed class BucketFlusher(
         Flush(last: true);
         if (_unsaved.Count > 0)
         {
-            log.LogError(Events.TokensLost, "tokens of {Count} clients could not be saved: {Cause}",
+            log.LogError(Events.TokensLost, "the tokens of {Count} clients could not be saved: {Cause}",
                 _unsaved.Count, directory.StoreFault);
         }
     }
 
-    /// <summary>Not to be called while the clock runs it.</summary>
+    /// <summary>Do not call this while the timer runs.</summary>
     internal void Flush(bool last = false)
     {
         collectChanged(_changed);
@@ -68,7 +69,7 @@ internal sealed class BucketFlusher(
             catch (Exception e)
             {
                 log.LogError(Events.FlushFailed, e,
-                    "bug in Penstock: saving the buckets failed; it is tried again");
+                    "bug in Penstock: saving the buckets failed; Penstock retries every second");
             }
         }
     }

@@ -4,15 +4,14 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>How many clients an import made, changed, and found as they should be.</summary>
+/// <summary>How many clients an import created, updated and left unchanged.</summary>
 internal readonly record struct ImportCounts(int Created, int Updated, int Unchanged);
 
 /// <param name="Done">False: nothing was changed.</param>
-/// <param name="Counts">When done.</param>
-/// <param name="Existing">Clients that there were already, where that is rejected: by their places in what was
-/// given.</param>
-/// <param name="Cause">When the store failed.</param>
-/// <param name="Faults">What no client can be, such as one of a plan that there is not.</param>
+/// <param name="Counts">If done.</param>
+/// <param name="Existing">If existing clients are rejected: their indexes in the imported list.</param>
+/// <param name="Cause">Why the store failed.</param>
+/// <param name="Faults">Rows that are invalid, for example because they name a plan that does not exist.</param>
 internal readonly record struct ImportResult(
     bool Done, ImportCounts Counts = default, IReadOnlyList<int>? Existing = null, string Cause = "",
     IReadOnlyList<(int Row, FieldFault Fault)>? Faults = null);
@@ -20,11 +19,11 @@ internal readonly record struct ImportResult(
 /// <summary>Many clients at once.</summary>
 internal sealed partial class ClientDirectory
 {
-    /// <summary>Creates or changes all of these clients, or none. One that exists keeps its tokens unless told
-    /// otherwise.</summary>
-    /// <param name="clients">No client twice, and nothing that <see cref="ClientChange.Faults"/> would name.</param>
-    /// <param name="createOnly">Reject it all when one exists.</param>
-    /// <param name="dryRun">Only tell what would be done.</param>
+    /// <summary>Creates or changes all of these clients, or none. An existing client keeps its tokens unless its row
+    /// sets them.</summary>
+    /// <param name="clients">No client twice, and only rows without <see cref="ClientChange.Faults"/>.</param>
+    /// <param name="createOnly">Reject all rows if one of the clients exists.</param>
+    /// <param name="dryRun">Change nothing; only count.</param>
     /// <param name="who">For the log.</param>
     public ImportResult Import(IReadOnlyList<ClientRow> clients, bool createOnly, bool dryRun, string who)
     {
@@ -76,7 +75,7 @@ internal sealed partial class ClientDirectory
     }
 
     /// <summary>Up to <paramref name="limit"/> clients after <paramref name="after"/>, as they are now.</summary>
-    /// <param name="next">What to go on after; null when there are no more.</param>
+    /// <param name="next">The <paramref name="after"/> of the next call; null when there are no more clients.</param>
     /// <returns>False when the store failed.</returns>
     public bool TryRead(string after, int limit, out List<ClientState> clients, out string? next)
     {
@@ -141,14 +140,14 @@ internal sealed partial class ClientDirectory
         return plan;
     }
 
-    /// <summary>As exact as tokens are ever shown: what was just exported changes nothing when it is imported.
+    /// <summary>Compares tokens as exactly as they are shown (0.001), so that importing an export changes nothing.
     /// </summary>
     private static bool IsSo(ClientPut wanted, ClientState stored, ClientState? now) =>
         stored.Limit == wanted.Limit && stored.Terms == wanted.Terms
         && (wanted.Tokens is not { } tokens || (now is { } has && Math.Abs(has.Tokens - tokens) <= 0.001));
 
-    /// <summary>With the tokens of this moment. Null: the limiter does not hold to it (its limit is out of bounds, or
-    /// it is just being deleted).</summary>
+    /// <summary>The client with its current tokens. Null if the limiter does not have it: its limit is out of range, or
+    /// it is being deleted.</summary>
     private ClientState? Now(ClientState stored)
     {
         if (store.SharesTokens)

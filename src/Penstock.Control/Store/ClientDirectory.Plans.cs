@@ -8,25 +8,25 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <param name="Outcome">What came of the edit.</param>
-/// <param name="Plan">Afterwards, when created or updated.</param>
-/// <param name="Clients">How many have it.</param>
-/// <param name="Faults">When invalid.</param>
-/// <param name="Cause">When the store failed.</param>
-/// <param name="InFile">It was rejected because the configuration has the plan.</param>
+/// <param name="Outcome">The result of the edit.</param>
+/// <param name="Plan">The plan after the edit, if it was created or updated.</param>
+/// <param name="Clients">How many clients have the plan.</param>
+/// <param name="Faults">The faults of an invalid edit.</param>
+/// <param name="Cause">Why the store failed.</param>
+/// <param name="InFile">The edit was rejected because the plan is in the configuration file.</param>
 internal readonly record struct PlanResult(EditOutcome Outcome, PlanNumbers Plan = default, long Clients = 0,
     IReadOnlyList<FieldFault>? Faults = null, string Cause = "", bool InFile = false);
 
-/// <summary>Plans, and what is set for clients besides a limit.</summary>
+/// <content>Plans, and a client's terms: plan, access, numbers for named limits.</content>
 internal sealed partial class ClientDirectory
 {
     private volatile IReadOnlyDictionary<string, LimitConfig> _filePlans = new Dictionary<string, LimitConfig>();
 
-    /// <summary>The plan is in the configuration: only that can change it.</summary>
+    /// <summary>True for a plan in the configuration file; only the file can change it.</summary>
     public bool IsInFile(string plan) => _filePlans.ContainsKey(plan);
 
     /// <summary>Puts the store's plans in force.</summary>
-    /// <returns>The version of the newest.</returns>
+    /// <returns>The highest version of a plan.</returns>
     /// <exception cref="StoreException">The store cannot be read.</exception>
     public long LoadPlans()
     {
@@ -39,7 +39,7 @@ internal sealed partial class ClientDirectory
         return version;
     }
 
-    /// <summary>Puts a plan in force, unless no limiter could hold to it.</summary>
+    /// <summary>Puts a plan in force, unless its numbers are invalid for a limiter.</summary>
     public void PutInForce(PlanNumbers plan)
     {
         if (Limiter.Fault(plan.Numbers.Capacity, plan.Numbers.RatePerSecond) is { } fault)
@@ -52,9 +52,9 @@ internal sealed partial class ClientDirectory
         }
     }
 
-    /// <summary>Writes the configuration's plans into the store, where they differ: there all nodes look. A plan that
-    /// left the file stays in the store, so that no client ever loses its numbers.</summary>
-    /// <exception cref="StoreException">The store failed: plans are as they were.</exception>
+    /// <summary>Writes the plans of the configuration into the store, from which all nodes read them, if they differ.
+    /// A plan that was removed from the file stays in the store, so that no client loses its numbers.</summary>
+    /// <exception cref="StoreException">The store failed; no plan was changed.</exception>
     public void Publish(IReadOnlyDictionary<string, LimitConfig> plans)
     {
         lock (_edits)
@@ -68,7 +68,7 @@ internal sealed partial class ClientDirectory
             foreach (PlanNumbers plan in written)
             {
                 PutInForce(plan);
-                log.LogInformation(Events.PlanChanged, "plan {Plan} is as the configuration has it: {Numbers}",
+                log.LogInformation(Events.PlanChanged, "plan {Plan} set from the configuration: {Numbers}",
                     plan.Name, Describe(plan.Numbers));
             }
             _filePlans = plans;
@@ -82,11 +82,11 @@ internal sealed partial class ClientDirectory
         return store.Plans().Select(plan => (plan, clients.GetValueOrDefault(plan.Name))).ToList();
     }, out plans);
 
-    /// <summary>Creates a plan or changes one; the next request of each of its clients meets the new numbers.</summary>
-    /// <param name="name">Of the plan.</param>
+    /// <summary>Creates or changes a plan. The new numbers apply from each client's next request.</summary>
+    /// <param name="name">The plan's name.</param>
     /// <param name="change">Its capacity and rate.</param>
-    /// <param name="partial">A number that is not named stays; the plan must be there.</param>
-    /// <param name="who">For the log.</param>
+    /// <param name="partial">A number that the change does not set stays; the plan must exist.</param>
+    /// <param name="who">Who edits, for the log.</param>
     public PlanResult PutPlan(string name, ClientChange change, bool partial, string who) =>
         EditPlan(name, who, (edit, before) => Put(edit, name, change, partial, before));
 
@@ -184,13 +184,13 @@ internal sealed partial class ClientDirectory
             .Select(plan => edit.PutPlan(plan.Key, plan.Value))];
     }
 
-    /// <summary>The plans that the change may name, as the store has them: another node may just have made one.
-    /// </summary>
+    /// <summary>The plans that the change may name, read from the store, because another node may just have created
+    /// one.</summary>
     private static KnownPlans PlansFor(ClientChange change, IClientTransaction edit) =>
         new(change.Plan is null ? new Dictionary<string, PlanNumbers>()
             : edit.Plans().ToDictionary(static plan => plan.Name));
 
-    /// <summary>The client without numbers by limit that no limiter could hold to.</summary>
+    /// <summary>The client without those numbers for named limits that are invalid for a limiter.</summary>
     private ClientState Sound(ClientState client)
     {
         if (client.Terms is not { Limits.Count: > 0 } terms)
@@ -204,7 +204,7 @@ internal sealed partial class ClientDirectory
         foreach ((string? name, string? fault) in faults)
         {
             log.LogError(Events.ClientIgnored,
-                "client {Client} in the store: its numbers for limit {Limit} are ignored: {Fault}",
+                "the numbers of client {Client} for limit {Limit} in the store are ignored: {Fault}",
                 client.ClientId, name, fault);
         }
         if (faults.Count == 0)

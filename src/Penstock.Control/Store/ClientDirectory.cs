@@ -18,15 +18,15 @@ internal enum EditOutcome
     StoreFailed,
 }
 
-/// <param name="Outcome">What came of the edit.</param>
-/// <param name="Client">The client afterwards, when created or updated.</param>
-/// <param name="Faults">When invalid.</param>
-/// <param name="Cause">When the store failed.</param>
+/// <param name="Outcome">The result of the edit.</param>
+/// <param name="Client">The client after the edit, if it was created or updated.</param>
+/// <param name="Faults">The faults of an invalid edit.</param>
+/// <param name="Cause">Why the store failed.</param>
 internal readonly record struct EditResult(
     EditOutcome Outcome, ClientState Client = default, IReadOnlyList<FieldFault>? Faults = null, string Cause = "");
 
-/// <summary>The one place where registered clients change. Edits are serialised and go to the store first, then to
-/// the limiter: an answer of success means both kept and in force, one of failure means neither.</summary>
+/// <summary>All edits of registered clients. Edits run one after another, first in the store, then in the limiter: a
+/// successful edit is both saved and in force, a failed one is neither. Thread-safe.</summary>
 internal sealed partial class ClientDirectory(
     IClientStore store, Limiter limiter, ILogger<ClientDirectory> log)
 {
@@ -34,10 +34,10 @@ internal sealed partial class ClientDirectory(
     private volatile string? _storeFault;
     private long _failingSinceMs;
 
-    /// <summary>Why the last use of the store failed; null while it works.</summary>
+    /// <summary>Why the store fails; null while it works.</summary>
     public string? StoreFault => _storeFault;
 
-    /// <summary>Registers what the store holds, with the tokens that came back meanwhile.</summary>
+    /// <summary>Registers all clients of the store, with the tokens that refilled since they were saved.</summary>
     /// <exception cref="StoreException">The store cannot be read.</exception>
     public void Load()
     {
@@ -45,8 +45,8 @@ internal sealed partial class ClientDirectory(
         store.LoadAll(client => PutInForce(client));
     }
 
-    /// <summary>Puts in force what the store holds, unless no limiter could hold to it.</summary>
-    /// <param name="keepsTokens">The tokens that are in this process' bucket stay.</param>
+    /// <summary>Puts a client of the store in force, unless its numbers are invalid for a limiter.</summary>
+    /// <param name="keepsTokens">The bucket in memory keeps its tokens.</param>
     public void PutInForce(in ClientState client, bool keepsTokens = false)
     {
         if (Limiter.Fault(client.Limit.Capacity, client.Limit.RatePerSecond) is { } fault)
@@ -60,8 +60,8 @@ internal sealed partial class ClientDirectory(
         }
     }
 
-    /// <summary>The client as it is now. Where nodes share the tokens, those in the shared bucket and at this node;
-    /// while the store fails, as far as this node knows.</summary>
+    /// <summary>The client as it is now. If nodes share its tokens, they are those in the shared bucket plus those at
+    /// this node; while the store fails, only the values in memory.</summary>
     public bool TryGet(string clientId, out ClientState client)
     {
         bool known = limiter.Clients.TryGet(clientId, out client);
@@ -87,7 +87,8 @@ internal sealed partial class ClientDirectory(
             ? Write(edit, clientId, null, change, partial: false)
             : new(EditOutcome.Exists));
 
-    /// <summary>Creates or replaces; a client that exists keeps its tokens unless told otherwise.</summary>
+    /// <summary>Creates or replaces a client. An existing client keeps its tokens unless the change sets them.
+    /// </summary>
     public EditResult Put(string clientId, ClientChange change, Preconditions when, string who) =>
         Edit(clientId, when, who, (edit, before) => Write(edit, clientId, before, change, partial: false));
 
@@ -105,8 +106,8 @@ internal sealed partial class ClientDirectory(
         Edit(clientId, when, who, (edit, before) =>
             new(edit.Delete(clientId) || before is not null ? EditOutcome.Deleted : EditOutcome.NotFound));
 
-    /// <summary>Saves what these clients hold at this moment: looked up here, between edits, so that a flush can
-    /// never put an older value over an edit.</summary>
+    /// <summary>Saves the current tokens of these clients. They are read under the lock of the edits, so that a flush
+    /// never overwrites an edit with an older value.</summary>
     /// <returns>False when the store failed and nothing was saved.</returns>
     public bool SaveTokens(IEnumerable<string> clientIds)
     {
@@ -118,7 +119,7 @@ internal sealed partial class ClientDirectory(
         }
     }
 
-    /// <summary>Finds out whether a failing store works again.</summary>
+    /// <summary>Checks whether a failing store works again.</summary>
     public void Probe()
     {
         if (TryStore(store.Probe))
@@ -127,9 +128,9 @@ internal sealed partial class ClientDirectory(
         }
     }
 
-    /// <summary>What an edit did to the store.</summary>
-    /// <param name="Stored">The client afterwards, when created or updated.</param>
-    /// <param name="KeepsTokens">It did not set the tokens: those in the bucket at this instant stay.</param>
+    /// <summary>The result of an edit in the store.</summary>
+    /// <param name="Stored">The client after the edit, if it was created or updated.</param>
+    /// <param name="KeepsTokens">The edit did not set the tokens: the bucket in memory keeps its own.</param>
     private readonly record struct Written(
         EditOutcome Outcome, ClientState Stored = default, bool KeepsTokens = false,
         IReadOnlyList<FieldFault>? Faults = null)
@@ -137,7 +138,7 @@ internal sealed partial class ClientDirectory(
         public ClientState? Before { get; init; }
     }
 
-    /// <summary>One edit of a client: in the store within one transaction, then in the limiter.</summary>
+    /// <summary>Edits a client, first in the store in one transaction, then in the limiter.</summary>
     private EditResult Edit(
         string clientId, Preconditions when, string who, Func<IClientTransaction, ClientState?, Written> change)
     {
@@ -191,13 +192,14 @@ internal sealed partial class ClientDirectory(
             KeepsTokens: before is not null && change.Tokens is null);
     }
 
-    /// <summary>Where nodes share the store, another one's edit may not have come here yet.</summary>
+    /// <summary>The client before the edit. If nodes share the store it is read from there, because an edit of another
+    /// node may not have arrived yet.</summary>
     private ClientState? Before(IClientTransaction edit, string clientId) =>
         store.SharesTokens ? edit.Find(clientId)
             : limiter.Clients.TryGet(clientId, out ClientState found) ? found : null;
 
-    /// <summary>What is to be written of tokens that stay. They are in this process' memory; where nodes share them
-    /// they are in the store, which keeps them by itself.</summary>
+    /// <summary>The tokens to write when an edit does not set them: those in memory. Null if nodes share the tokens,
+    /// because then the store keeps them itself.</summary>
     private double? KeptTokens(ClientState? before, long capacity) =>
         store.SharesTokens ? null : Math.Min(capacity, before?.Tokens ?? capacity);
 

@@ -5,13 +5,13 @@ internal static class ClientStores
 {
     public const string Kinds = "sqlite:PATH, postgres://user:password@host:5432/database or memory";
 
-    /// <summary>Is it one that can be opened, by its looks?</summary>
+    /// <summary>True if the value has the form of a store that can be opened.</summary>
     public static bool IsKnown(string setting) => setting == "memory" || PostgresUrl.TryParse(setting, out _)
         || (setting.StartsWith(SqliteStore.Prefix, StringComparison.Ordinal)
             && setting.Length > SqliteStore.Prefix.Length);
 
-    /// <summary>What is wrong with one that is not known: "what; what to write instead". No part of it is quoted but
-    /// the name of a parameter, because the rest may hold a password.</summary>
+    /// <summary>The fault of a value that is not known: "what is wrong; what to write instead". It quotes only the name
+    /// of a parameter, because the rest may contain a password.</summary>
     public static string Fault(string setting)
     {
         const string Form = "write postgres://user:password@host:5432/database";
@@ -25,11 +25,11 @@ internal static class ClientStores
             : $"this is not a store; write {Kinds}";
     }
 
-    /// <summary>Can it keep buckets of clients that are not registered? They are each node's own.</summary>
+    /// <summary>True if the store can keep buckets of unregistered clients; nodes do not share those.</summary>
     public static bool KeepsBuckets(string setting) => setting.StartsWith(SqliteStore.Prefix, StringComparison.Ordinal);
 
-    /// <summary>Opens it, creates what is missing in it and brings it to the newest schema.</summary>
-    /// <exception cref="StartException">With the store and the cause, without its password.</exception>
+    /// <summary>Opens the store, creates it if it is missing, and migrates it to the newest schema.</summary>
+    /// <exception cref="StartException">The message names the store and the cause, without a password.</exception>
     public static IClientStore Open(string setting, TimeProvider time)
     {
         if (PostgresUrl.TryParse(setting, out PostgresUrl? url))
@@ -42,7 +42,7 @@ internal static class ClientStores
             : throw new StartException($"store: {Fault(setting)}");
     }
 
-    /// <summary>For banners and messages: without a password.</summary>
+    /// <summary>The store's name for banners and messages, without a password.</summary>
     public static string NameOf(string setting) => PostgresUrl.TryParse(setting, out PostgresUrl? url)
         ? url.Name : setting;
 }

@@ -3,16 +3,17 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>What a caller wants to be so before an edit is made (RFC 9110 §13.1).</summary>
+/// <summary>The preconditions of an edit (RFC 9110 §13.1).</summary>
 internal readonly record struct Preconditions(string? IfMatch, string? IfNoneMatch)
 {
-    /// <param name="client">As it is; null when there is none.</param>
+    /// <param name="client">The client before the edit; null if it does not exist.</param>
     public bool Hold(ClientState? client) => (IfMatch is null || EntityTag.Matches(IfMatch, client))
         && (IfNoneMatch is null || !EntityTag.Matches(IfNoneMatch.Replace("W/", "", StringComparison.Ordinal), client));
 }
 
-/// <summary>Names the state of a client's settings, not of its tokens, which move with every request. Made of the
-/// settings themselves: nothing to store, the same on every node, equal again when a change is taken back.</summary>
+/// <summary>The entity tag of a client's settings, without its tokens, which change with every request. The tag is
+/// made of the settings themselves, so it needs no storage, is equal on every node, and is the same again after a
+/// change is reverted.</summary>
 internal static class EntityTag
 {
     public static string Of(ClientState client)

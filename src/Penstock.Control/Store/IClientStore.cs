@@ -3,36 +3,35 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>What a client is to be.</summary>
-/// <param name="Limit">With a plan, the plan's numbers.</param>
-/// <param name="Tokens">Null: a client that exists keeps its tokens as far as the capacity has room, a new one is
-/// full.</param>
-/// <param name="Terms">What else is to be set for it; null: nothing.</param>
+/// <summary>A client to create or change.</summary>
+/// <param name="Limit">Its numbers; with a plan, the plan's numbers.</param>
+/// <param name="Tokens">Null: an existing client keeps its tokens, at most the capacity; a new client is full.</param>
+/// <param name="Terms">Its plan, access and numbers for named limits; null: none.</param>
 internal readonly record struct ClientPut(
     string ClientId, LimitConfig Limit, double? Tokens, ClientTerms? Terms = null);
 
-/// <summary>The store cannot be read or written now. The message is the cause, fit for an operator: it never holds a
-/// secret.</summary>
+/// <summary>The store cannot be read or written now. The message says the cause, is meant for the operator and never
+/// contains a secret.</summary>
 internal sealed class StoreException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>Keeps registered clients. Calls are short, few, and never made by the data plane; each ends within seconds,
-/// whatever happens to the store. Thread-safe. All but <see cref="Name"/>, <see cref="SharesTokens"/> and Dispose throw
-/// <see cref="StoreException"/>.</summary>
+/// <summary>Keeps registered clients. Calls are short and few, and the data plane makes none; each ends within seconds,
+/// even if the store fails. Thread-safe. All members except <see cref="Name"/>, <see cref="SharesTokens"/> and Dispose
+/// throw <see cref="StoreException"/>.</summary>
 internal interface IClientStore : IDisposable
 {
-    /// <summary>For messages: without secrets.</summary>
+    /// <summary>The store's name for messages, without secrets.</summary>
     string Name { get; }
 
-    /// <summary>The tokens in this store are those that several nodes share. Otherwise they are a copy of those in
-    /// this process' memory.</summary>
+    /// <summary>True: several nodes share the tokens in this store. False: they are a copy of the tokens in this
+    /// process's memory.</summary>
     bool SharesTokens { get; }
 
-    /// <summary>Hands over every client, one at a time.</summary>
+    /// <summary>Reads every client, one at a time.</summary>
     void LoadAll(Action<ClientState> each);
 
-    /// <summary>Runs reads and writes as one: no other edit comes between, and a failure leaves nothing
-    /// behind.</summary>
-    /// <param name="work">Uses the store by what it is given. It may be run a second time.</param>
+    /// <summary>Runs reads and writes as one transaction: no other edit runs at the same time, and a failure changes
+    /// nothing.</summary>
+    /// <param name="work">Uses only the transaction that it gets. It may run a second time.</param>
     T Edit<T>(Func<IClientTransaction, T> work);
 
     /// <summary>Null when there is no such client.</summary>
@@ -52,23 +51,23 @@ internal interface IClientStore : IDisposable
     /// <summary>How many clients have a plan, by its name; plans without clients may be missing.</summary>
     Dictionary<string, long> CountPlanned();
 
-    /// <summary>Saves what these buckets hold now, all or none. Clients that are gone stay gone.</summary>
+    /// <summary>Saves the tokens of these clients, all or none. Deleted clients are not created again.</summary>
     void SaveTokens(IEnumerable<ClientState> clients);
 
-    /// <summary>Writes without a change, to find out whether writing works.</summary>
+    /// <summary>Writes without changing anything, to check whether writing works.</summary>
     void Probe();
 }
 
-/// <summary>What can be done within <see cref="IClientStore.Edit"/>.</summary>
+/// <summary>The reads and writes within <see cref="IClientStore.Edit"/>.</summary>
 internal interface IClientTransaction
 {
     /// <summary>Null when there is no such client.</summary>
     ClientState? Find(string clientId);
 
-    /// <summary>Those of these clients that there are, in any order.</summary>
+    /// <summary>Those of these clients that exist, in any order.</summary>
     List<ClientState> FindAll(IReadOnlyList<string> clientIds);
 
-    /// <summary>Creates or changes clients. No client twice.</summary>
+    /// <summary>Creates or changes clients. The list must not contain a client twice.</summary>
     /// <returns>All of them as they are now, in any order.</returns>
     List<ClientState> PutAll(IReadOnlyList<ClientPut> clients);
 

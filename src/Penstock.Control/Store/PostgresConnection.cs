@@ -4,13 +4,13 @@ using Npgsql;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Why a server will not do; the message says all there is.</summary>
+/// <summary>Why a server cannot be used; the message is complete.</summary>
 internal sealed class PostgresFault(string message, Exception? inner = null) : NpgsqlException(message, inner);
 
-/// <summary>A connection that leaves nothing behind in its session: each set of statements is a transaction, and the
-/// times it may take are that transaction's. Behind a pooler such as PgBouncer a session is whoever's is next: a
-/// setting would be another program's, and a prepared statement's name is taken by somebody else. Not
-/// thread-safe.</summary>
+/// <summary>A connection that changes nothing in its session: each set of statements is one transaction, and its
+/// timeouts belong to that transaction. Behind a pooler such as PgBouncer other programs use the same session: they
+/// would inherit a session setting, and the name of a prepared statement could already be taken. Not thread-safe.
+/// </summary>
 internal sealed class PostgresConnection : IDisposable
 {
     private const string GreetSql =
@@ -21,18 +21,18 @@ internal sealed class PostgresConnection : IDisposable
     private PostgresConnection(NpgsqlConnection connection, bool isPooled) =>
         (_connection, IsPooled) = (connection, isPooled);
 
-    /// <summary>Somebody stands between who gives each transaction another session: no statement can be prepared here,
-    /// and nothing can be listened to.</summary>
+    /// <summary>A pooler may give each transaction another session, so no statement can be prepared on this connection
+    /// and LISTEN does not work.</summary>
     public bool IsPooled { get; }
 
-    /// <summary>Neither given up nor broken.</summary>
+    /// <summary>Neither closed nor broken.</summary>
     public bool IsOpen => _connection.State == ConnectionState.Open;
 
-    /// <summary>For what is no <see cref="Batch(int, string, ReadOnlySpan{NpgsqlParameter})"/>.</summary>
+    /// <summary>For calls other than <see cref="Batch(int, string, ReadOnlySpan{NpgsqlParameter})"/>.</summary>
     public NpgsqlConnection Raw => _connection;
 
-    /// <summary>Connects to the first host that will do.</summary>
-    /// <exception cref="NpgsqlException">None will; the message says of each why.</exception>
+    /// <summary>Connects to the first host that can be used.</summary>
+    /// <exception cref="NpgsqlException">No host can be used; the message says why, for each host.</exception>
     public static PostgresConnection Open(PostgresUrl url)
     {
         if (url.Hosts is [var only])
@@ -55,7 +55,7 @@ internal sealed class PostgresConnection : IDisposable
         throw new PostgresFault(string.Join("; ", causes));
     }
 
-    /// <summary>Statements that are one transaction, which ends within that time. Read their rows by
+    /// <summary>Statements that are one transaction, which ends within the timeout. Read their rows with
     /// <see cref="Read"/>.</summary>
     public NpgsqlBatch Batch(int timeoutMs, params ReadOnlySpan<NpgsqlBatchCommand> commands)
     {
@@ -84,13 +84,13 @@ internal sealed class PostgresConnection : IDisposable
     public static NpgsqlDataReader Read(NpgsqlBatch batch, CommandBehavior behavior = CommandBehavior.Default)
     {
         NpgsqlDataReader rows = batch.ExecuteReader(behavior);
-        rows.NextResult(); // behind what the limits answered
+        rows.NextResult(); // skip the result of setting the timeouts
         return rows;
     }
 
-    /// <summary>Bounds the transaction that it is in. 0 is as long as it takes.</summary>
-    /// <param name="timeoutMs">For each of its statements.</param>
-    /// <param name="waitsForDisk">Its commit does.</param>
+    /// <summary>Sets the timeouts of the transaction that contains this command.</summary>
+    /// <param name="timeoutMs">The timeout of each statement; 0: none.</param>
+    /// <param name="waitsForDisk">The commit waits until the database has written to disk.</param>
     public static NpgsqlBatchCommand Limits(int timeoutMs, bool waitsForDisk = true) => new($"""
         SELECT set_config('statement_timeout', '{timeoutMs}', true), set_config('lock_timeout', '{timeoutMs}', true),
             set_config('idle_in_transaction_session_timeout', '{timeoutMs * 2}', true)

@@ -1,10 +1,10 @@
 namespace Penstock.Control.Store;
 
-/// <content>The third version: plans, access, numbers by limit.</content>
+/// <content>The third version of the schema: plans, access, numbers for named limits.</content>
 internal static partial class PostgresSchema
 {
-    // A client with a plan has the plan's numbers, so an edit of a plan is an edit of one row. The numbers in the
-    // client's own row are those of when it got the plan: nodes of the version before go on with them.
+    // A client with a plan has the plan's numbers, so an edit of a plan changes one row. The client's own row keeps the
+    // numbers from when it got the plan; nodes of the previous version use those.
     private const string Plans = """
         CREATE TABLE penstock_plans (
             plan         text COLLATE "C"  NOT NULL PRIMARY KEY,

@@ -2,29 +2,30 @@ using Npgsql;
 
 namespace Penstock.Control.Store;
 
-/// <summary>The tables that nodes share, and the rules that hold for whoever edits them: another node, or an operator
-/// with plain SQL. Everything that makes an edit safe is in triggers for that reason.</summary>
+/// <summary>The tables that nodes share. Nodes edit them, and operators with plain SQL; therefore triggers enforce all
+/// rules that make an edit safe.</summary>
 internal static partial class PostgresSchema
 {
-    /// <summary>The channel of "some client changed".</summary>
+    /// <summary>The channel of the notification that a client or plan has changed.</summary>
     public const string Channel = "penstock_clients";
 
-    /// <summary>Asks for the version of the last edit.</summary>
+    /// <summary>Reads the version of the last edit.</summary>
     public const string LastVersionSql = "SELECT coalesce(greatest((SELECT max(version) FROM penstock_clients), "
         + "(SELECT max(version) FROM penstock_plans), (SELECT max(version) FROM penstock_deleted)), 0)";
 
-    /// <summary>Edits are made one after the other under this advisory lock, so that versions become visible in their
-    /// order and a reader of "all after version n" misses none. Leases do not take it.</summary>
+    /// <summary>Edits run one after another under this advisory lock, so that versions become visible in order and a
+    /// reader of "all edits after version n" misses none. Leases do not take the lock.</summary>
     public const long EditLock = 0x70656e7374_01;
 
     private const long MigrationLock = 0x70656e7374_02;
     private const int MigrationTimeoutSeconds = 60;
 
-    /// <summary>Applied in order; the table penstock_schema has those that are done. Only ever append.</summary>
+    /// <summary>Applied in this order; the table penstock_schema lists the applied ones. Only append to the list.
+    /// </summary>
     private static readonly string[] Migrations = [First, NoCredit, Plans];
 
-    // Tokens change with every lease and are in no index: such updates stay on their page (fillfactor). Text is
-    // compared by bytes, as in SQLite.
+    // Tokens change with every lease. They are in no index, so that such an update stays on its page (fillfactor).
+    // Text is compared by bytes, as in SQLite.
     private const string First = $"""
         CREATE SEQUENCE penstock_version;
 
@@ -134,8 +135,8 @@ internal static partial class PostgresSchema
             ON penstock_clients FOR EACH STATEMENT EXECUTE FUNCTION penstock_refuse();
         """;
 
-    // Nodes no longer hold a standing credit of each bucket: a request waits for a lease instead. The room stays as a
-    // function, which nodes of the version before ask for until they are gone.
+    // Nodes no longer hold a standing credit of each bucket: a request waits for a lease instead. The function
+    // penstock_room stays, because nodes of the previous version call it until they are updated.
     private const string NoCredit = """
         CREATE OR REPLACE FUNCTION penstock_room(capacity bigint, nodes bigint) RETURNS double precision
         LANGUAGE sql IMMUTABLE AS $$
@@ -162,12 +163,12 @@ internal static partial class PostgresSchema
 
     public static int Newest => Migrations.Length;
 
-    /// <summary>Brings the database to the newest schema. Nodes that start together wait for the first of them.
-    /// </summary>
-    /// <param name="name">Of the store, for messages.</param>
-    /// <param name="last">The schema to stop at, for tests; null: the newest.</param>
-    /// <exception cref="StartException">It cannot be used.</exception>
-    /// <exception cref="NpgsqlException">It cannot be reached.</exception>
+    /// <summary>Migrates the database to the newest schema. If several nodes start together, the others wait for the
+    /// first.</summary>
+    /// <param name="name">The store's name, for messages.</param>
+    /// <param name="last">The last schema version to apply, for tests; null: the newest.</param>
+    /// <exception cref="StartException">The database cannot be used.</exception>
+    /// <exception cref="NpgsqlException">The database cannot be reached.</exception>
     public static void Migrate(NpgsqlConnection connection, string name, int? last = null)
     {
         if (Scalar<string>(connection, "SHOW server_encoding") is not "UTF8" and var encoding)
@@ -186,7 +187,7 @@ internal static partial class PostgresSchema
         if (version > Newest)
         {
             throw new StartException($"store {name}: its schema is version {version}, this Penstock knows up to "
-                + $"{Newest}: a newer one has been here, start that");
+                + $"{Newest}: a newer Penstock has migrated it; start that version");
         }
         for (int next = version + 1; next <= (last ?? Newest); next++)
         {

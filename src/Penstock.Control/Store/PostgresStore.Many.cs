@@ -3,18 +3,17 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <content>What an edit does, for one client or many. Rows go and come as arrays, and by the triggers of the table as
-/// any other edit does: they give out versions and notify the other nodes once, at the commit.</content>
+/// <content>The reads and writes of an edit, for one client or many. Rows are sent as arrays. The triggers of the table
+/// assign versions and notify the other nodes once, at the commit, as for any edit.</content>
 internal sealed partial class PostgresStore
 {
-    /// <summary>Rows per statement: each ends well within <see cref="StatementTimeoutMs"/>, however many there are.
-    /// </summary>
+    /// <summary>Rows per statement, so that each ends well within <see cref="StatementTimeoutMs"/>.</summary>
     private const int ChunkSize = 2000;
 
     private const string Given = "unnest($1, $2, $3, $4, $5, $6, $7, $8) AS a (id, new_capacity, new_rate, "
         + "new_tokens, new_plan, new_access, new_has_numbers, new_limits)";
 
-    // Rows are locked in the order of their ids, as leases do, so that nobody waits for another in a circle.
+    // Rows are locked in the order of their ids, as by leases, so that there is no deadlock.
     private const string UpdateAllSql = $"""
         WITH given AS MATERIALIZED (
             SELECT a.* FROM {Given} JOIN penstock_clients c ON c.client_id = a.id
@@ -103,8 +102,8 @@ internal sealed partial class PostgresStore
         }
     }
 
-    /// <summary>Texts in the order of their UTF-8 bytes, which is that of their code points: UTF-16 has its surrogates
-    /// before U+E000, code points above U+FFFF come after it.</summary>
+    /// <summary>Sorts texts by their UTF-8 bytes, which is the order of code points. UTF-16 differs: its surrogates
+    /// come before U+E000, but they encode code points above U+FFFF.</summary>
     internal sealed class ByteOrder : IComparer<string>
     {
         public static readonly ByteOrder Instance = new();

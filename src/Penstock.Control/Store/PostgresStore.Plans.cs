@@ -5,7 +5,7 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Plans, and how a client refers to one.</summary>
+/// <content>Plans, and the columns of a client that refer to them.</content>
 internal sealed partial class PostgresStore
 {
     public List<PlanNumbers> Plans() => Use(AllPlans);

@@ -8,9 +8,9 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Registered clients in PostgreSQL, shared by many nodes. One connection behind one lock, opened again when
-/// it broke. Statements end within <see cref="StatementTimeoutMs"/>; while the database is away, calls fail at once
-/// but for one a second that tries.</summary>
+/// <summary>Registered clients in PostgreSQL, shared by many nodes. One connection under one lock; a broken connection
+/// is opened again. Statements end within <see cref="StatementTimeoutMs"/>. While the database is unreachable, one call
+/// per second tries to use it, and the others fail at once. Thread-safe.</summary>
 internal sealed partial class PostgresStore : IClientStore, IClientTransaction
 {
     public const int StatementTimeoutMs = 2000;
@@ -38,7 +38,7 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
 
     public bool SharesTokens => true;
 
-    /// <exception cref="StartException">With the place and the cause.</exception>
+    /// <exception cref="StartException">The message names the store and the cause.</exception>
     public static PostgresStore Open(PostgresUrl url)
     {
         PostgresConnection? connection = null;
@@ -56,11 +56,11 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
         }
     }
 
-    /// <summary>The database's or the network's fault, not ours.</summary>
+    /// <summary>True for a failure of the database or the network; other exceptions are bugs in Penstock.</summary>
     public static bool IsFault(Exception e) =>
         e is NpgsqlException or SocketException or TimeoutException or IOException;
 
-    /// <summary>In words that hold no secret: the server's message, or what the network said.</summary>
+    /// <summary>The cause without secrets: the message of the server or of the network.</summary>
     public static string Explain(Exception e) => e switch
     {
         PostgresException { SqlState: PostgresErrorCodes.QueryCanceled } => "the database did not answer in time",
@@ -73,7 +73,7 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
 
     public void LoadAll(Action<ClientState> each) => Use(() =>
     {
-        // millions of rows take their time
+        // No timeout: reading millions of rows takes long.
         using NpgsqlBatch command = _connection.Batch(timeoutMs: 0, $"SELECT {Columns} FROM penstock_buckets b");
         using NpgsqlDataReader rows = PostgresConnection.Read(command, CommandBehavior.SequentialAccess);
         while (rows.Read())
@@ -137,8 +137,7 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
         }
     }
 
-    /// <summary>The clients and plans that were edited after a version, in the order of their edits; a deleted client
-    /// has no limit.</summary>
+    /// <summary>The edits after a version, in their order.</summary>
     public static List<StoredEdit> ReadAfter(PostgresConnection connection, long version, int most)
     {
         using NpgsqlBatch command = connection.Batch(StatementTimeoutMs,
@@ -167,7 +166,7 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
     private static ClientState Row(NpgsqlDataReader row)
     {
         (string id, LimitConfig limit) = (row.GetString(0), new LimitConfig(row.GetInt64(1), row.GetDouble(2)));
-        // read in their order
+        // Read in the order of the columns, as SequentialAccess requires.
         (double tokens, long version, long epoch) = (row.GetDouble(3), row.GetInt64(4), row.GetInt64(5));
         ClientTerms? terms =
             TermsText.Of(row.IsDBNull(6) ? null : row.GetString(6), row.GetString(7), row.GetBoolean(8),
@@ -177,12 +176,12 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
 
     private T Use<T>(Func<T> work)
     {
-        Debug.Assert(!_lock.IsHeldByCurrentThread, "within Edit the store is used by its transaction");
+        Debug.Assert(!_lock.IsHeldByCurrentThread, "within Edit only the transaction may use the store");
         lock (_lock)
         {
             if (_closed)
             {
-                throw new StoreException("the store is closed, Penstock is stopping");
+                throw new StoreException("the store is closed because Penstock is stopping");
             }
 
             if (_fault is not null && Environment.TickCount64 < _retryMs)
@@ -205,8 +204,8 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
             {
                 _fault = Explain(e);
                 _retryMs = Environment.TickCount64 + RetryAfterMs;
-                // The next call connects anew. What answered with an error may be a server that is not the one to use
-                // any more: read-only after a failover, or behind a pooler that lost it.
+                // The next call opens a new connection, because the server that failed may no longer be the right one:
+                // it is read-only after a failover, or a pooler has lost it.
                 _connection.Dispose();
                 throw new StoreException(_fault, e);
             }

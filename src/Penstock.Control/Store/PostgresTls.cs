@@ -5,14 +5,14 @@ using Npgsql;
 
 namespace Penstock.Control.Store;
 
-/// <summary>The check of the database's certificate, which says why it failed.</summary>
+/// <summary>Checks the database's certificate and says why a check failed.</summary>
 /// <param name="rootFile">The certificates to trust, PEM; null: those that the system trusts.</param>
-/// <param name="checksName">It must also be made out to the host.</param>
+/// <param name="checksName">The certificate must also be valid for the host name.</param>
 internal sealed class PostgresTls(string? rootFile, bool checksName)
 {
     public static readonly PostgresTls Unchecked = new(null, false);
 
-    /// <summary>Makes the connection check. What is wrong is told to <paramref name="fault"/>.</summary>
+    /// <summary>Makes the connection check the certificate. A failure is passed to <paramref name="fault"/>.</summary>
     /// <exception cref="PostgresFault">The root certificates cannot be read.</exception>
     public void Guard(NpgsqlConnection connection, Action<string> fault)
     {
@@ -49,7 +49,7 @@ internal sealed class PostgresTls(string? rootFile, bool checksName)
             own.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
             own.ChainPolicy.CustomTrustStore.AddRange(roots);
             own.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
-            if (chain is not null) // the certificates in between, which the server sent along
+            if (chain is not null) // the intermediate certificates that the server sent
             {
                 own.ChainPolicy.ExtraStore.AddRange(chain.ChainPolicy.ExtraStore);
             }
@@ -64,7 +64,7 @@ internal sealed class PostgresTls(string? rootFile, bool checksName)
             return Describe(certificate, chain, "the system's certificates");
         }
         return checksName && errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)
-            ? $"the server's certificate ({certificate.Subject}) is not made out to {host}" : null;
+            ? $"the server's certificate ({certificate.Subject}) is not valid for {host}" : null;
     }
 
     private static string Describe(X509Certificate2 certificate, X509Chain? chain, string roots)
@@ -92,6 +92,6 @@ internal sealed class PostgresTls(string? rootFile, bool checksName)
         {
             throw new PostgresFault($"sslrootcert {file} cannot be read: {e.Message}", e);
         }
-        return roots.Count > 0 ? roots : throw new PostgresFault($"sslrootcert {file} has no certificate in it");
+        return roots.Count > 0 ? roots : throw new PostgresFault($"sslrootcert {file} contains no certificate");
     }
 }

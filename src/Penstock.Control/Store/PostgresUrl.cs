@@ -5,9 +5,9 @@ using Penstock.Control.Config;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Where the database is: <c>postgres://user:password@host:5432/database?sslmode=require</c>, with the
-/// parameters of libpq that mean something to Penstock. It is read leniently, so that a password from a variable may
-/// hold any character. No message about it quotes more than the name of a parameter.</summary>
+/// <summary>The address of the database: <c>postgres://user:password@host:5432/database?sslmode=require</c>, with the
+/// libpq parameters that Penstock supports. It is parsed leniently, so that a password from a variable may contain any
+/// character. Messages about it quote only the name of a parameter.</summary>
 internal sealed partial class PostgresUrl
 {
     private const int DefaultConnectTimeoutSeconds = 2;
@@ -24,10 +24,10 @@ internal sealed partial class PostgresUrl
     private readonly NpgsqlConnectionStringBuilder _settings = new()
     {
         ApplicationName = "penstock",
-        Pooling = false, // a node has three connections, and each belongs to one thread
+        Pooling = false, // a node has three connections, each for one thread
         Timeout = DefaultConnectTimeoutSeconds,
         CommandTimeout = PostgresStore.StatementTimeoutMs / 1000,
-        CancellationTimeout = -1, // a server that is gone would not answer that either
+        CancellationTimeout = -1, // a server that does not answer would not answer the cancellation either
         KeepAlive = 5,
         IncludeErrorDetail = false,
     };
@@ -36,28 +36,28 @@ internal sealed partial class PostgresUrl
     {
     }
 
-    /// <summary>Without user and password.</summary>
+    /// <summary>The address without user and password.</summary>
     public string Name { get; private set; } = "";
 
-    /// <summary>Those that may be the one to use, in their order.</summary>
+    /// <summary>The hosts to try, in this order.</summary>
     public IReadOnlyList<PostgresHost> Hosts { get; private set; } = [];
 
     /// <summary>How the server's certificate is checked.</summary>
     public PostgresTls Tls { get; private set; } = PostgresTls.Unchecked;
 
-    /// <summary>A server that does not take edits will not do.</summary>
+    /// <summary>A read-only server is not used.</summary>
     public bool MustBeWritable { get; private set; } = true;
 
-    /// <summary>For programs beside Penstock: of the first host.</summary>
+    /// <summary>The connection string of the first host, for tools and tests.</summary>
     public string ConnectionString => Hosts[0].ConnectionString;
 
     public static bool IsOne(string text) => Schemes.Any(s => text.StartsWith(s, StringComparison.OrdinalIgnoreCase));
 
     public static bool TryParse(string text, out PostgresUrl url) => TryParse(text, out url, out _);
 
-    /// <param name="text">The setting.</param>
-    /// <param name="url">Where the database is.</param>
-    /// <param name="fault">What is wrong with a text that <see cref="IsOne"/>, without a secret in it.</param>
+    /// <param name="text">The value of <c>store</c>.</param>
+    /// <param name="url">The parsed address.</param>
+    /// <param name="fault">The fault of a text that <see cref="IsOne"/> accepts, without secrets.</param>
     public static bool TryParse(string text, out PostgresUrl url, out string fault)
     {
         url = new();
@@ -73,8 +73,8 @@ internal sealed partial class PostgresUrl
 
     private string? Read(string rest)
     {
-        // The place begins behind the last '@' that a host and a '/' follow: a password may have '@', '/' and '?', and
-        // so may the parameters.
+        // The host begins after the last '@' that is followed by a host and a '/', because the password and the
+        // parameters may contain '@', '/' and '?'.
         int at = HostPart().Matches(rest).LastOrDefault()?.Index ?? -1;
         string[] credentials = rest[..Math.Max(at, 0)].Split(':', 2);
         string[] place = rest[(at + 1)..].Split('?', 2);
@@ -90,9 +90,10 @@ internal sealed partial class PostgresUrl
                 pair.Split('=', 2) is [var k, var v] ? (Unescape(k), Unescape(v)) : (Unescape(pair), "");
             if (!Parameters.Contains(key))
             {
-                return "the PostgreSQL address has a parameter "
-                    + (ParameterName().IsMatch(key) ? $"'{key}'" : "that is no name")
-                    + $" that Penstock does not know; {Suggestion.OrList(key, Parameters, "it knows")}";
+                return (ParameterName().IsMatch(key)
+                        ? $"the PostgreSQL address has an unknown parameter '{key}'"
+                        : "the PostgreSQL address has an invalid parameter name")
+                    + $"; {Suggestion.OrList(key, Parameters, "Penstock knows")}";
             }
             given[key] = value;
             if (key == "host")
@@ -130,7 +131,7 @@ internal sealed partial class PostgresUrl
                 if (!int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int seconds)
                     || seconds is < 1 or > MaxConnectTimeoutSeconds)
                 {
-                    return $"seconds from 1 to {MaxConnectTimeoutSeconds} are expected";
+                    return $"it must be a number of seconds from 1 to {MaxConnectTimeoutSeconds}";
                 }
 
                 _settings.Timeout = seconds;
@@ -155,8 +156,8 @@ internal sealed partial class PostgresUrl
         return null;
     }
 
-    /// <summary>As libpq: with a root certificate <c>require</c> means <c>verify-ca</c>. One without a mode means that
-    /// as well, since nobody names a root in order to have it ignored.</summary>
+    /// <summary>As in libpq, <c>require</c> with a root certificate means <c>verify-ca</c>. A root certificate without
+    /// a mode also means <c>verify-ca</c>, because it would be useless otherwise.</summary>
     private string? SetTls(Dictionary<string, string> given)
     {
         string root = given.GetValueOrDefault("sslrootcert", "");
@@ -169,8 +170,8 @@ internal sealed partial class PostgresUrl
 
         if (root == "system" && mode != SslMode.VerifyFull)
         {
-            return "sslrootcert=system in the PostgreSQL address: anybody has a certificate of those; write "
-                + "sslmode=verify-full";
+            return "sslrootcert=system in the PostgreSQL address needs a check of the host name, because anybody can "
+                + "get such a certificate; write sslmode=verify-full";
         }
 
         if (mode == SslMode.Require && root.Length > 0)
@@ -181,7 +182,7 @@ internal sealed partial class PostgresUrl
         if (mode is SslMode.VerifyCA or SslMode.VerifyFull)
         {
             Tls = new(root is "" or "system" ? null : root, checksName: mode == SslMode.VerifyFull);
-            mode = SslMode.Require; // the check is ours, because Npgsql does not say why one failed
+            mode = SslMode.Require; // PostgresTls checks, because Npgsql does not say why a check failed
         }
         _settings.SslMode = mode;
         return null;
@@ -201,7 +202,7 @@ internal sealed partial class PostgresUrl
 
         if (ports.Length > 1 && ports.Length != hosts.Length)
         {
-            return "the PostgreSQL address has another number of ports than of hosts";
+            return "the PostgreSQL address must have one port or as many ports as hosts";
         }
 
         var all = new List<PostgresHost>();

@@ -3,17 +3,17 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Penstock.Control.Store;
 
-/// <summary>The file of a store: one process has it, and nobody else reads it, since clients' ids are API keys as a
-/// rule. The lock is the kernel's, on a file beside (<c>.lock</c>, which says who has it): it ends with the process,
-/// however that ends. SQLite's own locks are another matter: <c>sqlite3</c> may look and make backups meanwhile.
-/// </summary>
+/// <summary>The file of a store. Only one Penstock process uses it, and other users cannot read it, because client ids
+/// are usually API keys. The kernel locks a second file (<c>.lock</c>, which names the process) and releases the lock
+/// when the process ends, however it ends. SQLite's locks are separate: <c>sqlite3</c> may read the file and make
+/// backups while Penstock runs.</summary>
 internal sealed partial class SqliteFile : IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode Others =
         UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
-    private const int SetOwnLock = 37; // F_OFD_SETLK: belongs to the open file, not to whatever thread closes another
+    private const int SetOwnLock = 37; // F_OFD_SETLK: the lock belongs to this open file; closing another keeps it
     private const short WriteLock = 1;
     private const int TryAgain = 11;
     private const int NoAccess = 13;
@@ -22,8 +22,8 @@ internal sealed partial class SqliteFile : IDisposable
 
     private SqliteFile(FileStream @lock) => _lock = @lock;
 
-    /// <summary>Null for a database that is no file.</summary>
-    /// <exception cref="StartException">Another process has it, or it cannot be locked.</exception>
+    /// <summary>Locks the file of a database; null if the database is not a file.</summary>
+    /// <exception cref="StartException">Another process uses it, or it cannot be locked.</exception>
     public static SqliteFile? Claim(string path)
     {
         if (path.Length == 0 || path[0] == ':' || path.StartsWith("file:", StringComparison.OrdinalIgnoreCase))
@@ -33,12 +33,12 @@ internal sealed partial class SqliteFile : IDisposable
 
         try
         {
-            // one file may have several names
+            // Several links may lead to one file.
             FileSystemInfo? target = File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true) : null;
             string real = target?.FullName ?? path;
             if (Directory.Exists(real))
             {
-                return null; // SQLite says what is wrong with it
+                return null; // opening it fails with SQLite's message
             }
 
             var @lock = new FileStream(real + ".lock", new FileStreamOptions
@@ -63,7 +63,7 @@ internal sealed partial class SqliteFile : IDisposable
         }
         catch (DirectoryNotFoundException)
         {
-            return null; // SQLite's message names the folder
+            return null; // opening it fails with a message that names the directory
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -93,13 +93,13 @@ internal sealed partial class SqliteFile : IDisposable
         }
         using var reader = new StreamReader(file, leaveOpen: true);
         string holder = reader.ReadLine() is { Length: > 0 } text ? $"process {text}" : "another process";
-        throw new StartException($"store {path}: {holder} has it: stop that one, or give each its own file; "
-            + "several nodes share PostgreSQL");
+        throw new StartException($"store {path}: {holder} uses it: stop that process, or give each its own file; "
+            + "several nodes can share a PostgreSQL store");
     }
 
-    /// <summary>A new database is made with the mode that it shall have, which SQLite gives to the files beside it,
-    /// too. One that everybody may read is of a Penstock that did not look; a mode for a group is the
-    /// operator's.</summary>
+    /// <summary>Creates a new database file that only its owner may access; SQLite gives the same mode to its other
+    /// files. Old versions of Penstock created files that everybody could read; these are restricted now. Access for
+    /// a group stays, because the operator has set it.</summary>
     private static void KeepFromOthers(string path)
     {
         if (!File.Exists(path))
@@ -126,11 +126,11 @@ internal sealed partial class SqliteFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // somebody else's file that this user may write, too: its owner's affair
+            // The file belongs to another user, who decides about its mode.
         }
     }
 
-    /// <summary>The kernel's struct flock on 64-bit systems; zeros mean the whole file.</summary>
+    /// <summary>The kernel's struct flock on 64-bit systems; start and length 0 mean the whole file.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct FileLock
     {

@@ -5,12 +5,13 @@ using SQLitePCL;
 
 namespace Penstock.Control.Store;
 
-/// <content>Buckets of clients that are not registered, by the hash of their key.</content>
+/// <content>Buckets of unregistered clients, by the hash of their key.</content>
 internal sealed partial class SqliteStore
 {
     private const int HashKeyBytes = 16;
 
-    /// <summary>What hashes clients' keys, drawn when there is none, and when buckets were last saved.</summary>
+    /// <summary>The random key with which client keys are hashed (created at the first call), and when buckets were
+    /// last saved.</summary>
     /// <exception cref="StoreException">It cannot be read.</exception>
     public (byte[] HashKey, long SavedAtUnixNs) BucketHash() => Use(() => InTransaction(() =>
     {
@@ -27,7 +28,7 @@ internal sealed partial class SqliteStore
         return (key, 0L);
     }));
 
-    /// <summary>Hands over every bucket that is kept.</summary>
+    /// <summary>Reads every stored bucket: its limit, its hash, and when it is full (Unix nanoseconds).</summary>
     public void LoadBuckets(Action<KeptLimit, ulong, long> each) => Use(() =>
     {
         Dictionary<long, KeptLimit> limits = BucketLimits();
@@ -43,7 +44,7 @@ internal sealed partial class SqliteStore
         return true;
     });
 
-    /// <summary>The number that the store has for a limit; it makes one if need be.</summary>
+    /// <summary>The store's number of a limit; a new limit gets one.</summary>
     public long BucketLimitId(KeptLimit limit) => Use(() =>
     {
         foreach ((long id, KeptLimit? known) in BucketLimits())
@@ -59,8 +60,8 @@ internal sealed partial class SqliteStore
         return raw.sqlite3_last_insert_rowid(_connection.Handle);
     });
 
-    /// <summary>Saves and forgets, all or nothing.</summary>
-    /// <param name="limitIds">By the limits' numbers.</param>
+    /// <summary>Saves buckets and deletes full ones, all or nothing.</summary>
+    /// <param name="limitIds">The store's number of each limit, by the limit's index in the changes.</param>
     public void SaveBuckets(ReadOnlyMemory<BucketChange> changes, IReadOnlyDictionary<int, long> limitIds) =>
         Use(() => InTransaction(() =>
         {
@@ -82,7 +83,7 @@ internal sealed partial class SqliteStore
             return true;
         }));
 
-    /// <summary>Forgets those of limits that are not in force, or all of them.</summary>
+    /// <summary>Deletes the buckets of limits that are not in force.</summary>
     public void ForgetBuckets(Predicate<KeptLimit> isInForce) => Use(() => InTransaction(() =>
     {
         foreach ((long id, KeptLimit? limit) in BucketLimits())
@@ -98,7 +99,7 @@ internal sealed partial class SqliteStore
         return true;
     }));
 
-    /// <summary>Forgets those that are full.</summary>
+    /// <summary>Deletes the buckets that are full by now.</summary>
     public void ForgetFullBuckets() => Use(() =>
         Execute("DELETE FROM buckets WHERE full_at_unix_ns <= $now", ("$now", NowUnixMs * 1_000_000)));
 
@@ -117,8 +118,8 @@ internal sealed partial class SqliteStore
         return limits;
     }
 
-    /// <summary>A prepared statement without the provider's reader and parameters, which cost more than what SQLite
-    /// does for a row of three numbers.</summary>
+    /// <summary>A prepared statement without the provider's reader and parameters, which cost more than SQLite's work
+    /// for a row of three numbers.</summary>
     private sealed class Statement : IDisposable
     {
         private readonly SqliteConnection _connection;

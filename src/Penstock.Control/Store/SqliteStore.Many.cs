@@ -3,7 +3,7 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <content>What an edit does, for one client or many: statements are prepared once.</content>
+/// <content>The reads and writes of an edit, for one client or many; each statement is prepared once.</content>
 internal sealed partial class SqliteStore
 {
     public List<ClientState> Read(string after, int limit) => Use(() =>
@@ -62,7 +62,7 @@ internal sealed partial class SqliteStore
         {
             Set(command, client);
 
-            // a whole number comes back as such, although the column keeps it as a fraction
+            // SQLite returns a whole number as an integer, although the column is REAL.
             stored.Add(new(client.ClientId, client.Limit, Convert.ToDouble(command.ExecuteScalar()),
                 client.Terms));
         }

@@ -4,14 +4,14 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Plans, and how a client refers to one.</summary>
+/// <content>Plans, and the columns of a client that refer to them.</content>
 internal sealed partial class SqliteStore
 {
-    /// <summary>Of <c>planned_clients</c>, as <see cref="Row"/> reads them.</summary>
+    /// <summary>The columns of <c>planned_clients</c> that <see cref="Row"/> reads.</summary>
     private const string Columns =
         $"client_id, capacity, rate_per_sec, {Refilled} AS tokens_now, plan, access, has_numbers, limits";
 
-    // A client with a plan has the plan's numbers; those in its own row are from when it got the plan.
+    // A client with a plan has the plan's numbers; its own row keeps the numbers from when it got the plan.
     private const string PlansMigration = """
         CREATE TABLE plans (
             plan         TEXT    NOT NULL PRIMARY KEY,

@@ -6,8 +6,8 @@ using SQLitePCL;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Registered clients in SQLite, in a file or in memory. One connection behind one lock: calls are short,
-/// few, and never made by the data plane.</summary>
+/// <summary>Registered clients in SQLite, in a file or in memory. One connection under one lock is enough, because
+/// calls are short and few, and the data plane makes none. Thread-safe.</summary>
 internal sealed partial class SqliteStore : IClientStore, IClientTransaction
 {
     public const string Prefix = "sqlite:";
@@ -17,7 +17,8 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
     /// timeout, one after another.</summary>
     private const int LockedMs = 1000;
 
-    /// <summary>Applied in order; the database's user_version counts those it has. Only ever append.</summary>
+    /// <summary>Applied in this order; the database's user_version counts the applied ones. Only append to the list.
+    /// </summary>
     private static readonly string[] Migrations =
     [
         """
@@ -30,7 +31,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         ) WITHOUT ROWID
         """,
 
-        // Of clients that are not registered. Keys are hashed; there is one key, drawn by the first that needs it.
+        // Buckets of unregistered clients. The ids of clients are hashed; the first use creates the hash key.
         """
         CREATE TABLE bucket_limits (
             limit_id     INTEGER NOT NULL PRIMARY KEY,
@@ -50,8 +51,8 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         PlansMigration,
     ];
 
-    /// <summary>What a bucket holds after refilling while nobody looked. Wall time, because the process may have been
-    /// away; a clock that was set back takes no tokens.</summary>
+    /// <summary>The tokens of a bucket now, including the refill since it was saved. Uses wall-clock time, because the
+    /// process may not have been running; if the clock was set back, no tokens are lost.</summary>
     private const string Refilled =
         "min(capacity, tokens + max(0, $now - tokens_at_unix_ms) / 1000.0 * rate_per_sec)";
 
@@ -81,7 +82,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
     private long NowUnixMs => _time.GetUtcNow().ToUnixTimeMilliseconds();
 
     /// <param name="store"><c>sqlite:PATH</c> or <c>memory</c>.</param>
-    /// <exception cref="StartException">With the file and the cause.</exception>
+    /// <exception cref="StartException">The message names the file and the cause.</exception>
     public static SqliteStore Open(string store, TimeProvider time)
     {
         string path = store == "memory" ? ":memory:" : store[Prefix.Length..];
@@ -153,7 +154,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
     {
         foreach (ClientState client in clients)
         {
-            _saveTokens.Parameters["$at"].Value = NowUnixMs; // after the look: nothing that came back counts twice
+            _saveTokens.Parameters["$at"].Value = NowUnixMs; // later than the read, so no refill is counted twice
             _saveTokens.Parameters["$id"].Value = client.ClientId;
             _saveTokens.Parameters["$tokens"].Value = client.Tokens;
             _saveTokens.ExecuteNonQuery();
@@ -161,7 +162,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         return true;
     }));
 
-    // a page is written, but no row
+    // Writes a page, but changes no row.
     public void Probe() => Use(() => InTransaction(() => Execute(
         $"UPDATE clients SET tokens = tokens WHERE client_id = ''; PRAGMA user_version = {Migrations.Length}")));
 
@@ -196,12 +197,12 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
 
     private T Use<T>(Func<T> work)
     {
-        Debug.Assert(!_lock.IsHeldByCurrentThread, "within Edit the store is used by its transaction");
+        Debug.Assert(!_lock.IsHeldByCurrentThread, "within Edit only the transaction may use the store");
         lock (_lock)
         {
             if (_closed)
             {
-                throw new StoreException("the store is closed, Penstock is stopping");
+                throw new StoreException("the store is closed because Penstock is stopping");
             }
 
             if (_lockedFault is not null && Environment.TickCount64 < _lockedUntilMs)
@@ -227,8 +228,8 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         }
     }
 
-    /// <summary>On a full disk a large write-ahead log may be what fills it: then the work is done a second time with
-    /// an empty one. Not for a small one, which would make room for one edit and not for the next.</summary>
+    /// <summary>If the disk is full and the write-ahead log is large, empties the log and does the work a second time.
+    /// A small log is left as it is: emptying it would make room for one edit, but not for the next.</summary>
     private T MakingRoom<T>(Func<T> work)
     {
         try
@@ -243,8 +244,9 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         }
     }
 
-    /// <summary>All of the work or nothing. Not by SqliteTransaction: when SQLite rolls back by itself, as
-    /// it does on a full disk, that one stays with the connection and no other can begin.</summary>
+    /// <summary>Does all of the work or nothing. It does not use SqliteTransaction: when SQLite rolls back by itself,
+    /// for example on a full disk, that object stays attached to the connection and no other transaction can begin.
+    /// </summary>
     private T InTransaction<T>(Func<T> work, string begin = "BEGIN IMMEDIATE")
     {
         Execute(begin);
@@ -266,7 +268,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         raw.SQLITE_FULL => "the disk is full",
         raw.SQLITE_READONLY => "the file is read-only",
         raw.SQLITE_BUSY or raw.SQLITE_LOCKED => "the file is locked by another program",
-        raw.SQLITE_IOERR => "it cannot be written (disk I/O error): is its file system read-only or failing?",
+        raw.SQLITE_IOERR => "the file cannot be written (disk I/O error): is its file system read-only or failing?",
         _ => e.Message,
     };
 
@@ -279,7 +281,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
             if (version > Migrations.Length)
             {
                 throw new StartException($"store {path}: its schema is version {version}, this Penstock knows up to "
-                    + $"{Migrations.Length}: it was written by a newer one, start that or use another file");
+                    + $"{Migrations.Length}: a newer Penstock wrote it; start that version or use another file");
             }
             foreach (string sql in Migrations[version..].Append($"PRAGMA user_version = {Migrations.Length}"))
             {
@@ -289,7 +291,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
             return true;
         });
 
-        // the file has all its pages now: an empty log can be had on a full disk, too
+        // Copy all pages into the file now, so that the log can be emptied later even on a full disk.
         Execute("PRAGMA wal_checkpoint(PASSIVE)");
     }
 

@@ -2,8 +2,9 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>One edit that some node made: of a client, of a plan, or a client's end.</summary>
-/// <param name="Version">Grows from edit to edit.</param>
-/// <param name="DeletedId">When it is neither of the others.</param>
+/// <summary>One edit by any node: of a client, of a plan, or the deletion of a client.</summary>
+/// <param name="Version">Increases from edit to edit.</param>
+/// <param name="DeletedId">The id of a deleted client, if <paramref name="Client"/> and <paramref name="Plan"/> are
+/// null.</param>
 internal readonly record struct StoredEdit(
     long Version, ClientState? Client = null, PlanNumbers? Plan = null, string DeletedId = "");

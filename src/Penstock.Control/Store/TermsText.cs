@@ -6,7 +6,7 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>A client's terms as the columns of a store have them.</summary>
+/// <summary>Converts between a client's terms and the columns of a store.</summary>
 internal static class TermsText
 {
     public static string WordOf(ClientAccess access) => access switch
@@ -27,7 +27,7 @@ internal static class TermsText
         return word == WordOf(access);
     }
 
-    /// <summary>Null when the columns say nothing.</summary>
+    /// <summary>The terms in these columns; null if all columns have their defaults.</summary>
     public static ClientTerms? Of(string? plan, string access, bool hasNumbers, string? limits)
     {
         if (plan is null && limits is null && hasNumbers && access == "limited")
@@ -44,7 +44,8 @@ internal static class TermsText
         }.OrNull;
     }
 
-    /// <summary>As JSON, <c>{"search":{"capacity":5,"rate_per_sec":1}}</c>; null when there are none.</summary>
+    /// <summary>The numbers for named limits as JSON, <c>{"search":{"capacity":5,"rate_per_sec":1}}</c>; null if there
+    /// are none.</summary>
     public static string? LimitsOf(ClientTerms? terms)
     {
         if (terms is null || terms.Limits.Count == 0)
@@ -68,8 +69,8 @@ internal static class TermsText
         return Encoding.UTF8.GetString(written.WrittenSpan);
     }
 
-    /// <summary>What an operator may have written by SQL: an entry without numbers gets none that any limiter would
-    /// hold to, and is told as such.</summary>
+    /// <summary>Reads JSON that an operator may have written with SQL. An entry without valid numbers gets zeros, which
+    /// are later logged as invalid and ignored.</summary>
     private static ValueList<OwnNumbers> ReadLimits(string text)
     {
         try

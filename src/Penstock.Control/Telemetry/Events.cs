@@ -9,37 +9,37 @@ internal static class Events
     public static readonly EventList List = new();
 
     public static readonly EventId Reloaded = List.Add(100, "reloaded",
-        "A reload put the configuration in force, but for what is read at start only.");
+        "A reload put the configuration in force, except for keys that are read only at start.");
     public static readonly EventId ReloadFailed = List.Add(101, "reload_failed",
-        "A reload failed; the old configuration stays in force.");
+        "A reload failed; the previous configuration stays in force.");
     public static readonly EventId AdminLoginFailed = List.Add(102, "admin_login_failed",
-        "Somebody called the admin API without the right token.");
+        "A request to the admin API had no token or a wrong one.");
     public static readonly EventId ClientChanged = List.Add(110, "client_changed",
         "A client was created, edited or deleted.");
     public static readonly EventId ClientIgnored = List.Add(111, "client_ignored",
-        "The store has a client or a plan with numbers that are not valid.");
+        "The store contains a client or a plan whose numbers are invalid; it is ignored.");
     public static readonly EventId ClientsImported = List.Add(112, "clients_imported", "Clients were imported.");
     public static readonly EventId PlanChanged = List.Add(113, "plan_changed",
         "A plan was created, edited or deleted.");
     public static readonly EventId StoreFailing = List.Add(114, "store_failing",
-        "The store does not work: limits hold on from memory, edits are rejected.");
+        "The store is unavailable: limits are enforced from memory, edits are rejected.");
     public static readonly EventId StoreRecovered = List.Add(115, "store_recovered", "The store works again.");
     public static readonly EventId BucketsLoaded = List.Add(116, "buckets_loaded",
-        "Buckets of clients that are not registered were loaded at start.");
+        "At start, buckets of unregistered clients were loaded.");
     public static readonly EventId TokensLost = List.Add(117, "tokens_lost",
         "At a stop, the tokens of some clients could not be saved.");
     public static readonly EventId FlushFailed = List.Add(118, "flush_failed",
-        "Saving buckets failed by an error of Penstock's own; it is tried again.");
+        "Saving buckets failed because of a bug in Penstock; it is retried every second.");
     public static readonly EventId DatabaseLost = List.Add(130, "database_lost",
-        "The database that nodes share is out of reach: this node goes on with its share of each limit.");
+        "The database that nodes share is unreachable: this node grants its share of each limit.");
     public static readonly EventId DatabaseBack = List.Add(131, "database_back",
-        "The database is back: limits are shared again.");
+        "The database is reachable again: the nodes share limits again.");
     public static readonly EventId DatabasePooled = List.Add(132, "database_pooled",
-        "A connection pooler stands before the database: edits of other nodes are asked for instead of announced.");
+        "The database is reached through a connection pooler: this node polls for edits of other nodes.");
     public static readonly EventId ClientsReloaded = List.Add(133, "clients_reloaded",
-        "This node may have missed other nodes' edits and read all clients anew.");
+        "This node may have missed edits of other nodes and has read all clients again.");
     public static readonly EventId LeaseBug = List.Add(134, "lease_bug",
-        "Leasing tokens met an error of Penstock's own; it goes on.");
+        "Leasing tokens failed because of a bug in Penstock; the node reconnects to the database.");
     public static readonly EventId EditFeedBug = List.Add(135, "edit_feed_bug",
-        "Reading other nodes' edits met an error of Penstock's own; it goes on.");
+        "Reading edits of other nodes failed because of a bug in Penstock; it is retried.");
 }

@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace Penstock.Control.Telemetry;
 
-/// <summary>One JSON object a line: time, level, event, message, the values of the message by name in snake_case,
-/// and error.</summary>
+/// <summary>Writes one JSON object per line: time, level, event, message, the values of the message by name in
+/// snake_case, and error.</summary>
 internal sealed class JsonLineFormatter(TimeProvider time) : ConsoleFormatter(FormatterName)
 {
     public const string FormatterName = "penstock-json";
@@ -43,7 +43,7 @@ internal sealed class JsonLineFormatter(TimeProvider time) : ConsoleFormatter(Fo
         textWriter.Write(Encoding.UTF8.GetString(buffer.WrittenSpan) + "\n");
     }
 
-    /// <summary>Words of one length, so that columns line up after padding to five.</summary>
+    /// <summary>Every word has at most five letters, so that columns line up after padding to five.</summary>
     internal static string Level(LogLevel level) => level switch
     {
         LogLevel.Trace => "trace",

@@ -9,11 +9,12 @@ internal static class LoggingSetup
 {
     private const int QueueLines = 10_000;
 
-    /// <param name="terminal">Lines for a person rather than JSON.</param>
+    /// <param name="terminal">Write lines for a person instead of JSON.</param>
     /// <param name="color">On a terminal, colour the levels.</param>
-    /// <param name="standardError">Write to stderr rather than stdout.</param>
-    /// <param name="minimum">Events below are dropped; those of the framework always below a warning.</param>
-    /// <param name="time">The clock of the lines.</param>
+    /// <param name="standardError">Write to stderr instead of stdout.</param>
+    /// <param name="minimum">Events below this level are dropped; events of the framework below a warning always are.
+    /// </param>
+    /// <param name="time">The clock for the times in the lines.</param>
     public static ILoggerFactory Create(
         bool terminal, bool color = false, bool standardError = false, LogLevel minimum = LogLevel.Information,
         TimeProvider? time = null)
@@ -36,7 +37,7 @@ internal static class LoggingSetup
         });
     }
 
-    /// <summary>Console's own writers cut what they are given into pieces of 256 bytes; a line must leave in one
+    /// <summary>The default writers of Console split a text into pieces of 256 bytes. A line must be written in one
     /// piece, because the access log writes to the same stream.</summary>
     private static void UnsplitLines(bool standardError)
     {

@@ -26,7 +26,7 @@ internal sealed class TerminalFormatter(TimeProvider time, bool color) : Console
         textWriter.Write($"{time.GetLocalNow():HH:mm:ss} {word} {message}{error}\n");
     }
 
-    // what a stranger sent may be part of the message and must not steer the terminal
+    // The message may contain text from a request; its control characters must not reach the terminal.
     private static string Printable(string text) => text.Any(char.IsControl)
         ? string.Concat(text.Select(c => char.IsControl(c) ? '\uFFFD' : c))
         : text;

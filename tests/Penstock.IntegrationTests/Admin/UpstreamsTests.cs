@@ -122,7 +122,7 @@ public sealed class UpstreamsTests
             Assert.Contains($"{file}:6:12", body);
             Assert.Contains($"{file}:7:1", body);
             Assert.Equal(2, host.Proxy.Upstreams()[0].Backends.Count);
-            Assert.Contains(log.Lines, l => l.Contains("configuration not reloaded, the old one stays in force"));
+            Assert.Contains(log.Lines, l => l.Contains("configuration not reloaded, the previous one stays in force"));
         }
         finally
         {
@@ -134,7 +134,7 @@ public sealed class UpstreamsTests
     public async Task Reload_without_a_file_says_so()
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
-        (await admin.SendAsync("POST", "/reload")).IsError(409, "it came from the command line");
+        (await admin.SendAsync("POST", "/reload")).IsError(409, "the configuration came from the command line");
     }
 
     private static int FreePort()

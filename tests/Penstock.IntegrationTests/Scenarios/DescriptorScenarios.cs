@@ -117,8 +117,8 @@ public sealed class DescriptorScenarios : ProgramScenarios
         await using PenstockProcess penstock = PenstockProcess.StartShell($"ulimit -n 250; exec dotnet '{program}' "
             + $"proxy --to http://127.0.0.1:1 --listen 127.0.0.1:{Port} --admin off");
         Assert.Equal(1, await penstock.ExitCodeAsync());
-        Assert.Equal("error: this process may have 250 descriptors, which is not enough to start: allow 320 at least, "
-            + "by ulimit -n or LimitNOFILE", Assert.Single(penstock.Lines));
+        Assert.Equal("error: this process may open 250 descriptors, which is not enough to start: allow at least 320, "
+            + "with ulimit -n or LimitNOFILE", Assert.Single(penstock.Lines));
     }
 
     private void WriteConfig(int backend, string more) => File.WriteAllText(Path.Combine(Folder, "penstock.yaml"), $$"""

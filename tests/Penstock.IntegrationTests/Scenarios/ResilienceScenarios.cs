@@ -74,7 +74,7 @@ public sealed class ResilienceScenarios(ITestOutputHelper output) : ProgramScena
         penstock.Signal("HUP");
         await Eventually.TrueAsync(() => penstock.Lines.Any(static l =>
             l.Contains("reload_failed", StringComparison.Ordinal)
-            && l.Contains("the old one stays in force", StringComparison.Ordinal)), "the log says so");
+            && l.Contains("the previous one stays in force", StringComparison.Ordinal)), "the log says so");
         Assert.Contains(penstock.Lines, static l => l.Contains("unknown key 'balanc'", StringComparison.Ordinal));
         await load.MoreAsync(50, $"Hello from 127.0.0.1:{ports[0]}");
         await load.StopAsync();

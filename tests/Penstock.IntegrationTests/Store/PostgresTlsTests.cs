@@ -102,7 +102,7 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
     [InlineData("sslmode=verify-ca&sslrootcert={other.crt}", "is not signed by one of {other.crt}")]
     [InlineData("sslmode=verify-ca", "is not signed by one of the system's certificates")]
     [InlineData("sslmode=require&sslrootcert={gone.crt}", "sslrootcert {gone.crt} cannot be read")]
-    [InlineData("sslmode=require&sslrootcert={empty.crt}", "sslrootcert {empty.crt} has no certificate in it")]
+    [InlineData("sslmode=require&sslrootcert={empty.crt}", "sslrootcert {empty.crt} contains no certificate")]
     [InlineData("sslmode=require&sslcert={gone.crt}&sslkey={gone.key}", "sslcert or sslkey cannot be read")]
     public void Server_whose_certificate_does_not_do_is_rejected_with_the_cause(string query, string? cause)
     {
@@ -127,7 +127,7 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
         string url = tls.Url.Replace("127.0.0.1", "localhost") + $"?sslrootcert={tls.PathOf("root.crt")}";
 
         Assert.Null(Open(url + "&sslmode=verify-ca"));
-        Assert.Contains("(CN=127.0.0.1) is not made out to localhost", Open(url + "&sslmode=verify-full"));
+        Assert.Contains("(CN=127.0.0.1) is not valid for localhost", Open(url + "&sslmode=verify-full"));
     }
 
     [Fact]

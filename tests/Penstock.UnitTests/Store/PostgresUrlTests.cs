@@ -64,8 +64,8 @@ public sealed class PostgresUrlTests
 
     [Theory]
     [InlineData("?sslmod=require", "parameter 'sslmod'", "did you mean 'sslmode'?")]
-    [InlineData("?foo=1", "parameter 'foo'", "it knows: application_name")]
-    [InlineData("?s%20e=1", "a parameter that is no name", "it knows")]
+    [InlineData("?foo=1", "parameter 'foo'", "Penstock knows: application_name")]
+    [InlineData("?s%20e=1", "an invalid parameter name", "Penstock knows")]
     [InlineData("?sslmode=on", "sslmode", "verify-full")]
     [InlineData("?sslmode=1", "sslmode", "verify-full")]
     [InlineData("?sslmode=", "sslmode", "verify-full")]
@@ -75,7 +75,7 @@ public sealed class PostgresUrlTests
     [InlineData("?channel_binding=yes", "channel_binding", "disable, prefer or require")]
     [InlineData("?target_session_attrs=standby", "target_session_attrs", "Penstock writes into the database")]
     [InlineData("?port=x", "port", "1 to 65535")]
-    [InlineData("?port=1,2", "number of ports", "")]
+    [InlineData("?port=1,2", "as many ports as hosts", "")]
     [InlineData("?dbname=", "names no database", "postgres://user")]
     [InlineData("?host=", "names no host", "postgres://user")]
     public void Faulty_parameter_is_named_and_no_secret(string query, string what, string instead)
