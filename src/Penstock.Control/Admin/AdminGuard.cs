@@ -5,13 +5,14 @@ using Penstock.Proxy;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>Who may use the admin API. With a token: who has it. Without: who reaches the loopback address, which a
-/// page in the operator's browser can do as well; such a page is told by its Host (DNS rebinding) or Origin.</summary>
+/// <summary>Decides who may use the admin API. With a token: every caller that has it. Without a token: every caller
+/// that reaches the loopback address. A web page in the operator's browser can also do that; it is recognised by its
+/// Host (DNS rebinding) or Origin and rejected.</summary>
 internal sealed class AdminGuard(string token, FailedLogins failed)
 {
     private readonly byte[]? _tokenHash = token.Length == 0 ? null : Hash(token);
 
-    /// <returns>What to answer instead, or null when the request may pass.</returns>
+    /// <returns>The error to answer, or null if the request is allowed.</returns>
     public async ValueTask<ApiError?> CheckAsync(HttpContext context)
     {
         HttpRequest request = context.Request;
@@ -24,16 +25,16 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
         {
             return error;
         }
-        // a page that got in by a rebound name cannot know the token, so a token makes any name good
+        // With a token any host name is accepted: a page that uses DNS rebinding cannot know the token.
         if (_tokenHash is null && context.Connection.LocalIpAddress is not null && !IsLocal(request.Host.Host))
         {
-            return new(403, $"host '{request.Host.Host}' is not this machine: without an admin token use localhost "
-                + "or an IP address");
+            return new(403, $"host '{request.Host.Host}' is rejected: without an admin token use localhost or an IP "
+                + "address");
         }
         if (!HttpMethods.IsGet(request.Method) && request.Headers.Origin is [{ } origin]
             && !(Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && IsSame(uri, request.Host)))
         {
-            return new(403, $"requests from pages of {origin} are rejected");
+            return new(403, $"requests from web pages of {origin} are rejected");
         }
         return null;
     }
@@ -59,7 +60,7 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
         }
 
         context.Response.Headers.WWWAuthenticate = "Bearer realm=\"penstock\"";
-        return new(401, "this needs the admin token: Authorization: Bearer <token>");
+        return new(401, "this request needs the admin token: Authorization: Bearer <token>");
     }
 
     private static ApiError TooMany(HttpContext context)
@@ -80,6 +81,6 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
         && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
         && CryptographicOperations.FixedTimeEquals(Hash(value[7..].Trim()), _tokenHash);
 
-    // hashed so that lengths are equal, too
+    // Hashes have equal lengths, so that the comparison does not reveal the length of the token.
     private static byte[] Hash(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
 }

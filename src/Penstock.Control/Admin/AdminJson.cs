@@ -8,14 +8,14 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>How every body of the admin API is written and described.</summary>
+/// <summary>The JSON options of every body of the admin API and of its OpenAPI document.</summary>
 internal static class AdminJson
 {
     public static AdminTypes Types { get; } = new(Configure(new(JsonSerializerDefaults.Web)));
 
     public static JsonSerializerOptions Configure(JsonSerializerOptions options)
     {
-        options.TypeInfoResolver = AdminTypes.Default; // not reflection, which a native program does not have
+        options.TypeInfoResolver = AdminTypes.Default; // a native program has no reflection for this
         options.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
         options.NumberHandling = JsonNumberHandling.Strict;
         options.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping; // bodies are never put into HTML
@@ -31,7 +31,7 @@ internal static class AdminJson
     private static JsonStringEnumConverter<T> Word<T>() where T : struct, Enum => new(JsonNamingPolicy.SnakeCaseLower);
 }
 
-/// <summary>Types that endpoints take or answer. One that is missing here fails at its first use, in every
+/// <summary>The types of request and answer bodies. A type that is missing here fails at its first use, in every
 /// build.</summary>
 [JsonSerializable(typeof(ApiError))]
 [JsonSerializable(typeof(BackendPatch))]

@@ -22,7 +22,7 @@ using Penstock.Proxy.Connections;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>The admin API on its own listener, by Kestrel.</summary>
+/// <summary>Serves the admin API on a separate listener, with Kestrel.</summary>
 internal sealed class AdminServer : IAsyncDisposable
 {
     public const int MaxBodyBytes = 64 * 1024;
@@ -31,15 +31,15 @@ internal sealed class AdminServer : IAsyncDisposable
 
     private AdminServer(WebApplication app, Uri url) => (_app, Url) = (app, url);
 
-    /// <summary>As bound.</summary>
+    /// <summary>The address that the API listens on.</summary>
     public Uri Url { get; }
 
-    /// <exception cref="StartException">The API would be open to other machines.</exception>
+    /// <exception cref="StartException">Other machines could use the API without a token.</exception>
     public static void RequireToken(AdminConfig config)
     {
         if (config is { Token: "", Listen: IPEndPoint address } && !IPAddress.IsLoopback(address.Address))
         {
-            throw new StartException($"admin listener {address} can be reached from other machines: set admin.token, "
+            throw new StartException($"other machines can reach the admin listener {address}: set admin.token, "
                 + "or listen on 127.0.0.1");
         }
     }
@@ -52,7 +52,7 @@ internal sealed class AdminServer : IAsyncDisposable
         EndPoint listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
         {
-            listen = new IPEndPoint(IPAddress.Any, ip.Port); // "all addresses", as far as there are any
+            listen = new IPEndPoint(IPAddress.Any, ip.Port); // "all addresses" on a machine without IPv6
         }
 
         if (listen is UnixDomainSocketEndPoint unix)
@@ -93,7 +93,7 @@ internal sealed class AdminServer : IAsyncDisposable
 
     private static WebApplication Build(EndPoint listen, ProxyServer proxy, ILoggerFactory loggers)
     {
-        // the empty builder reads no appsettings.json and no ASPNETCORE_ variables
+        // The empty builder reads no appsettings.json and no ASPNETCORE_ variables.
         WebApplicationBuilder builder =
             WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "Penstock" });
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
@@ -125,8 +125,8 @@ internal sealed class AdminServer : IAsyncDisposable
                 context.Request.Method = HttpMethods.Get;
             }
 
-            // The path as it was sent: an escaped '/', '%' or '.' belongs to a client's id, and only the endpoint
-            // can tell once routing has cut the segments.
+            // Use the path as it was sent: an escaped '/', '%' or '.' can be part of a client's id, so the endpoint
+            // decodes it after routing has split the segments.
             string target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
             if (target.StartsWith('/'))
             {
@@ -137,7 +137,7 @@ internal sealed class AdminServer : IAsyncDisposable
         });
         app.UseExceptionHandler(new ExceptionHandlerOptions
         {
-            ExceptionHandler = context => new ApiError(500, "a bug in Penstock; the log has the details")
+            ExceptionHandler = context => new ApiError(500, "bug in Penstock: the log has the details")
                 .ToResult().ExecuteAsync(context),
         });
         app.UseStatusCodePages(pages => Explain(pages.HttpContext).ToResult().ExecuteAsync(pages.HttpContext));
@@ -167,37 +167,38 @@ internal sealed class AdminServer : IAsyncDisposable
         app.MapGet("/", () => Results.Redirect("/docs/index.html")).ExcludeFromDescription();
     }
 
-    /// <summary>No page of another site may show these in a frame and have the operator click through it.</summary>
+    /// <summary>Prevents that a page of another site shows the API's pages in a frame and makes the operator click in
+    /// it (clickjacking).</summary>
     private static void AddSecurityFields(IHeaderDictionary fields)
     {
         fields.ContentSecurityPolicy = "frame-ancestors 'none'";
-        fields.XFrameOptions = "DENY"; // for browsers that do not know the other
+        fields.XFrameOptions = "DENY"; // for browsers without frame-ancestors
         fields.XContentTypeOptions = "nosniff";
         fields["Referrer-Policy"] = "no-referrer";
     }
 
-    /// <summary>A body for an error that the framework answers with a status only.</summary>
+    /// <summary>The body for an error that the framework answers with only a status.</summary>
     private static ApiError Explain(HttpContext context)
     {
         (HttpRequest request, int status) = (context.Request, context.Response.StatusCode);
         return new(status, status switch
         {
-            404 => $"there is nothing at {request.Path}; see /docs",
-            405 => $"{request.Path} does not take {request.Method}, but {context.Response.Headers.Allow}",
+            404 => $"the API has no path {request.Path}; see /docs",
+            405 => $"{request.Path} does not support {request.Method}; it supports {context.Response.Headers.Allow}",
             415 => "send the body as Content-Type: application/json",
             _ => ReasonPhrases.GetReasonPhrase(status),
         });
     }
 
-    /// <summary>Signals are the program's affair, not this listener's.</summary>
+    /// <summary>Makes the framework ignore signals, because the program handles them.</summary>
     private sealed class NoLifetime : IHostLifetime
     {
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
         public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
-    /// <summary>Silent until the server has started: why it did not is told by what it throws, in a sentence, and the
-    /// framework would tell it as well, with two stack traces.</summary>
+    /// <summary>Logs nothing until the server has started. If the start fails, the exception says why in one sentence;
+    /// the framework would log the same with two stack traces.</summary>
     private sealed class StartedLog(ILoggerFactory inner) : ILoggerFactory
     {
         private volatile bool _open;
@@ -210,7 +211,7 @@ internal sealed class AdminServer : IAsyncDisposable
 
         public void Dispose()
         {
-            // the inner one is its maker's
+            // The creator of the inner factory disposes it.
         }
 
         private sealed class Log(StartedLog factory, ILogger inner) : ILogger

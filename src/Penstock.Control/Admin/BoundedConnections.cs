@@ -7,20 +7,20 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>Holds a server to a number of connections. One that is full closes the connection that has been without a
-/// request for longest, in favour of who comes: a crowd that connects and says nothing keeps nobody out. Kestrel's own
-/// bound would reject who comes.</summary>
+/// <summary>Limits a server to a number of connections. When it is full, a new connection replaces the one that has
+/// been without a request for the longest time. So clients that connect and send nothing cannot block the server.
+/// Kestrel's limit would reject the new connection instead.</summary>
 /// <param name="sockets">Accepts the connections.</param>
-/// <param name="most">Of all its listeners together.</param>
-/// <param name="time">Null: the system's.</param>
+/// <param name="most">The maximum for all listeners together.</param>
+/// <param name="time">Null: the system's clock.</param>
 internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int most, TimeProvider? time = null)
     : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
-    /// <summary>How long closing a connection may take before the next one is closed, too.</summary>
+    /// <summary>How long to wait for a closed connection before the next one is closed.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How long a connection is left open that has just come or was just answered: its request may be on its
-    /// way, or not yet seen by a busy process. So a crowd is let in at the bound twenty times a second.</summary>
+    /// <summary>How long a connection stays open after it was accepted or answered, because its next request may be on
+    /// the way. So at most all connections are replaced twenty times a second.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(50);
 
     private readonly TimeProvider _time = time ?? TimeProvider.System;
@@ -34,7 +34,7 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
         EndPoint endpoint, CancellationToken cancellationToken = default) =>
         new Listener(await sockets.BindAsync(endpoint, cancellationToken), this);
 
-    /// <summary>Answers a request; meanwhile its connection is not closed in favour of another one.</summary>
+    /// <summary>Answers a request; its connection is not closed during that time.</summary>
     public static async Task CountAsync(HttpContext context, RequestDelegate answer)
     {
         BoundedConnection? connection = context.Features.Get<BoundedConnection>();
@@ -51,7 +51,7 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
 
     private async ValueTask<ConnectionContext> AdmitAsync(ConnectionContext newcomer, CancellationToken cancel)
     {
-        // Nobody else is accepted meanwhile, so there is one more than the bound at most for each listener.
+        // A listener accepts no other connection during this wait, so it has at most one above the maximum.
         while (!_room.Reader.TryRead(out _))
         {
             using var patience = new CancellationTokenSource(CloseIdlest(), _time);
@@ -62,7 +62,7 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
             }
             catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
             {
-                // All of them are busy or have just come: again, soon.
+                // No connection could be closed in time; try again.
             }
         }
         var admitted = new BoundedConnection(newcomer, this);
@@ -100,7 +100,7 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
             }
             _idle.RemoveFirst();
         }
-        idlest.Abort(new ConnectionAbortedException("it was idle, and others want to come in"));
+        idlest.Abort(new ConnectionAbortedException("it was idle, and a new connection needs its place"));
         return Patience;
     }
 
@@ -140,7 +140,7 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
             catch (OperationCanceledException)
             {
                 await newcomer.DisposeAsync();
-                return null; // as a listener says that it has stopped
+                return null; // this means that the listener has stopped
             }
         }
 
@@ -157,7 +157,8 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
         }
     }
 
-    /// <summary>A connection that counts from accept to close, and says whether it has a request under way.</summary>
+    /// <summary>A connection that is counted from accept to close and knows whether it has a request in progress.
+    /// </summary>
     private sealed class BoundedConnection : ConnectionContext
     {
         private readonly ConnectionContext _connection;
@@ -210,10 +211,10 @@ internal sealed class BoundedConnections(IConnectionListenerFactory sockets, int
 
         internal LinkedListNode<BoundedConnection> Node { get; }
 
-        /// <summary>When its last request ended, or it came: a timestamp of the clock.</summary>
+        /// <summary>When it was accepted or its last request ended: a timestamp of the clock.</summary>
         internal long IdleSince { get; set; }
 
-        /// <summary>A request has begun, so it is not idle until <see cref="End"/>.</summary>
+        /// <summary>A request begins; the connection is not idle until <see cref="End"/>.</summary>
         public void Begin() => _bounds.SetIdle(this, idle: false);
 
         public void End() => _bounds.SetIdle(this, idle: Volatile.Read(ref _closed) == 0);

@@ -15,14 +15,14 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
 
-/// <summary><c>/clients</c>: the limits of registered clients and what is left in their buckets.</summary>
+/// <summary><c>/clients</c>: the limits of registered clients and the tokens in their buckets.</summary>
 internal static class ClientEndpoints
 {
     private const int DefaultPageSize = 100;
     private const int MaxPageSize = 1000;
-    private const string IdDescription = "The client, URL-escaped: `/` is `%2F`.";
-    private const string IfMatchDescription = "Only if the settings still have this ETag, otherwise 412.";
-    private const string IfNoneMatchDescription = "`*`: only if there is no such client yet, otherwise 412.";
+    private const string IdDescription = "The client's id, URL-escaped: `/` is `%2F`.";
+    private const string IfMatchDescription = "Edits only if the settings still have this ETag; otherwise 412.";
+    private const string IfNoneMatchDescription = "`*`: edits only if the client does not exist yet; otherwise 412.";
 
     public static void MapClients(this IEndpointRouteBuilder app, ClientDirectory directory)
     {
@@ -33,8 +33,8 @@ internal static class ClientEndpoints
         clients.MapFiles(directory);
     }
 
-    /// <summary>Where a client is. One whose id reads like <c>GET /clients/export</c> is reached by escaping a letter,
-    /// which routing takes as it was sent.</summary>
+    /// <summary>The path of a client. In the id <c>export</c> a letter is escaped, so that the path differs from
+    /// <c>/clients/export</c>; routing compares paths as they were sent.</summary>
     public static string PathOf(string clientId) => "/clients/"
         + (clientId.Equals("export", StringComparison.OrdinalIgnoreCase)
             ? $"%{(int)clientId[0]:X2}{clientId[1..]}" : Uri.EscapeDataString(clientId));
@@ -42,14 +42,14 @@ internal static class ClientEndpoints
     private static void MapReads(RouteGroupBuilder clients, ClientDirectory directory)
     {
         clients.MapGet("", (
-                [Description("Most clients to return, 1 to 1000; 100 when absent.")] string? limit,
-                [Description("`next_cursor` of the page before.")] string? cursor,
-                [Description("Only clients whose id contains this.")] string? q) =>
+                [Description("How many clients to return at most, 1 to 1000; default 100.")] string? limit,
+                [Description("`next_cursor` of the previous page.")] string? cursor,
+                [Description("Returns only clients whose id contains this text.")] string? q) =>
             List(directory, limit, cursor, q ?? ""))
-            .Describe("listClients", "List clients", "Ordered by id, in pages.")
+            .Describe("listClients", "List clients", "Clients are ordered by id and returned in pages.")
             .AddOpenApiOperationTransformer((operation, _, _) =>
             {
-                // bound as a text, so that a bad one is told like any other fault
+                // It is bound as a string, so that an invalid one is reported like any other fault.
                 ((OpenApiSchema)operation.Parameters![0].Schema!).Type = JsonSchemaType.Integer;
                 return Task.CompletedTask;
             })
@@ -62,7 +62,7 @@ internal static class ClientEndpoints
                 ? Show(http, client, ClientView.Show(client), 200)
                 : NotRegistered(Id(segment)))
             .WithMetadata(new HasEntityTags())
-            .Describe("getClient", "Look at a client", "The ETag stands for the settings, not for the tokens.")
+            .Describe("getClient", "Get a client", "The ETag covers the settings, not the tokens.")
             .Produces<ClientView>().Errors(404);
     }
 
@@ -73,7 +73,7 @@ internal static class ClientEndpoints
                 ? error.ToResult()
                 : Answer(http, body.ClientId, directory.Create(body.ClientId, body.Change, Who(http))))
             .Accepts<NewClient>("application/json")
-            .Describe("createClient", "Register a client", "What is set for it holds from the next request on.")
+            .Describe("createClient", "Register a client", "The settings apply from the client's next request.")
             .Produces<ClientView>(201).Errors(400, 409, 413, 415, 503);
 
         clients.MapPut("/{client_id}", async (
@@ -87,8 +87,8 @@ internal static class ClientEndpoints
                     directory.Put(body.ClientId, body.Change, new(ifMatch, ifNoneMatch), Who(http))))
             .Accepts<ClientSettings>("application/json")
             .WithMetadata(new HasEntityTags())
-            .Describe("putClient", "Create or replace a client", "A client that exists keeps its tokens, as far as "
-                + "the new capacity has room for them, its `access` and its `limits` unless they are named.")
+            .Describe("putClient", "Create or replace a client", "An existing client keeps its tokens (at most the "
+                + "new capacity), its `access` and its `limits`, unless the body sets them.")
             .Produces<ClientView>().Produces<ClientView>(201).Errors(400, 412, 413, 415, 503);
 
         clients.MapPatch("/{client_id}", async (
@@ -113,7 +113,7 @@ internal static class ClientEndpoints
                 [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
             Answer(http, Id(segment), directory.Delete(Id(segment), When(http, ifMatch), Who(http))))
             .WithMetadata(new HasEntityTags())
-            .Describe("deleteClient", "Forget a client", "It falls under the route's limit again.")
+            .Describe("deleteClient", "Delete a client", "The limit of the route applies to it again.")
             .Produces(204).Errors(404, 412, 503);
 
         clients.MapPost("/{client_id}/reset", (
@@ -122,7 +122,7 @@ internal static class ClientEndpoints
                 [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
             Answer(http, Id(segment), directory.Reset(Id(segment), When(http, ifMatch), Who(http))))
             .WithMetadata(new HasEntityTags())
-            .Describe("resetClient", "Fill a client's bucket", "As if it had been idle for long.")
+            .Describe("resetClient", "Fill a client's bucket", "The bucket has `capacity` tokens afterwards.")
             .Produces<ClientView>().Errors(404, 412, 503);
     }
 
@@ -145,7 +145,7 @@ internal static class ClientEndpoints
             return ClientBody.Invalid(faults).ToResult();
         }
 
-        // one more than asked for tells whether there is a next page
+        // One more id than requested shows whether there is a next page.
         if (!directory.TryPage(after, q, limit + 1, out List<string>? ids))
         {
             return StoreFailed(directory.StoreFault ?? "");
@@ -184,10 +184,10 @@ internal static class ClientEndpoints
             case EditOutcome.NotFound:
                 return NotRegistered(id);
             case EditOutcome.Exists:
-                return new ApiError(409, $"client '{id}' exists already; PUT or PATCH changes it").ToResult();
+                return new ApiError(409, $"client '{id}' exists already; use PUT or PATCH to change it").ToResult();
             case EditOutcome.PreconditionFailed:
-                return new ApiError(412, $"client '{id}' is not, or no longer, what If-Match or If-None-Match "
-                    + "says").ToResult();
+                return new ApiError(412, $"client '{id}' does not match If-Match or If-None-Match: it was changed, "
+                    + "created or deleted").ToResult();
             case EditOutcome.Invalid:
                 return ClientBody.Invalid(edit.Faults!).ToResult();
             default:
@@ -213,7 +213,7 @@ internal static class ClientEndpoints
         new ApiError(404, $"client '{id}' is not registered").ToResult();
 
     public static IResult StoreFailed(string cause) =>
-        new ApiError(503, $"the client store is failing, nothing was changed: {cause}").ToResult();
+        new ApiError(503, $"the client store is unavailable, nothing was changed: {cause}").ToResult();
 
     public static string Id(string segment) => Uri.UnescapeDataString(segment);
 

@@ -19,8 +19,8 @@ namespace Penstock.Control.Admin;
 /// CSV.</summary>
 internal static class ClientFileEndpoints
 {
-    /// <summary>Of an import: about a million clients. They are checked all together before the first is changed, so
-    /// they are in memory at once.</summary>
+    /// <summary>The maximum size of an import: about a million clients. They are all in memory, because all are checked
+    /// before the first is changed.</summary>
     public const int MaxImportBytes = 64 * 1024 * 1024;
 
     public const string JsonLines = "application/x-ndjson";
@@ -28,41 +28,42 @@ internal static class ClientFileEndpoints
 
     private const int ReadBytes = 64 * 1024;
 
-    /// <summary>Imports that wait for the one under way; what they send waits with them, unread.</summary>
+    /// <summary>How many imports may wait for the running one; their bodies are not read while they wait.</summary>
     private const int MaxWaiting = 8;
 
-    // One at a time: each may take hundreds of MiB.
+    // One import at a time, because each may need hundreds of MiB of memory.
     private static readonly SemaphoreSlim Turn = new(1);
     private static int _waiting;
 
-    /// <summary>Clients read from the store, and sent, at a time.</summary>
+    /// <summary>How many clients an export reads and sends at a time.</summary>
     private const int PageSize = 1000;
 
     public static void MapFiles(this RouteGroupBuilder clients, ClientDirectory directory)
     {
         clients.MapGet("/export", (
                 HttpContext http,
-                [Description("`jsonl` or `csv`; when absent, what `Accept` likes best, `jsonl` if it is equal.")]
+                [Description("`jsonl` or `csv`. Default: the type that `Accept` prefers; `jsonl` if it prefers none.")]
                 string? format) => Export(http, directory, format))
-            .Describe("exportClients", "Read all clients as one file", "Ordered by id, a client a line, as JSON "
-                + "objects or as CSV with a header line. Made while it is sent: an edit meanwhile is in it or not. "
-                + "What is cut short (the store failed) ends the connection without the end of the body.")
+            .Describe("exportClients", "Export all clients as one file", "One client per line, ordered by id, as JSON "
+                + "objects or as CSV with a header line. The file is written while it is sent, so it may or may not "
+                + "contain edits made during that time. If the store fails, Penstock closes the connection before the "
+                + "end of the body.")
             .Produces<string>(200, JsonLines, Csv).Errors(400, 503);
 
         clients.MapPost("/import", async (
                 HttpContext http,
-                [Description("`upsert`, when absent: clients are created, or changed and keep their tokens unless "
-                    + "`current_tokens` is given. `create`: 409 if one exists.")]
+                [Description("`upsert` (default): creates or changes clients; existing clients keep their tokens "
+                    + "unless `current_tokens` is given. `create`: 409 if one of the clients exists.")]
                 string? mode,
-                [FromQuery(Name = "dry_run"), Description("`true`: only say what would be done.")]
+                [FromQuery(Name = "dry_run"), Description("`true`: changes nothing, only reports what would change.")]
                 string? dryRun) => await ImportAsync(http, directory, mode ?? "upsert", dryRun ?? "false"))
-            .Describe("importClients", "Create or change many clients", "All of them or, if there is any fault, none. "
-                + "A client a line: JSON objects, or CSV under a header line, with the members of `POST /clients`; at "
-                + $"most {MaxImportBytes >> 20} MiB. Faults are told with their lines, the first "
-                + $"{ClientRows.MaxFaults} of them.")
+            .Describe("importClients", "Create or change many clients", "Changes all of them or, if there is any "
+                + "fault, none. One client per line: JSON objects, or CSV with a header line, with the members of "
+                + $"`POST /clients`; at most {MaxImportBytes >> 20} MiB. The error lists the first "
+                + $"{ClientRows.MaxFaults} faults with their lines.")
             .AddOpenApiOperationTransformer((operation, _, _) =>
             {
-                // not by Accepts: its rejection of other types could not name these
+                // Not with Accepts, whose error for other types could not name these.
                 OpenApiMediaType Text() => new() { Schema = new OpenApiSchema { Type = JsonSchemaType.String } };
                 operation.RequestBody = new OpenApiRequestBody
                 {
@@ -83,7 +84,7 @@ internal static class ClientFileEndpoints
 
         bool csv = format == "csv" || (format is null && LikesCsv(http.Request));
 
-        // the first page before the status, so that a failing store can still be told
+        // Read the first page before sending the status, so that a failing store can still be reported.
         if (!directory.TryRead("", PageSize, out List<ClientState>? clients, out string? next))
         {
             return ClientEndpoints.StoreFailed(directory.StoreFault ?? "");
@@ -105,7 +106,7 @@ internal static class ClientFileEndpoints
 
                 if (!directory.TryRead(next, PageSize, out clients, out next))
                 {
-                    http.Abort(); // no end of the body: nobody takes this for all
+                    http.Abort(); // the body has no end, so the caller sees that it is incomplete
                     return;
                 }
             }
@@ -126,7 +127,7 @@ internal static class ClientFileEndpoints
         return Quality(Csv) > Quality(JsonLines);
     }
 
-    // parameters (a charset) are not what decides
+    // Parameters (a charset) do not matter for the choice.
     private static MediaTypeHeaderValue Bare(MediaTypeHeaderValue range) => new(range.MediaType);
 
     private static async Task<IResult> ImportAsync(
@@ -156,7 +157,7 @@ internal static class ClientFileEndpoints
         if (Interlocked.Increment(ref _waiting) > MaxWaiting)
         {
             Interlocked.Decrement(ref _waiting);
-            return new ApiError(503, "other imports are under way: try again later").ToResult();
+            return new ApiError(503, "other imports are running: try again later").ToResult();
         }
         try
         {
@@ -242,7 +243,7 @@ internal static class ClientFileEndpoints
         };
     }
 
-    /// <returns>What to answer instead, when the body did not come as a whole.</returns>
+    /// <returns>The error to answer if the body is incomplete or too large.</returns>
     private static async Task<ApiError?> ReadAsync(HttpContext http, ClientRows rows)
     {
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = MaxImportBytes;

@@ -5,8 +5,8 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>A client's numbers by limit as one field of a CSV file: <c>search=5:1;login=3:0.1</c>, each a limit with
-/// its capacity and its rate per second.</summary>
+/// <summary>A client's numbers for named limits as one field of a CSV file: <c>search=5:1;login=3:0.1</c>, each a limit
+/// with its capacity and its rate per second.</summary>
 internal static class ClientFileText
 {
     public static string LimitsOf(ClientTerms? terms) => terms is null ? "" : string.Join(';', terms.Limits
@@ -24,7 +24,7 @@ internal static class ClientFileText
                 || !long.TryParse(item[(equals + 1)..colon], CultureInfo.InvariantCulture, out long capacity)
                 || !double.TryParse(item[(colon + 1)..], CultureInfo.InvariantCulture, out double rate))
             {
-                faults.Add(new("limits", "must be LIMIT=CAPACITY:RATE_PER_SEC, several with ';' between, such as "
+                faults.Add(new("limits", "must be LIMIT=CAPACITY:RATE_PER_SEC, separated by ';', such as "
                     + "search=5:1;login=3:0.1"));
                 return limits;
             }

@@ -7,14 +7,14 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>Clients as they stand in a file, a line each. What it writes <see cref="CsvRows"/> and
+/// <summary>Writes clients to a file, one per line, in the format that <see cref="CsvRows"/> and
 /// <see cref="JsonRows"/> read. Not thread-safe.</summary>
 internal sealed class ClientFileWriter : IDisposable
 {
     private readonly ArrayBufferWriter<byte> _written = new();
     private readonly Utf8JsonWriter? _json;
 
-    /// <param name="csv">Otherwise JSON Lines. It begins with the header line.</param>
+    /// <param name="csv">Write CSV, beginning with the header line; otherwise JSON Lines.</param>
     public ClientFileWriter(bool csv)
     {
         if (csv)
@@ -27,7 +27,7 @@ internal sealed class ClientFileWriter : IDisposable
         }
     }
 
-    /// <summary>Since it was cleared.</summary>
+    /// <summary>The bytes written since the last <see cref="Clear"/>.</summary>
     public ReadOnlyMemory<byte> Written => _written.WrittenMemory;
 
     public void Clear() => _written.ResetWrittenCount();
@@ -39,7 +39,7 @@ internal sealed class ClientFileWriter : IDisposable
         foreach (ClientState client in clients)
         {
             var view = ClientView.Of(client);
-            if (view.Plan is not null) // its numbers: they may be others when the file is read
+            if (view.Plan is not null) // leave the plan's numbers out: they may have changed when the file is imported
             {
                 view = view with { Capacity = null, RatePerSec = null };
             }

@@ -3,14 +3,15 @@ using Penstock.Control.Store;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>Clients out of a file of many, which comes in pieces of any size. What is wrong with it is collected with
-/// its line, and a faulty row hides no other's faults. Not thread-safe.</summary>
+/// <summary>Reads clients from a file, which arrives in pieces of any size. Collects all faults with their lines; a
+/// faulty row does not hide faults of other rows. Not thread-safe.</summary>
 internal abstract class ClientRows
 {
-    /// <summary>Faults that are kept; the others are counted.</summary>
+    /// <summary>How many faults are kept; further faults are only counted.</summary>
     public const int MaxFaults = 100;
 
-    /// <summary>Bytes of a row: several times what the longest client needs, however it is escaped.</summary>
+    /// <summary>The maximum length of a row in bytes: several times the longest client, however it is escaped.
+    /// </summary>
     public const int MaxRowBytes = 16 * 1024;
 
     private readonly Dictionary<string, int> _lineOfId = [];
@@ -18,29 +19,28 @@ internal abstract class ClientRows
     private int _line;
     private bool _skipping;
 
-    /// <summary>Those without fault, in the order of the file; none is there twice. Incomplete once there are
-    /// faults.</summary>
+    /// <summary>The clients in the order of the file, none twice. Incomplete as soon as there is a fault.</summary>
     public List<ClientRow> Clients { get; } = [];
 
     /// <summary>The line of each of <see cref="Clients"/>, from 1.</summary>
     public List<int> Lines { get; } = [];
 
-    /// <summary>The first <see cref="MaxFaults"/>: as field the line.</summary>
+    /// <summary>The first <see cref="MaxFaults"/> faults; the field of each is its line.</summary>
     public IReadOnlyList<FieldFault> Faults => _faults;
 
     public int FaultCount { get; private set; }
 
-    /// <summary>Takes the rows that are complete.</summary>
-    /// <param name="bytes">What was left of the last time, and more.</param>
-    /// <param name="last">Nothing comes after these.</param>
-    /// <returns>How many bytes are done with; the rest, at most <see cref="MaxRowBytes"/>, is to be given
-    /// again.</returns>
+    /// <summary>Reads the complete rows.</summary>
+    /// <param name="bytes">The rest of the previous call, and the bytes that follow.</param>
+    /// <param name="last">True: the file ends with these bytes.</param>
+    /// <returns>How many bytes were read. The next call must begin with the rest, at most <see cref="MaxRowBytes"/>.
+    /// </returns>
     public int Read(ReadOnlySpan<byte> bytes, bool last)
     {
         int taken = 0;
         if (_line == 0)
         {
-            // a byte order mark, as some spreadsheets and editors write it
+            // Skip a byte order mark, which some spreadsheets and editors write.
             ReadOnlySpan<byte> mark = [0xef, 0xbb, 0xbf];
             if (!last && bytes.Length < mark.Length && mark.StartsWith(bytes))
             {
@@ -63,8 +63,9 @@ internal abstract class ClientRows
         return taken;
     }
 
-    /// <param name="line">Its first, if it has several.</param>
-    /// <param name="fault">At this line.</param>
+    /// <summary>Reports a fault.</summary>
+    /// <param name="line">The line; the first one of a row with several lines.</param>
+    /// <param name="fault">The sentence.</param>
     public void Fault(int line, string fault)
     {
         if (++FaultCount <= MaxFaults)
@@ -73,25 +74,25 @@ internal abstract class ClientRows
         }
     }
 
-    /// <summary>Where the row ends that begins here: at a line feed, or with the data when they are the last.</summary>
-    /// <returns>-1: not within these bytes.</returns>
+    /// <summary>Finds the end of the row that begins here: a line feed, or the end of the file.</summary>
+    /// <returns>-1: the row does not end within these bytes.</returns>
     protected virtual int EndOf(ReadOnlySpan<byte> bytes, bool last)
     {
         int end = bytes.IndexOf((byte)'\n');
         return end < 0 && last ? bytes.Length : end;
     }
 
-    /// <summary>Reads a row, which is neither empty nor too long and is valid UTF-8.</summary>
-    /// <returns>False: a fault, and it is not sure that the row ends where it seemed to.</returns>
+    /// <summary>Reads a row. It is not empty, not too long, and valid UTF-8.</summary>
+    /// <returns>False: a fault, and the row may not end where it seems to end.</returns>
     protected abstract bool TryRead(int line, ReadOnlySpan<byte> row);
 
-    /// <summary>No row comes any more.</summary>
-    /// <param name="line">The last one.</param>
+    /// <summary>Called after the last row.</summary>
+    /// <param name="line">The last line.</param>
     protected virtual void End(int line)
     {
     }
 
-    /// <summary>Takes a client over, unless it has faults or is there already.</summary>
+    /// <summary>Adds a client, unless it has faults or the file has it twice.</summary>
     protected void Add(int line, string clientId, ClientChange change, IEnumerable<FieldFault> faults)
     {
         bool badId = clientId.Length == 0;
@@ -114,7 +115,7 @@ internal abstract class ClientRows
         Lines.Add(line);
     }
 
-    /// <returns>Bytes that are done with; 0 when more must come first.</returns>
+    /// <returns>How many bytes were read; 0 if more bytes are needed first.</returns>
     private int ReadRow(ReadOnlySpan<byte> bytes, bool last)
     {
         int lineEnd = bytes.IndexOf((byte)'\n');
@@ -137,7 +138,7 @@ internal abstract class ClientRows
 
         if (end is < 0 or > MaxRowBytes)
         {
-            // a row over several lines that does not end: its first line is what is wrong
+            // A row over several lines does not end: report its first line.
             TryReadLine(bytes[..lineLength]);
             return EndLine(lineEnd, bytes);
         }

@@ -5,18 +5,18 @@ using Penstock.Control.Cluster;
 
 namespace Penstock.Control.Admin;
 
-/// <summary><c>/cluster</c>: who shares the store.</summary>
+/// <summary><c>/cluster</c>: the nodes that share the store.</summary>
 internal static class ClusterEndpoints
 {
     public static void MapCluster(this IEndpointRouteBuilder app, ClusterMember? member) =>
         app.MapGet("/cluster", () => member is null ? NoCluster() : Results.Ok(Report(member)))
-            .WithTags("Cluster").WithName("getCluster").WithSummary("Look at the nodes that share the store")
-            .WithDescription("From this node's memory: it answers while the database is away. 404 when the store is "
-                + "this process' own.")
+            .WithTags("Cluster").WithName("getCluster").WithSummary("Get the nodes that share the store")
+            .WithDescription("Answers from this node's memory, also while the database is unreachable. 404 if the "
+                + "store is not shared.")
             .Produces<ClusterReport>().Produces<ApiError>(404);
 
     private static IResult NoCluster() =>
-        new ApiError(404, "this node has its store for itself; nodes share one with store: postgres://…").ToResult();
+        new ApiError(404, "this node does not share its store; to share one, set store: postgres://…").ToResult();
 
     private static ClusterReport Report(ClusterMember member)
     {

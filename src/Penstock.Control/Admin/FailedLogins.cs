@@ -3,15 +3,16 @@ using Penstock.Control.Telemetry;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>Logins that failed: told to the log, and slowed down. An answer to a wrong token comes late, and while some
-/// of these wait for one address, further requests from there are rejected unread; so nobody tries many tokens, and who
-/// has the right one is not locked out by a program that goes on asking with an old one. Thread-safe.</summary>
+/// <summary>Logs failed logins and slows them down. The answer to a wrong token is delayed, and while
+/// <see cref="MaxWaiting"/> such answers wait for one address, further requests with a token from there are rejected
+/// unread. So nobody can try many tokens, and a program that keeps using an old token does not lock out callers with
+/// the right one. Thread-safe.</summary>
 internal sealed class FailedLogins(ILogger log, TimeProvider time)
 {
-    /// <summary>Answers to wrong tokens that wait, for one address.</summary>
+    /// <summary>How many answers to wrong tokens may wait, for one address.</summary>
     private const int MaxWaiting = 4;
 
-    /// <summary>Addresses that are remembered; beyond that, all others share one entry.</summary>
+    /// <summary>How many addresses have an entry; all further addresses share one.</summary>
     private const int MaxAddresses = 1024;
 
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(500);
@@ -27,7 +28,7 @@ internal sealed class FailedLogins(ILogger log, TimeProvider time)
         public long? LoggedAt;
     }
 
-    /// <summary>So many are waiting that this address gets no answer about a token now.</summary>
+    /// <summary>True while the maximum of answers waits for this address, so that its tokens are not checked.</summary>
     public bool IsBusy(string address)
     {
         lock (_lock)
@@ -36,7 +37,7 @@ internal sealed class FailedLogins(ILogger log, TimeProvider time)
         }
     }
 
-    /// <summary>Writes a line, for one address at most one in ten seconds.</summary>
+    /// <summary>Writes a log line, for one address at most one in ten seconds.</summary>
     public void Note(string address, string cause)
     {
         int others;
@@ -52,12 +53,12 @@ internal sealed class FailedLogins(ILogger log, TimeProvider time)
             entry.LoggedAt = time.GetTimestamp();
         }
         log.LogWarning(Events.AdminLoginFailed, "admin login from {Address} failed: {Cause}{More}", address, cause,
-            others == 0 ? "" : $"; {others} more since the last line about this address");
+            others == 0 ? "" : $"; {others} more failed since the last line about this address");
     }
 
-    /// <summary>Returns when a wrong token may be answered; false when too many are waiting already. A caller who
-    /// closes the connection meanwhile is waited for as well: a right token is answered at once, so who guesses knows
-    /// soon that his is wrong.</summary>
+    /// <summary>Returns after the delay of an answer to a wrong token; false if too many answers are waiting. The wait
+    /// does not end when the caller closes the connection: a right token is answered at once, so a guesser who gets no
+    /// immediate answer could close the connection and try the next token.</summary>
     public async Task<bool> WaitAsync(string address)
     {
         Entry entry;

@@ -6,7 +6,7 @@ using Penstock.Proxy;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>A JSON object read member by member, so that a caller hears of all faults at once.</summary>
+/// <summary>A JSON object that is read member by member, so that the answer lists all faults at once.</summary>
 internal sealed class JsonBody
 {
     private readonly List<FieldFault> _faults = [];
@@ -28,8 +28,8 @@ internal sealed class JsonBody
         return body;
     }
 
-    /// <summary>What to answer instead, when the body is not usable.</summary>
-    /// <param name="known">Members there may be.</param>
+    /// <summary>The error to answer if the body has a fault; otherwise null.</summary>
+    /// <param name="known">The names of the allowed members.</param>
     public ApiError? Finish(params string[] known)
     {
         if (_error is not null)
@@ -87,7 +87,8 @@ internal sealed class JsonBody
         return null;
     }
 
-    /// <summary>The framework's parser takes numbers and lists, too: <c>1</c>, <c>ready,drain</c>.</summary>
+    /// <summary>The words of an enum. The framework's parser would also accept <c>1</c> and <c>ready,drain</c>.
+    /// </summary>
     private static class Words<T> where T : struct, Enum
     {
         public static readonly Dictionary<string, T> All =
@@ -146,7 +147,7 @@ internal sealed class JsonBody
         {
             if (!seen.Add(member.Name))
             {
-                Fault($"{name}.{member.Name}", "is given twice; several texts are a list");
+                Fault($"{name}.{member.Name}", "is given twice; write several texts as a list");
             }
 
             JsonElement[] items = member.Value.ValueKind == JsonValueKind.Array
@@ -168,7 +169,9 @@ internal sealed class JsonBody
 
     private static bool IsPrintable(string text) => !text.Any(char.IsControl);
 
-    /// <summary>Members are read later, where nobody expects that a text cannot be.</summary>
+    /// <summary>Throws for a text that is not valid Unicode. Without this check, reading such a member later would
+    /// throw where no exception is expected.</summary>
+    /// <exception cref="InvalidOperationException">A text is not valid Unicode.</exception>
     private static void RejectBadUnicode(JsonElement value)
     {
         if (value.ValueKind == JsonValueKind.String)

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>A client a line, each a JSON object with the members of <c>POST /clients</c> (JSON Lines).</summary>
+/// <summary>JSON Lines: one client per line, each a JSON object with the members of <c>POST /clients</c>.</summary>
 internal sealed class JsonRows : ClientRows
 {
     protected override bool TryRead(int line, ReadOnlySpan<byte> row)

@@ -10,23 +10,23 @@ namespace Penstock.Control.Admin;
 
 [Description("A registered client and its bucket.")]
 internal sealed record ClientView(
-    [property: Description("The client as requests name it: an API key, a name, or an address.")] string ClientId,
-    [property: Description("Tokens in a full bucket. Absent for a client that was only blocked or exempted."),
+    [property: Description("The client's id in requests: an API key, a name, or an address.")] string ClientId,
+    [property: Description("Tokens in a full bucket. Absent if only the client's access is set."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Capacity,
-    [property: Description("Tokens that come back per second."),
+    [property: Description("Tokens that are refilled per second."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? RatePerSec,
-    [property: Description("Tokens at this moment, rounded down to thousandths."),
+    [property: Description("Tokens in the bucket now, rounded down to thousandths."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? CurrentTokens,
-    [property: Description("Seconds until the bucket is full if nobody takes from it; told of one client by GET."),
+    [property: Description("Seconds until the bucket is full if no request uses it; only in `GET` of one client."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? FullInSeconds = null,
-    [property: Description("The plan that capacity and rate are from; absent where they are the client's own."),
+    [property: Description("The plan that gives capacity and rate; absent if the client has its own."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Plan = null,
-    [property: Description("`blocked`: every request gets 403; `exempt`: no limit holds it. Absent: `limited`."),
+    [property: Description("`blocked`: every request gets 403; `exempt`: no limit applies. Absent: `limited`."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ClientAccess? Access = null,
-    [property: Description("Its own numbers for limits of the configuration, by their names."),
+    [property: Description("The client's own numbers for limits of the configuration, by limit name."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     IReadOnlyDictionary<string, Numbers>? Limits = null,
-    [property: Description("Why its limit never holds as things are configured; absent when nothing is in the way."),
+    [property: Description("Why this configuration never applies the client's limit; absent if it does."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Warnings = null)
 {
     public static ClientView Show(ClientState client) => Of(client) with
@@ -50,8 +50,8 @@ internal sealed record ClientView(
                 static own => new Numbers(own.Numbers.Capacity, own.Numbers.RatePerSecond)));
     }
 
-    // Down, because what is shown must be there to take; a hair above, because a bucket counts in ticks of the clock
-    // and 50 must not read as 49.999.
+    // Rounds down, so that all shown tokens can be taken. Adds 0.01 thousandths first, because a bucket counts in ticks
+    // of the clock and 50 must not show as 49.999.
     private static double Rounded(double tokens) => Math.Floor((tokens * 1000) + 0.01) / 1000;
 }
 
@@ -63,15 +63,15 @@ internal sealed record Numbers(
 
 internal sealed record ClientPage(
     IReadOnlyList<ClientView> Items,
-    [property: Description("Give it as `cursor` for the next page; null on the last one.")] string? NextCursor);
+    [property: Description("The `cursor` of the next page; null on the last page.")] string? NextCursor);
 
-[Description("What an import did, or would do.")]
+[Description("What an import did, or would do with `dry_run`.")]
 internal sealed record ImportReport(
-    [property: Description("Clients that were not there.")] int Created,
-    [property: Description("Clients whose settings or tokens became others.")] int Updated,
-    [property: Description("Clients that were so already.")] int Unchanged,
-    [property: Description("Why limits of some of them never hold as things are configured; absent when nothing is in "
-        + "the way."), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [property: Description("New clients.")] int Created,
+    [property: Description("Clients whose settings or tokens changed.")] int Updated,
+    [property: Description("Clients that already had these settings.")] int Unchanged,
+    [property: Description("Why this configuration never applies the limits of some clients; absent if it applies "
+        + "all."), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     IReadOnlyList<string>? Warnings = null);
 
 internal sealed record UpstreamPage(IReadOnlyList<UpstreamStatus> Items);
@@ -79,10 +79,10 @@ internal sealed record UpstreamPage(IReadOnlyList<UpstreamStatus> Items);
 [Description("Every error has this body.")]
 internal sealed record ApiError(
     [property: Description("The HTTP status.")] int Code,
-    [property: Description("One sentence for a person.")] string Message,
-    [property: Description("Everything wrong with the request, when it is about its members."),
+    [property: Description("The error as a sentence.")] string Message,
+    [property: Description("All faults of the request's parameters and members."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<FieldFault>? Errors = null,
-    [property: Description("How many more there are, when not all are listed."),
+    [property: Description("How many more faults there are, if not all are listed."),
         JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? More = null)
 {
     public IResult ToResult() => Results.Json(this, AdminJson.Types.ApiError, statusCode: Code);
@@ -91,8 +91,8 @@ internal sealed record ApiError(
 internal sealed record Liveness([property: Description("Always `alive`.")] string Status);
 
 internal sealed record Readiness(
-    [property: Description("`ready`, `degraded` (serving, but look at the checks) or `stopping`.")] string Status,
-    [property: Description("By name: `proxy`, `store`, and `cluster` where nodes share one.")]
+    [property: Description("`ready`, `degraded` (serves requests, but a check fails) or `stopping`.")] string Status,
+    [property: Description("By name: `proxy`, `store`, and `cluster` if nodes share the store.")]
     IReadOnlyDictionary<string, Check> Checks);
 
 internal sealed record Check(
@@ -101,29 +101,31 @@ internal sealed record Check(
 
 internal sealed record NodeView(
     [property: Description("Machine, process and a random part.")] string NodeId,
-    [property: Description("Of Penstock.")] string Version,
-    [property: Description("By the database's clock.")] DateTimeOffset StartedAt,
-    [property: Description("By the database's clock; every node shows up once a second.")] DateTimeOffset LastSeen,
-    [property: Description("Seen within ten seconds.")] bool Alive);
+    [property: Description("The version of Penstock.")] string Version,
+    [property: Description("When the node started, by the database's clock.")] DateTimeOffset StartedAt,
+    [property: Description("The last heartbeat, by the database's clock; a node sends one per second.")]
+    DateTimeOffset LastSeen,
+    [property: Description("True if the last heartbeat is at most ten seconds old.")] bool Alive);
 
 internal sealed record ClusterLink(
-    [property: Description("`connected`, or `alone`: the database is out of reach, limits are this node's share.")]
+    [property: Description("`connected`, or `alone`: the database is unreachable, and this node grants its share of "
+        + "each limit.")]
     string Status,
-    [property: Description("When it last changed, by this machine's clock.")] DateTimeOffset Since,
-    [property: Description("Why it is alone."), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [property: Description("When the status last changed, by this machine's clock.")] DateTimeOffset Since,
+    [property: Description("Why the node is alone."), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     string? Cause,
     [property: Description("Edits up to this version are in force at this node.")] long ClientsVersion,
     [property: Description("Statements that asked for tokens since the start.")] long LeaseStatements,
-    [property: Description("Tokens that they brought.")] long LeasedTokens,
+    [property: Description("Tokens that these statements granted.")] long LeasedTokens,
     [property: Description("Requests that waited for such a statement since the start.")] long LeaseWaits,
-    [property: Description("Those that waited for `timeouts.tokens` in vain.")] long LeaseWaitTimeouts,
-    [property: Description("Requests that wait now.")] int LeaseWaiting);
+    [property: Description("Requests that got no token within `timeouts.tokens`.")] long LeaseWaitTimeouts,
+    [property: Description("Requests that are waiting now.")] int LeaseWaiting);
 
-[Description("The nodes that share this one's store, as it last saw them.")]
+[Description("The nodes that share the store, as this node last saw them.")]
 internal sealed record ClusterReport(
     [property: Description("This node.")] string NodeId, ClusterLink Link, IReadOnlyList<NodeView> Nodes);
 
-// What POST, PUT and PATCH take, for the OpenAPI document. Bodies are read by ClientBody, which can name every fault.
+// The bodies of POST, PUT and PATCH, for the OpenAPI document. ClientBody reads them, because it can report all faults.
 
 internal sealed record NewClient(
     [property: StringLength(256, MinimumLength = 1), Description("Printable characters.")] string ClientId,
@@ -131,7 +133,7 @@ internal sealed record NewClient(
     long Capacity = 0,
     [property: Range(0, 1_000_000, MinimumIsExclusive = true), Description(ClientSettings.RateDescription)]
     double RatePerSec = 0,
-    [property: Range(0, 1_000_000_000), Description("Up to the capacity; a full bucket when absent.")]
+    [property: Range(0, 1_000_000_000), Description("At most the capacity; default: a full bucket.")]
     double CurrentTokens = 0,
     [property: Description(ClientSettings.PlanDescription)] string? Plan = null,
     [property: Description(ClientSettings.AccessDescription)] ClientAccess Access = ClientAccess.Limited,
@@ -141,42 +143,43 @@ internal sealed record ClientSettings(
     [property: Range(1, 1_000_000_000), Description(ClientSettings.CapacityDescription)] long Capacity = 0,
     [property: Range(0, 1_000_000, MinimumIsExclusive = true), Description(ClientSettings.RateDescription)]
     double RatePerSec = 0,
-    [property: Range(0, 1_000_000_000), Description("Up to the capacity; when absent a client keeps its tokens.")]
+    [property: Range(0, 1_000_000_000), Description("At most the capacity; if absent, the client keeps its tokens.")]
     double CurrentTokens = 0,
     [property: Description(ClientSettings.PlanDescription)] string? Plan = null,
     [property: Description(ClientSettings.AccessDescription)] ClientAccess Access = ClientAccess.Limited,
     [property: Description(ClientSettings.LimitsDescription)] IReadOnlyDictionary<string, Numbers>? Limits = null,
-    [property: Description("What was read may be sent back; must equal the one in the path.")] string ClientId = "")
+    [property: Description("If given, it must equal the id in the path.")] string ClientId = "")
 {
-    public const string CapacityDescription = "Required with `rate_per_sec`, unless there is a `plan`, or `access` "
-        + "says that no limit holds.";
-    public const string RateDescription = "Tokens per second, from one in 100 days; fractions are fine.";
+    public const string CapacityDescription = "Required together with `rate_per_sec`, unless there is a `plan` or "
+        + "`access` is `blocked` or `exempt`.";
+    public const string RateDescription = "Tokens per second, at least one in 100 days; may be a fraction.";
     public const string PlanDescription = "The name of a plan, instead of a capacity and a rate.";
-    public const string AccessDescription = "`blocked`: every request gets 403; `exempt`: no limit holds it. When "
-        + "absent it stays, a new client is `limited`.";
-    public const string LimitsDescription = "Numbers of its own for limits of the configuration that count by client, "
-        + "by their names. When absent they stay.";
+    public const string AccessDescription = "`blocked`: every request gets 403; `exempt`: no limit applies. If absent, "
+        + "it stays; a new client is `limited`.";
+    public const string LimitsDescription = "The client's own numbers for limits of the configuration that count by "
+        + "client, by limit name. If absent, they stay.";
 }
 
 internal sealed record ClientPatch(
     [property: Range(1, 1_000_000_000)] long Capacity = 0,
     [property: Range(0, 1_000_000, MinimumIsExclusive = true), Description(ClientSettings.RateDescription)]
     double RatePerSec = 0,
-    [property: Range(0, 1_000_000_000), Description("Up to the capacity.")] double CurrentTokens = 0,
-    [property: Description("The name of a plan; null: the plan's numbers become the client's own.")]
+    [property: Range(0, 1_000_000_000), Description("At most the capacity.")] double CurrentTokens = 0,
+    [property: Description("The name of a plan; null: the client leaves its plan and keeps the plan's numbers.")]
     string? Plan = null,
     [property: Description("`limited`, `blocked` or `exempt`.")] ClientAccess Access = ClientAccess.Limited,
-    [property: Description("By the names of limits; null takes the client's numbers for one away.")]
+    [property: Description("By limit name; null removes the client's numbers for that limit.")]
     IReadOnlyDictionary<string, Numbers?>? Limits = null,
-    [property: Description("Must equal the one in the path.")] string ClientId = "");
+    [property: Description("If given, it must equal the id in the path.")] string ClientId = "");
 
-[Description("A capacity and a rate that many clients have.")]
+[Description("A capacity and a rate for many clients.")]
 internal sealed record PlanView(
     [property: Description("Up to 64 letters, digits, `-`, `_` and `.`.")] string Name,
     [property: Description("Tokens in a full bucket.")] long Capacity,
-    [property: Description("Tokens that come back per second.")] double RatePerSec,
-    [property: Description("How many clients have it.")] long Clients,
-    [property: Description("`config`: only the configuration file can change it; `api`.")] string Source);
+    [property: Description("Tokens that are refilled per second.")] double RatePerSec,
+    [property: Description("How many clients have the plan.")] long Clients,
+    [property: Description("`config`: only the configuration file can change the plan; `api`: the API can.")]
+    string Source);
 
 internal sealed record PlanPage(IReadOnlyList<PlanView> Items);
 

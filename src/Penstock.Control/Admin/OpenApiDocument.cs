@@ -7,8 +7,8 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>What the endpoints do not say about themselves. The document must not depend on where it is served
-/// from: a copy is kept in docs/openapi.json.</summary>
+/// <summary>Completes the OpenAPI document with examples and general information. The document must not depend on the
+/// address that serves it, because docs/openapi.json is a copy of it.</summary>
 internal static class OpenApiDocument
 {
     private const string Client =
@@ -44,7 +44,7 @@ internal static class OpenApiDocument
     {
         options.AddSchemaTransformer((schema, context, _) =>
         {
-            // what is absent is left as it is, so there are no defaults; enumerations come without their type
+            // Absent members keep their values, so there are no defaults. The framework omits the type of enums.
             schema.Default = null;
             if (context.JsonTypeInfo.Type.IsEnum)
             {
@@ -64,8 +64,9 @@ internal static class OpenApiDocument
             {
                 Title = "Penstock admin API",
                 Version = "1",
-                Description = "Limits of clients, edited while traffic flows. Every error has a JSON body. "
-                    + "When a token is configured, everything but the probes answers 401 without it.",
+                Description = "Edits the limits of clients at runtime and reports the state of Penstock. Every error "
+                    + "has a JSON body. If a token is configured, all paths except `/livez` and `/readyz` answer 401 "
+                    + "without it.",
                 License = new() { Name = "MIT", Identifier = "MIT" },
             };
             document.Servers = null;
@@ -74,7 +75,7 @@ internal static class OpenApiDocument
             {
                 Type = SecuritySchemeType.Http,
                 Scheme = "bearer",
-                Description = "The admin token, when one is configured.",
+                Description = "The admin token, if one is configured.",
             });
             document.Security = [new() { [new("token", document)] = [] }, new()];
             return Task.CompletedTask;

@@ -8,7 +8,7 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
 
-/// <summary><c>/plans</c>: a capacity and a rate that many clients have.</summary>
+/// <summary><c>/plans</c>: a plan is a capacity and a rate for many clients.</summary>
 internal static class PlanEndpoints
 {
     public static void MapPlans(this IEndpointRouteBuilder app, ClientDirectory directory)
@@ -23,11 +23,11 @@ internal static class PlanEndpoints
         plans.MapGet("", () => directory.TryPlans(out List<(PlanNumbers Plan, long Clients)>? all)
                 ? Results.Ok(new PlanPage([.. all.Select(plan => View(directory, plan.Plan, plan.Clients))]))
                 : ClientEndpoints.StoreFailed(directory.StoreFault ?? ""))
-            .Describe("listPlans", "List the plans", "Ordered by name, all of them.")
+            .Describe("listPlans", "List all plans", "Plans are ordered by name.")
             .Produces<PlanPage>().Errors(503);
 
         plans.MapGet("/{name}", ([FromRoute, Description("The plan.")] string name) => Find(directory, name))
-            .Describe("getPlan", "Look at a plan", "Its numbers, and how many clients have it.")
+            .Describe("getPlan", "Get a plan", "Returns its numbers and how many clients have it.")
             .Produces<PlanView>().Errors(404, 503);
     }
 
@@ -36,8 +36,8 @@ internal static class PlanEndpoints
         plans.MapPut("/{name}", (HttpContext http, [FromRoute, Description("The plan.")] string name) =>
                 PutAsync(http, directory, name, partial: false))
             .Accepts<Numbers>("application/json")
-            .Describe("putPlan", "Create or change a plan", "The next request of each of its clients meets the new "
-                + "numbers, at all nodes. They keep their tokens, as far as the new capacity has room.")
+            .Describe("putPlan", "Create or change a plan", "The new numbers apply from the next request of each of "
+                + "its clients, at all nodes. The clients keep their tokens, at most the new capacity.")
             .Produces<PlanView>().Produces<PlanView>(201).Errors(400, 409, 413, 415, 503);
 
         plans.MapPatch("/{name}", (HttpContext http, [FromRoute, Description("The plan.")] string name) =>
@@ -49,7 +49,7 @@ internal static class PlanEndpoints
         plans.MapDelete("/{name}", (HttpContext http, [FromRoute, Description("The plan.")] string name) =>
                 Answer(http, directory, ClientEndpoints.Id(name),
                     directory.DeletePlan(ClientEndpoints.Id(name), ClientEndpoints.Who(http))))
-            .Describe("deletePlan", "Delete a plan", "Not while a client has it: then 409 tells how many have.")
+            .Describe("deletePlan", "Delete a plan", "409 while clients have the plan; the message says how many.")
             .Produces(204).Errors(404, 409, 503);
     }
 
@@ -100,7 +100,7 @@ internal static class PlanEndpoints
                     .ToResult();
             case EditOutcome.Exists:
                 return new ApiError(409, $"plan '{name}' has {edit.Clients} client{(edit.Clients == 1 ? "" : "s")}: "
-                    + "give them another one, or numbers of their own, first").ToResult();
+                    + "first give them another plan or their own numbers").ToResult();
             case EditOutcome.Invalid:
                 return ClientBody.Invalid(edit.Faults!).ToResult();
             default:

@@ -11,7 +11,7 @@ internal sealed record RejectionPage(IReadOnlyList<Rejection> Items);
 
 internal sealed record LimitedClientPage(IReadOnlyList<LimitedClient> Items);
 
-/// <summary><c>/rejections</c>: whom the limits rejected.</summary>
+/// <summary><c>/rejections</c>: the clients that limits rejected.</summary>
 internal static class RejectionEndpoints
 {
     private const int DefaultCount = 100;
@@ -20,19 +20,19 @@ internal static class RejectionEndpoints
     public static void MapRejections(this IEndpointRouteBuilder app, ProxyServer proxy)
     {
         app.MapGet("/rejections", (
-                [Description("Most rejections to return, 1 to 1000; 100 when absent.")] string? limit) =>
+                [Description("How many rejections to return at most, 1 to 1000; default 100.")] string? limit) =>
                 Counted(limit, count => new RejectionPage(proxy.LastRejections(count))))
             .WithTags("Rejections").WithName("listRejections").WithSummary("The last requests that limits rejected")
-            .WithDescription("The newest first, of the last 256 of each event loop. A client is listed under a limit "
-                + "at most once a second; `times` tells how often it was rejected since it was last listed.")
+            .WithDescription("The newest first; each event loop keeps the last 256. A client is listed under a limit "
+                + "at most once a second; `times` says how often it was rejected since it was last listed.")
             .Produces<RejectionPage>().Produces<ApiError>(400);
 
         app.MapGet("/rejections/top", (
-                [Description("Most clients to return, 1 to 1000; 100 when absent.")] string? limit) =>
+                [Description("How many clients to return at most, 1 to 1000; default 100.")] string? limit) =>
                 Counted(limit, count => new LimitedClientPage(proxy.MostLimited(count))))
-            .WithTags("Rejections").WithName("listLimitedClients").WithSummary("The clients that are rejected most")
-            .WithDescription("Since the start, counted in constant memory: a client that is rejected seldom may be "
-                + "missing, and `error` bounds by how much a count can be too high.")
+            .WithTags("Rejections").WithName("listLimitedClients").WithSummary("The clients with the most rejections")
+            .WithDescription("Since the start, counted in constant memory: a client with few rejections may be "
+                + "missing, and a count is too high by at most `error`.")
             .Produces<LimitedClientPage>().Produces<ApiError>(400);
     }
 
@@ -41,7 +41,7 @@ internal static class RejectionEndpoints
         int count = DefaultCount;
         return text is null || (int.TryParse(text, out count) && count is >= 1 and <= MaxCount)
             ? Results.Ok(read(count))
-            : new ApiError(400, "the query is not valid",
+            : new ApiError(400, "the query is invalid",
                 [new("limit", $"must be a whole number from 1 to {MaxCount}")]).ToResult();
     }
 }

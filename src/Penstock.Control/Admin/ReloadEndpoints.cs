@@ -12,9 +12,9 @@ internal static class ReloadEndpoints
     public static void MapReload(this IEndpointRouteBuilder app, Reloader reloader) =>
         app.MapPost("/reload", () => Answer(reloader.Reload()))
             .WithTags("Configuration").WithName("reload").WithSummary("Read the configuration file again")
-            .WithDescription("Listeners, upstreams, backends, routes, limits, timeouts and bounds change in place; "
-                + "health, buckets and connections are kept. A file with a fault changes nothing, and every fault of "
-                + "it is told. The same as the signal HUP.")
+            .WithDescription("Applies listeners, upstreams, backends, routes, limits, timeouts and bounds without a "
+                + "restart; health, buckets and connections are kept. If the file has an error, nothing changes and "
+                + "all errors are listed. The signal HUP does the same.")
             .Produces<Reloaded>().Errors(400, 409);
 
     private static IResult Answer(ReloadResult result)
@@ -33,6 +33,6 @@ internal static class ReloadEndpoints
 }
 
 internal sealed record Reloaded(
-    [property: Description("What there is to say about the file.")] IReadOnlyList<Store.FieldFault> Warnings,
-    [property: Description("Settings that have changed but are read at start only.")]
+    [property: Description("Warnings about the file.")] IReadOnlyList<Store.FieldFault> Warnings,
+    [property: Description("Keys that have changed, but take effect only after a restart.")]
     IReadOnlyList<string> RestartNeeded);

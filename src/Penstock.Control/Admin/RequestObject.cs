@@ -7,8 +7,8 @@ namespace Penstock.Control.Admin;
 internal static class RequestObject
 {
     /// <param name="request">Its body is read to the end.</param>
-    /// <param name="read">Takes what it needs: the object is gone afterwards.</param>
-    /// <returns>What to answer instead, when the body is not usable.</returns>
+    /// <param name="read">Gets the object, which is valid only during this call.</param>
+    /// <returns>The error to answer if the body is not a JSON object; otherwise null.</returns>
     public static async Task<ApiError?> ReadAsync(HttpRequest request, Action<JsonElement> read)
     {
         try

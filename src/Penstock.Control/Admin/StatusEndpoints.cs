@@ -7,7 +7,7 @@ using Penstock.Proxy;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>Probes.</summary>
+/// <summary>Liveness and readiness.</summary>
 internal static class StatusEndpoints
 {
     public static void MapStatus(
@@ -15,13 +15,13 @@ internal static class StatusEndpoints
     {
         app.MapGet("/livez", () => Results.Ok(new Liveness("alive")))
             .WithTags("Probes").WithName("livez").WithSummary("Is the process alive?")
-            .WithDescription("Needs no token. Restart Penstock when this does not answer.")
+            .WithDescription("Needs no token. Restart Penstock if this does not answer.")
             .Produces<Liveness>();
 
         app.MapGet("/readyz", () => Ready(proxy, directory, member))
             .WithTags("Probes").WithName("readyz").WithSummary("Should Penstock get traffic?")
-            .WithDescription("Needs no token. 503 as soon as Penstock is told to stop. A failing store leaves it "
-                + "ready but degraded: limits hold on from memory. `cluster` is there when nodes share a store.")
+            .WithDescription("Needs no token. 503 while Penstock stops. If the store fails, the status is `degraded` "
+                + "with 200: limits are enforced from memory. The check `cluster` exists if nodes share the store.")
             .Produces<Readiness>().Produces<Readiness>(503);
     }
 
@@ -39,7 +39,7 @@ internal static class StatusEndpoints
         if (member is not null)
         {
             checks["cluster"] = new(clusterFault is null ? "ok" : "failing", clusterFault is null ? null
-                : $"{clusterFault}; this node goes on with its share of each limit");
+                : $"{clusterFault}; this node grants its share of each limit");
         }
         return Results.Json(new Readiness(status, checks), AdminJson.Types.Readiness, statusCode: stopping ? 503 : 200);
     }

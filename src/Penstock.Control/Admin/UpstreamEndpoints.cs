@@ -9,15 +9,15 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>Upstreams and their backends: a look at them, what the operator wants of one, and what would be done with a
-/// request.</summary>
+/// <summary><c>/upstreams</c> and <c>/explain</c>: lists upstreams and backends, sets a backend's state and weight, and
+/// explains what Penstock would do with a request.</summary>
 internal static class UpstreamEndpoints
 {
     public static void MapUpstreams(this IEndpointRouteBuilder app, ProxyServer proxy)
     {
         app.MapGet("/upstreams", () => Results.Ok(new UpstreamPage(proxy.Upstreams())))
-            .WithTags("Upstreams").WithName("listUpstreams").WithSummary("Look at the upstreams and their backends")
-            .WithDescription("Health with its cause, load and counts, as they are now.")
+            .WithTags("Upstreams").WithName("listUpstreams").WithSummary("List the upstreams and their backends")
+            .WithDescription("Returns health with its cause, load and counts, as they are now.")
             .Produces<UpstreamPage>();
 
         app.MapPatch("/upstreams/{name}/backends/{address}", async (
@@ -27,17 +27,18 @@ internal static class UpstreamEndpoints
             await PatchAsync(http.Request, proxy, Uri.UnescapeDataString(name), Uri.UnescapeDataString(address)))
             .Accepts<BackendPatch>("application/merge-patch+json", "application/json")
             .WithTags("Upstreams").WithName("patchBackend")
-            .WithSummary("Drain a backend, take it out, bring it back, or weigh it")
-            .WithDescription("`drain`: no new clients, exchanges and sticky sessions end by themselves; `maintenance`: "
-                + "nothing new at all; `drained` in the answer, and in `GET /upstreams`, says when nothing is left. "
-                + "Holds until it is changed again or Penstock restarts; a reload keeps it.")
+            .WithSummary("Set the state or the weight of a backend")
+            .WithDescription("`drain`: the backend gets no new clients, but finishes its exchanges and keeps its "
+                + "sticky sessions. `maintenance`: it gets no new requests. `drained` in the answer and in "
+                + "`GET /upstreams` says when it has no exchange left. The state holds until it is set again or "
+                + "Penstock restarts; a reload keeps it.")
             .Produces<BackendStatus>().Errors(400, 404, 413, 415);
 
         app.MapPost("/explain", async (HttpRequest request) => await ExplainAsync(request, proxy))
             .Accepts<ExplainRequest>("application/json")
-            .WithTags("Upstreams").WithName("explain").WithSummary("What would be done with a request?")
-            .WithDescription("Client and the key that matched, limit and tokens, route, candidates, and the backend it "
-                + "would go to. Nothing is sent, taken or changed.")
+            .WithTags("Upstreams").WithName("explain").WithSummary("What would Penstock do with a request?")
+            .WithDescription("Returns the client and the key that matched, limit and tokens, route, candidates, and "
+                + "the backend that would get the request. Penstock sends nothing, takes no token and changes nothing.")
             .Produces<Explanation>().Errors(400, 413, 415, 503);
     }
 
@@ -59,7 +60,7 @@ internal static class UpstreamEndpoints
         UpstreamStatus? upstream = proxy.Upstreams().FirstOrDefault(u => u.Name == name);
         return new ApiError(404, upstream is null
             ? $"there is no upstream '{name}'"
-            : $"upstream '{name}' has no backend '{address}', but "
+            : $"upstream '{name}' has no backend '{address}'; its backends are "
                 + string.Join(", ", upstream.Backends.Select(b => b.Address))).ToResult();
     }
 
@@ -90,11 +91,11 @@ internal static class UpstreamEndpoints
 internal sealed record BackendPatch(
     [property: Description("`ready`, `drain` or `maintenance`.")] BackendState State = BackendState.Ready,
     [property: System.ComponentModel.DataAnnotations.Range(1, 256),
-        Description("Instead of the configured one; null goes back to that.")] int? Weight = null);
+        Description("Replaces the configured weight; null restores it.")] int? Weight = null);
 
 internal sealed record ExplainRequest(
-    [property: Description("GET when absent.")] string Method = "GET",
-    [property: Description("localhost when absent.")] string Host = "localhost",
-    [property: Description("With the query; `/` when absent.")] string Path = "/",
-    [property: Description("Besides Host.")] IReadOnlyDictionary<string, string>? Headers = null,
-    [property: Description("127.0.0.1 when absent.")] string ClientAddress = "127.0.0.1");
+    [property: Description("Default: GET.")] string Method = "GET",
+    [property: Description("Default: localhost.")] string Host = "localhost",
+    [property: Description("With the query. Default: `/`.")] string Path = "/",
+    [property: Description("Header fields other than Host.")] IReadOnlyDictionary<string, string>? Headers = null,
+    [property: Description("Default: 127.0.0.1.")] string ClientAddress = "127.0.0.1");

@@ -6,7 +6,7 @@ using static Penstock.Control.Config.ConfigValue;
 
 namespace Penstock.Control.Config;
 
-/// <summary>Keys that say what Penstock's own answers look like.</summary>
+/// <summary>The keys for the format of Penstock's own answers.</summary>
 internal static class AnswerKeys
 {
     private static readonly Syntax<string> ContentType = new(static (string text, out string value, out string error) =>
@@ -26,8 +26,8 @@ internal static class AnswerKeys
         new Keys<AnswerConfig>("error", new(0, 0))
             .Key("headers", RouteKeys.Fields(TryText, FieldNamed), static _ => [],
                 (answer, v) => answer with { Fields = [.. v.SelectMany(static f => f.Value)] },
-                "Header fields besides the usual ones, or instead of `Retry-After`; [placeholders](#placeholders) are "
-                    + "filled in, and a field that they leave empty is not sent.", "Fields")
+                "Header fields in addition to the usual ones, or instead of `Retry-After`. "
+                    + "[Placeholders](#placeholders) are replaced; a field that is then empty is not sent.", "Fields")
             .DefaultText("none")
             .Then(static (section, answer) =>
             {
@@ -38,18 +38,18 @@ internal static class AnswerKeys
             })
             .Custom("body", Text, static (section, answer) => section["file"] is not null ? answer
                 : answer with { Body = section["body"]?.Parse<string>(TryText) },
-                "The body, with placeholders.", "Body")
+                "The body; placeholders are replaced.", "Body")
             .DefaultText("`{\"code\":429,\"message\":\"Rate limit exceeded\", …}`")
-            .Custom("file", Text, ReadFile, "The body from a file, whose path is relative to the folder of the "
-                + "configuration. It is read at start and at a reload.")
+            .Custom("file", Text, ReadFile, "A file with the body; its path is relative to the folder of the "
+                + "configuration. Penstock reads it at start and at each reload.")
             .Custom("content_type", ContentType, static (section, answer) => answer with
             {
                 ContentType = section["content_type"] is { } field
                     ? field.Parse(ContentType.Parse, TypeOf(section, answer.Body))
                     : TypeOf(section, answer.Body),
-            }, "Of the body. It decides how placeholders are escaped.", "ContentType")
-            .DefaultText("by the file's name (`.html`, `.json`, `.xml`), or by how the text begins (`<`, `{`, `[`), "
-                + "else plain text")
+            }, "The content type of the body. It decides how placeholders are escaped.", "ContentType")
+            .DefaultText("from the file's name (`.html`, `.json`, `.xml`) or the first character (`<`, `{`, `[`), "
+                + "otherwise plain text")
             .Finally(CheckBody);
 
     /// <summary>The answers by status.</summary>
@@ -77,7 +77,7 @@ internal static class AnswerKeys
     private static bool TryStatus(string text, out string status, out string error)
     {
         status = text;
-        error = StatusesOf(text) is null ? $"{Quote(text)} is not a status of an error; write 429, 5xx or any" : "";
+        error = StatusesOf(text) is null ? $"{Quote(text)} is not an error status; write 429, 5xx or any" : "";
         return error.Length == 0;
     }
 
@@ -101,7 +101,7 @@ internal static class AnswerKeys
             return error.Length == 0;
         };
 
-    /// <summary>Beside the configuration, of which it is a part.</summary>
+    /// <summary>Reads the body from a file, whose path is relative to the folder of the configuration.</summary>
     private static AnswerConfig ReadFile(Section section, AnswerConfig answer)
     {
         if (section["file"] is not { } file)
@@ -110,7 +110,7 @@ internal static class AnswerKeys
         }
         if (section.Has("body"))
         {
-            file.Error("'file' and 'body' exclude each other", "remove one of them");
+            file.Error("'file' and 'body' cannot both be given", "remove one of them");
         }
         if (file.Parse<string>(TryText) is not { Length: > 0 } path)
         {
@@ -137,7 +137,7 @@ internal static class AnswerKeys
         return answer;
     }
 
-    /// <summary>By the file's name, or by how the text begins.</summary>
+    /// <summary>The content type by the file's name, or by the first character of the text.</summary>
     private static string TypeOf(Section section, string? body)
     {
         if (body is null)
@@ -160,8 +160,8 @@ internal static class AnswerKeys
         ConfigField? at = section["file"] ?? section["body"];
         if (at is null)
         {
-            section["content_type"]?.Error("'content_type' is for a body of your own",
-                "add body or file, or remove it");
+            section["content_type"]?.Error("'content_type' needs 'body' or 'file'",
+                "add one of them, or remove content_type");
         }
         if (at is not null && answer.Body is { } body && section.Sound
             && AnswerRules.BodyFault(body, answer.ContentType) is { } fault)

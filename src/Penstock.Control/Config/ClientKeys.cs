@@ -6,10 +6,10 @@ using static Penstock.Control.Config.ConfigValue;
 
 namespace Penstock.Control.Config;
 
-/// <summary>A network whose X-Forwarded-* fields are believed, or whoever connects to a Unix socket.</summary>
+/// <summary>A peer whose X-Forwarded-* fields are trusted: a network, or every client of a Unix socket.</summary>
 internal readonly record struct TrustedPeer(IPNetwork Network, bool IsUnix);
 
-/// <summary>Keys that say who a request is counted for.</summary>
+/// <summary>The keys that decide which client a request counts for.</summary>
 internal static class ClientKeys
 {
     private static readonly Syntax<Exempt> ExemptSyntax = new(TryExempt)
@@ -25,14 +25,14 @@ internal static class ClientKeys
             Empty = ("'identify' is empty", "write [address], or leave it out"),
             Check = WarnBehindAddress,
         }, clients => clients.Identify, (clients, v) => v.Count == 0 ? clients : clients with { Identify = v },
-            "Where an identifier may stand. The first that names a known client counts; behind `address` nothing is "
-                + "looked at ([limits.md](limits.md#which-bucket)).")
+            "Where Penstock looks for the client's identifier. The first source that names a known client counts; "
+                + "sources after `address` are never used ([limits.md](limits.md#which-bucket)).")
         .Key("unknown", OneOf(("address", UnknownClients.Address), ("own", UnknownClients.Own),
             ("reject", UnknownClients.Reject)), clients => clients.Unknown,
             (clients, v) => clients with { Unknown = v },
-            "What becomes of a request of nobody that is registered or exempt: it counts as the caller's `address`, so "
-                + "that nobody gets a fresh bucket by inventing a name; `own` gives each identifier a bucket of its "
-                + "own; `reject` answers 401, with an identifier or without.")
+            "What happens to a request whose client is neither registered nor exempt. `address`: it counts for the "
+                + "caller's address, so that nobody gets a new bucket by inventing a name. `own`: each identifier has "
+                + "its own bucket. `reject`: it is answered 401, with or without an identifier.")
         .Key("trusted_proxies", new ListShape<TrustedPeer>(Trusted),
             clients => [.. clients.TrustedProxies.Select(static network => new TrustedPeer(network, false))],
             (clients, v) => clients with
@@ -40,32 +40,33 @@ internal static class ClientKeys
                 TrustedProxies = [.. v.Where(static peer => !peer.IsUnix).Select(static peer => peer.Network)],
                 TrustUnixSockets = v.Any(static peer => peer.IsUnix),
             },
-            "Whose X-Forwarded-* fields are believed; `unix` is whoever connects to a [Unix socket](#unix-sockets).",
+            "Peers whose X-Forwarded-* fields Penstock trusts; `unix`: every client of a [Unix "
+                + "socket](#unix-sockets).",
             "TrustedProxies TrustUnixSockets")
         .Key("ipv6_prefix", Whole(1, 128), clients => clients.Ipv6Prefix,
             (clients, v) => clients with { Ipv6Prefix = v },
-            "IPv6 clients are told apart by this many leading bits.")
+            "IPv6 addresses that share this many leading bits are one client.")
         .Key("exempt", new ListShape<Exempt>(ExemptSyntax), static _ => [],
             (clients, v) => clients with
             {
                 ExemptNetworks = [.. v.Where(static e => e.Network is not null).Select(static e => e.Network!.Value)],
                 ExemptIds = [.. v.Where(static e => e.Network is null).Select(static e => e.Id)],
             },
-            "Whom no limit holds; such an id counts as known. What is not an address as it is usually written (`1001`, "
-                + "`1.2`) is an id.", "ExemptNetworks ExemptIds")
+            "Clients to which no limit applies; such an id counts as known. A value that is not a usual address "
+                + "(`1001`, `1.2`) is an id.", "ExemptNetworks ExemptIds")
         .Then(WarnOfIdsOfNobody)
         .Key("preflight", OneOf(("counted", false), ("free", true)), clients => clients.ExemptPreflights,
             (clients, v) => clients with { ExemptPreflights = v },
-            "CORS preflights, which browsers send of themselves and without the client's key (OPTIONS with Origin and "
-                + "Access-Control-Request-Method): `counted` like any request, or `free` of all limits. Whoever floods "
-                + "can send them, too: let backends answer them cheaply.")
+            "How CORS preflights count (OPTIONS with Origin and Access-Control-Request-Method); browsers send them "
+                + "without the client's key. `counted`: like every request. `free`: no limit applies; an attacker can "
+                + "send them too, so backends should answer them cheaply.")
         .Key("max_tracked", Whole(1, 100_000_000), clients => clients.MaxTracked,
             (clients, v) => clients with { MaxTracked = v },
-            "So many buckets are kept for clients without a setting of their own.")
+            "How many buckets Penstock keeps for unregistered clients.")
         .AtStart()
         .Key("save_unregistered", Switch, clients => clients.SaveUnregistered,
             (clients, v) => clients with { SaveUnregistered = v },
-            "Those buckets are kept over a restart, in `store: sqlite:PATH` only "
+            "These buckets survive a restart; only with `store: sqlite:PATH` "
                 + "([how, and what it costs](store.md#clients-that-are-not-registered)).")
         .AtStart();
 
@@ -84,7 +85,7 @@ internal static class ClientKeys
         int slash = text.IndexOf('/', StringComparison.Ordinal);
         if (slash > 0 && AddressText.TryParse(text.AsSpan(0, slash), out _))
         {
-            return TryNetwork(text, out _, out error); // meant as a network
+            return TryNetwork(text, out _, out error); // the operator meant a network: report its fault
         }
         if (ClientId.Fault(text) is not { } fault)
         {
@@ -100,7 +101,7 @@ internal static class ClientKeys
         if (address >= 0 && address < sources.Count - 1)
         {
             sources[address + 1].At.Warning(
-                "every request has an address: what follows 'address' is never looked at");
+                "every request has an address, so sources after 'address' are never used");
         }
     }
 

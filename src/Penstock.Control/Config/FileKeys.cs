@@ -6,103 +6,104 @@ using static Penstock.Control.Config.ConfigValue;
 
 namespace Penstock.Control.Config;
 
-/// <summary>Keys at the top of the file, and of the sections that are short.</summary>
+/// <summary>The keys at the top of the file and of the short sections.</summary>
 internal static class FileKeys
 {
     private static readonly Keys<ListenerConfig> Listener =
         new Keys<ListenerConfig>("listener", new(new IPEndPoint(IPAddress.Any, 0), ""))
             .Key("address", ConfigValue.Listener, listener => listener,
-                (listener, v) => listener with { Address = v.Address, Text = v.Text }, "Where clients connect.",
+                (listener, v) => listener with { Address = v.Address, Text = v.Text }, "The address to listen on.",
                 "Address Text")
             .Required()
             .Key("proxy_protocol", Switch, listener => listener.ProxyProtocol,
                 (listener, v) => listener with { ProxyProtocol = v },
-                "Every connection starts with a PROXY protocol header, version 1 or 2, that says who the client is. "
-                    + "Only peers in `clients.trusted_proxies` may connect, or over a Unix socket whoever its mode "
-                    + "lets; others are reset, and a connection without the header is closed.")
+                "Every connection must start with a PROXY protocol header, version 1 or 2, with the client's address. "
+                    + "Only peers in `clients.trusted_proxies` may connect; others are reset. A Unix socket accepts "
+                    + "everybody that its mode allows. A connection without the header is closed.")
             .Key("mode", new Optional<UnixFileMode>(SocketMode), listener => listener.Mode,
                 (listener, v) => listener with { Mode = v },
-                "Of the file of a Unix socket: `0660` lets its owner and its group connect.")
-            .DefaultText("as the umask says")
+                "The mode of the file of a Unix socket: `0660` lets its owner and its group connect.")
+            .DefaultText("from the umask")
             .Then(static (section, listener) =>
             {
                 if (listener.Text.Length > 0 && listener.Address is not UnixDomainSocketEndPoint)
                 {
-                    section["mode"]?.Error("'mode' is for Unix sockets: this address has no file", "remove it");
+                    section["mode"]?.Error("'mode' is for Unix sockets only", "remove it");
                 }
             });
 
     private static readonly Keys<AdminConfig> Admin = new Keys<AdminConfig>("admin", new())
         .Key("listen", Address, admin => admin.Listen, (admin, v) => admin with { Listen = v },
-            "An address of its own, not that of a listener.")
+            "The address of the admin API; it must differ from those of the listeners.")
         .Key("token", Token, admin => admin.Token, (admin, v) => admin with { Token = v },
-            "What callers send as `Authorization: Bearer TOKEN`. Required unless `listen` is a loopback address or a "
-                + "Unix socket; empty: nobody is asked for one.")
+            "The token that callers must send as `Authorization: Bearer TOKEN`. Required unless `listen` is a loopback "
+                + "address or a Unix socket. Empty: no token is needed.")
         .Secret();
 
     private static readonly Keys<TimeoutsConfig> Timeouts = new Keys<TimeoutsConfig>("timeouts", new())
-        .Key("connect", Duration, t => t.Connect, (t, v) => t with { Connect = v }, "For a connection to a backend.")
+        .Key("connect", Duration, t => t.Connect, (t, v) => t with { Connect = v },
+            "How long connecting to a backend may take.")
         .Key("head", Duration, t => t.Head, (t, v) => t with { Head = v },
-            "For a whole request head, from its first byte.")
+            "How long a whole request head may take, from its first byte.")
         .Key("response", Duration, t => t.Response, (t, v) => t with { Response = v },
-            "Between two bytes of progress while a request or response is under way.")
+            "The time between two bytes of progress while a request or response is in progress.")
         .Key("idle", Duration, t => t.Idle, (t, v) => t with { Idle = v },
-            "For the next request on a client's connection kept open.")
+            "How long an idle client connection stays open for the next request.")
         .Key("backend_idle", DurationOrOff, t => t.BackendIdle, (t, v) => t with { BackendIdle = v },
-            "How long a connection to a backend is kept for its next request; `off`: it serves one only. Below what "
-                + "common servers wait (Node.js, Apache and uvicorn 5 s), so that Penstock closes first: a POST on a "
-                + "connection that its backend is just closing could not be repeated. An upstream may have [its "
-                + "own](#upstreams).")
+            "How long an idle backend connection stays open for the next request; `off`: it serves one request only. "
+                + "The default is below the time of common servers (Node.js, Apache and uvicorn 5 s), so that Penstock "
+                + "closes first: a POST that meets a closing connection could not be retried. An upstream may have "
+                + "[its own value](#upstreams).")
         .Key("tunnel", Duration, t => t.Tunnel, (t, v) => t with { Tunnel = v },
-            "For the next byte, either way, after an upgrade such as WebSocket.")
+            "How long a tunnel (after an upgrade such as WebSocket) may be without a byte in either direction.")
         .Key("tokens", DurationOrOff, t => t.Tokens, (t, v) => t with { Tokens = v },
-            "With several nodes on one PostgreSQL: for tokens of a registered client that are not at this node and may "
-                + "be in the shared bucket ([how](store.md#a-request-that-waits)); `off`: such a request is rejected "
-                + "at once.")
+            "If several nodes share one PostgreSQL: how long a request of a registered client waits for tokens from "
+                + "the shared bucket when this node has none ([how](store.md#a-request-that-waits)); `off`: it is "
+                + "rejected at once.")
         .Key("drain_delay", Delay, t => t.DrainDelay, (t, v) => t with { DrainDelay = v },
-            "At a graceful stop, from when `/readyz` answers 503 until listeners close: as long as whoever sends "
-                + "traffic here takes to notice; `off` or `0s`: at once. Meanwhile everything goes on as ever.")
+            "At a graceful stop: how long listeners stay open after `/readyz` answers 503, so that the load balancer "
+                + "in front has time to notice; `off` or `0s`: not at all. Until then requests are served as usual.")
         .Key("shutdown", Duration, t => t.Shutdown, (t, v) => t with { Shutdown = v },
-            "For requests in flight at a graceful stop, from when listeners close.");
+            "At a graceful stop: how long requests in flight may take after the listeners have closed.");
 
     private static readonly Keys<BoundsConfig> Bounds = new Keys<BoundsConfig>("bounds", new())
         .Key("request_line", Size(64, 64 * 1024), b => b.RequestLineBytes,
-            (b, v) => b with { RequestLineBytes = (int)v }, "Bytes of a request line; more is a 414.")
+            (b, v) => b with { RequestLineBytes = (int)v }, "The maximum length of a request line; longer: 414.")
         .From("nginx, Kestrel")
         .Key("head", Size(256, 64 * 1024), b => b.HeadBytes, (b, v) => b with { HeadBytes = (int)v },
-            "Bytes of a whole head; more is a 431, or a 502 for a response.")
+            "The maximum length of a whole head; longer: 431, or 502 for a response.")
         .From("Kestrel")
         .Key("head_fields", Whole(1, 1000), b => b.HeadFields, (b, v) => b with { HeadFields = v },
-            "Fields of a head; more is a 431, or a 502 for a response.")
+            "The maximum number of header fields; more: 431, or 502 for a response.")
         .From("Envoy, Kestrel")
         .Key("body", Size(1, long.MaxValue / 2, mayBeOff: true), b => b.BodyBytes, (b, v) => b with { BodyBytes = v },
-            "Bytes of a request body; more is a 413.")
+            "The maximum length of a request body; longer: 413.")
         .From("HAProxy, Envoy: bodies stream in constant memory")
         .Key("body_min_rate", Size(1, int.MaxValue, mayBeOff: true), b => b.BodyMinBytesPerSecond,
             (b, v) => b with { BodyMinBytesPerSecond = (int)v },
-            "Bytes per second that a request body must bring on average, counted while Penstock waits for it, after 5 "
-                + "s; slower is a 408.")
+            "The minimum average rate of a request body in bytes per second; slower: 408. It is checked after the "
+                + "first 5 s, and only the time that Penstock waits for the client counts.")
         .From("Kestrel")
         .Key("requests_per_connection", WholeOr("off", int.MaxValue), b => b.RequestsPerConnection,
             (b, v) => b with { RequestsPerConnection = v },
-            "Requests on one client connection; it closes after the last.")
+            "The maximum number of requests on one client connection; it closes after the last one.")
         .From("HAProxy")
         .Key("connections", WholeOr("auto", 10_000_000), b => b.Connections, (b, v) => b with { Connections = v },
-            "Client connections at once; beyond that accepting pauses. `auto`, and the most in any case: half of what "
-                + "the limit of descriptors leaves beside [the program's own](operating.md#descriptors), because each "
-                + "may need a connection to a backend.")
+            "The maximum number of client connections; when it is reached, Penstock pauses accepting. `auto`, and the "
+                + "upper bound in any case: half of the descriptors that remain besides [the program's "
+                + "own](operating.md#descriptors), because each client connection may need a backend connection.")
         .From("HAProxy")
         .Key("connections_per_address", WholeOr("off", 10_000_000), b => b.ConnectionsPerAddress,
             (b, v) => b with { ConnectionsPerAddress = v },
-            "Client connections of one address at once; further ones are reset. IPv6 counts by `clients.ipv6_prefix`; "
-                + "behind the PROXY protocol the address counts that it tells, not the proxy's.")
+            "The maximum number of client connections from one address; further ones are reset. IPv6 addresses count "
+                + "by `clients.ipv6_prefix`. With the PROXY protocol the client's address counts, not the proxy's.")
         .From("HAProxy")
         .Key("half_close", OneOf(("abort", false), ("allow", true)), b => b.AllowsHalfClose,
             (b, v) => b with { AllowsHalfClose = v },
-            "A client that ends its stream (TCP's FIN) once its request is sent: `abort` takes it for one that has "
-                + "closed the connection, and ends the request wherever it is; `allow` answers it all the same, for "
-                + "clients that end only their side (`ncat`, some old libraries), and notices a client that is gone "
-                + "only when it is sent something. Tunnels pass either end on, whatever this says.")
+            "What happens when a client closes its sending side (TCP FIN) after its request. `abort`: Penstock takes "
+                + "the connection as closed and ends the request. `allow`: Penstock still answers, for clients that "
+                + "close only their sending side (`ncat`, some old libraries); it then notices a closed connection "
+                + "only when it sends. Tunnels always pass the FIN on.")
         .From("nginx, HAProxy 3.3");
 
     /// <summary>The whole file.</summary>
@@ -113,12 +114,12 @@ internal static class FileKeys
         })
         {
             Empty = ("'listen' has no address", "write 0.0.0.0:8080, or leave it out"),
-            // Any number of listeners may ask for a free port.
+            // Several listeners may use port 0, which means any free port.
             Check = static all => Repeated.Report("listener",
                 all.Where(static l => l.Value?.Address is not IPEndPoint { Port: 0 }),
                 static l => l.Address.ToString()!),
         }, config => config.Proxy.Listeners, (config, v) => With(config, config.Proxy with { Listeners = v }),
-            "Where clients connect. A mapping says more: [listeners](#listeners)."))
+            "The addresses that clients connect to. A mapping has more keys: [listeners](#listeners)."))
         .Key("limits", LimitKeys.Limits, static _ => [], (config, v) => With(config, config.Proxy with
         {
             Limits = v.ToDictionary(static limit => limit.At.Name, static limit => limit.Value),
@@ -127,47 +128,49 @@ internal static class FileKeys
         .Then(static (section, config) => section.At.Report.Define("limit", [.. config.Proxy.Limits.Keys]))
         .Key("limit", LimitKeys.Names, config => config.Proxy.EveryLimit,
             (config, v) => With(config, config.Proxy with { EveryLimit = [.. v.Distinct()] }),
-            "Limits that every request is under, besides those of its route and its upstream.")
+            "Limits that apply to every request, in addition to those of its route and its upstream.")
         .DefaultText("none")
         .Custom("upstreams", new NamedShape<UpstreamConfig?>(TopologyReader.Named)
         {
             Schema = LimitKeys.Named(UpstreamKeys.Table), Text = "`NAME: { … }`", Tables = [UpstreamKeys.Table],
         }, TopologyReader.Read, "Named groups of servers: [upstreams](#upstreams).", "Proxy.Upstreams")
-        .DefaultText("required, unless `backends` is there")
+        .DefaultText("required, unless `backends` is given")
         .Declared("routes", new ListShape<RouteConfig>(new Mapping<RouteConfig>(RouteKeys.Table))
         {
             Text = "list of mappings",
         },
-            "Which requests go where: [routes](#routes).", "Proxy.Routes")
-        .DefaultText("everything goes to the only upstream")
+            "Which upstream gets a request: [routes](#routes).", "Proxy.Routes")
+        .DefaultText("all requests go to the only upstream")
         .Group("clients", new Mapping<ClientsConfig>(ClientKeys.Table), config => config.Proxy.Clients,
             (config, v) => With(config, config.Proxy with { Clients = v }),
-            "[Who a request is counted for](#clients).")
+            "[Which client a request counts for](#clients).")
         .DefaultText("by address")
         .Then(CheckListeners)
         .Key("limit_fields", OneOf(("standard", LimitFields.Standard), ("legacy", LimitFields.Legacy),
             ("both", LimitFields.Both), ("off", LimitFields.Off)), config => config.Proxy.LimitFields,
             (config, v) => With(config, config.Proxy with { LimitFields = v }),
-            "Which [fields](limits.md#what-a-client-sees) tell clients how they stand; `legacy` is X-RateLimit-\\*.")
+            "Which [header fields](limits.md#what-a-client-sees) tell clients their remaining tokens; `legacy`: "
+                + "X-RateLimit-\\*.")
         .Key("errors", AnswerKeys.Answers, static _ => [], (config, v) => With(config, config.Proxy with
         {
             Answers = [.. v.Select(static answer => answer.Value).OfType<AnswerConfig>()],
-        }), "[What Penstock's own answers look like](#errors), by status.", "Proxy.Answers")
+        }), "[The format of Penstock's own answers](#errors), by status.", "Proxy.Answers")
         .DefaultText("JSON bodies")
         .Group("timeouts", new Mapping<TimeoutsConfig>(Timeouts), config => config.Proxy.Timeouts,
             (config, v) => With(config, config.Proxy with { Timeouts = v }),
-            "[How long to wait for what](#timeouts).")
+            "[How long Penstock waits](#timeouts).")
         .DefaultText("see there")
         .Group("bounds", new Mapping<BoundsConfig>(Bounds), config => config.Proxy.Bounds,
             (config, v) => With(config, config.Proxy with { Bounds = v }),
-            "[How much a client may send or hold](#bounds).")
+            "[How much a client may send, and how many connections it may have](#bounds).")
         .DefaultText("see there")
         .Key("loops", Loops, config => config.Proxy.Loops,
             (config, v) => With(config, config.Proxy with { Loops = v }),
-            "Event loops, each one thread; `auto` is one for each processor.")
+            "The number of event loops, each with one thread; `auto`: one per processor.")
         .AtStart()
         .Key("access_log", AccessLog, config => config.Proxy.AccessLog,
-            (config, v) => With(config, config.Proxy with { AccessLog = v }), "One JSON object a line goes there.")
+            (config, v) => With(config, config.Proxy with { AccessLog = v }),
+            "Where Penstock writes one line of JSON per request.")
         .AtStart()
         .Group("admin", new Mapping<AdminConfig>(Admin, ("off", new() { Listen = null }))
         {
@@ -176,28 +179,28 @@ internal static class FileKeys
         .DefaultText("on `127.0.0.1:9800`")
         .AtStart()
         .Key("store", ConfigValue.Store, config => config.Store, (config, v) => config with { Store = v },
-            "Where clients, their limits and their buckets are kept: in a file, relative to the working directory; in "
-                + "a database that many nodes may share ([store.md](store.md)); or in memory, which forgets them at "
-                + "exit.")
+            "Where clients, their limits and their buckets are kept: in a file, whose path is relative to the working "
+                + "directory; in a database that several nodes can share ([store.md](store.md)); or in memory, where "
+                + "they are lost at exit.")
         .AtStart()
         .Key("plans", LimitKeys.Plans, static _ => [],
             (config, v) => config with
             {
                 Plans = v.ToDictionary(static plan => plan.At.Name, static plan => plan.Value),
-            }, "Capacity and rate that many clients have: [plans](#plans).", "Plans")
+            }, "A capacity and a rate for many clients, by name: [plans](#plans).", "Plans")
         .DefaultText("no plans")
-        .Declared("$schema", Text, "For [editors](#help-in-the-editor); not read.")
+        .Declared("$schema", Text, "For [editors](#help-in-the-editor); Penstock ignores it.")
         .Finally(static (section, config) =>
         {
             if (config.Proxy.Clients.SaveUnregistered && !ClientStores.KeepsBuckets(config.Store))
             {
-                section["store"]!.Error("clients.save_unregistered needs a file of this node's own",
+                section["store"]!.Error("clients.save_unregistered needs a store in a SQLite file",
                     "write store: sqlite:PATH, or leave save_unregistered out");
             }
         })
         .WithSchema(Forms());
 
-    /// <summary>The configuration of a file; null only when something was reported that left nothing to read.</summary>
+    /// <summary>The configuration of a file; null only if a reported error left nothing to read.</summary>
     public static PenstockConfig? Read(ConfigNode root, Report report) => ConfigField.Root(root, report).Section(
         static file => Table.Read(file, Table.Default), expected: "keys such as 'listen' and 'backends'");
 
@@ -213,24 +216,24 @@ internal static class FileKeys
 
     private static PenstockConfig With(PenstockConfig config, ProxyConfig proxy) => config with { Proxy = proxy };
 
-    /// <summary>The keys of the only upstream, which the reader of the topology reads.</summary>
+    /// <summary>Adds the keys of the only upstream, which <see cref="TopologyReader"/> reads.</summary>
     private static Keys<PenstockConfig> WithFlat(Keys<PenstockConfig> keys)
     {
         foreach (Key row in UpstreamKeys.Flat.Rows)
         {
-            keys.Declared(row.Name, row.Shape, "Short form: as in an [upstream](#upstreams).")
-                .DefaultText(row.Required ? "" : row.DefaultText is null ? null : "as there", row.Default);
+            keys.Declared(row.Name, row.Shape, "Short form of the same key of an [upstream](#upstreams).")
+                .DefaultText(row.Required ? "" : row.DefaultText is null ? null : "see there", row.Default);
         }
         return keys;
     }
 
-    /// <summary>The short form or the full one.</summary>
+    /// <summary>The schema of the two forms of a file: one upstream at the top, or <c>upstreams</c>.</summary>
     private static string Forms()
     {
         string flat = string.Join(", ", UpstreamKeys.Flat.Rows.Select(static row => Require(row.Name)));
         return $$"""
             { "patternProperties": { "^[xX]-": {
-                "description": "Not read: a place for anchors that are merged elsewhere." } },
+                "description": "Penstock ignores it; a place for anchors that are merged elsewhere." } },
               "anyOf": [
                 { "required": ["backends"], "not": { "anyOf": [{{Require("upstreams")}}, {{Require("routes")}}] } },
                 { "required": ["upstreams"], "not": { "anyOf": [{{flat}}] } }] }
@@ -247,13 +250,13 @@ internal static class FileKeys
             && listeners.Any(static l => l is { ProxyProtocol: true, Address: not UnixDomainSocketEndPoint }))
         {
             file["listen"]!.Error(
-                "proxy_protocol without clients.trusted_proxies: whoever connects could say it is anybody",
+                "proxy_protocol needs clients.trusted_proxies: otherwise everybody could claim any client address",
                 "list the addresses of the proxies in front in clients.trusted_proxies");
         }
         if (config.Proxy.Limits.Count > 0 && !clients.TrustUnixSockets
             && listeners.Any(static l => l is { ProxyProtocol: false, Address: UnixDomainSocketEndPoint }))
         {
-            file["listen"]!.Warning("whoever comes over a Unix socket has the same address, 'unix', and one bucket",
+            file["listen"]!.Warning("all clients of a Unix socket have the same address, 'unix', and share one bucket",
                 "if a proxy is in front, write clients.trusted_proxies: [unix], so that its X-Forwarded-For counts");
         }
     }
@@ -264,7 +267,7 @@ internal static class FileKeys
         if (admin.Listen is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address)
             && section["token"]?.Node is not FaultyNode && admin.Token.Length == 0)
         {
-            at.Error($"admin on {admin.Listen} needs a token: whoever reaches it can change every limit",
+            at.Error($"admin on {admin.Listen} needs a token: otherwise everybody who reaches it can change limits",
                 "set admin.token, or listen on 127.0.0.1");
         }
         if (config.Proxy.Listeners.Any(l => l.Address.Equals(admin.Listen)

@@ -4,10 +4,10 @@ using static Penstock.Control.Config.ConfigValue;
 
 namespace Penstock.Control.Config;
 
-/// <summary>Keys of limits and plans.</summary>
+/// <summary>The keys of limits and plans.</summary>
 internal static class LimitKeys
 {
-    /// <summary>Names of limits. What it comes to when nothing is written is for each key to say.</summary>
+    /// <summary>Names of limits. Each key that uses it defines its own default.</summary>
     public static readonly ListShape<string> Names = new(new Reference("limit"))
     {
         MayBeOff = true,
@@ -18,26 +18,28 @@ internal static class LimitKeys
 
     public static readonly Keys<LimitConfig> Limit = new Keys<LimitConfig>("limit", new(0, 0))
         .Key("capacity", Tokens, limit => limit.Capacity, (limit, v) => limit with { Capacity = v },
-            "Tokens in a full bucket, which is how many requests a client can make at once.")
-        .Required(HasBucket).DefaultText("required, but with `concurrent`")
+            "Tokens in a full bucket: how many requests a client can send at once.")
+        .Required(HasBucket).DefaultText("required, unless `concurrent` is given")
         .Key("rate", Rate, limit => limit.RatePerSecond, (limit, v) => limit with { RatePerSecond = v },
-            "How fast tokens come back, at most 1,000,000/s.")
+            "How fast the bucket refills, at most 1,000,000/s.")
         .Required(HasBucket).DefaultText("required with `capacity`")
         .Key("by", OneOf(("client", LimitKey.Client), ("address", LimitKey.Address), ("all", LimitKey.All)),
             limit => limit.By, (limit, v) => limit with { By = v },
-            "Who shares a bucket: every `client` has one; every `address` has one, whatever identifier it sends; or "
-                + "`all` requests share one.")
+            "Which requests share a bucket: those of one `client`; those of one `address`, even with different "
+                + "identifiers; or `all`.")
         .Key("concurrent", Whole(1, 1_000_000), limit => limit.Concurrent, (limit, v) => limit with { Concurrent = v },
-            "Requests at the same time, from a request's head to the end of its response (or tunnel).")
-        .DefaultText("no bound")
+            "The maximum number of concurrent requests. A request counts from its head to the end of its response or "
+                + "tunnel.")
+        .DefaultText("no maximum")
         .Key("statuses", new ListShape<int>(Whole(100, 599)), limit => limit.CountsStatuses,
             (limit, v) => limit with { CountsStatuses = [.. v.Distinct()] },
-            "Only responses with these statuses take tokens, once they are known: `[401, 403]` counts failed logins.")
+            "Only responses with these statuses take tokens, when the status is known: `[401, 403]` counts failed "
+                + "logins.")
         .DefaultText("every request takes tokens")
         .Key("dry_run", Switch, limit => limit.DryRun, (limit, v) => limit with { DryRun = v },
-            "Requests that the limit would reject are admitted, and the log says so.")
+            "Requests that the limit would reject are admitted, and the access log shows that.")
         .Key("hidden", Switch, limit => limit.Hidden, (limit, v) => limit with { Hidden = v },
-            "The RateLimit fields leave this limit out.")
+            "The RateLimit header fields do not show this limit.")
         .Finally(static (section, limit) =>
         {
             if (HasBucket(section))
@@ -46,7 +48,7 @@ internal static class LimitKeys
             }
             else if (limit.CountsStatuses.Count > 0)
             {
-                section["statuses"]!.Error("'statuses' says what takes tokens, and this limit has none",
+                section["statuses"]!.Error("'statuses' says which responses take tokens, but this limit has no bucket",
                     "add capacity and rate");
             }
         })
@@ -57,12 +59,12 @@ internal static class LimitKeys
             "Tokens in a full bucket.")
         .Required()
         .Key("rate", Rate, plan => plan.RatePerSecond, (plan, v) => plan with { RatePerSecond = v },
-            "How fast tokens come back, at most 1,000,000/s.")
+            "How fast the bucket refills, at most 1,000,000/s.")
         .Required()
         .Finally(CheckNumbers);
 
     public static readonly NamedShape<LimitConfig> Limits = new(static field =>
-        Read(field, Limit, "limits have names", "write default: { capacity: 100, rate: 10/s }"))
+        Read(field, Limit, "a limit needs a name", "write default: { capacity: 100, rate: 10/s }"))
     {
         Schema = Named(Limit),
         Text = "`NAME: { … }`",
@@ -71,7 +73,7 @@ internal static class LimitKeys
     };
 
     public static readonly NamedShape<LimitConfig> Plans = new(static field =>
-        Read(field, Plan, "plans have names", "write gold: { capacity: 1000, rate: 50/s }"))
+        Read(field, Plan, "a plan needs a name", "write gold: { capacity: 1000, rate: 50/s }"))
     {
         Schema = Named(Plan),
         Text = "`NAME: { … }`",
@@ -79,7 +81,7 @@ internal static class LimitKeys
         Tables = [Plan],
     };
 
-    /// <summary>A mapping of names that the operator chose, as JSON schema.</summary>
+    /// <summary>The JSON schema of a mapping whose keys are names that the operator chooses.</summary>
     public static string Named(KeyTable table) => $$"""
         { "type": ["object", "null"], "propertyNames": { "$ref": "#/definitions/name" },
           "additionalProperties": { "$ref": "#/definitions/{{table.Name}}" } }
@@ -95,7 +97,7 @@ internal static class LimitKeys
         return field.Section(section => keys.Read(section, keys.Default), keys.Default, "{ capacity, rate }");
     }
 
-    /// <summary>It is not only a bound on requests at the same time.</summary>
+    /// <summary>False for a limit that is only a concurrency limit.</summary>
     private static bool HasBucket(Section section) =>
         section.Has("capacity") || section.Has("rate") || !section.Has("concurrent");
 

@@ -4,43 +4,44 @@ using static Penstock.Control.Config.ConfigValue;
 
 namespace Penstock.Control.Config;
 
-/// <summary>Keys of routes.</summary>
+/// <summary>The keys of routes.</summary>
 internal static class RouteKeys
 {
     private static readonly Keys<RouteTimeoutsConfig> Timeouts = new Keys<RouteTimeoutsConfig>("route_timeouts", new())
         .Key("connect", new Optional<TimeSpan>(Duration), timeouts => timeouts.Connect,
-            (timeouts, v) => timeouts with { Connect = v }, "For a connection to a backend.")
+            (timeouts, v) => timeouts with { Connect = v }, "How long connecting to a backend may take.")
         .DefaultText("`timeouts.connect`")
         .Key("response", new Optional<TimeSpan>(Duration), timeouts => timeouts.Response,
             (timeouts, v) => timeouts with { Response = v },
-            "Between two bytes of progress while a request or response is under way.")
+            "The time between two bytes of progress while a request or response is in progress.")
         .DefaultText("`timeouts.response`");
 
     private static readonly Keys<RewriteConfig> Rewrite = new Keys<RewriteConfig>("rewrite", new())
         .Key("strip_prefix", Prefix, rewrite => rewrite.StripPrefix!,
             (rewrite, v) => rewrite with { StripPrefix = v },
-            "Taken off the front of the path; the route's `path` must start with it.")
+            "Removed from the start of the path; the route's `path` must start with it.")
         .DefaultText("nothing")
         .Key("add_prefix", Prefix, rewrite => rewrite.AddPrefix!,
-            (rewrite, v) => rewrite with { AddPrefix = v?.TrimEnd('/') }, "Put in front of what is left.")
+            (rewrite, v) => rewrite with { AddPrefix = v?.TrimEnd('/') },
+            "Added at the start of the path, after `strip_prefix`.")
         .DefaultText("nothing")
         .WithSchema("""{ "minProperties": 1 }""");
 
     public static readonly Keys<RouteConfig> Table = new Keys<RouteConfig>("route", new() { Upstream = "" })
         .Key("name", Name, static _ => null!, (route, v) => route with { Name = v },
-            "Name in the access log and the admin API.", "Name")
-        .DefaultText("what the route matches, such as `GET api.example.com/v1/*`")
+            "The route's name in the access log and the admin API.", "Name")
+        .DefaultText("the route's conditions, such as `GET api.example.com/v1/*`")
         .Key("host", RouteHost, route => route.Host, (route, v) => route with { Host = v },
-            "An exact name, a name and all below it at any depth, or any; without a port, in any case.")
+            "An exact name, `*.` and a name for all its subdomains, or `*` for any; without a port, case-insensitive.")
         .DefaultText("any")
         .Key("path", RoutePath, route => route.Path!, (route, v) => route with { Path = v },
-            "An exact path, or a prefix that ends in `*`; `/v1/*` is also `/v1`. Case matters.")
+            "An exact path, or a prefix that ends in `*`; `/v1/*` also matches `/v1`. Case-sensitive.")
         .DefaultText("any")
         .Key("method", new ListShape<string>(Method)
         {
             Empty = ("'method' is empty", "write GET or [GET, HEAD], or leave it out"),
         }, route => route.Methods, (route, v) => route with { Methods = [.. v.Distinct()] },
-            "The methods of its requests.")
+            "The methods that the route matches.")
         .DefaultText("any")
         .Key("headers", Conditions(TryHeaderName), static _ => [],
             (route, v) => route with { Headers = [.. v.Select(static c => c.Value)] },
@@ -52,34 +53,34 @@ internal static class RouteKeys
             "Parameters that the query must have: `{ preview: \"1\" }`; the exact value, or `*` for any.", "Query")
         .DefaultText("none")
         .Key("upstream", new Reference("upstream"), route => route.Upstream, (route, v) => route with { Upstream = v },
-            "Where its requests go.")
+            "The upstream that gets its requests.")
         .Required()
         .Key("limit", LimitKeys.Names, route => route.Limits!,
             (route, v) => route with { Limits = [.. v.Distinct()] },
-            "[Limits](#limits) that its requests are under. Of several, the first that counts by client is for clients "
-                + "without a limit of their own. `off` frees registered clients, too.")
+            "[Limits](#limits) that apply to its requests. The first that counts by client is replaced by a client's "
+                + "own limit, if it has one. `off`: no limit applies, not even the own limit of a client.")
         .DefaultText("the limit named `default`")
         .Key("cost", Whole(1, 1_000_000), route => route.Cost, (route, v) => route with { Cost = v },
             "Tokens that a request takes from each bucket.")
         .Group("timeouts", new Mapping<RouteTimeoutsConfig>(Timeouts), route => route.Timeouts,
-            (route, v) => route with { Timeouts = v }, "Other [waits](#timeouts) on this route.")
-        .DefaultText("as everywhere")
+            (route, v) => route with { Timeouts = v }, "Other [timeouts](#timeouts) for this route.")
+        .DefaultText("the general `timeouts`")
         .Group("retries", UpstreamKeys.RouteRetries, route => route.Retries, (route, v) => route with { Retries = v },
-            "Instead of the upstream's. The budget is the upstream's for all.")
-        .DefaultText("as the upstream says")
+            "Replaces the upstream's `retries`, but all routes share the upstream's budget.")
+        .DefaultText("the upstream's")
         .Group("rewrite", new Mapping<RewriteConfig?>(Rewrite!), route => route.Rewrite,
-            (route, v) => route with { Rewrite = v }, "Another path for the backend.", CheckRewrite)
+            (route, v) => route with { Rewrite = v }, "Changes the path that the backend gets.", CheckRewrite)
         .DefaultText("none")
         .Group("request_headers", new Mapping<HeaderEditsConfig?>(HeaderEdits(ofResponse: false)!),
             route => route.RequestHeaders, (route, v) => route with { RequestHeaders = v },
-            "Changes of the request's header fields.")
+            "Changes the request's header fields.")
         .DefaultText("none")
         .Group("response_headers", new Mapping<HeaderEditsConfig?>(HeaderEdits(ofResponse: true)!),
             route => route.ResponseHeaders, (route, v) => route with { ResponseHeaders = v },
-            "Changes of the header fields of backends' responses.")
+            "Changes the header fields of backends' responses.")
         .DefaultText("none");
 
-    /// <summary>Fields by name; a name may have several values.</summary>
+    /// <summary>Header fields by name; a name may have several values.</summary>
     public static NamedShape<IReadOnlyList<HeaderField>> Fields(
         Parser<string> name, Func<string, Parser<HeaderField>> value) => new(entry =>
             [.. entry.Items().Select(item => item.Parse(value(entry.Name))).OfType<HeaderField>()])
@@ -95,16 +96,16 @@ internal static class RouteKeys
         new Keys<HeaderEditsConfig>("header_edits", new())
             .Key("set", Fields(EditedHeader(ofResponse, isSet: true), HeaderValue), static _ => [],
                 (edits, v) => edits with { Set = [.. v.SelectMany(static f => f.Value)] },
-                "Replaces every field of that name.", "Set")
+                "Replaces all fields of that name.", "Set")
             .DefaultText("none")
             .Key("add", Fields(EditedHeader(ofResponse, isSet: false), HeaderValue), static _ => [],
                 (edits, v) => edits with { Add = [.. v.SelectMany(static f => f.Value)] },
-                "One more field, beside those that are there; several for a list of values.", "Add")
+                "Adds a field to those of that name; a list of values adds several.", "Add")
             .DefaultText("none")
             .Key("remove", new ListShape<string>(new Syntax<string>(EditedHeader(ofResponse, isSet: false))
             {
                 Schema = SchemaPart.String, Text = "name", Samples = ["Cookie", "Server"],
-            }), edits => edits.Remove, (edits, v) => edits with { Remove = v }, "Names of fields to leave out.")
+            }), edits => edits.Remove, (edits, v) => edits with { Remove = v }, "Names of fields to remove.")
             .DefaultText("none")
             .Finally(static (section, edits) =>
             {
@@ -115,7 +116,7 @@ internal static class RouteKeys
                 }
             });
 
-    /// <summary>A mapping of names to values; a star is any value.</summary>
+    /// <summary>A mapping of names to values; <c>*</c> matches any value.</summary>
     private static NamedShape<RouteCondition> Conditions(Parser<string> name) => new(static entry =>
         new(entry.Name, entry.Parse(Text.Parse, "") is var value && value == "*" ? null : value))
     {

@@ -16,7 +16,7 @@ public sealed record AnswerConfig(int FirstStatus, int LastStatus)
     public string? Body { get; init; }
 
     /// <summary>Of <see cref="Body"/>; it also says how what a client sent is escaped in there.</summary>
-    /// <value>Key <c>error.content_type</c>: content type; default: by the file's name (<c>.html</c>, <c>.json</c>,
-    /// <c>.xml</c>), or by how the text begins (<c>&lt;</c>, <c>{</c>, <c>[</c>), else plain text.</value>
+    /// <value>Key <c>error.content_type</c>: content type; default: from the file's name (<c>.html</c>, <c>.json</c>,
+    /// <c>.xml</c>) or the first character (<c>&lt;</c>, <c>{</c>, <c>[</c>), otherwise plain text.</value>
     public string ContentType { get; init; } = "text/plain; charset=utf-8";
 }

@@ -15,7 +15,7 @@ public sealed record LimitConfig(long Capacity, double RatePerSecond)
 
     /// <summary>Requests at the same time, from the first byte of the request to the last of the response; 0 is
     /// unbounded.</summary>
-    /// <value>Key <c>limit.concurrent</c>: 1 to 1,000,000; default: no bound.</value>
+    /// <value>Key <c>limit.concurrent</c>: 1 to 1,000,000; default: no maximum.</value>
     public int Concurrent { get; init; }
 
     /// <summary>Count and log what would be rejected, and admit it.</summary>

@@ -12,12 +12,12 @@ public sealed record ProxyConfig
     public required IReadOnlyList<ListenerConfig> Listeners { get; init; }
 
     /// <summary>The groups of servers, each under a name of its own.</summary>
-    /// <value>Key <c>upstreams</c>: <c>NAME: { … }</c>; required, unless <c>backends</c> is there.</value>
+    /// <value>Key <c>upstreams</c>: <c>NAME: { … }</c>; required, unless <c>backends</c> is given.</value>
     public required IReadOnlyList<UpstreamConfig> Upstreams { get; init; }
 
     /// <summary>Tried by specificity, not by order: exact host, wildcard host, any host; then exact path,
     /// longest prefix; then method.</summary>
-    /// <value>Key <c>routes</c>: list of mappings; default: everything goes to the only upstream.</value>
+    /// <value>Key <c>routes</c>: list of mappings; default: all requests go to the only upstream.</value>
     public required IReadOnlyList<RouteConfig> Routes { get; init; }
 
     /// <summary>Who a request is counted for.</summary>

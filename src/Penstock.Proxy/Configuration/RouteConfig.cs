@@ -40,12 +40,12 @@ public sealed record RouteConfig
     public int Cost { get; init; } = 1;
 
     /// <summary>Other waits on this route.</summary>
-    /// <value>Key <c>route.timeouts</c>: a mapping; default: as everywhere.</value>
+    /// <value>Key <c>route.timeouts</c>: a mapping; default: the general <c>timeouts</c>.</value>
     public RouteTimeoutsConfig Timeouts { get; init; } = new();
 
     /// <summary>Instead of the upstream's, but for the budget, which is the upstream's for all; null: as the upstream
     /// says.</summary>
-    /// <value>Key <c>route.retries</c>: <c>off</c>, or a mapping; default: as the upstream says.</value>
+    /// <value>Key <c>route.retries</c>: <c>off</c>, or a mapping; default: the upstream's.</value>
     public RetryConfig? Retries { get; init; }
 
     /// <summary>Another path for the backend; null: the path stays.</summary>
@@ -62,7 +62,7 @@ public sealed record RouteConfig
     public HeaderEditsConfig? ResponseHeaders { get; init; }
 
     /// <summary>Name in logs and metrics: the operator's, or else what the route matches.</summary>
-    /// <value>Key <c>route.name</c>: name; default: what the route matches, such as <c>GET
+    /// <value>Key <c>route.name</c>: name; default: the route's conditions, such as <c>GET
     /// api.example.com/v1/*</c>.</value>
     public string Name
     {

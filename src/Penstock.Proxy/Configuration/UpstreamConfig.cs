@@ -42,11 +42,11 @@ public sealed record UpstreamConfig
     public TimeSpan SlowStart { get; init; }
 
     /// <summary>When a request is sent again. A route may say it differently.</summary>
-    /// <value>Key <c>upstream.retries</c>: <c>off</c>, or a mapping; default: as below.</value>
+    /// <value>Key <c>upstream.retries</c>: <c>off</c>, or a mapping; default: see below.</value>
     public RetryConfig Retries { get; init; } = new();
 
     /// <summary>Where requests wait when every backend is at its bound.</summary>
-    /// <value>Key <c>upstream.queue</c>: <c>off</c>, or a mapping; default: as below.</value>
+    /// <value>Key <c>upstream.queue</c>: <c>off</c>, or a mapping; default: see below.</value>
     public QueueConfig Queue { get; init; } = new();
 
     /// <summary>When a request is sent to a second backend, too; null: never.</summary>
@@ -64,7 +64,7 @@ public sealed record UpstreamConfig
     public HealthCheckConfig? HealthCheck { get; init; }
 
     /// <summary>When live traffic ejects a backend; null: never.</summary>
-    /// <value>Key <c>upstream.passive_health</c>: <c>off</c>, or a mapping; default: on, as below.</value>
+    /// <value>Key <c>upstream.passive_health</c>: <c>off</c>, or a mapping; default: on, see below.</value>
     public PassiveHealthConfig? PassiveHealth { get; init; } = new();
 }
 
@@ -125,7 +125,7 @@ public sealed record HashConfig
 
     /// <summary>How many exchanges may be in flight at a backend, as a multiple of its fair share, from 1.05; what is
     /// above goes to the next backend. 0: there is no bound.</summary>
-    /// <value>Key <c>hash.bound</c>: 105% to 10000%; default: no bound.</value>
+    /// <value>Key <c>hash.bound</c>: 105% to 10000%; default: no maximum.</value>
     public double Bound { get; init; }
 }
 

@@ -125,7 +125,7 @@ public sealed class GuardTests
         Assert.Equal(
             [
                 "admin login from 192.0.2.7 failed: wrong token",
-                "admin login from 192.0.2.7 failed: no token; 4 more since the last line about this address",
+                "admin login from 192.0.2.7 failed: no token; 4 more failed since the last line about this address",
             ], log.Lines);
     }
 

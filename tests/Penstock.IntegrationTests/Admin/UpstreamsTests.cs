@@ -39,7 +39,7 @@ public sealed class UpstreamsTests
             .HasFaults("state must be one of ready, drain, maintenance", "weight must be a whole number from 1 to 256",
                 "colour is not known; known are state, weight");
         (await admin.SendAsync("PATCH", "/upstreams/web/backends/10.0.0.1%3A1", "{}"))
-            .IsError(404, "upstream 'web' has no backend '10.0.0.1:1', but 127.0.0.1:9");
+            .IsError(404, "upstream 'web' has no backend '10.0.0.1:1'; its backends are 127.0.0.1:9");
         (await admin.SendAsync("PATCH", "/upstreams/no/backends/a", "{}")).IsError(404, "there is no upstream 'no'");
         (await admin.SendAsync("PATCH", Backend, "[]")).IsError(400, "the body must be a JSON object");
         (await admin.SendAsync("POST", "/explain", """{"path":"/\ud800"}"""))
@@ -55,7 +55,7 @@ public sealed class UpstreamsTests
                 "colour is given twice");
         (await admin.SendAsync("POST", "/explain",
                 """{"path":"/a","headers":{"X-A":"1","X-B":["2","3"],"X-A":"4"},"path":"/a"}"""))
-            .HasFaults("headers.X-A is given twice; several texts are a list", "path is given twice");
+            .HasFaults("headers.X-A is given twice; write several texts as a list", "path is given twice");
         JsonElement seen = (await admin.SendAsync("GET", "/upstreams"))["items"][0].GetProperty("backends")[0];
         Assert.Equal(("ready", 1), (seen.GetProperty("state").GetString(), seen.GetProperty("weight").GetInt32()));
     }

@@ -53,7 +53,7 @@ public sealed class CsvRowsTests
     [InlineData("a,,,,,,", "capacity is required|rate_per_sec is required")]
     [InlineData("a,1,,,,blocked,", "rate_per_sec is required")]
     [InlineData("a,1,1,,,open,", "access must be one of limited, blocked, exempt, not 'open'")]
-    [InlineData("a,1,1,,,,search", "limits must be LIMIT=CAPACITY:RATE_PER_SEC, several with ';' between, such as "
+    [InlineData("a,1,1,,,,search", "limits must be LIMIT=CAPACITY:RATE_PER_SEC, separated by ';', such as "
         + "search=5:1;login=3:0.1")]
     [InlineData("a,1,1,,,,s=5:1;s=5:1", "limits.s is given twice")]
     [InlineData("a,1,1,,,,s=0:1", "limits.s.capacity must be from 1 to 1000000000")]

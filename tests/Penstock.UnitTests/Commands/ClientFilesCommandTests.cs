@@ -95,7 +95,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(503, "the client store is failing")]
+    [InlineData(503, "the client store is unavailable")]
     [InlineData(413, "the body is larger")]
     public async Task Import_that_cannot_be_done_exits_1_and_says_why(int status, string message)
     {
@@ -163,11 +163,11 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     {
         string file = Path.Combine(_folder, "clients.csv");
         await File.WriteAllTextAsync(file, "before");
-        _answer = (503, """{"code":503,"message":"the client store is failing"}""");
+        _answer = (503, """{"code":503,"message":"the client store is unavailable"}""");
 
         CommandRun run = await RunAsync("export", file);
 
-        Assert.Equal((1, "error: the client store is failing\n"), (run.Code, run.Error));
+        Assert.Equal((1, "error: the client store is unavailable\n"), (run.Code, run.Error));
         Assert.Equal("before", await File.ReadAllTextAsync(file));
     }
 

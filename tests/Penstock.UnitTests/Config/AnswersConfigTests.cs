@@ -58,12 +58,12 @@ public sealed class AnswersConfigTests
         "2:24+12 body: {{mesage}} is no placeholder | " + Placeholders + " | errors.429.body")]
     [InlineData("429: { body: \"a {{ b\" }",
         "2:24+8 body: '{{' is no placeholder | " + Placeholders + " | errors.429.body")]
-    [InlineData("200: { body: x }", "2:11+3 '200' is not a status of an error | write 429, 5xx or any | errors")]
-    [InlineData("3xx: { body: x }", "2:11+3 '3xx' is not a status of an error | write 429, 5xx or any | errors")]
-    [InlineData("429: { body: x, file: y }", "2:33+1 'file' and 'body' exclude each other | remove one of them"
+    [InlineData("200: { body: x }", "2:11+3 '200' is not an error status | write 429, 5xx or any | errors")]
+    [InlineData("3xx: { body: x }", "2:11+3 '3xx' is not an error status | write 429, 5xx or any | errors")]
+    [InlineData("429: { body: x, file: y }", "2:33+1 'file' and 'body' cannot both be given | remove one of them"
         + " | errors.429.file", 2)]
-    [InlineData("429: { content_type: text/html }", "2:32+9 'content_type' is for a body of your own"
-        + " | add body or file, or remove it | errors.429.content_type")]
+    [InlineData("429: { content_type: text/html }", "2:32+9 'content_type' needs 'body' or 'file'"
+        + " | add one of them, or remove content_type | errors.429.content_type")]
     [InlineData("429: { headers: { Content-Type: x } }", "2:43+1 Content-Type: 'x': Penstock writes this field itself"
         + " | write content_type beside body or file | errors.429.headers.Content-Type")]
     [InlineData("429: { headers: { X-RateLimit-Limit: 1 } }", "2:48+1 X-RateLimit-Limit: '1': Penstock writes this "

@@ -69,7 +69,7 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("a: 10/s", "4+4 a: expected { capacity, rate }, found a value |  | limits.a")]
     [InlineData("a b: { capacity: 1, rate: 1/s }",
         "1+3 'a b' is not a name | use up to 64 letters, digits, '-', '_' and '.' | limits")]
-    [InlineData("rate: 1/s", "7+3 limits have names | write default: { capacity: 100, rate: 10/s } | limits.rate")]
+    [InlineData("rate: 1/s", "7+3 a limit needs a name | write default: { capacity: 100, rate: 10/s } | limits.rate")]
     public void Limit_fault_is_reported(string line, string expected)
     {
         string text = $"backends: [a:1]\nlimits:\n\n {line}\n default: {{ capacity: 1, rate: 1/s }}";
@@ -168,7 +168,7 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("memory")]
     [InlineData("postgres://u:p@db/x")]
     public void Buckets_to_be_saved_in_a_store_that_cannot_are_reported(string store) => Only(
-        "error 2:8+" + store.Length + " clients.save_unregistered needs a file of this node's own | write store: "
+        "error 2:8+" + store.Length + " clients.save_unregistered needs a store in a SQLite file | write store: "
             + "sqlite:PATH, or leave save_unregistered out | store",
         $"backends: [a:1]\nstore: {store}\nclients: {{ save_unregistered: true }}");
 
@@ -182,10 +182,10 @@ public sealed class ConfigDiagnosticsTests
         Only($"error 3:{key.Length + 5}+1 {key}: {NoUnit} | timeouts.{key}", $"backends: [a:1]\ntimeouts:\n  {key}: 5");
 
     [Theory]
-    [InlineData("{ listen: 0.0.0.0:9800 }", "18+12 admin on 0.0.0.0:9800 needs a token: whoever reaches it can change "
-        + "every limit | set admin.token, or listen on 127.0.0.1 | admin.listen")]
-    [InlineData("{ listen: 0.0.0.0:9800, token: \"\" }", "18+12 admin on 0.0.0.0:9800 needs a token: whoever reaches "
-        + "it can change every limit | set admin.token, or listen on 127.0.0.1 | admin.listen")]
+    [InlineData("{ listen: 0.0.0.0:9800 }", "18+12 admin on 0.0.0.0:9800 needs a token: otherwise everybody who "
+        + "reaches it can change limits | set admin.token, or listen on 127.0.0.1 | admin.listen")]
+    [InlineData("{ listen: 0.0.0.0:9800, token: \"\" }", "18+12 admin on 0.0.0.0:9800 needs a token: otherwise "
+        + "everybody who reaches it can change limits | set admin.token, or listen on 127.0.0.1 | admin.listen")]
     [InlineData("{ listen: 127.0.0.1:70 }",
         "18+12 admin and a listener cannot share 127.0.0.1:70 | give one of them another port | admin.listen")]
     [InlineData("on", "8+2 admin: expected a mapping or 'off', found a value |  | admin")]
@@ -196,8 +196,8 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("", "1:1+1 no backends | write 'backends: [127.0.0.1:9001]', or 'upstreams' | ")]
     [InlineData("listen: 80", "1:1+1 no backends | write 'backends: [127.0.0.1:9001]', or 'upstreams' | ")]
     [InlineData("balance: random", "1:1+1 no backends | write 'backends: [127.0.0.1:9001]', or 'upstreams' | ")]
-    [InlineData("backends: []", "1:1+8 'backends' is empty: there is no server to send requests to |  | backends")]
-    [InlineData("backends:", "1:1+8 'backends' is empty: there is no server to send requests to |  | backends")]
+    [InlineData("backends: []", "1:1+8 'backends' is empty: no server can get the requests |  | backends")]
+    [InlineData("backends:", "1:1+8 'backends' is empty: no server can get the requests |  | backends")]
     [InlineData("upstreams: { web: { } }", "1:14+3 missing 'backends' |  | upstreams.web")]
     [InlineData("upstreams: { web: a:1 }", "1:19+3 web: expected a mapping, found a value |  | upstreams.web")]
     [InlineData("upstreams:",
@@ -247,14 +247,14 @@ public sealed class ConfigDiagnosticsTests
         "4:3+1 this route never matches: the one on line 3 takes the same requests |  | routes[1]")]
     [InlineData("backends: [a:1]\nhealth_check: { path: /, interval: 1s, timeout: 2s }",
         "2:49+2 the timeout is longer than the interval: a backend that does not answer is checked less often than "
-        + "the interval says |  | health_check.timeout")]
+        + "every interval |  | health_check.timeout")]
     [InlineData("backends: [a:1]\nhealth_check: { path: /, interval: 500ms }",
         "2:36+5 the timeout is longer than the interval: a backend that does not answer is checked less often than "
-        + "the interval says |  | health_check.interval")]
+        + "every interval |  | health_check.interval")]
     [InlineData("backends: [a:1]\nlimits: { api: { capacity: 1, rate: 1/s } }",
         "2:1+6 no limit is named 'default': where a route names none, only registered clients are limited |  | limits")]
     [InlineData("backends: [a:1]\nclients: { identify: [address, query:id] }",
-        "2:32+8 every request has an address: what follows 'address' is never looked at |  | clients.identify[1]")]
+        "2:32+8 every request has an address, so sources after 'address' are never used |  | clients.identify[1]")]
     public void Warning_states_the_consequence_and_leaves_the_configuration(string text, string expected)
     {
         Only("warning " + expected, text);
@@ -295,9 +295,9 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("listen: [{ address: \"unix:/a\", mode: rw }]\nbackends: a:1", "error 1:38+2 mode: 'rw' is not the "
         + "mode of a file | write three octal digits, such as 0660 | listen[0].mode")]
     [InlineData("listen: [{ address: \"0.0.0.0:1\", mode: 0660 }]\nbackends: a:1", "error 1:40+4 'mode' is for Unix "
-        + "sockets: this address has no file | remove it | listen[0].mode")]
+        + "sockets only | remove it | listen[0].mode")]
     [InlineData("listen: unix:/a\nbackends: a:1\nlimits: { default: { capacity: 1, rate: 1/s } }",
-        "warning 1:9+7 whoever comes over a Unix socket has the same address, 'unix', and one bucket"
+        "warning 1:9+7 all clients of a Unix socket have the same address, 'unix', and share one bucket"
         + " | if a proxy is in front, write clients.trusted_proxies: [unix], so that its X-Forwarded-For counts"
         + " | listen")]
     public void Fault_of_a_unix_socket_is_told(string text, string expected) => Only(expected, text);

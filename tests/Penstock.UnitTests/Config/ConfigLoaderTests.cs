@@ -206,7 +206,7 @@ public sealed class ConfigLoaderTests
             """).Proxy;
         Assert.Equal([false, true], config.Listeners.Select(static l => l.ProxyProtocol));
         Assert.Equal([1, 2], config.Upstreams.Select(static u => u.SendProxyVersion));
-        Assert.StartsWith("error 2:1+6 proxy_protocol without clients.trusted_proxies", Assert.Single(
+        Assert.StartsWith("error 2:1+6 proxy_protocol needs clients.trusted_proxies", Assert.Single(
             ConfigText.Faults("backends: [a:1]\nlisten: [{ address: ':81', proxy_protocol: true }]")));
     }
 

@@ -72,12 +72,12 @@ public sealed class HealthConfigTests
     [InlineData("{ path: /, expect: { status: [] } }",
         "'status' is empty: no backend could ever pass | write 200-399, or leave it out")]
     [InlineData("{ path: /, expect: { body: \"\" } }",
-        "'body' is empty: every body contains that | write a text, or leave it out")]
+        "'body' is empty: every body contains an empty text | write a text, or leave it out")]
     [InlineData("{ path: /, method: HEAD, expect: { body: ok } }",
         "the response to HEAD has no body | write method: GET, or remove expect.body")]
     [InlineData("{ path: /, method: CONNECT }", "CONNECT asks for a tunnel | write GET, HEAD or OPTIONS")]
     [InlineData("{ path: /, headers: { Content-Length: 5 } }",
-        "'Content-Length' cannot be set: a check sends one request without a body | ")]
+        "'Content-Length' cannot be set, because a check sends one request without a body | ")]
     [InlineData("{ path: /, headers: { X: \"a\\r\\nb\" } }",
         "'a??b' cannot stand in a header field | write printable ASCII")]
     [InlineData("{ path: /, initial: unknown }", "unknown value 'unknown' | write check or up or down")]
@@ -85,8 +85,8 @@ public sealed class HealthConfigTests
     [InlineData("{ type: tcp, expect: { status: 200 } }",
         "a tcp check has no 'expect' | remove it, or write type: http")]
     [InlineData("{ path: /, fast_interval: 3s }",
-        "the fast interval is longer than the interval: a backend in trouble is checked less often than one that is "
-        + "well | ")]
+        "the fast interval is longer than the interval: a failing backend is checked less often than a "
+        + "healthy one | ")]
     public void Faults_are_told(string check, string expected)
     {
         Diagnostic fault = Assert.Single(ConfigText.Parse($"backends: [a:1]\nhealth_check: {check}").Diagnostics);
@@ -139,9 +139,9 @@ public sealed class HealthConfigTests
     [InlineData("{ latency_factor: 1 }", "'1' is not a number from 1.5 to 100 | write a number, or off")]
     [InlineData("{ consecutive_errors: 0 }", "'0' is not a number from 1 to 1000 | write a number, or off")]
     [InlineData("{ max_ejection_time: 5s }",
-        "the longest ejection is shorter than the first | raise max_ejection_time, or lower ejection_time")]
+        "max_ejection_time is shorter than ejection_time | raise max_ejection_time, or lower ejection_time")]
     [InlineData("{ max_ejected: 33% }",
-        "33% of 3 backends is not one: none is ever ejected | write 34% or more, or passive_health: off")]
+        "33% of 3 backends is less than one: none is ever ejected | write 34% or more, or passive_health: off")]
     public void Faults_of_ejection_are_told(string passive, string expected)
     {
         Diagnostic fault = Assert.Single(ConfigText.Parse(
