@@ -42,7 +42,7 @@ public sealed class PlansTests : IAsyncLifetime
         Assert.Equal(["free", "gold"], (await SendAsync("GET", "/plans"))["items"].EnumerateArray()
             .Select(plan => plan.GetProperty("name").GetString()));
 
-        (await SendAsync("DELETE", "/plans/gold")).IsError(409, "plan 'gold' has 1 client: give");
+        (await SendAsync("DELETE", "/plans/gold")).IsError(409, "plan 'gold' has 1 client: first give");
         await SendAsync("DELETE", "/clients/k1", status: 204);
         await SendAsync("DELETE", "/plans/gold", status: 204);
         (await SendAsync("DELETE", "/plans/gold")).IsError(404, "there is no plan 'gold'");
