@@ -6,9 +6,9 @@ using System.Text;
 
 namespace Penstock.Proxy;
 
-/// <summary>Addresses as text. The framework's parser takes much more than an address: <c>42</c>, <c>1.2</c> and
-/// <c>010.0.0.1</c> (octal, 8.0.0.1), brackets, zones, ports. An API key may look so, and two programs read it
-/// differently; so that parser is banned, and only this class calls it. Pure.</summary>
+/// <summary>Addresses as text. The framework's parser accepts much more than addresses: <c>42</c>, <c>1.2</c> and
+/// <c>010.0.0.1</c> (octal, 8.0.0.1), brackets, zones, ports. An API key may look like this, and other programs read
+/// such texts differently. Therefore that parser is banned, and only this class calls it. Pure.</summary>
 public static class AddressText
 {
     /// <summary>Bytes of the longest address with its prefix: IPv6 that ends in an IPv4 address.</summary>
@@ -18,8 +18,8 @@ public static class AddressText
 
     private static readonly SearchValues<byte> Ipv6Bytes = SearchValues.Create("0123456789abcdefABCDEF:."u8);
 
-    /// <summary>An address in a spelling that all programs read alike: four decimal numbers without leading zeros, or
-    /// IPv6 without brackets and zone. IPv4 within IPv6 (<c>::ffff:192.0.2.1</c>) is IPv4.</summary>
+    /// <summary>Parses an address in a spelling that all programs read alike: four decimal numbers without leading
+    /// zeros, or IPv6 without brackets and zone. IPv4 within IPv6 (<c>::ffff:192.0.2.1</c>) becomes IPv4.</summary>
     public static bool TryParse(ReadOnlySpan<char> text, [NotNullWhen(true)] out IPAddress? address)
     {
         Span<byte> bytes = stackalloc byte[MaxBytes];
@@ -36,7 +36,9 @@ public static class AddressText
         return parsed;
     }
 
-    /// <summary>An address to listen on or to connect to: also IPv6 with its zone, <c>fe80::1%eth0</c>.</summary>
+    /// <summary>Parses an address to listen on or to connect to: as
+    /// <see cref="TryParse(ReadOnlySpan{char}, out IPAddress?)"/>, and also IPv6 with its zone,
+    /// <c>fe80::1%eth0</c>.</summary>
     public static bool TryParseScoped(string text, [NotNullWhen(true)] out IPAddress? address)
     {
         ArgumentNullException.ThrowIfNull(text);
@@ -46,8 +48,8 @@ public static class AddressText
                 && Framework(text, out address);
     }
 
-    /// <summary>An address with its port, as some proxies write it: <c>192.0.2.1:80</c>, <c>[2001:db8::1]:80</c>, or
-    /// without one.</summary>
+    /// <summary>Parses an address with or without a port, as some proxies write it: <c>192.0.2.1:80</c>,
+    /// <c>[2001:db8::1]:80</c>.</summary>
     internal static bool TryParseWithPort(ReadOnlySpan<byte> text, [NotNullWhen(true)] out IPAddress? address)
     {
         if (TryParse(text, out address))
@@ -67,7 +69,7 @@ public static class AddressText
             && host.Contains((byte)':') == bracketed && TryParse(host, out address);
     }
 
-    /// <summary>A network, or one address. Bits beyond the prefix are cut off: whoever minds compares
+    /// <summary>Parses a network or one address. Bits beyond the prefix become zero; to detect them, compare
     /// <see cref="Canonical"/> with the text.</summary>
     public static bool TryParseNetwork(ReadOnlySpan<char> text, out IPNetwork network)
     {
@@ -95,8 +97,8 @@ public static class AddressText
         return true;
     }
 
-    /// <summary>What an address or network is called here, in the form that requests are counted under; null when the
-    /// text is neither.</summary>
+    /// <summary>The canonical spelling of an address or network, under which requests are counted; null when the text
+    /// is neither.</summary>
     public static string? Canonical(string text)
     {
         if (!TryParseNetwork(text, out IPNetwork network))
@@ -107,8 +109,8 @@ public static class AddressText
         return network.PrefixLength == bits ? network.BaseAddress.ToString() : network.ToString();
     }
 
-    /// <summary>As clients' addresses are told: IPv4 within IPv6 as IPv4, and without the zone, which means something
-    /// on this machine only.</summary>
+    /// <summary>The form of clients' addresses in logs and header fields: IPv4 within IPv6 as IPv4, and without the
+    /// zone, which has a meaning only on this machine.</summary>
     internal static IPAddress Plain(IPAddress address) =>
         address.AddressFamily == AddressFamily.InterNetworkV6 && address.ScopeId != 0
             ? new IPAddress(address.GetAddressBytes()) : Unmapped(address);
@@ -120,7 +122,7 @@ public static class AddressText
         return text[..written].ToArray();
     }
 
-    /// <summary>The first bits of an address, the others zero.</summary>
+    /// <summary>The first <paramref name="length"/> bits of an address; the others are zero.</summary>
     internal static IPAddress Masked(IPAddress address, int length)
     {
         Span<byte> bytes = stackalloc byte[16];
@@ -177,7 +179,7 @@ public static class AddressText
         return text.Length is 1 or 2 or 3 && (text.Length == 1 || text[0] != '0');
     }
 
-#pragma warning disable RS0030 // the only callers of the framework's parser, after what it would take too much
+#pragma warning disable RS0030 // the only callers of the framework's parser, after the checks above
     private static bool Framework(ReadOnlySpan<byte> text, [NotNullWhen(true)] out IPAddress? address) =>
         IPAddress.TryParse(text, out address);
 

@@ -4,18 +4,18 @@ using Penstock.Proxy.Routing;
 
 namespace Penstock.Proxy;
 
-/// <summary>What <see cref="AnswerConfig"/> may say: checks for whoever reads a configuration. A fault is one line, in
-/// the form "what is wrong; what to write instead"; null: none.</summary>
+/// <summary>Checks of <see cref="AnswerConfig"/> for the configuration reader. A fault is one line, "what is wrong;
+/// what to write instead"; null means no fault. Pure.</summary>
 public static class AnswerRules
 {
     /// <summary>Characters of a body before placeholders are filled in.</summary>
     public const int MaxBodyCharacters = 32 * 1024;
 
-    /// <summary>Bytes of a body, or of one field, afterwards: it must fit into a loop's scratch memory.</summary>
+    /// <summary>Bytes of a body after placeholders are filled in. It must fit into a loop's scratch memory.</summary>
     public const int MaxBodyBytes = 64 * 1024;
     public const int MaxFieldsBytes = 16 * 1024;
 
-    /// <summary>Names of the placeholders, which are written <c>{{name}}</c>.</summary>
+    /// <summary>Names of the placeholders. In a text they are written <c>{{name}}</c>.</summary>
     public static IReadOnlyList<string> Placeholders => AnswerTemplate.Names;
 
     public static string? BodyFault(string body, string contentType) => body.Length > MaxBodyCharacters
@@ -27,7 +27,7 @@ public static class AnswerRules
         bool isContent = name.StartsWith("content-", StringComparison.OrdinalIgnoreCase);
         bool isLimit = name.StartsWith("x-ratelimit-", StringComparison.OrdinalIgnoreCase);
         return isContent ? "Penstock writes this field itself; write content_type beside body or file"
-            : isLimit ? "Penstock writes this field itself; limit_fields says whether"
+            : isLimit ? "Penstock writes this field itself; limit_fields turns it on or off"
             : RouteRules.HeaderNameFault(name, ofResponse: true, isSet: true)
                 ?? RouteRules.HeaderValueFault(name, value)
                 ?? Fault(value, AnswerEscape.Field, MaxFieldsBytes);

@@ -3,19 +3,19 @@ using System.Runtime.InteropServices;
 
 namespace Penstock.Proxy;
 
-/// <summary>The process' file descriptors, and who may hold how many. With none left the runtime can neither load code
-/// nor start a thread, and aborts. So whoever opens sockets because others ask for it has a share, and what all shares
-/// leave is for the program itself. The limit is looked at each time: an operator may change it while the process
-/// runs.</summary>
+/// <summary>Divides the process' file descriptors into shares. With none left the runtime can neither load code nor
+/// start a thread, and aborts. Therefore the proxy, the admin API and the health checks each have a share, and the rest
+/// is for the program itself. The limit is read each time, because an operator may change it while the process runs.
+/// Thread-safe.</summary>
 public static partial class Descriptors
 {
-    /// <summary>For what the program opens after its start: code that is used for the first time, the files of the
-    /// store and of a reload, look-ups of names, connections to a database. About 40 were seen.</summary>
+    /// <summary>Descriptors that the program opens after its start: for code that is used for the first time, files of
+    /// the store and of a reload, name look-ups, database connections. About 40 were measured.</summary>
     private const int OpenedLater = 96;
     private const int NumberOfFiles = 7; // RLIMIT_NOFILE
 
-    /// <summary>Some more than there are backends, as long as those are few: after a reload the checks of before may
-    /// not be closed yet.</summary>
+    /// <summary>The smallest share of the health checks. With few backends it is more than one each, because after a
+    /// reload the old checks may not be closed yet.</summary>
     private const int MinChecks = 16;
     private const string OpenNow = "/proc/self/fd";
 
@@ -23,11 +23,11 @@ public static partial class Descriptors
     private static int _checks;
     private static int _checked;
 
-    /// <summary>Below that the program cannot even start: the runtime keeps a descriptor or two for every assembly,
-    /// which a native program does not have.</summary>
+    /// <summary>The program cannot start with fewer descriptors. The runtime keeps one or two for every assembly; a
+    /// native program has none of these.</summary>
     public static int Minimum => RuntimeFeature.IsDynamicCodeSupported ? 320 : 160;
 
-    /// <summary>How many this process may have open.</summary>
+    /// <summary>How many descriptors this process may have open (RLIMIT_NOFILE, the soft limit).</summary>
     public static unsafe int Limit
     {
         get
@@ -37,21 +37,23 @@ public static partial class Descriptors
         }
     }
 
-    /// <summary>For connections to the admin API.</summary>
+    /// <summary>Descriptors for connections to the admin API: a twentieth of the limit, 16 to 256.</summary>
     public static int AdminShare => Math.Clamp(Limit / 20, 16, 256);
 
-    /// <summary>For checks that are under way. All backends may hang at once, and each holds one then; with more of
-    /// them than this process has descriptors for, some checks are put off.</summary>
+    /// <summary>Descriptors for health checks. If all backends hang, each holds one. When there are more backends than
+    /// this share, some checks are inconclusive.</summary>
     private static int CheckShare =>
         Math.Clamp(Volatile.Read(ref _checked), MinChecks, Math.Max(MinChecks, Limit / 4));
 
-    /// <summary>Sets some aside for servers of this process other than the proxy.</summary>
+    /// <summary>Reserves descriptors for other servers in this process.</summary>
     public static void Lend(int count) => _lent = count;
 
-    /// <summary>For the proxy's connections, clients' and backends', when the program itself has so many.</summary>
+    /// <summary>Descriptors for client and backend connections. <paramref name="own"/>: what the program itself
+    /// needs.</summary>
     internal static int ProxyShare(int own) => Math.Max(16, Limit - own - _lent - AdminShare - CheckShare);
 
-    /// <summary>How many the program itself has and may still need. Those of the proxy are not among them.</summary>
+    /// <summary>How many descriptors the program itself has and may still need, without the proxy's
+    /// <paramref name="ofProxy"/>.</summary>
     internal static int CountOwn(int ofProxy)
     {
         try
@@ -60,14 +62,15 @@ public static partial class Descriptors
         }
         catch (IOException)
         {
-            return Minimum; // there is none left even to look
+            return Minimum; // no descriptor is left to read the folder with
         }
     }
 
-    /// <summary>So many more backends are checked from now on, or fewer.</summary>
+    /// <summary>Changes the number of backends that have health checks by <paramref name="more"/>, which may be
+    /// negative.</summary>
     internal static void ExpectChecks(int more) => Interlocked.Add(ref _checked, more);
 
-    /// <summary>Counts the socket of a check in, if there is one for it.</summary>
+    /// <summary>Reserves a descriptor for a check's socket; false when the share is used up.</summary>
     internal static bool TryReserveForCheck()
     {
         if (Interlocked.Increment(ref _checks) <= CheckShare)
@@ -78,7 +81,7 @@ public static partial class Descriptors
         return false;
     }
 
-    /// <summary>Counts out what <see cref="TryReserveForCheck"/> counted in.</summary>
+    /// <summary>Returns a descriptor of <see cref="TryReserveForCheck"/>.</summary>
     internal static void ReturnFromCheck() => Interlocked.Decrement(ref _checks);
 
     [LibraryImport("libc")]

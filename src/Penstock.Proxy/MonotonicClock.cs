@@ -1,7 +1,7 @@
 namespace Penstock.Proxy;
 
-/// <summary>Nanoseconds since the process' proxy was made, on the monotonic clock: never steps back, whatever is done
-/// to the time of day. Every bucket, timeout and duration uses it. Thread-safe.</summary>
+/// <summary>Nanoseconds since this object was made, on the monotonic clock. It never steps back, also when the time of
+/// day is changed. Every bucket, timeout and duration uses it. Thread-safe.</summary>
 internal sealed class MonotonicClock(TimeProvider time)
 {
     private readonly long _start = time.GetTimestamp();

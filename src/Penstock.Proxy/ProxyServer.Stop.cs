@@ -16,10 +16,10 @@ public sealed partial class ProxyServer
     /// <summary>A graceful stop has begun.</summary>
     public bool Stopping => _stopping;
 
-    /// <summary>Stops gracefully: goes on for <see cref="TimeoutsConfig.DrainDelay"/>, closes the listeners and idle
-    /// connections, lets exchanges under way end within <see cref="TimeoutsConfig.Shutdown"/>, then closes what is
-    /// left. A second call waits for the first.</summary>
-    /// <param name="hardStop">Ends the waiting; of the first call only.</param>
+    /// <summary>Stops gracefully: serves on for <see cref="TimeoutsConfig.DrainDelay"/>, closes the listeners and idle
+    /// connections, waits up to <see cref="TimeoutsConfig.Shutdown"/> for exchanges in flight, then closes the
+    /// remaining connections. A second call waits for the first. Thread-safe.</summary>
+    /// <param name="hardStop">Ends the waits at once; only the first call's token counts.</param>
     public Task StopAsync(CancellationToken hardStop = default)
     {
         lock (_applying)
@@ -43,7 +43,7 @@ public sealed partial class ProxyServer
             if (OpenConnections > 0)
             {
                 _logger.LogWarning(Events.DrainEnded,
-                    "{Count} connections are cut: still busy at the end of the drain", OpenConnections);
+                    "shutdown timeout reached: closing {Count} busy connections", OpenConnections);
             }
         }
 
@@ -66,8 +66,8 @@ public sealed partial class ProxyServer
         _accessLog?.Dispose();
     }
 
-    /// <summary>Whoever sends traffic here looks at /readyz from time to time: until it has, new connections must find
-    /// somebody.</summary>
+    /// <summary>Load balancers in front poll /readyz. Until they have seen that it fails, they still open connections,
+    /// which must be served.</summary>
     private async Task DelayDrainAsync(CancellationToken hardStop)
     {
         if (_workers.Count > 0 && Config.Timeouts.DrainDelay > TimeSpan.Zero)

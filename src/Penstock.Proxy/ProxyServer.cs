@@ -12,17 +12,19 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy;
 
-/// <summary>The operator asked for something that this machine does not give: the message says what and why.</summary>
+/// <summary>The machine does not allow what the configuration asks for, for example a listener's address. The message
+/// says what failed and why.</summary>
 public sealed class ProxyStartException(string message, Exception? inner = null) : Exception(message, inner);
 
 /// <summary>The data plane: listeners, event loops, health checks and the limiter, from start to graceful stop. Its
 /// public members are thread-safe.</summary>
 public sealed partial class ProxyServer : IAsyncDisposable
 {
-    /// <summary>A loop that is busy for longer takes a new configuration over later.</summary>
+    /// <summary>How long <see cref="Apply"/> waits for the loops. A loop that is busy for longer uses the new
+    /// configuration later.</summary>
     private static readonly TimeSpan LoopTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>With room for fewer clients the operator is warned at start.</summary>
+    /// <summary>Below this number of possible client connections a warning is logged at start.</summary>
     private const int FewClients = 256;
 
     private readonly MonotonicClock _clock;
@@ -38,7 +40,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
     private AccessLog? _accessLog;
 
     /// <param name="config">Valid, see the loader.</param>
-    /// <param name="time">For tests; the system's by default.</param>
+    /// <param name="time">The clock; default: the system's.</param>
     /// <param name="sharesTokens">The tokens of registered clients are leased from buckets that nodes share.</param>
     public ProxyServer(ProxyConfig config, ILoggerFactory loggers, TimeProvider? time = null, bool sharesTokens = false)
     {
@@ -59,10 +61,10 @@ public sealed partial class ProxyServer : IAsyncDisposable
 
     internal Topology Topology => _topology;
 
-    /// <summary>Every client's bucket; may be filled before the start.</summary>
+    /// <summary>The buckets of all clients. Clients may be registered before <see cref="Start"/>.</summary>
     public Limiter Limiter { get; }
 
-    /// <summary>Where it listens: as configured, with the real port where 0 was asked for.</summary>
+    /// <summary>The addresses it listens on: as configured, with the real port in place of port 0.</summary>
     public IReadOnlyList<EndPoint> EndPoints
     {
         get
@@ -76,20 +78,21 @@ public sealed partial class ProxyServer : IAsyncDisposable
 
     internal IReadOnlyList<Worker> Workers => _workers;
 
-    /// <summary>Client connections now open.</summary>
+    /// <summary>Client connections that are open now.</summary>
     public int OpenConnections => _workers.Sum(static w => w.Counters.OpenConnections);
 
-    /// <summary>Requests answered since start.</summary>
+    /// <summary>Requests that got an answer or a response, since start.</summary>
     public long Requests => _workers.Sum(static w => w.Counters.Requests);
 
     /// <summary>Requests that a limit rejected since start.</summary>
     public long Rejected => _workers.Sum(static w => w.Counters.Rejected);
 
-    /// <summary>The last requests that limits rejected, the newest first.</summary>
+    /// <summary>The last requests that limits rejected, the newest first; at most <paramref name="most"/>.</summary>
     public IReadOnlyList<Rejection> LastRejections(int most) =>
         [.. _workers.SelectMany(static w => w.Rejections.GetLast()).OrderByDescending(static r => r.Time).Take(most)];
 
-    /// <summary>The clients that were rejected most often since the start.</summary>
+    /// <summary>The clients with the most rejected requests since start, in descending order; at most
+    /// <paramref name="most"/>.</summary>
     public IReadOnlyList<LimitedClient> MostLimited(int most) =>
     [
         .. _workers.SelectMany(w => w.Rejections.GetCounts(_clock.NowNs)).GroupBy(static c => c.Key)
@@ -102,8 +105,9 @@ public sealed partial class ProxyServer : IAsyncDisposable
             .OrderByDescending(static c => c.Rejected).Take(most),
     ];
 
-    /// <summary>Binds every listener and begins to serve.</summary>
-    /// <exception cref="ProxyStartException">A listener's address or the access log cannot be had.</exception>
+    /// <summary>Binds every listener and begins to serve. Call it once.</summary>
+    /// <exception cref="ProxyStartException">A listener cannot be bound, or the access log cannot be
+    /// opened.</exception>
     public void Start()
     {
         _accessLog = OpenAccessLog();
@@ -113,7 +117,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
         for (int i = 0; i < _loops; i++)
         {
             var loop = new Loop(i, _clock, bug =>
-                _logger.LogError(Events.Bug, bug, "an event loop met an error of our own"));
+                _logger.LogError(Events.Bug, bug, "bug in Penstock: unexpected exception on an event loop"));
             _workers.Add(new Worker(loop, _snapshot, _clock, _bounds, _accessLog, _logger)
             {
                 CloseIdleEverywhere = CloseIdle,
@@ -125,15 +129,15 @@ public sealed partial class ProxyServer : IAsyncDisposable
     }
 
     /// <summary>Changes listeners, upstreams, backends, routes, limits, timeouts and bounds in place, while traffic
-    /// flows: health, connections, buckets and rotations of what stays are kept, and an exchange under way ends with
-    /// the configuration that it began with.</summary>
+    /// flows. What stays configured keeps its health, connections, buckets and rotation; an exchange in flight ends
+    /// with the configuration that it began with. Returns when every loop uses the new configuration, or after 5
+    /// seconds.</summary>
     /// <param name="config">Valid, see the loader.</param>
-    /// <returns>Keys that were not put in force although they could be: limits stay as they are when there are
-    /// thousands of them. What is read at start only (<see cref="ProxyConfig.Loops"/>, <see
-    /// cref="ProxyConfig.AccessLog"/>, <see cref="ClientsConfig.MaxTracked"/>, <see
-    /// cref="ClientsConfig.SaveUnregistered"/>) is not looked at.</returns>
-    /// <exception cref="ProxyStartException">A new listener's address cannot be had, or a stop has begun: nothing was
-    /// changed.</exception>
+    /// <returns>Keys that did not take effect: <c>limits</c>, which stay as they are when there are thousands of them.
+    /// Keys that are read at start only (<see cref="ProxyConfig.Loops"/>, <see cref="ProxyConfig.AccessLog"/>,
+    /// <see cref="ClientsConfig.MaxTracked"/>, <see cref="ClientsConfig.SaveUnregistered"/>) are ignored.</returns>
+    /// <exception cref="ProxyStartException">A new listener cannot be bound, the mode of a socket's file cannot be
+    /// changed, or a stop has begun. No loop has the new configuration then.</exception>
     public IReadOnlyList<string> Apply(ProxyConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -171,7 +175,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
         }
     }
 
-    /// <summary>The mode of a socket's file changes in place: the socket could not be opened a second time.</summary>
+    /// <summary>Changes the modes of socket files in place, because a path cannot be bound twice.</summary>
     private void ApplyModes(IReadOnlyList<ListenerConfig> wanted)
     {
         for (int i = 0; i < _listeners.Count; i++)
@@ -196,15 +200,16 @@ public sealed partial class ProxyServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Goes on with the access log's file that has its name by now: somebody moved the old one away.</summary>
+    /// <summary>Opens the access log's path again, after a log rotation has moved the old file away. Does nothing for
+    /// stdout and <c>off</c>.</summary>
     public void ReopenAccessLog() => _accessLog?.Reopen();
 
-    /// <summary>A picture of every upstream, taken now.</summary>
+    /// <summary>The state of every upstream and its backends now.</summary>
     public IReadOnlyList<UpstreamStatus> Upstreams() =>
         [.. _topology.Upstreams.Select(u => UpstreamStatus.Of(u, _clock))];
 
-    /// <summary>What would be done with a request now; nothing is changed. With several loops a pick that depends on
-    /// chance is the first loop's.</summary>
+    /// <summary>What Penstock would do with a request now. Changes nothing. A pick that depends on random numbers is
+    /// the one that the first loop would make.</summary>
     /// <exception cref="ProxyStartException">Penstock has stopped.</exception>
     public async Task<Explanation> ExplainAsync(HypotheticalRequest request)
     {
@@ -225,9 +230,10 @@ public sealed partial class ProxyServer : IAsyncDisposable
         return posted ? await explained.Task : throw new ProxyStartException(StopsWord);
     }
 
-    /// <summary>Changes what the operator wants of a backend; until the next restart.</summary>
-    /// <param name="weight">1–256, or 0 for the configured one; null leaves it.</param>
-    /// <returns>Null when there is no such backend.</returns>
+    /// <summary>Sets the state or the weight of a backend. Both hold until the next restart and survive
+    /// reloads.</summary>
+    /// <param name="weight">1 to 256; 0: the configured weight; null: the weight stays.</param>
+    /// <returns>The backend's state afterwards; null when there is no such backend.</returns>
     public BackendStatus? SetBackend(string upstream, string address, BackendState? state, int? weight)
     {
         Upstream? found = _topology.Upstreams.FirstOrDefault(
@@ -245,13 +251,14 @@ public sealed partial class ProxyServer : IAsyncDisposable
         if (state is { } wanted)
         {
             backend.SetState(wanted, _clock.NowNs);
-            _logger.LogInformation(Events.BackendState, "backend {Backend} is set to {State}, {InFlight} in flight",
-                backend, wanted.ToString().ToLowerInvariant(), backend.InFlight);
+            _logger.LogInformation(Events.BackendState,
+                "operator set backend {Backend} to {State}; {InFlight} requests in flight", backend, 
+                wanted.ToString().ToLowerInvariant(), backend.InFlight);
         }
         return BackendStatus.Of(found, backend, _clock);
     }
 
-    /// <summary>Binds all of them or none.</summary>
+    /// <summary>Binds all of the listeners or none.</summary>
     private List<(ListenerConfig Config, Socket[] Sockets)> Bind(IEnumerable<ListenerConfig> listeners)
     {
         List<(ListenerConfig Config, Socket[] Sockets)> bound = [];
@@ -276,7 +283,8 @@ public sealed partial class ProxyServer : IAsyncDisposable
         return bound;
     }
 
-    /// <summary>Returns when all loops have done it, so that what comes in from now on sees it.</summary>
+    /// <summary>Runs an action on every loop. Returns when all have run it, or after
+    /// <see cref="LoopTimeout"/>.</summary>
     private void OnEachLoop(Action<Worker> action)
     {
         var left = new CountdownEvent(_workers.Count);
@@ -328,15 +336,15 @@ public sealed partial class ProxyServer : IAsyncDisposable
         return count;
     }
 
-    /// <summary>Looks anew at how many descriptors the program itself needs: call it when everything else has been
-    /// started.</summary>
+    /// <summary>Counts the file descriptors that the program itself needs, and logs a warning when few are left for
+    /// clients. Call it when everything else has been started.</summary>
     public void CountDescriptors()
     {
         _bounds.CountOwn(CountSockets());
         if (_bounds.Share / 2 < FewClients)
         {
             _logger.LogWarning(Events.FewDescriptors,
-                "{Clients} client connections are served at once: the process may have {Descriptors} descriptors, "
+                "only {Clients} client connections can be open: the process may have {Descriptors} descriptors, "
                 + "raise LimitNOFILE for more", _bounds.Share / 2, Descriptors.Limit);
         }
     }

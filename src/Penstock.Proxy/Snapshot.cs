@@ -9,7 +9,7 @@ using Penstock.Proxy.Upstreams;
 namespace Penstock.Proxy;
 
 /// <summary>The compiled configuration in force. Immutable: a loop reads one reference per request and sees one
-/// consistent whole. What lives longer than a configuration (upstreams, buckets) is referred to.</summary>
+/// consistent whole. Upstreams and buckets outlive a configuration; the snapshot only refers to them.</summary>
 internal sealed class Snapshot
 {
     private const string DefaultLimit = "default";
@@ -55,7 +55,7 @@ internal sealed class Snapshot
     public RouteTable Routes { get; }
     public HeadBounds HeadBounds { get; }
 
-    /// <summary>How our own answers look.</summary>
+    /// <summary>Bodies and header fields of Penstock's own answers.</summary>
     public AnswerPages Answers { get; }
     public long HeadTimeoutMs { get; }
     public long IdleTimeoutMs { get; }

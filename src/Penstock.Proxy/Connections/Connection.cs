@@ -4,40 +4,40 @@ using Penstock.Proxy.EventLoop;
 
 namespace Penstock.Proxy.Connections;
 
-/// <summary>What happened on a connection while nobody was waiting for it.</summary>
+/// <summary>An event on a connection without a waiting method.</summary>
 internal enum UnexpectedEvent : byte
 {
-    /// <summary>Bytes came in.</summary>
+    /// <summary>Bytes arrived.</summary>
     Data,
     TimedOut,
 }
 
-/// <summary>Who uses a connection.</summary>
+/// <summary>The user of a connection.</summary>
 internal interface IConnectionOwner
 {
     void OnUnexpectedEvent(UnexpectedEvent what);
 
-    /// <summary>The peer has ended its stream, or is gone; see <see cref="Connection.PeerClosed"/> and
-    /// <see cref="Connection.PeerGone"/>. Told once for each, whoever waits for the connection, and after the waits
-    /// that this ends: what can be read before the end may not have been read yet.</summary>
+    /// <summary>Called when the peer has ended its stream and when it is gone, once for each; see
+    /// <see cref="Connection.PeerClosed"/> and <see cref="Connection.PeerGone"/>. It is called also while a method
+    /// waits, and after the waits that the event ends. Bytes before the end may not have been read yet.</summary>
     void OnPeerClosed();
 }
 
-/// <summary>One non-blocking stream socket on a loop, used by readiness: try first or wait first, then try. Nothing is
-/// buffered here, so a connection that waits costs no buffer. Not thread-safe: all calls come from the loop.
+/// <summary>One non-blocking stream socket on a loop: try first, or wait until the socket is ready and then try. It
+/// buffers nothing, so a waiting connection needs no buffer. Not thread-safe: all calls come from the loop.
 ///
-/// The socket is registered once, edge-triggered, for everything. A receive that did not fill its buffer has drained
-/// the socket, so the next try waits for an event instead of a system call that would say "would block".</summary>
+/// The socket is registered once, edge-triggered, for all events. A receive that did not fill its buffer has emptied
+/// the socket, so the next one waits for an event, without a system call that would say "would block".</summary>
 internal sealed class Connection : EventSource
 {
-    /// <summary>Result of a try: nothing can be moved now; wait, then try again.</summary>
+    /// <summary>Result of a receive or send: nothing can be moved now. Wait, then try again.</summary>
     public const int WouldBlock = -1;
 
-    /// <summary>Result of a try: the connection is broken.</summary>
+    /// <summary>Result of a receive or send: the connection is broken.</summary>
     public const int Broken = -2;
 
-    /// <summary>Waits for data in a row that end at once, before the loop's other sources have a turn: a peer that
-    /// sends faster than we relay would keep the loop to itself.</summary>
+    /// <summary>After this many waits in a row that complete without waiting, yield to the loop's other sources.
+    /// Otherwise a peer that sends faster than Penstock relays would keep the loop to itself.</summary>
     private const int MaxAtOnce = 16;
 
     private readonly Loop _loop;
@@ -52,7 +52,8 @@ internal sealed class Connection : EventSource
     private bool _canceled;
     private int _atOnce;
 
-    /// <summary>Takes over a connected, or (with <paramref name="connecting"/>) a connecting, socket.</summary>
+    /// <summary>Takes ownership of a socket that is connected or, with <paramref name="connecting"/>, is being
+    /// connected.</summary>
     public Connection(Loop loop, Socket socket, IConnectionOwner owner, bool connecting = false)
     {
         _loop = loop;
@@ -67,27 +68,28 @@ internal sealed class Connection : EventSource
 
     public bool IsClosed { get; private set; }
 
-    /// <summary>Bytes or an end may be there to be received.</summary>
+    /// <summary>Bytes or the end of the stream may have arrived.</summary>
     public bool MayHaveData => _readable;
 
-    /// <summary>The peer has sent its last byte; there may be some to be received before it.</summary>
+    /// <summary>The peer has ended its stream. Bytes before the end may not have been received yet.</summary>
     public bool PeerClosed => _peerClosed;
 
-    /// <summary>The peer takes no bytes either: it reset the connection, or the network gave it up.</summary>
+    /// <summary>The peer also receives no more bytes: it reset the connection, or the network did.</summary>
     public bool PeerGone { get; private set; }
 
-    /// <summary>Its deadline has passed; waits end at once.</summary>
+    /// <summary>The deadline has passed; waits end at once.</summary>
     public bool HasExpired => _expired;
 
-    /// <summary>It was ended from our side.</summary>
+    /// <summary><see cref="Cancel"/> was called.</summary>
     public bool WasCanceled => _canceled;
 
     public EndPoint? LocalEndPoint => _socket.LocalEndPoint;
 
-    /// <summary>Somebody waits for data.</summary>
+    /// <summary>A method waits for data.</summary>
     public bool AwaitsData => _data.IsAwaited;
 
-    /// <summary>From now on waits end with <see cref="WaitResult.TimedOut"/> after that long.</summary>
+    /// <summary>Sets the deadline. Waits end with <see cref="WaitResult.TimedOut"/> when it has passed, at most
+    /// <see cref="Deadlines.TickMs"/> late.</summary>
     public void SetDeadline(long afterMs)
     {
         _expired = false;
@@ -110,7 +112,7 @@ internal sealed class Connection : EventSource
         int count = _socket.Receive(buffer, SocketFlags.None, out SocketError error);
         if (error == SocketError.Success)
         {
-            // With the peer's end already announced no further edge will come: keep reading until it is seen.
+            // When the peer's end is already announced, no further event comes. Keep reading until the end is reached.
             _readable = count == buffer.Length || _peerClosed;
             return count;
         }
@@ -144,7 +146,7 @@ internal sealed class Connection : EventSource
         return Broken;
     }
 
-    /// <summary>Waits until a receive is worth trying. One waiter at a time.</summary>
+    /// <summary>Waits until a receive may succeed. One waiter at a time.</summary>
     public ValueTask<WaitResult> WaitForDataAsync()
     {
         WaitResult? result = Immediate(_readable);
@@ -162,33 +164,33 @@ internal sealed class Connection : EventSource
         return new(result.Value);
     }
 
-    /// <summary>Waits until a send is worth trying, or until a connecting socket has an outcome. One waiter at a
+    /// <summary>Waits until a send may succeed, or until an attempt to connect has ended. One waiter at a
     /// time.</summary>
     public ValueTask<WaitResult> WaitForSpaceAsync() =>
         Immediate(_writable) is { } result ? new(result) : _space.Wait();
 
-    /// <summary>Ends waits, now and in future, with <see cref="WaitResult.Canceled"/>.</summary>
+    /// <summary>Ends present and future waits with <see cref="WaitResult.Canceled"/>.</summary>
     public void Cancel()
     {
         _canceled = true;
         InterruptWaits();
     }
 
-    /// <summary>Ends waits that are under way with <see cref="WaitResult.Canceled"/>.</summary>
+    /// <summary>Ends present waits with <see cref="WaitResult.Canceled"/>.</summary>
     public void InterruptWaits()
     {
         _data.Complete(WaitResult.Canceled);
         _space.Complete(WaitResult.Canceled);
     }
 
-    /// <summary>The outcome of connecting.</summary>
+    /// <summary>The result of connecting: <see cref="SocketError.Success"/>, or why it failed.</summary>
     public SocketError ConnectError() => (SocketError)(int)_socket.GetSocketOption(
         SocketOptionLevel.Socket, SocketOptionName.Error)!;
 
-    /// <summary>Asks the kernel whether bytes or an end are there, now. A system call.</summary>
+    /// <summary>Asks the kernel whether bytes or the end of the stream have arrived. A system call.</summary>
     public bool PollData() => _socket.Poll(0, SelectMode.SelectRead);
 
-    /// <summary>Sends the end of our stream; the other direction stays open.</summary>
+    /// <summary>Ends the stream to the peer. The other direction stays open.</summary>
     public void ShutdownSend()
     {
         if (IsClosed)
@@ -202,12 +204,12 @@ internal sealed class Connection : EventSource
         }
         catch (SocketException)
         {
-            // The peer was faster.
+            // The peer has closed the connection already.
         }
     }
 
-    /// <summary>Closes the socket. Waits that are under way end with <see cref="WaitResult.Canceled"/>.</summary>
-    /// <param name="reset">Tell the peer that the stream is cut, not ended.</param>
+    /// <summary>Closes the socket. Present waits end with <see cref="WaitResult.Canceled"/>.</summary>
+    /// <param name="reset">Send a reset, which tells the peer that the stream is incomplete.</param>
     public void Close(bool reset = false)
     {
         if (IsClosed)
@@ -231,7 +233,7 @@ internal sealed class Connection : EventSource
         bool told = _peerClosed && (PeerGone || !hungUp);
         _peerClosed |= hungUp || (ready & EpollEvents.PeerClosed) != EpollEvents.None;
 
-        // When both sides have ended their streams in good order that is a "hang-up", too.
+        // epoll reports a hang-up also when both sides have ended their streams normally.
         PeerGone |= hungUp && (!_sendEnded || (ready & EpollEvents.Error) != EpollEvents.None);
         _readable |= readable;
         _writable |= hungUp || (ready & EpollEvents.Write) != EpollEvents.None;

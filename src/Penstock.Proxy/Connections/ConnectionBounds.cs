@@ -3,9 +3,10 @@ using System.Net;
 
 namespace Penstock.Proxy.Connections;
 
-/// <summary>Counts client connections over all loops, in all and by address, and keeps descriptors: a client is let in
-/// only when it can have a connection to a backend, too, so that whoever is in is served. Thread-safe.</summary>
-/// <param name="sockets">Sockets of all loops, now, with those that are only kept for later.</param>
+/// <summary>Counts client connections over all loops, in total and by address, and reserves file descriptors: a client
+/// is accepted only if a descriptor for a backend connection is left too, so that every accepted client can be served.
+/// Thread-safe.</summary>
+/// <param name="sockets">Returns the number of open sockets of all loops, with idle connections.</param>
 internal sealed class ConnectionBounds(Func<int> sockets)
 {
     private const long TellEveryMs = 10_000;
@@ -17,39 +18,40 @@ internal sealed class ConnectionBounds(Func<int> sockets)
     private int _count;
     private long _tellAgainMs;
 
-    /// <summary>Changes the bounds; connections that are open stay.</summary>
-    /// <param name="max">In all; 0 is unbounded.</param>
-    /// <param name="maxPerAddress">Of one address; 0 is unbounded, and then addresses are not counted.</param>
+    /// <summary>Changes the bounds. Open connections stay.</summary>
+    /// <param name="max">The most client connections in total; 0: no bound.</param>
+    /// <param name="maxPerAddress">The most client connections of one address; 0: no bound, and addresses are not
+    /// counted.</param>
     public void Apply(int max, int maxPerAddress) => (_max, _maxPerAddress) = (max, maxPerAddress);
 
-    /// <summary>Counts what is open beside the loops' sockets, which is what the process itself needs.</summary>
-    /// <param name="ofLoops">How many the loops have.</param>
+    /// <summary>Counts the open descriptors besides the loops' sockets: what the process itself needs.</summary>
+    /// <param name="ofLoops">How many sockets the loops have.</param>
     public void CountOwn(int ofLoops) => _own = Descriptors.CountOwn(ofLoops);
 
-    /// <summary>Sockets that the loops may have.</summary>
+    /// <summary>How many sockets the loops may have.</summary>
     public int Share => Descriptors.ProxyShare(_own);
 
-    /// <summary>May the loops open that many more?</summary>
+    /// <summary>Whether the loops may open this many further sockets.</summary>
     public bool HasRoom(int more = 1) => sockets() + more <= Share;
 
-    /// <summary>Why no further client may come in now; null when one may.</summary>
+    /// <summary>Why no further client is accepted now; null when one is.</summary>
     public string? Obstacle
     {
         get
         {
             int count = Volatile.Read(ref _count);
-            return _max > 0 && count >= _max ? $"{_max} client connections are open, see bounds.connections"
-                : count >= Share / 2 ? $"{count} client connections are open, and each may need another one to a "
-                    + $"backend: the process may have {Descriptors.Limit} descriptors, raise LimitNOFILE for more"
+            return _max > 0 && count >= _max ? $"{_max} client connections are open, the most by bounds.connections"
+                : count >= Share / 2 ? $"{count} client connections are open, and each may need a backend "
+                    + $"connection: the process may have {Descriptors.Limit} descriptors, raise LimitNOFILE for more"
                 : null;
         }
     }
 
-    /// <summary>Why no further socket may be opened now.</summary>
+    /// <summary>Why no further socket may be opened now, for the log.</summary>
     public string Shortage => $"{sockets()} connections are open, and the process may have {Descriptors.Limit} "
-        + "descriptors, of which some are kept for itself: raise LimitNOFILE for more";
+        + "descriptors, of which it reserves some for itself: raise LimitNOFILE for more";
 
-    /// <summary>May one of the loops tell the operator of it now? Every ten seconds one of them may.</summary>
+    /// <summary>Whether the calling loop may log the shortage now. One loop may, every ten seconds.</summary>
     public bool MayTellShortage(long nowMs)
     {
         long againMs = Volatile.Read(ref _tellAgainMs);
@@ -57,14 +59,15 @@ internal sealed class ConnectionBounds(Func<int> sockets)
             && Interlocked.CompareExchange(ref _tellAgainMs, nowMs + TellEveryMs, againMs) == againMs;
     }
 
-    /// <summary>Counts a connection in.</summary>
+    /// <summary>Counts a client connection.</summary>
     public void Enter() => Interlocked.Increment(ref _count);
 
-    /// <summary>Counts out what <see cref="Enter"/> counted in.</summary>
+    /// <summary>Removes a client connection from the count.</summary>
     public void Leave() => Interlocked.Decrement(ref _count);
 
-    /// <summary>Counts a connection in under its address (of IPv6: its network), unless that has too many.</summary>
-    /// <param name="counted">Was it counted, so that <see cref="LeaveAddress"/> must be called?</param>
+    /// <summary>Counts a client connection under its address (of IPv6: its network). False when the address has too
+    /// many.</summary>
+    /// <param name="counted">Whether it was counted; then call <see cref="LeaveAddress"/> at its end.</param>
     public bool TryEnterAddress(IPAddress address, out bool counted)
     {
         int most = _maxPerAddress;

@@ -3,13 +3,13 @@ using System.Net.Sockets;
 
 namespace Penstock.Proxy.Connections;
 
-/// <summary>Why nobody can listen there, in words for the operator, with what to do about it.</summary>
+/// <summary>Explains to the operator why a listener cannot be bound, and what to do about it.</summary>
 public static class ListenFault
 {
     private const int LastPrivilegedPort = 1023;
 
-    /// <param name="fault">What the system said.</param>
-    /// <param name="address">Where.</param>
+    /// <param name="fault">The exception of the bind.</param>
+    /// <param name="address">The listener's address.</param>
     public static string Explain(Exception fault, EndPoint address)
     {
         ArgumentNullException.ThrowIfNull(fault);
@@ -22,7 +22,7 @@ public static class ListenFault
                 "another program listens there: stop it ('ss -ltnp' names it), or choose another port",
             SocketError.AccessDenied when address is IPEndPoint { Port: > 0 and <= LastPrivilegedPort } =>
                 "this user may not use ports below 1024: choose another, or give the program CAP_NET_BIND_SERVICE",
-            SocketError.AccessDenied => "this user may not make a socket there: choose a folder that it may write",
+            SocketError.AccessDenied => "this user may not create a socket there: choose a folder that it may write",
             SocketError.AddressNotAvailable when isUnix => "its folder does not exist",
             SocketError.AddressNotAvailable => "no interface of this machine has that address",
             _ => fault.Message,

@@ -4,21 +4,21 @@ using Penstock.Proxy.EventLoop;
 
 namespace Penstock.Proxy.Connections;
 
-/// <summary>Accepts connections on one loop. Every loop has a listening socket of its own on the same address
-/// (SO_REUSEPORT), so the kernel spreads the connections and no loop waits for another.</summary>
+/// <summary>Accepts client connections on one loop. Every loop has its own listening socket on the same address
+/// (SO_REUSEPORT), so the kernel spreads the connections and no loop waits for another. Not thread-safe.</summary>
 internal sealed class Listener : EventSource
 {
-    /// <summary>The kernel cuts it down to net.core.somaxconn (4096 by default).</summary>
+    /// <summary>The kernel reduces it to net.core.somaxconn (4096 by default).</summary>
     private const int Backlog = 65535;
     private const int SolSocket = 1;
     private const int SoReuseAddress = 2;
     private const int SoReusePort = 15;
     private const int MaxAcceptsPerRound = 64;
 
-    /// <summary>How long accepting pauses when the process is out of descriptors.</summary>
+    /// <summary>How long accepting pauses when no client may be accepted.</summary>
     private const long PauseMs = 100;
 
-    /// <summary>How often at most the operator is told that accepting pauses.</summary>
+    /// <summary>At most one log line in this time says that accepting pauses.</summary>
     private const long TellEveryMs = 10_000;
 
     private readonly Loop _loop;
@@ -29,9 +29,9 @@ internal sealed class Listener : EventSource
     private long _tellAgainMs;
 
     /// <param name="socket">One of <see cref="BindEach"/>.</param>
-    /// <param name="onAccept">Takes over an accepted, non-blocking socket.</param>
-    /// <param name="obstacle">Why no client may be let in now; null when one may.</param>
-    /// <param name="onPause">Told the cause when accepting has to pause, every ten seconds at most.</param>
+    /// <param name="onAccept">Called with an accepted, non-blocking socket.</param>
+    /// <param name="obstacle">Returns why no client may be accepted now; null when one may.</param>
+    /// <param name="onPause">Called with the cause when accepting pauses, at most every ten seconds.</param>
     public Listener(Loop loop, Socket socket, Action<Socket> onAccept, Func<string?> obstacle,
         Action<string> onPause)
     {
@@ -43,12 +43,13 @@ internal sealed class Listener : EventSource
         loop.Register(this, socket, EpollEvents.Read | EpollEvents.EdgeTriggered);
     }
 
-    /// <summary>Listening sockets on one address, one for each loop; one only for a Unix domain socket, which cannot be
-    /// shared.</summary>
-    /// <param name="address"><c>[::]</c> stands for all addresses, of IPv4, too.</param>
-    /// <param name="mode">Of the file of a Unix domain socket; null: as the umask says.</param>
-    /// <param name="ipv6">Does the system have IPv6? By default it is asked.</param>
-    /// <exception cref="SocketException">The address is taken, not ours, or not allowed.</exception>
+    /// <summary>Binds listening sockets to one address, one for each loop; for a Unix domain socket only one, because
+    /// it cannot be shared.</summary>
+    /// <param name="address">The address; <c>[::]</c> means all addresses of IPv6 and IPv4.</param>
+    /// <param name="mode">The mode of a Unix domain socket's file; null: by the umask.</param>
+    /// <param name="ipv6">Whether the system has IPv6; null: ask the system.</param>
+    /// <exception cref="SocketException">The address is in use, not an address of this machine, or not
+    /// allowed.</exception>
     public static Socket[] BindEach(EndPoint address, int loops, UnixFileMode? mode = null, bool? ipv6 = null)
     {
         if (address is UnixDomainSocketEndPoint unix)
@@ -58,7 +59,8 @@ internal sealed class Listener : EventSource
         address = WithoutIpv6(address, ipv6);
         if (((IPEndPoint)address).Port != 0)
         {
-            // Sharing works between processes, too: without this look a second Penstock would take half the traffic.
+            // Ports can be shared between processes, too. Without this check a second Penstock would take half of the
+            // traffic.
             Bind(address, share: false).Dispose();
         }
         var sockets = new List<Socket>();
@@ -78,7 +80,7 @@ internal sealed class Listener : EventSource
         }
     }
 
-    /// <summary>Where IPv6 is off, "all addresses" are those of IPv4.</summary>
+    /// <summary>Without IPv6, "all addresses" are all of IPv4.</summary>
     internal static EndPoint WithoutIpv6(EndPoint address, bool? ipv6 = null) =>
         address is IPEndPoint { Address: var ip, Port: var port } && ip.Equals(IPAddress.IPv6Any)
             && !(ipv6 ?? Socket.OSSupportsIPv6) ? new IPEndPoint(IPAddress.Any, port) : address;
@@ -118,7 +120,7 @@ internal sealed class Listener : EventSource
             socket.Bind(address);
             if (mode is { } wanted)
             {
-                File.SetUnixFileMode(path, wanted); // nobody can connect before the socket listens
+                File.SetUnixFileMode(path, wanted); // before the socket listens, so nobody has connected yet
             }
             socket.Listen(Backlog);
             return socket;
@@ -134,7 +136,7 @@ internal sealed class Listener : EventSource
     {
         if (DueMs == long.MaxValue)
         {
-            OnTurn(); // else accepting pauses, whoever knocks
+            OnTurn(); // otherwise accepting pauses until the deadline
         }
     }
 
@@ -147,12 +149,12 @@ internal sealed class Listener : EventSource
                 return;
             }
         }
-        _loop.Defer(this); // more may wait, and no further edge will tell
+        _loop.Defer(this); // more may wait, and no further event will come for them
     }
 
     public override void OnDue() => OnTurn();
 
-    /// <summary>Accepts what already waits, then stops listening.</summary>
+    /// <summary>Accepts the connections that already wait, then stops listening.</summary>
     public void Close()
     {
         while (Descriptor >= 0 && TryAccept())
@@ -164,7 +166,7 @@ internal sealed class Listener : EventSource
 
     private bool TryAccept()
     {
-        // Accept would report "nothing there" by an exception; asking first is one cheap system call.
+        // Accept would throw an exception when no connection waits. Asking first is one cheap system call.
         if (!_socket.Poll(0, SelectMode.SelectRead))
         {
             return false;
@@ -189,12 +191,12 @@ internal sealed class Listener : EventSource
         }
         catch (SocketException)
         {
-            // That client went away between the two calls; the next one may be there.
+            // That client left between the two calls. Another one may wait.
             return true;
         }
     }
 
-    /// <summary>No room: come back in a moment instead of spinning. The kernel keeps who knocks meanwhile.</summary>
+    /// <summary>Pauses accepting instead of spinning. New connections wait in the kernel's queue.</summary>
     private void Pause(string cause)
     {
         if (_loop.NowMs >= _tellAgainMs)

@@ -2,7 +2,7 @@ using Penstock.Proxy.EventLoop;
 
 namespace Penstock.Proxy.Connections;
 
-/// <summary>A wait for a time that can be cut short, reused: one wait at a time. Belongs to one loop; not
+/// <summary>A wait for a given time that can be canceled. Reusable, with one wait at a time. Belongs to one loop; not
 /// thread-safe.</summary>
 internal sealed class Pause(Loop loop) : Deadline
 {
@@ -16,7 +16,7 @@ internal sealed class Pause(Loop loop) : Deadline
         return _wait.Wait();
     }
 
-    /// <summary>Ends the wait under way, if there is one.</summary>
+    /// <summary>Cancels the present wait, if there is one.</summary>
     public void Cancel()
     {
         loop.Deadlines.Remove(this);

@@ -4,11 +4,11 @@ using System.Text;
 
 namespace Penstock.Proxy.Connections;
 
-/// <summary>The file of a Unix domain socket. A process that was killed leaves it behind, and nobody can listen there
-/// before it is removed.</summary>
+/// <summary>The file of a Unix domain socket. A killed process leaves it behind, and the path cannot be bound until the
+/// file is removed.</summary>
 public static unsafe partial class UnixSocketFile
 {
-    // Of statx(2) and inode(7).
+    // Constants of statx(2) and inode(7).
     private const int CurrentFolder = -100;
     private const int DoNotFollow = 0x100;
     private const uint AskForType = 1;
@@ -48,7 +48,7 @@ public static unsafe partial class UnixSocketFile
         }
         catch (SocketException e)
         {
-            return e.SocketErrorCode != SocketError.ConnectionRefused; // whatever else it is, it is not ours to remove
+            return e.SocketErrorCode != SocketError.ConnectionRefused; // with any other error the socket may be in use
         }
     }
 

@@ -4,16 +4,16 @@ namespace Penstock.Proxy.Connections;
 
 internal enum WaitResult : byte
 {
-    /// <summary>Try again; the try tells what there is.</summary>
+    /// <summary>The socket may be ready: try again.</summary>
     Ready,
     TimedOut,
 
-    /// <summary>We ended it ourselves.</summary>
+    /// <summary>Penstock ended the wait.</summary>
     Canceled,
 }
 
-/// <summary>One wait after another, without allocating: awaiting it suspends an async method, completing it resumes
-/// that method at once, on the loop's thread.</summary>
+/// <summary>A reusable wait that allocates nothing. Awaiting it suspends an async method; completing it resumes the
+/// method at once, on the loop's thread. One wait at a time; not thread-safe.</summary>
 internal sealed class WaitSource : IValueTaskSource<WaitResult>
 {
     private ManualResetValueTaskSourceCore<WaitResult> _core;
@@ -28,7 +28,7 @@ internal sealed class WaitSource : IValueTaskSource<WaitResult>
         return new ValueTask<WaitResult>(this, _core.Version);
     }
 
-    /// <returns>Was anybody waiting?</returns>
+    /// <returns>Whether a method was waiting.</returns>
     public bool Complete(WaitResult result)
     {
         if (!_waiting)

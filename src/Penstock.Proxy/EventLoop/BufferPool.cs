@@ -1,24 +1,26 @@
 namespace Penstock.Proxy.EventLoop;
 
-/// <summary>Buffers of three sizes, the last returned first (it is still in the cache). Belongs to one loop; not
-/// thread-safe. Buffers are pinned, so the collector never moves or copies them.</summary>
+/// <summary>Buffers of three sizes, in bytes. The one returned last is rented first, because it is still in the
+/// processor's cache. Buffers are pinned, so the garbage collector never moves them. Belongs to one loop; not
+/// thread-safe.</summary>
 internal sealed class BufferPool
 {
     public const int Small = 4 * 1024;
     public const int Medium = 16 * 1024;
     public const int Large = 64 * 1024;
 
-    /// <summary>Bytes kept for reuse per size; what is returned beyond that goes to the collector.</summary>
+    /// <summary>Bytes kept for reuse per size; further buffers are left to the garbage collector.</summary>
     private const int MaxKeptBytes = 16 * 1024 * 1024;
 
     private readonly Stack<byte[]> _small = new();
     private readonly Stack<byte[]> _medium = new();
     private readonly Stack<byte[]> _large = new();
 
-    /// <summary>Buffers rented and not yet returned; a storm that is over leaves none.</summary>
+    /// <summary>Buffers that are rented and not yet returned. Tests check that it is 0 after a load.</summary>
     public int Rented { get; private set; }
 
-    /// <summary>A buffer of at least that many bytes, at most <see cref="Large"/>.</summary>
+    /// <summary>Rents a buffer of at least <paramref name="size"/> bytes, which is at most
+    /// <see cref="Large"/>.</summary>
     public byte[] Rent(int size)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(size, Large);

@@ -1,6 +1,6 @@
 namespace Penstock.Proxy.EventLoop;
 
-/// <summary>Something that happens when a time has come. Belongs to one loop; not thread-safe.</summary>
+/// <summary>An action at a certain time. Belongs to one loop; not thread-safe.</summary>
 internal abstract class Deadline
 {
     internal Deadline? Next;
@@ -14,9 +14,9 @@ internal abstract class Deadline
     public abstract void OnDue();
 }
 
-/// <summary>A coarse timer wheel: setting, moving and clearing a deadline is O(1) and mostly one store, because a
-/// deadline that moves away stays where it is until its old cell comes by. Fires late by at most one tick. Not
-/// thread-safe.</summary>
+/// <summary>A coarse timer wheel. Setting, moving and clearing a deadline is O(1) and mostly one store, because a
+/// deadline that moves to a later time stays in its old cell until the wheel reaches that cell. A deadline fires at
+/// most one tick late. Not thread-safe.</summary>
 internal sealed class Deadlines
 {
     private const int CellCount = 512;
@@ -28,7 +28,7 @@ internal sealed class Deadlines
 
     public Deadlines(long nowMs) => _tick = nowMs / TickMs;
 
-    /// <summary>How many are linked; a storm that is over leaves none.</summary>
+    /// <summary>How many deadlines are in the wheel. Tests check that it is 0 after a load.</summary>
     public int Count => _count;
 
     public void Set(Deadline deadline, long dueMs)
@@ -48,7 +48,7 @@ internal sealed class Deadlines
 
     public static void Clear(Deadline deadline) => deadline.DueMs = long.MaxValue;
 
-    /// <summary>Takes the deadline out of the wheel for good.</summary>
+    /// <summary>Clears the deadline and takes it out of the wheel.</summary>
     public void Remove(Deadline deadline)
     {
         deadline.DueMs = long.MaxValue;
@@ -58,7 +58,7 @@ internal sealed class Deadlines
         }
     }
 
-    /// <summary>Milliseconds until <see cref="Advance"/> has something to do; -1 when nothing is set.</summary>
+    /// <summary>Milliseconds until <see cref="Advance"/> has something to do; -1 when the wheel is empty.</summary>
     public int WaitMs(long nowMs)
     {
         if (_count == 0)
@@ -75,7 +75,7 @@ internal sealed class Deadlines
         return -1;
     }
 
-    /// <summary>Fires what is due.</summary>
+    /// <summary>Fires all deadlines that are due.</summary>
     public void Advance(long nowMs)
     {
         long target = nowMs / TickMs;
@@ -90,7 +90,7 @@ internal sealed class Deadlines
             Deadline? deadline = _cells[_tick % CellCount];
             while (deadline is not null)
             {
-                // OnDue may unlink others of this cell, so start over after each.
+                // OnDue may unlink other deadlines of this cell, so start again after each.
                 Deadline? next = deadline.Next;
                 if (deadline.CellTick <= _tick)
                 {

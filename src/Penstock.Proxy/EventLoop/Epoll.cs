@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Penstock.Proxy.EventLoop;
 
-/// <summary>What a descriptor is ready for; the values of Linux' EPOLL* flags.</summary>
+/// <summary>What a descriptor is ready for. The values are those of Linux' EPOLL* flags.</summary>
 [Flags]
 internal enum EpollEvents : uint
 {
@@ -15,12 +15,12 @@ internal enum EpollEvents : uint
     /// <summary>Both directions are closed.</summary>
     HangUp = 0x010,
 
-    /// <summary>The peer has sent its last byte.</summary>
+    /// <summary>The peer has ended its stream.</summary>
     PeerClosed = 0x2000,
     EdgeTriggered = 0x8000_0000,
 }
 
-/// <summary>One epoll instance with an eventfd that other threads wake it by. Only <see cref="Wake"/> is
+/// <summary>One epoll instance, with an eventfd by which other threads wake it. Only <see cref="Wake"/> is
 /// thread-safe.</summary>
 internal sealed unsafe partial class Epoll : IDisposable
 {
@@ -36,7 +36,8 @@ internal sealed unsafe partial class Epoll : IDisposable
 
     private readonly byte[] _events = GC.AllocateArray<byte>(MaxEvents * 16, pinned: true);
 
-    // Owned by handles: a call that comes after the end fails, instead of reaching a file that got the same number.
+    // Handles own the descriptors: a call after Dispose fails instead of reaching another file that got the same
+    // number.
     private readonly OwnedDescriptor _epoll;
     private readonly OwnedDescriptor _wake;
 
@@ -49,7 +50,7 @@ internal sealed unsafe partial class Epoll : IDisposable
     }
 
     /// <summary>Watches a descriptor until it is closed.</summary>
-    /// <param name="tag">Comes back with each event; 0 is taken.</param>
+    /// <param name="tag">Returned with each event; not 0, which marks a wake-up.</param>
     public void Register(int descriptor, ulong tag, EpollEvents interest)
     {
         byte* entry = stackalloc byte[16];
@@ -58,8 +59,9 @@ internal sealed unsafe partial class Epoll : IDisposable
         Check(epoll_ctl(_epoll, Add, descriptor, entry));
     }
 
-    /// <summary>Waits until something is ready, at most that long; -1 waits for ever.</summary>
-    /// <returns>How many events <see cref="Event"/> has.</returns>
+    /// <summary>Waits until something is ready, at most <paramref name="timeoutMs"/>; -1 waits without a
+    /// limit.</summary>
+    /// <returns>The number of events to read with <see cref="Event"/>.</returns>
     public int Wait(int timeoutMs)
     {
         fixed (byte* events = _events)
@@ -100,9 +102,9 @@ internal sealed unsafe partial class Epoll : IDisposable
         _epoll.Dispose();
     }
 
-    /// <summary>Starts to connect a non-blocking socket. <c>Socket.Connect</c> would report "in progress" by an
-    /// exception.</summary>
-    /// <returns>0 when connected at once, else errno (115: in progress).</returns>
+    /// <summary>Starts to connect a non-blocking socket. <c>Socket.Connect</c> would throw an exception for "in
+    /// progress".</summary>
+    /// <returns>0: connected at once; else errno (115: in progress).</returns>
     public static int Connect(SafeHandle socket, ReadOnlySpan<byte> address)
     {
         fixed (byte* at = address)
@@ -138,7 +140,7 @@ internal sealed unsafe partial class Epoll : IDisposable
     [LibraryImport("libc")]
     private static partial int close(int descriptor);
 
-    /// <summary>Closed once, and not while a call with it is under way.</summary>
+    /// <summary>A descriptor that is closed once, and not during a call that uses it.</summary>
     private sealed class OwnedDescriptor : SafeHandle
     {
         public OwnedDescriptor(int descriptor)

@@ -5,7 +5,7 @@ using System.Numerics;
 
 namespace Penstock.Proxy.EventLoop;
 
-/// <summary>Something whose descriptor a loop watches. Not thread-safe: all of it happens on its loop.</summary>
+/// <summary>An object whose descriptor a loop watches. Not thread-safe: the loop calls all of its members.</summary>
 internal abstract class EventSource : Deadline
 {
     internal int Descriptor = -1;
@@ -13,20 +13,20 @@ internal abstract class EventSource : Deadline
 
     public abstract void OnReady(EpollEvents ready);
 
-    /// <summary>Its turn has come again, see <see cref="Loop.Defer"/>.</summary>
+    /// <summary>Continues work that <see cref="Loop.Defer"/> has deferred.</summary>
     public abstract void OnTurn();
 }
 
-/// <summary>One thread that waits for sockets and runs what they wake: it owns its connections, buffers, deadlines and
-/// counters, and shares none of them. Only <see cref="Post"/>, <see cref="Start"/> and <see cref="Stop"/> may be
-/// called from other threads.</summary>
+/// <summary>One thread that waits for events of sockets and runs the code that they resume. It owns its connections,
+/// buffers, deadlines and counters, and shares none of them. Only <see cref="Post"/>, <see cref="Start"/> and
+/// <see cref="Stop"/> are thread-safe.</summary>
 internal sealed class Loop : IDisposable
 {
-    /// <summary>Room for the largest usual head plus a buffer of body; what may need more asks by
+    /// <summary>Room for the largest usual head and a buffer of body. Code that may need more calls
     /// <see cref="EnsureScratch"/>.</summary>
     private const int ScratchBytes = 128 * 1024;
 
-    /// <summary>A round of a hundred events takes less.</summary>
+    /// <summary>A longer round counts as a stall; a round of a hundred events takes less.</summary>
     private const long LongRoundNs = 1_000_000;
 
     private readonly Epoll _epoll = new();
@@ -44,7 +44,7 @@ internal sealed class Loop : IDisposable
     private volatile bool _stopped;
     private bool _ended;
 
-    /// <param name="onBug">Told of an exception that escaped a callback; the loop goes on.</param>
+    /// <param name="onBug">Called with an exception that escaped a callback. The loop continues.</param>
     public Loop(int index, MonotonicClock clock, Action<Exception> onBug)
     {
         Index = index;
@@ -57,20 +57,21 @@ internal sealed class Loop : IDisposable
 
     public int Index { get; }
 
-    /// <summary>When this round of events came in, on the monotonic clock.</summary>
+    /// <summary>When this round of events began, in nanoseconds of the monotonic clock.</summary>
     public long NowNs { get; private set; }
     public long NowMs { get; private set; }
 
-    /// <summary>Time since start that went by in long rounds: code was being compiled, memory collected, or the process
-    /// stood still. Nothing that came in meanwhile was seen, so it must not be laid to a backend.</summary>
+    /// <summary>Time since start that was spent in long rounds: compiling code, collecting garbage, or while the
+    /// process was stopped. The loop saw no events during this time, so it does not count as a backend's
+    /// latency.</summary>
     public long StalledNs { get; private set; }
     public BufferPool Buffers { get; } = new();
     public Deadlines Deadlines { get; }
 
-    /// <summary>For work that ends before the next await: heads are built here.</summary>
+    /// <summary>Memory for work that ends before the next await, such as building heads.</summary>
     public byte[] Scratch { get; private set; } = GC.AllocateUninitializedArray<byte>(ScratchBytes, pinned: true);
 
-    /// <summary>Makes <see cref="Scratch"/> at least so large; what was in it is lost when it was smaller.</summary>
+    /// <summary>Makes <see cref="Scratch"/> at least this large. If it has to grow, its content is lost.</summary>
     public void EnsureScratch(int bytes)
     {
         if (bytes > Scratch.Length)
@@ -80,7 +81,7 @@ internal sealed class Loop : IDisposable
         }
     }
 
-    /// <summary>The Date field's value, at most a second old (RFC 9110 §5.6.7).</summary>
+    /// <summary>The value of the Date field, at most a second old (RFC 9110 §5.6.7).</summary>
     public ReadOnlySpan<byte> DateField
     {
         get
@@ -97,7 +98,8 @@ internal sealed class Loop : IDisposable
 
     public void Start() => _thread.Start();
 
-    /// <summary>Ends the thread after the current round, with what was posted, and waits for it.</summary>
+    /// <summary>Ends the thread after the current round and the posted actions, and waits for it.
+    /// Thread-safe.</summary>
     public void Stop()
     {
         _stopped = true;
@@ -108,8 +110,8 @@ internal sealed class Loop : IDisposable
         }
     }
 
-    /// <summary>Runs something on the loop, soon. Thread-safe.</summary>
-    /// <returns>False when the loop has ended: it will not be run.</returns>
+    /// <summary>Runs an action on the loop after the current round. Thread-safe.</summary>
+    /// <returns>False when the loop has ended and will not run the action.</returns>
     public bool Post(Action action)
     {
         lock (_posting)
@@ -127,8 +129,8 @@ internal sealed class Loop : IDisposable
         }
     }
 
-    /// <summary>Lets all others have their turn first: for a source that could go on without end, so that no event of
-    /// its own will come.</summary>
+    /// <summary>Calls <see cref="EventSource.OnTurn"/> after all other sources had their turn. For a source with more
+    /// work than one turn, which gets no further event for it.</summary>
     public void Defer(EventSource source) => _deferred.Enqueue(source);
 
     public void Register(EventSource source, Socket socket, EpollEvents interest)
@@ -145,7 +147,8 @@ internal sealed class Loop : IDisposable
         _epoll.Register(descriptor, ((ulong)source.Generation << 32) | (uint)descriptor, interest);
     }
 
-    /// <summary>Forgets a source; call it before its socket is closed, which ends the watching.</summary>
+    /// <summary>Removes a source. Call it before closing the socket; closing makes epoll forget the
+    /// descriptor.</summary>
     public void Unregister(EventSource source)
     {
         if (source.Descriptor >= 0)
@@ -157,13 +160,14 @@ internal sealed class Loop : IDisposable
         Deadlines.Remove(source);
     }
 
-    /// <summary>How many are registered; others may read it.</summary>
+    /// <summary>The number of registered sources; other threads may read it.</summary>
     public int OpenSources { get; private set; }
 
-    /// <summary>How many of them are only kept for later and can be closed at any time; others may read it.</summary>
+    /// <summary>How many of them are idle backend connections, which can be closed at any time; other threads may read
+    /// it.</summary>
     public int IdleSources { get; set; }
 
-    /// <summary>Everything registered now.</summary>
+    /// <summary>All registered sources.</summary>
     public IEnumerable<EventSource> Sources => _sources.OfType<EventSource>();
 
     public void Dispose()
@@ -188,11 +192,11 @@ internal sealed class Loop : IDisposable
                 if (tag == 0)
                 {
                     _epoll.DrainWake();
-                    Volatile.Write(ref _wakePending, 0); // before the queue is looked at: a later Post wakes again
+                    Volatile.Write(ref _wakePending, 0); // before reading the queue, so that a later Post wakes again
                     continue;
                 }
 
-                // The generation tells an event of a closed descriptor from one of its successor.
+                // The generation tells an event of a closed descriptor from an event of a new one with the same number.
                 EventSource? source = _sources[(int)(uint)tag];
                 if (source is not null && source.Generation == (uint)(tag >> 32))
                 {
@@ -208,7 +212,7 @@ internal sealed class Loop : IDisposable
         {
             _ended = true;
         }
-        RunPosted(); // whoever was promised that it is run may wait for it
+        RunPosted(); // the callers of Post may wait for these actions
     }
 
     private void NoteStall()
@@ -232,7 +236,7 @@ internal sealed class Loop : IDisposable
         }
     }
 
-    /// <summary>Gives one turn to each; who defers itself again has to wait for the next round.</summary>
+    /// <summary>Gives each deferred source one turn. One that defers itself again waits for the next round.</summary>
     private void RunDeferred()
     {
         for (int left = _deferred.Count; left > 0; left--)

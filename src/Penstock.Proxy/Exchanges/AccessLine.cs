@@ -5,14 +5,14 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>The access log's line about an exchange: one JSON object.</summary>
+/// <summary>Writes the access log's line of an exchange: one JSON object.</summary>
 internal static class AccessLine
 {
-    /// <summary>Room that any line fits into: texts of at most 2, 2 and 1 KiB, each byte at most six times as
-    /// long when escaped.</summary>
+    /// <summary>Every line fits into this. Its texts have at most 2, 2 and 1 KiB, and escaping makes a byte at most six
+    /// times as long.</summary>
     public const int MaxBytes = 36 * 1024;
 
-    /// <summary>Longer targets and hosts are cut in the log, so that a line always fits.</summary>
+    /// <summary>Longer targets and hosts are shortened, so that a line always fits.</summary>
     private const int MaxTextBytes = 2048;
 
     /// <param name="head">The buffer that starts with the request's head.</param>
@@ -98,7 +98,7 @@ internal static class AccessLine
         line.Add(value);
     }
 
-    /// <summary>With three decimals.</summary>
+    /// <summary>Writes a time in milliseconds with three decimals.</summary>
     private static void Milliseconds(ref HeadWriter line, ReadOnlySpan<byte> name, long ns)
     {
         line.Add(name);

@@ -5,14 +5,14 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>First phase of an exchange: who sends the request, where does it go, do its limits admit it? What is to be
-/// done says <see cref="Decider"/>; here it is done.</summary>
+/// <summary>First phase of an exchange: who sends the request, where does it go, do its limits admit it?
+/// <see cref="Decider"/> decides; this class acts on it.</summary>
 internal static class Admitting
 {
-    /// <summary>What rejected a client that nobody registered, beside the names of limits.</summary>
+    /// <summary>Stands in the list of rejections where otherwise a limit's name is, for unregistered clients.</summary>
     private static readonly byte[] UnknownLimit = Outcome.UnknownClient.Word().ToArray();
 
-    /// <summary>What rejected a client that an operator has blocked.</summary>
+    /// <summary>The same for blocked clients.</summary>
     private static readonly byte[] BlockedLimit = Outcome.ClientBlocked.Word().ToArray();
 
     public static Step Decide(Exchange exchange)
@@ -26,7 +26,7 @@ internal static class Admitting
         return Decide(exchange, mayWait: exchange.Snapshot.TokenWaitMs > 0);
     }
 
-    /// <summary>A wait for tokens has ended.</summary>
+    /// <summary>Continues after a wait for tokens.</summary>
     public static Step OnTokens(Exchange exchange, WaitResult result)
     {
         TokenWait wait = exchange.Tokens!;
@@ -46,7 +46,7 @@ internal static class Admitting
         return DecideAgain(exchange);
     }
 
-    /// <param name="prepaid">Whose tokens were taken for the request while it waited.</param>
+    /// <param name="prepaid">The bucket whose tokens were taken for the request while it waited; null: none.</param>
     private static Step Decide(Exchange exchange, bool mayWait, LeasedBucket? prepaid = null)
     {
         Snapshot snapshot = exchange.Snapshot;
@@ -63,7 +63,7 @@ internal static class Admitting
         }
         if (!ruling.GoesOn)
         {
-            prepaid?.Debit(exchange.Loop.NowNs, -exchange.Admission.Cost); // what held before the wait holds no more
+            prepaid?.Debit(exchange.Loop.NowNs, -exchange.Admission.Cost); // the decision has changed during the wait
             NoteTurnedAway(exchange, ruling);
             return Answering.AnswerWith(exchange, ruling.Outcome, ruling.Status);
         }
@@ -93,8 +93,8 @@ internal static class Admitting
         return admitted;
     }
 
-    /// <summary>The request is rejected by nothing but the want of these tokens, and they may come: waits, or decides
-    /// anew at once. However often it has to wait, it waits no longer than it may in all.</summary>
+    /// <summary>Only these tokens are missing, and they may arrive: waits for them, or decides again at once if the
+    /// wait is decided already. All waits of a request together take at most <c>timeouts.tokens</c>.</summary>
     private static Step AwaitTokens(Exchange exchange, LeasedBucket client)
     {
         if (exchange.Client.HasLeft)
@@ -135,7 +135,7 @@ internal static class Admitting
         }, exchange.Loop.NowNs);
     }
 
-    /// <summary>Notes a client that is not let in, whatever its limits say.</summary>
+    /// <summary>Adds an unknown or blocked client to the list of rejections.</summary>
     private static void NoteTurnedAway(Exchange exchange, in Ruling ruling)
     {
         if (ruling.Outcome is not (Outcome.UnknownClient or Outcome.ClientBlocked))
@@ -157,7 +157,7 @@ internal static class Admitting
         }, exchange.Loop.NowNs);
     }
 
-    /// <summary>Keeps the caller's X-Request-Id if it is a plain word, else makes one.</summary>
+    /// <summary>Keeps the caller's X-Request-Id if it is a token, else makes a new one.</summary>
     private static void ChooseRequestId(Exchange exchange)
     {
         ReadOnlySpan<byte> head = exchange.Head;

@@ -7,25 +7,24 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>What in a request says which backend it belongs to. Pure.</summary>
+/// <summary>Reads from a request which backend it belongs to. Pure.</summary>
 internal static class Affinity
 {
-    /// <summary>Longer values of a parameter are hashed as they were sent.</summary>
+    /// <summary>Longer parameter values are hashed as they were sent, without decoding.</summary>
     private const int MaxDecodedBytes = 1024;
 
-    /// <summary>So many of one name are looked at.</summary>
+    /// <summary>At most this many cookies of one name are read.</summary>
     private const int MaxCookies = 16;
 
-    /// <summary>What the balancer goes by that is in the request: the hash of what the upstream spreads by, and the
-    /// backend that the session cookie names.</summary>
+    /// <summary>The hash of the request's affinity key, and the backend that the session cookie names.</summary>
     public static (ulong Key, Backend? Session) Of(RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller,
         Upstream upstream, UpstreamConfig config) => (
         config.Balance != BalanceAlgorithm.Hash ? 0
             : KeyOf(config.Hash.Source, upstream.HashName, request, head, caller),
         config.Sticky is null ? null : FindStickyBackend(request, head, upstream));
 
-    /// <summary>Hash of what the upstream spreads by; of the caller's address when the request has none of
-    /// that.</summary>
+    /// <summary>Hash of the request's affinity key; of the caller's address when the request does not have the
+    /// key.</summary>
     private static ulong KeyOf(HashSource source, ReadOnlySpan<byte> name, RequestHead request,
         ReadOnlySpan<byte> head, ClientAddress caller)
     {
@@ -41,8 +40,8 @@ internal static class Affinity
         return StableHash.Of(key.IsEmpty ? caller.ClientName : key);
     }
 
-    /// <summary>The backend that a session cookie of the request names. A browser may have several of that name, of
-    /// other paths or domains: the first that is ours counts.</summary>
+    /// <summary>The backend that a session cookie of the request names. A browser may send several cookies of the name,
+    /// from other paths or domains; the first valid one counts.</summary>
     private static Backend? FindStickyBackend(RequestHead request, ReadOnlySpan<byte> head, Upstream upstream)
     {
         ReadOnlySpan<byte> name = upstream.CookieName;
@@ -60,7 +59,7 @@ internal static class Affinity
         return null;
     }
 
-    /// <summary>The value of the nth cookie of that name, from 0 (RFC 6265 §5.4).</summary>
+    /// <summary>The value of the n-th cookie of this name, from 0 (RFC 6265 §5.4).</summary>
     private static bool TryCookie(RequestHead request, ReadOnlySpan<byte> head, ReadOnlySpan<byte> name, int nth,
         out ReadOnlySpan<byte> value)
     {
@@ -87,7 +86,7 @@ internal static class Affinity
         return false;
     }
 
-    /// <summary>The first of that name, decoded: however a client encodes it, it stays at one backend.</summary>
+    /// <summary>The first parameter of this name, decoded, so that every encoding leads to the same backend.</summary>
     private static ReadOnlySpan<byte> QueryValue(ReadOnlySpan<byte> query, ReadOnlySpan<byte> name, Span<byte> room)
     {
         var parameters = new QueryParameters(query);

@@ -3,12 +3,12 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>How one of our own answers looks. Immutable.</summary>
+/// <summary>Body and header fields of Penstock's answers with one status. Immutable.</summary>
 internal sealed class AnswerPage
 {
     public required (byte[] Name, AnswerTemplate Value)[] Fields { get; init; }
 
-    /// <summary>Null: JSON of our own.</summary>
+    /// <summary>The body; null: Penstock's JSON body.</summary>
     public AnswerTemplate? Body { get; init; }
     public byte[] ContentType { get; init; } = [];
 
@@ -25,14 +25,14 @@ internal sealed class AnswerPage
     }
 }
 
-/// <summary>How our own answers look, by status. Immutable, thread-safe.</summary>
+/// <summary>Bodies and header fields of Penstock's own answers, by status. Immutable, thread-safe.</summary>
 internal sealed class AnswerPages
 {
     private readonly Dictionary<int, AnswerPage> _pages = [];
 
     public AnswerPages(IReadOnlyList<AnswerConfig> configs)
     {
-        // The widest first: what comes later replaces it.
+        // The widest range first, so that narrower ones replace it.
         AnswerConfig[] ordered = [.. configs.OrderByDescending(static c => c.LastStatus - c.FirstStatus)];
         AnswerTemplate?[] bodies = [.. ordered.Select(static c => c.Body is null ? null
             : Compile(c.Body, AnswerTemplate.EscapeFor(c.ContentType)))];

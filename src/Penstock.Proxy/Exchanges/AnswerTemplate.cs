@@ -5,7 +5,7 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>What a placeholder stands for.</summary>
+/// <summary>The value that a placeholder stands for.</summary>
 internal enum AnswerValue : byte
 {
     None,
@@ -24,20 +24,20 @@ internal enum AnswerValue : byte
     Origin,
 }
 
-/// <summary>How values are made harmless where they stand.</summary>
+/// <summary>How values are escaped.</summary>
 internal enum AnswerEscape : byte
 {
     Plain,
     Json,
 
-    /// <summary>HTML and XML.</summary>
+    /// <summary>As HTML or XML.</summary>
     Markup,
 
-    /// <summary>The value of a header field.</summary>
+    /// <summary>As the value of a header field.</summary>
     Field,
 }
 
-/// <summary>What the placeholders of one answer stand for.</summary>
+/// <summary>The values of the placeholders of one answer.</summary>
 internal readonly ref struct AnswerValues
 {
     public required Exchange Exchange { get; init; }
@@ -45,17 +45,17 @@ internal readonly ref struct AnswerValues
     public ReadOnlySpan<byte> Message { get; init; }
     public ReadOnlySpan<byte> Origin { get; init; }
 
-    /// <summary>In seconds; 0: nobody knows.</summary>
+    /// <summary>In seconds; 0: unknown.</summary>
     public long RetryAfter { get; init; }
 }
 
-/// <summary>Text with placeholders, <c>{{status}}</c>, compiled. Not the <c>${NAME}</c> of the configuration's
-/// variables: those are filled in when the file is read. Immutable.</summary>
+/// <summary>Compiled text with placeholders such as <c>{{status}}</c>. Variables of the configuration, <c>${NAME}</c>,
+/// are something else: they are filled in when the file is read. Immutable.</summary>
 internal sealed class AnswerTemplate
 {
     private const int MaxTextBytes = 256;
 
-    /// <summary>A character reference for one byte: <c>&amp;#xfffd;</c>.</summary>
+    /// <summary>Bytes of the longest escape of one byte: <c>&amp;#xfffd;</c>.</summary>
     private const int MaxEscapedPerByte = 8;
     private const int MaxNumberBytes = 20;
     private const string Open = "{{";
@@ -66,15 +66,15 @@ internal sealed class AnswerTemplate
 
     private AnswerTemplate(AnswerEscape escape) => _escape = escape;
 
-    /// <summary>How placeholders are written.</summary>
+    /// <summary>The placeholders' names, as they are written.</summary>
     public static IReadOnlyList<string> Names { get; } =
         ["status", "phrase", "message", "reason", "fault", "detail", "client", "limit", "retry_after", "request_id",
             "origin"];
 
-    /// <summary>Bytes that it has at most.</summary>
+    /// <summary>The most bytes that the filled-in text can have.</summary>
     public int MaxBytes { get; private set; }
 
-    /// <returns>A fault, or null.</returns>
+    /// <returns>A fault as a sentence; null: none.</returns>
     public static string? Parse(string text, AnswerEscape escape, out AnswerTemplate template)
     {
         template = new AnswerTemplate(escape);
@@ -140,7 +140,7 @@ internal sealed class AnswerTemplate
         }
     }
 
-    /// <summary>Does it consist of placeholders that all stand for nothing?</summary>
+    /// <summary>Whether the text consists of placeholders that are all empty.</summary>
     public bool IsEmpty(scoped in AnswerValues values)
     {
         bool any = false;

@@ -3,11 +3,11 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>An answer of Penstock's own, in place of a backend's.</summary>
+/// <summary>Penstock's own answers, in place of a backend's response.</summary>
 internal static class Answering
 {
-    /// <summary>Decides to answer ourselves. The connection stays open only when the rest of the request is known and
-    /// here.</summary>
+    /// <summary>Ends the request with an answer of Penstock. The client connection stays open only when the rest of the
+    /// request has arrived.</summary>
     public static Step AnswerWith(Exchange exchange, Outcome outcome, int status)
     {
         exchange.Outcome = outcome;
@@ -20,7 +20,7 @@ internal static class Answering
         return Step.Answer;
     }
 
-    /// <summary>The request is not valid.</summary>
+    /// <summary>Answers an invalid request.</summary>
     public static Step AnswerFault(Exchange exchange, HttpFault fault)
     {
         exchange.Fault = fault;
@@ -57,7 +57,7 @@ internal static class Answering
         return Step.Relay;
     }
 
-    /// <summary>Is the request used up to its end? A body that nobody asked for is, when all of it is here.</summary>
+    /// <summary>Skips the body. False when not all of it has arrived.</summary>
     private static bool SkipBody(Exchange exchange)
     {
         RequestHead request = exchange.Request;

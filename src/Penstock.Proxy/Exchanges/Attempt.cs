@@ -6,61 +6,63 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>One try at one backend: from the moment the backend counts the request in to the moment it is counted out.
-/// Reused with its exchange. Not thread-safe.</summary>
+/// <summary>One attempt at one backend, from the moment the backend counts the request in to the moment it counts it
+/// out. Reused with its exchange. Not thread-safe.</summary>
 internal sealed class Attempt(HeadBounds bounds)
 {
     private bool _isCountedIn;
 
-    /// <summary>The backend of this try, also when it is over; null before the first.</summary>
+    /// <summary>The backend of this attempt, also after its end; null before the first attempt.</summary>
     public Backend? Backend;
 
-    /// <summary>Null before the connection is begun, and after it was given back or closed.</summary>
+    /// <summary>The backend connection; null before it is opened or rented, and after it was returned or
+    /// closed.</summary>
     public BackendConnection? Connection;
 
     /// <summary>The backend has the whole request.</summary>
     public bool IsSent;
 
-    /// <summary>Interim responses that it has sent.</summary>
+    /// <summary>Interim responses that the backend has sent.</summary>
     public int Interims;
 
-    /// <summary>What has come of the response and was not passed on.</summary>
+    /// <summary>Bytes of the response that were received and not yet passed on.</summary>
     public ByteWindow Received;
     public BodyReader Body;
 
-    /// <summary>The response's body goes to the client in chunks.</summary>
+    /// <summary>The response's body is sent to the client in chunks.</summary>
     public bool ChunksBody;
 
     /// <summary>When the request's first byte was sent.</summary>
     public long SentNs;
 
-    // Since when the backend has had the whole request, and what Loop.StalledNs was then; 0: it has not, or its answer
-    // is counted.
+    // When the backend had received the whole request, and Loop.StalledNs then. 0: it has not, or the latency is
+    // counted already.
     private long _askedNs;
     private long _askedStalledNs;
 
     public ResponseHead Response { get; } = new(bounds);
 
-    /// <summary>Bytes of its response have come, if only of an interim one.</summary>
+    /// <summary>Bytes of a response have arrived, interim responses included.</summary>
     public bool HasBegunToRespond => Received.Length > 0 || Interims > 0;
 
-    /// <summary>The connection of a try that has one.</summary>
+    /// <summary>The backend connection. Call it only while there is one.</summary>
     public Connection Io => Connection!.Io;
 
-    /// <param name="backend">It has counted the request in already.</param>
+    /// <param name="backend">The backend, which has counted the request in.</param>
     public void Begin(Backend backend)
     {
         if (Backend is not null)
         {
-            Reset(); // after another try of the same request
+            Reset(); // after another attempt of the same request
         }
-        Debug.Assert(!_isCountedIn && Connection is null && !Received.HasBuffer, "the last try was not ended");
+        Debug.Assert(!_isCountedIn && Connection is null && !Received.HasBuffer, "the last attempt was not ended");
         Backend = backend;
         _isCountedIn = true;
     }
 
-    /// <summary>Ends the try: the backend counts the request out, and the connection is kept or closed.</summary>
-    /// <param name="keepMs">How long the connection may wait for its next request; 0: it is closed.</param>
+    /// <summary>Ends the attempt: the backend counts the request out, and the connection goes to the pool or is
+    /// closed.</summary>
+    /// <param name="keepMs">How long the connection may stay idle in the pool; 0: it is closed.</param>
     public void End(Upstream upstream, Loop loop, long keepMs)
     {
         Received.Release(loop.Buffers);
@@ -79,20 +81,20 @@ internal sealed class Attempt(HeadBounds bounds)
         if (_isCountedIn)
         {
             _isCountedIn = false;
-            CountLatency(loop, isGood: false); // unless it is counted already
+            CountLatency(loop, isGood: false); // does nothing if it is counted already
             upstream.Release(Backend!);
         }
     }
 
-    /// <summary>The backend has the whole request from now on.</summary>
+    /// <summary>The backend has the whole request now: the latency begins.</summary>
     public void BeginLatency(Loop loop) => (_askedNs, _askedStalledNs) = (loop.NowNs, loop.StalledNs);
 
-    /// <summary>Tells the backend's record that it failed us.</summary>
+    /// <summary>Counts an error of the backend.</summary>
     public void CountError(Loop loop, BackendError error, int status = 0) =>
         Backend!.Traffic.Failed(loop.Index, error, status);
 
-    /// <summary>Tells the backend's record how it answered. A body on its way may still fail.</summary>
-    /// <param name="wanted">False: the client gets another backend's answer.</param>
+    /// <summary>Counts the backend's response. Its body may still fail.</summary>
+    /// <param name="wanted">False: the client gets another backend's response.</param>
     public void CountAnswer(Loop loop, bool whole, bool wanted = true)
     {
         bool isError = BackendTraffic.IsError(Response.Status);
@@ -107,9 +109,9 @@ internal sealed class Attempt(HeadBounds bounds)
         }
     }
 
-    /// <summary>Notes, once for each request that a backend had, how long it took. What the client took to send its
-    /// body is no part of that, nor is time in which we did not listen; and an error, or a request that was given up,
-    /// says only that a good answer takes no less.</summary>
+    /// <summary>Counts the latency of the request, once. It excludes the time that the client took to send its body,
+    /// and the time in which the loop was stalled. An error or a request that was given up shows only that a good
+    /// response would take at least this long.</summary>
     public void CountLatency(Loop loop, bool isGood)
     {
         if (_askedNs == 0)
@@ -131,7 +133,7 @@ internal sealed class Attempt(HeadBounds bounds)
 
     public void Reset()
     {
-        Debug.Assert(!_isCountedIn && Connection is null && !Received.HasBuffer, "the last try was not ended");
+        Debug.Assert(!_isCountedIn && Connection is null && !Received.HasBuffer, "the last attempt was not ended");
         Response.Reset();
         Backend = null;
         IsSent = ChunksBody = false;

@@ -14,17 +14,17 @@ internal enum RelayEnd : byte
     TargetTimedOut,
     BodyInvalid,
 
-    /// <summary>We ended it ourselves.</summary>
+    /// <summary>Penstock ended it.</summary>
     Canceled,
 }
 
-/// <summary>Carries the rest of one body from one connection to another, a buffer at a time: nothing is read before the
-/// last piece is sent, so a slow reader slows the writer down and memory stays one buffer. No buffer is held while
-/// waiting for the source. One use; not thread-safe.</summary>
+/// <summary>Relays the rest of one body from one connection to another, a buffer at a time. It reads nothing before the
+/// last piece is sent, so a slow reader slows the writer down and memory stays at one buffer. It holds no buffer while
+/// it waits for the source. One use; not thread-safe.</summary>
 internal sealed class BodyRelay(Loop loop, Connection source, Connection target, long timeoutMs,
     int minBytesPerSecond = 0)
 {
-    /// <summary>How long a body may be slower than the least rate; Kestrel's default.</summary>
+    /// <summary>How long a body may be slower than the minimum rate (Kestrel's default).</summary>
     private const long GraceMs = 5000;
 
     private BodyReader _body;
@@ -34,19 +34,20 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
     private long _waitBeganMs;
     private bool _rateApplies = minBytesPerSecond > 0;
 
-    /// <summary>What was read behind the end of the body; valid inside <c>onExcess</c> only.</summary>
+    /// <summary>Receives bytes that were read behind the end of the body. They are valid only during the
+    /// call.</summary>
     public delegate void Excess(ReadOnlySpan<byte> bytes);
 
-    /// <summary>Bytes of payload passed on.</summary>
+    /// <summary>Bytes of payload relayed.</summary>
     public long PayloadBytes { get; private set; }
     public HttpFault Fault => _body.Fault;
     public bool BodyDone => _body.Done;
 
-    /// <summary>The source waits for leave to send (<c>Expect: 100-continue</c>): until it has that, or sends all the
-    /// same, none of its silence counts.</summary>
+    /// <summary>The source waits for a 100 response before it sends (<c>Expect: 100-continue</c>). Until then, or until
+    /// it sends without one, its silence does not count.</summary>
     public bool AwaitsLeave { get; set; }
 
-    /// <summary>The source may send now.</summary>
+    /// <summary>The source has received its 100 response.</summary>
     public void GiveLeave()
     {
         if (AwaitsLeave)
@@ -56,8 +57,8 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
         }
     }
 
-    /// <summary>From now on the source may be as slow as it likes, if only something moves in either direction: the
-    /// answer has begun, and what the source says next may depend on it.</summary>
+    /// <summary>Stops checking the minimum rate. The response has begun, and what the source sends next may depend on
+    /// it; from now on it is enough that bytes move in either direction.</summary>
     public void StopRating()
     {
         AwaitsLeave = false;
@@ -74,9 +75,9 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
         }
     }
 
-    /// <param name="body">Where the body stands.</param>
-    /// <param name="chunked">Frame it as chunks on the way out.</param>
-    /// <param name="onExcess">Given what came with the body but does not belong to it.</param>
+    /// <param name="body">The state of the body's reader.</param>
+    /// <param name="chunked">Send the body in chunks.</param>
+    /// <param name="onExcess">Called with bytes that arrived behind the body.</param>
     public async Task<RelayEnd> RunAsync(BodyReader body, bool chunked, Excess onExcess)
     {
         _body = body;
@@ -127,11 +128,11 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
         }
     }
 
-    /// <summary>Reads once, decodes and frames in place. The framed bytes, if any, are to be sent whatever is
+    /// <summary>Reads once, decodes and frames in place. The framed bytes, if any, must be sent whatever is
     /// returned.</summary>
     private RelayEnd ReadPiece(bool chunked, Excess onExcess, out int start, out int length)
     {
-        // Small pieces stay in a buffer that is warm; a stream that fills it earns a large one.
+        // Small pieces use a buffer that is in the processor's cache; a stream that fills it gets a large one.
         _buffer ??= loop.Buffers.Rent(_fills ? BufferPool.Large : BufferPool.Medium);
         Span<byte> buffer = _buffer;
         Span<byte> room = buffer[BodyWriter.ChunkHeadRoom..^BodyWriter.Behind];
@@ -175,8 +176,8 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
         return RelayEnd.Done;
     }
 
-    /// <summary>Until the source has been silent for too long, or too slow on the whole. Only time spent waiting for it
-    /// counts: it cannot help a slow target.</summary>
+    /// <summary>Milliseconds until the source has been silent for too long, or too slow on average. Only time spent
+    /// waiting for the source counts, because the target may be slow, too.</summary>
     private long NextWaitMs() => !_rateApplies ? timeoutMs
         : Math.Clamp(GraceMs + (PayloadBytes * 1000 / minBytesPerSecond) - _waitedMs, 1, timeoutMs);
 
@@ -184,7 +185,7 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
     {
         if (AwaitsLeave)
         {
-            source.ClearDeadline(); // whoever is to give it has a deadline
+            source.ClearDeadline(); // the response that it waits for has a deadline
         }
         else
         {

@@ -3,8 +3,8 @@ using Penstock.Proxy.EventLoop;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>Bytes that were received, or are still to be sent, in a pooled buffer that grows with them. It holds no
-/// buffer while it is empty and was released. A mutable struct: use it as a field, and do not copy it.</summary>
+/// <summary>Bytes that were received, or are still to be sent, in a pooled buffer that grows with them. After
+/// <see cref="Release"/> it holds no buffer. A mutable struct: use it as a field, and do not copy it.</summary>
 internal struct ByteWindow
 {
     private byte[]? _buffer;
@@ -17,9 +17,9 @@ internal struct ByteWindow
 
     public readonly ReadOnlySpan<byte> Bytes => _buffer.AsSpan(_start, _end - _start);
 
-    /// <summary>Room behind the bytes to receive more; <see cref="Add"/> tells how many came. Empty only when a buffer
-    /// of the largest size is full: a parser has rejected what it holds before that.</summary>
-    /// <param name="firstBytes">How large a buffer to begin with.</param>
+    /// <summary>Free room behind the bytes, to receive more; then call <see cref="Add"/>. It is empty only when a
+    /// buffer of the largest size is full; parsers reject their input before that.</summary>
+    /// <param name="firstBytes">The size of the first buffer.</param>
     public Span<byte> Room(BufferPool pool, int firstBytes)
     {
         _buffer ??= pool.Rent(firstBytes);
@@ -36,7 +36,7 @@ internal struct ByteWindow
         _end += count;
     }
 
-    /// <summary>The first bytes are done with.</summary>
+    /// <summary>Removes the first bytes.</summary>
     public void Consume(int count)
     {
         Debug.Assert(count >= 0 && count <= Length, "more than there are");
@@ -47,9 +47,9 @@ internal struct ByteWindow
         }
     }
 
-    /// <summary>Keeps the first bytes and has these behind them, in place of what is there.</summary>
-    /// <param name="keep">How many are kept.</param>
-    /// <returns>False when both do not fit into the largest buffer; nothing is changed then.</returns>
+    /// <summary>Keeps the first bytes and replaces those behind them.</summary>
+    /// <param name="keep">How many bytes are kept.</param>
+    /// <returns>False, without any change, when the result does not fit into the largest buffer.</returns>
     public bool TryReplaceAfter(int keep, ReadOnlySpan<byte> bytes, BufferPool pool)
     {
         int kept = _start + keep;
@@ -69,7 +69,7 @@ internal struct ByteWindow
         return true;
     }
 
-    /// <summary>Holds a copy of these bytes, which may be more than a pooled buffer takes.</summary>
+    /// <summary>Stores a copy of these bytes, which may be longer than a pooled buffer.</summary>
     public void Fill(ReadOnlySpan<byte> bytes, BufferPool pool)
     {
         Debug.Assert(_buffer is null, "bytes would be lost");
@@ -79,14 +79,14 @@ internal struct ByteWindow
         (_start, _end) = (0, bytes.Length);
     }
 
-    /// <summary>Takes over a buffer of the pool with so many bytes.</summary>
+    /// <summary>Takes ownership of a pooled buffer that holds <paramref name="count"/> bytes.</summary>
     public void Adopt(byte[] buffer, int count)
     {
         Debug.Assert(_buffer is null, "a buffer would be lost");
         (_buffer, _start, _end) = (buffer, 0, count);
     }
 
-    /// <summary>Gives the buffer back; its bytes are gone.</summary>
+    /// <summary>Returns the buffer to the pool and forgets its bytes.</summary>
     public void Release(BufferPool pool)
     {
         if (_buffer is not null)

@@ -10,15 +10,15 @@ using Penstock.Proxy.Observability;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>The HTTP/1 server side: one client connection from accept to close, and nothing that belongs to one of its
-/// requests. <see cref="ServeAsync"/> is the life of both; the phases of a request are classes of their own. All of it
-/// runs on one loop; not thread-safe.</summary>
+/// <summary>The HTTP/1 server side: one client connection from accept to close. State of a single request is in
+/// <see cref="Exchange"/>. <see cref="ServeAsync"/> runs both; each phase of a request is a class of its own.
+/// Everything runs on one loop; not thread-safe.</summary>
 internal sealed class ClientConnection : IConnectionOwner
 {
     private Snapshot _snapshot;
-    private bool _awaitsOrigin; // a PROXY protocol header is still to come
+    private bool _awaitsOrigin; // a PROXY protocol header has not arrived yet
 
-    // Bytes from the client that are not used up. While an exchange is under way they start with its head.
+    // Bytes from the client that are not consumed. During an exchange they start with its head.
     private ByteWindow _input;
     private Exchange? _exchange;
     private bool _keepAlive = true;
@@ -43,10 +43,10 @@ internal sealed class ClientConnection : IConnectionOwner
     {
         AtOnce,
 
-        /// <summary>The client can read the answer to its end although it still sends.</summary>
+        /// <summary>Read and drop what the client still sends, so that it can read the answer to its end.</summary>
         Linger,
 
-        /// <summary>By a reset: a response was cut off, and nobody must take it for whole.</summary>
+        /// <summary>By a reset, because a response was cut off and must not look complete.</summary>
         Reset,
     }
 
@@ -54,41 +54,43 @@ internal sealed class ClientConnection : IConnectionOwner
 
     public Connection Io { get; }
 
-    /// <summary>Who is at the other end of the socket; null behind a Unix domain socket.</summary>
+    /// <summary>The address at the other end of the socket; null for a Unix domain socket.</summary>
     public IPAddress? Peer { get; }
 
-    /// <summary>Who the client is by its socket, or by the PROXY protocol header that the connection began with.
-    /// </summary>
+    /// <summary>The client's address by the socket, or by the PROXY protocol header at the start of the
+    /// connection.</summary>
     public ClientAddress PeerAddress { get; private set; }
 
-    /// <summary>What that says of other callers is believed.</summary>
+    /// <summary>Whether <see cref="PeerAddress"/> is a trusted proxy, whose fields about other callers are
+    /// believed.</summary>
     public bool PeerTrusted { get; private set; }
 
-    /// <summary>The address that it is counted under, if it is.</summary>
+    /// <summary>The address under which the connection is counted; null: it is not counted.</summary>
     public IPAddress? CountedAs { get; private set; }
 
-    /// <summary>False for a stranger where the PROXY protocol is spoken: it could say it is anybody.</summary>
+    /// <summary>False for an untrusted peer on a listener with the PROXY protocol, because it could claim to be
+    /// anybody.</summary>
     public bool MayConnect { get; }
 
-    /// <summary>It takes a further request after the one under way.</summary>
+    /// <summary>The connection accepts a further request after the present one.</summary>
     public bool KeepsAlive => _keepAlive && !Worker.Draining;
 
-    /// <summary>What is here of the request under way and behind it, from its first byte on.</summary>
+    /// <summary>All received bytes from the first byte of the present request on.</summary>
     public ReadOnlySpan<byte> Received => _input.Bytes;
 
-    /// <summary>Nobody waits for a response any more. A client that ends its stream counts as one that has left, unless
-    /// the operator has clients that end only their side (a socket does not tell the two apart).</summary>
+    /// <summary>The client has left: nobody waits for a response. A client that ends its stream counts as having left,
+    /// unless <c>bounds.half_close</c> is <c>allow</c> (a socket cannot tell the two apart).</summary>
     public bool HasLeft => Io.PeerGone || Io.WasCanceled
         || (Io.PeerClosed && _exchange?.IsTunnel != true && !_snapshot.Config.Bounds.AllowsHalfClose);
 
-    /// <summary>What the client sends is read and thrown away.</summary>
+    /// <summary>What the client sends is read and dropped.</summary>
     public bool IsSwallowing => _linger is not null;
 
     private Loop Loop => Worker.Loop;
 
-    /// <summary>Counts the connection under its client's address. A PROXY protocol header tells that only later: the
-    /// peer is a proxy, whose clients must not be counted as one.</summary>
-    /// <returns>False when that address has too many.</returns>
+    /// <summary>Counts the connection under its client's address. With the PROXY protocol this happens when the header
+    /// has arrived: the peer is a proxy, and its clients must not count as one.</summary>
+    /// <returns>False when the address has too many connections.</returns>
     public bool TryCount()
     {
         if (_awaitsOrigin || PeerAddress.Network is not { } address)
@@ -100,11 +102,12 @@ internal sealed class ClientConnection : IConnectionOwner
         return mayStay;
     }
 
-    /// <summary>Closes a connection that may not be served.</summary>
+    /// <summary>Closes a connection that may not be served, with a reset.</summary>
     public void CloseUnserved() => Io.Close(reset: true);
 
-    /// <summary>The life of a connection and of each request on it. The only async frame on the usual path: between two
-    /// awaits everything is synchronous and says by a <see cref="Step"/> what comes next.</summary>
+    /// <summary>Serves the connection and each request on it, until the connection is closed. This is the only async
+    /// frame on the usual path: between two awaits everything is synchronous and returns the next
+    /// <see cref="Step"/>.</summary>
     public async Task ServeAsync()
     {
         try
@@ -145,7 +148,7 @@ internal sealed class ClientConnection : IConnectionOwner
         catch (Exception bug)
         {
             Worker.Logger.LogError(Events.Bug, bug,
-                "bug in Penstock: a client connection was closed after an unexpected exception");
+                "bug in Penstock: closed a client connection after an unexpected exception");
         }
         finally
         {
@@ -153,8 +156,8 @@ internal sealed class ClientConnection : IConnectionOwner
         }
     }
 
-    /// <summary>Ends the connection after the exchange under way or the request that has arrived, or now if there is
-    /// none.</summary>
+    /// <summary>Ends the connection after the present exchange or the request that has arrived, or now if there is
+    /// neither.</summary>
     public void Drain()
     {
         _keepAlive = false;
@@ -177,39 +180,41 @@ internal sealed class ClientConnection : IConnectionOwner
 
     public void OnUnexpectedEvent(UnexpectedEvent what)
     {
-        // Bytes of the next request: they are read when it is their turn.
+        // These are bytes of the next request. They are read after the present one.
     }
 
     public void OnPeerClosed()
     {
-        // Whoever waits for bytes of the client comes to the end of its stream by itself, after what is before it.
+        // A method that waits for the client's bytes reaches the end of the stream by itself, after the bytes before
+        // it.
         if (_exchange is not null && HasLeft && !Io.AwaitsData)
         {
             _exchange.GiveUp();
         }
     }
 
-    // ---- what the phases of an exchange ask of its connection
+    // ---- for the phases of an exchange
 
-    /// <summary>The connection ends after this exchange, if so.</summary>
+    /// <summary>Ends the connection after this exchange unless <paramref name="mayGoOn"/>.</summary>
     public void EndAfterThisUnless(bool mayGoOn) => _keepAlive &= mayGoOn;
 
-    /// <summary>The connection ends after this exchange, and the client may still be sending.</summary>
+    /// <summary>Ends the connection after this exchange, and lets a client that is still sending read the
+    /// answer.</summary>
     public void EndAfterThisAndLinger()
     {
         _keepAlive = false;
         _ending = _ending == Ending.Reset ? Ending.Reset : Ending.Linger;
     }
 
-    /// <summary>The connection ends by a reset.</summary>
+    /// <summary>Makes the connection end with a reset.</summary>
     public void ResetOnClose() => _ending = Ending.Reset;
 
-    /// <summary>Begins to read and throw away what the client sends, while the answer is on its way.</summary>
+    /// <summary>Begins to read and drop what the client sends while the answer is being sent.</summary>
     public void Swallow() => Lingering.Swallow();
 
-    /// <summary>Keeps what came behind the request's body, the next request: it moves up to the head, over the part of
-    /// the body that was sent.</summary>
-    /// <returns>False when that is more than fits.</returns>
+    /// <summary>Keeps the bytes behind the request's body, which are the next request. They move up to the head, over
+    /// the part of the body that was sent.</summary>
+    /// <returns>False when they do not fit.</returns>
     public bool TryKeepExcess(ReadOnlySpan<byte> bytes) =>
         _input.TryReplaceAfter(_exchange!.Request.Length, bytes, Loop.Buffers);
 
@@ -239,7 +244,7 @@ internal sealed class ClientConnection : IConnectionOwner
         return Step.AwaitRequest;
     }
 
-    /// <summary>Goes from now on by the configuration in force, also as to who is trusted.</summary>
+    /// <summary>Uses the configuration in force from now on, also for who is trusted.</summary>
     private void UseCurrentSnapshot()
     {
         if (_snapshot != Worker.Snapshot)
@@ -271,7 +276,7 @@ internal sealed class ClientConnection : IConnectionOwner
             Step step = ParseRequest();
             if (first && step == Step.AwaitRequest)
             {
-                Io.SetDeadline(_snapshot.HeadTimeoutMs); // for the whole head, however slowly it drips
+                Io.SetDeadline(_snapshot.HeadTimeoutMs); // for the whole head, however slowly it arrives
             }
             return step;
         }
@@ -315,7 +320,7 @@ internal sealed class ClientConnection : IConnectionOwner
         }
         if (_exchange is null)
         {
-            UseCurrentSnapshot(); // it may be another one than when the connection began to wait
+            UseCurrentSnapshot(); // it may have changed since the connection began to wait
             _exchange = Worker.RentExchange();
             _exchange.Begin(this, _snapshot);
         }
@@ -343,13 +348,13 @@ internal sealed class ClientConnection : IConnectionOwner
         _input.Consume(length);
         if (source is null)
         {
-            return true; // the proxy speaks for itself
+            return true; // the connection is the proxy's own
         }
         SetPeer(source);
         return TryCount();
     }
 
-    /// <summary>The connection ends without an answer.</summary>
+    /// <summary>Ends the connection without an answer.</summary>
     private Step Abandon(WaitResult result)
     {
         if (_exchange is not null && result != WaitResult.Canceled)
@@ -361,7 +366,7 @@ internal sealed class ClientConnection : IConnectionOwner
 
     // ---- the end
 
-    /// <summary>Ends the exchange and makes ready for the next one.</summary>
+    /// <summary>Ends the exchange and prepares for the next one.</summary>
     private Step Finish()
     {
         Exchange exchange = _exchange!;
@@ -369,7 +374,7 @@ internal sealed class ClientConnection : IConnectionOwner
         _input.Consume(Math.Min(_input.Length, exchange.Request.Length + exchange.BodyTaken));
         if (!_keepAlive && _ending == Ending.AtOnce && (_input.Length > 0 || Io.MayHaveData))
         {
-            _ending = Ending.Linger; // closing on unread bytes would cost it the answer
+            _ending = Ending.Linger; // closing with unread bytes would make the client lose the answer
         }
         _exchange = null;
         Worker.ReturnExchange(exchange);

@@ -7,8 +7,8 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>What is known of a request before a limit is asked: who sends it, where it goes, and whether Penstock
-/// answers it itself.</summary>
+/// <summary>The decisions about a request before its limits are asked: who sends it, where it goes, and whether
+/// Penstock answers it itself.</summary>
 internal readonly ref struct Ruling
 {
     /// <summary>Null when no route matches, or when the path can be read in ways that lead to different routes.
@@ -16,10 +16,11 @@ internal readonly ref struct Ruling
     public Route? Route { get; init; }
     public ClientIdentity Client { get; init; }
 
-    /// <summary>How the request ends; <see cref="Outcome.Ok"/> while it goes on.</summary>
+    /// <summary>How the request ends; <see cref="Outcome.Ok"/> if it continues.</summary>
     public Outcome Outcome { get; init; }
 
-    /// <summary>The status of our own answer; 0: the request goes on to its limits and then to a backend.</summary>
+    /// <summary>The status of Penstock's answer; 0: the request continues to its limits and then to a
+    /// backend.</summary>
     public int Status { get; init; }
 
     /// <summary>What is wrong with the request, if <see cref="Outcome"/> is <see cref="Outcome.BadRequest"/>.</summary>
@@ -28,27 +29,26 @@ internal readonly ref struct Ruling
     public bool GoesOn => Status == 0;
 }
 
-/// <summary>Where a request goes that its limits have admitted.</summary>
+/// <summary>Where an admitted request goes.</summary>
 internal enum Placement : byte
 {
     Backend,
 
-    /// <summary>It waits until a backend has room for it, if <see cref="SlotQueue"/> has room.</summary>
+    /// <summary>It waits for a slot at a backend, if the <see cref="SlotQueue"/> has room.</summary>
     Queue,
     NoBackend,
 }
 
-/// <summary>What happens to a request. The data plane acts by these functions and <c>POST /explain</c> tells what they
-/// say, so the two cannot differ. Pure: nothing is taken, counted or written but <c>room</c> and <c>scratch</c>.
-/// </summary>
+/// <summary>Decides what happens to a request. The data plane and <c>POST /explain</c> both call these functions, so
+/// they cannot differ. Pure: only <c>room</c> and <c>scratch</c> are written.</summary>
 internal static class Decider
 {
-    /// <summary>How often a request may pass a Penstock: more than any sensible chain has.</summary>
+    /// <summary>How often a request may pass a Penstock. No sensible chain is longer.</summary>
     public const int MaxPasses = 8;
 
     /// <param name="caller">The address the request came from, see <see cref="ClientIdentifier.Caller"/>.</param>
-    /// <param name="room">For what the client is called, of <see cref="ClientIdentifier.RoomBytes"/>.</param>
-    /// <param name="scratch">Twice as long as the path at least.</param>
+    /// <param name="room">Memory for the client's name, of <see cref="ClientIdentifier.RoomBytes"/>.</param>
+    /// <param name="scratch">Memory at least twice as long as the path.</param>
     public static Ruling Decide(Snapshot snapshot, RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller,
         Span<byte> room, Span<byte> scratch)
     {
@@ -75,7 +75,7 @@ internal static class Decider
         }
         else if (request.MaxForwards == 0)
         {
-            status = 200; // the question is for us (RFC 9110 §7.6.2)
+            status = 200; // the request is for Penstock itself (RFC 9110 §7.6.2)
         }
         else if (IsLoop(request, head))
         {
@@ -88,22 +88,22 @@ internal static class Decider
         return new Ruling { Route = route, Client = client, Outcome = outcome, Status = status, Fault = fault };
     }
 
-    /// <summary>How a request ends that its limits reject, always with 429.</summary>
+    /// <summary>How a request ends that its limits reject. The status is always 429.</summary>
     public static Outcome OfRejection(Admission admission) =>
         admission.RejectedForConcurrency ? Outcome.ConcurrencyLimited : Outcome.RateLimited;
 
-    /// <summary>Must the request wait although a backend may have room? A new request must not overtake those that
-    /// wait already.</summary>
+    /// <summary>Whether the request must wait although a backend may have room, because a new request must not overtake
+    /// waiting ones.</summary>
     /// <param name="session">The backend that its session cookie names.</param>
     public static bool StandsInLine(Upstream upstream, Backend? session) => session is null && upstream.Queue.Count > 0;
 
-    /// <param name="found">The balancer has found a backend.</param>
-    /// <param name="standsInLine">See <see cref="StandsInLine"/>; then no balancer is asked.</param>
+    /// <param name="found">Whether the balancer has found a backend.</param>
+    /// <param name="standsInLine">See <see cref="StandsInLine"/>. If true, the balancer was not asked.</param>
     public static Placement Place(Upstream upstream, UpstreamConfig config, bool found, bool standsInLine) =>
         found ? Placement.Backend
         : config.Queue.Length > 0 && (standsInLine || upstream.IsFull()) ? Placement.Queue : Placement.NoBackend;
 
-    /// <summary>Has the request been here too often? Each Penstock on its way left its name in Via.</summary>
+    /// <summary>Whether the request has passed a Penstock too often. Each one adds its name to the Via field.</summary>
     private static bool IsLoop(RequestHead request, ReadOnlySpan<byte> head)
     {
         int passes = 0;

@@ -4,10 +4,10 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>A new connection to the backend of the current try.</summary>
+/// <summary>Opens a new connection to the backend of the current attempt.</summary>
 internal static class Dialing
 {
-    /// <summary>How long to wait for descriptors before the next look.</summary>
+    /// <summary>How long to wait for a free file descriptor before the next attempt to open a socket.</summary>
     private const long DescriptorWaitMs = 20;
 
     public static async ValueTask<Step> DialAsync(Exchange exchange)
@@ -20,7 +20,7 @@ internal static class Dialing
         if (second is not null && error is not (SocketError.Success or SocketError.OperationAborted)
             && !IsOutOfDescriptors(error))
         {
-            // The server listens on its name's other address only: localhost may be 127.0.0.1, ::1, or both.
+            // The server may listen only on the name's other address: localhost may be 127.0.0.1, ::1, or both.
             exchange.Current.Connection?.Io.Close();
             SocketError other = await ConnectAsync(exchange, second, timeoutMs);
             if (other == SocketError.Success)
@@ -44,7 +44,7 @@ internal static class Dialing
     private static bool IsOutOfDescriptors(SocketError error) =>
         error is SocketError.TooManyOpenSockets or SocketError.ProcessLimit;
 
-    /// <returns>OperationAborted when the client went away meanwhile.</returns>
+    /// <returns>OperationAborted when the client has left during the wait.</returns>
     private static async ValueTask<SocketError> ConnectAsync(Exchange exchange, BackendAddress? address,
         long timeoutMs)
     {

@@ -2,12 +2,12 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>What the end of a relay means for the exchange, and for the backend's record. All such tables are here.
-/// </summary>
+/// <summary>Tables of what the end of a relay means for the exchange and for the backend's error counts.
+/// Pure.</summary>
 internal static class EndOf
 {
-    /// <summary>The rest of a response was on its way from the backend to the client.</summary>
-    /// <param name="upload">How the request's body ended, which ends the response, too.</param>
+    /// <summary>The outcome of relaying a response from the backend to the client.</summary>
+    /// <param name="upload">How the request's body ended, which ends the response too.</param>
     public static Outcome Response(RelayEnd end, RelayEnd upload) => end switch
     {
         RelayEnd.Done => Outcome.Ok,
@@ -19,8 +19,8 @@ internal static class EndOf
         _ => Upload(upload),
     };
 
-    /// <summary>A wait for the backend was ended from our side: because the client is gone, or because its body cannot
-    /// go on.</summary>
+    /// <summary>The outcome when Penstock ended a wait for the backend, because the client left or its body
+    /// failed.</summary>
     /// <param name="end">How the request's body ended.</param>
     public static Outcome Upload(RelayEnd end) => end switch
     {
@@ -36,7 +36,7 @@ internal static class EndOf
         _ => Outcome.ClientAbort,
     };
 
-    /// <summary>A request that did not fit into the backend's socket was on its way there.</summary>
+    /// <summary>The failure of relaying the rest of a request to the backend.</summary>
     /// <returns>Null when the backend did not fail.</returns>
     public static Failure? Sending(RelayEnd end) => end switch
     {
@@ -45,7 +45,7 @@ internal static class EndOf
         _ => null,
     };
 
-    /// <summary>What the backend is blamed for when an exchange ends so; null: nothing.</summary>
+    /// <summary>The error that the backend is blamed for; null: none.</summary>
     public static BackendError? Blame(Outcome outcome) => outcome switch
     {
         Outcome.ConnectFailed => BackendError.Connect,
@@ -55,7 +55,7 @@ internal static class EndOf
         _ => null,
     };
 
-    /// <summary>The status of our own answer when no backend gave one.</summary>
+    /// <summary>The status of Penstock's answer when there is no response of a backend.</summary>
     public static int Status(Outcome outcome) => outcome switch
     {
         Outcome.UpstreamTimeout => 504,

@@ -10,10 +10,10 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>One request and its response: all that is known of them, and the configuration they go by. Reused by its
-/// loop; a connection holds one only from a request's first byte to its response's last. What has another lifetime is
-/// elsewhere: the connection's in <see cref="ClientConnection"/>, a try's in <see cref="Attempt"/>. Not thread-safe.
-/// </summary>
+/// <summary>One request and its response, with all their state and the configuration that they use. Its loop reuses it;
+/// a connection holds one only from a request's first byte to its response's last. State with another lifetime is
+/// elsewhere: the connection's in <see cref="ClientConnection"/>, an attempt's in <see cref="Attempt"/>. Not
+/// thread-safe.</summary>
 internal sealed class Exchange(HeadBounds bounds)
 {
     public const int MaxRequestIdBytes = 64;
@@ -26,25 +26,25 @@ internal sealed class Exchange(HeadBounds bounds)
     private Snapshot? _snapshot;
     private UpstreamConfig? _upstreamConfig;
 
-    // ---- who serves it, and by what configuration
+    // ---- connection and configuration
 
     public HeadBounds Bounds => bounds;
 
-    /// <summary>The connection it came on.</summary>
+    /// <summary>The client connection of the request.</summary>
     public ClientConnection Client => _client!;
 
     public Worker Worker => _client!.Worker;
 
     public Loop Loop => _client!.Worker.Loop;
 
-    /// <summary>In force when its first byte came.</summary>
+    /// <summary>The configuration that was in force when the request's first byte arrived.</summary>
     public Snapshot Snapshot => _snapshot!;
 
-    /// <summary>The configuration of its upstream that was in force when a backend was first looked for. A reload
-    /// meanwhile is for later requests.</summary>
+    /// <summary>The upstream's configuration that was in force when a backend was first picked. A later reload does not
+    /// change it.</summary>
     public UpstreamConfig UpstreamConfig => _upstreamConfig!;
 
-    /// <summary>The route's own, or its upstream's.</summary>
+    /// <summary>The retry configuration of the route, else of its upstream.</summary>
     public RetryConfig RetryConfig => Route!.Config.Retries ?? UpstreamConfig.Retries;
 
     public long ConnectTimeoutMs => Route is { ConnectTimeoutMs: > 0 and var ms } ? ms : Snapshot.ConnectTimeoutMs;
@@ -55,108 +55,108 @@ internal sealed class Exchange(HeadBounds bounds)
 
     public RequestHead Request { get; } = new(bounds);
 
-    /// <summary>The request's head as it came.</summary>
+    /// <summary>The bytes of the request's head.</summary>
     public ReadOnlySpan<byte> Head => Client.Received[..Request.Length];
 
-    /// <summary>Where its body stands after the last send.</summary>
+    /// <summary>The state of the body's reader after the last send.</summary>
     public BodyReader RequestBody;
 
-    /// <summary>Bytes behind the head that belong to its body and are used.</summary>
+    /// <summary>Bytes behind the head that belong to the body and are consumed.</summary>
     public int BodyTaken;
 
-    /// <summary>Room for identifiers that came percent-encoded.</summary>
+    /// <summary>Memory for identifiers that came percent-encoded.</summary>
     public byte[] IdentityRoom { get; } = new byte[ClientIdentifier.RoomBytes];
 
-    /// <summary>Knows the fields that say who the client is; null before it was asked.</summary>
+    /// <summary>Identifies the client; null before it was used for this request.</summary>
     public ClientIdentifier? Identifier;
     public ClientAddress? Caller;
 
-    /// <summary>The entry of <c>clients.identify</c> that told the client; null before it was asked.</summary>
+    /// <summary>The entry of <c>clients.identify</c> that identified the client; null before that.</summary>
     public byte[]? IdentifiedBy;
 
-    /// <summary>The header value that identified the client, if one did: it is forwarded even if the Connection field
-    /// lists it.</summary>
+    /// <summary>The header value that identified the client (empty if none). It is forwarded even if the Connection
+    /// field lists it.</summary>
     public Slice IdentityValue;
     public bool PeerTrusted;
 
-    /// <summary>No limit holds its client.</summary>
+    /// <summary>The client is exempt from all limits.</summary>
     public bool Exempt;
     public Route? Route;
 
-    /// <summary>What it took from its limits.</summary>
+    /// <summary>What the request took from its limits.</summary>
     public Admission Admission { get; } = new();
 
-    /// <summary>Its wait for tokens that nodes share; null: it has not waited for any.</summary>
+    /// <summary>The request's wait for tokens that nodes share; null: it has not waited.</summary>
     public TokenWait? Tokens;
 
-    /// <summary>When it first waited for tokens; -1: it has not.</summary>
+    /// <summary>When the request first waited for tokens; -1: it has not waited.</summary>
     public long TokensBeganMs = -1;
 
-    // ---- the tries
+    // ---- the attempts
 
     /// <summary>The backend that the client's session cookie names.</summary>
     public Backend? StickyBackend;
 
-    /// <summary>Hash of what its upstream spreads by.</summary>
+    /// <summary>Hash of the request's affinity key, for <c>balance: hash</c>.</summary>
     public ulong AffinityHash;
 
-    /// <summary>The try under way, or the last one.</summary>
+    /// <summary>The present or last attempt.</summary>
     public Attempt Current { get; private set; } = new(bounds);
 
-    /// <summary>A second try at the same time: made by the first hedge, then kept.</summary>
+    /// <summary>A second attempt at the same time. The first hedge creates it; it is reused afterwards.</summary>
     public Attempt? Rival { get; private set; }
     public bool Hedged;
 
-    /// <summary>Backends that this request was tried on in vain.</summary>
+    /// <summary>Backends at which an attempt of this request has failed.</summary>
     public List<Backend> Tried { get; } = [];
 
-    /// <summary>How often the request, or a part of it, was sent, hedges aside.</summary>
+    /// <summary>How often the request, or a part of it, was sent, without hedges.</summary>
     public int Sends;
 
     /// <summary>How many of <see cref="RetryConfig.Attempts"/> are used up.</summary>
     public int RetriesUsed;
 
-    /// <summary>Requests sent to a backend and not answered before the one that was, for the log.</summary>
+    /// <summary>Attempts before the last one in which the request was sent, for the log.</summary>
     public int Retries;
 
-    /// <summary>Only a kept connection of it was dead: if no other backend takes the request, it may get a new one.
-    /// </summary>
+    /// <summary>A backend of which only a pooled connection was dead. If no other backend takes the request, it is sent
+    /// there on a new connection.</summary>
     public Backend? StaleBackend;
 
-    /// <summary>No kept connection is used for the next send.</summary>
+    /// <summary>The next attempt does not use a pooled connection.</summary>
     public bool FreshOnly;
 
-    /// <summary>The longest wait before the next try.</summary>
+    /// <summary>The longest wait before the next attempt.</summary>
     public int MaxWaitMs;
 
-    /// <summary>The rest of the body that did not fit into the first send; null: there was none.</summary>
+    /// <summary>Relays the rest of a body that did not fit into the first send; null: there is none.</summary>
     public Upload? Upload;
 
-    /// <summary>Bytes behind the request were more than we can keep.</summary>
+    /// <summary>Bytes behind the request were lost, because they did not fit.</summary>
     public bool ExcessLost;
 
-    /// <summary>What a socket did not take at once; one flush at a time.</summary>
+    /// <summary>Bytes that a socket did not accept at once. One flush at a time.</summary>
     public ByteWindow Pending;
     private SlotWait? _slot;
     private Pause? _pause;
 
     // ---- how it ends
 
-    /// <summary>How it ended; while it is tried again, how the last try did.</summary>
+    /// <summary>How the exchange ended; during a retry, how the last attempt ended.</summary>
     public Outcome Outcome;
     public HttpFault Fault;
     public int Status;
 
-    /// <summary>Both sides speak another protocol: the client may end its direction and go on listening.</summary>
+    /// <summary>Both sides speak another protocol. The client may end its direction and still receive.</summary>
     public bool IsTunnel;
 
     public long StartNs;
 
-    /// <summary>How long it waited for a place at a backend.</summary>
+    /// <summary>How long the request waited for a slot at a backend.</summary>
     public long QueuedNs;
     public long ResponseNs;
 
-    /// <summary>Bytes of body.</summary>
+    /// <summary>Bytes of the bodies of request and response.</summary>
     public long BytesIn;
     public long BytesOut;
 
@@ -178,7 +178,7 @@ internal sealed class Exchange(HeadBounds bounds)
 
     public Pause Pause => _pause ??= new Pause(Loop);
 
-    /// <summary>How the request's body ended that ended the exchange, if it did.</summary>
+    /// <summary>How the request's body ended, if that ended the exchange; else <see cref="RelayEnd.Done"/>.</summary>
     public RelayEnd UploadFailure => Upload?.Failure ?? RelayEnd.Done;
 
     public RetryState RetryState => new()
@@ -200,10 +200,10 @@ internal sealed class Exchange(HeadBounds bounds)
         StartNs = Loop.NowNs;
     }
 
-    /// <summary>From now on the request goes by the configuration of its upstream that is in force.</summary>
+    /// <summary>Fixes the upstream's configuration for this request to the present one.</summary>
     public void FixUpstreamConfig() => _upstreamConfig = Route!.Upstream.Config;
 
-    /// <summary>The try to ask a second backend by.</summary>
+    /// <summary>Begins an attempt at a second backend.</summary>
     public Attempt BeginRival(Backend backend)
     {
         Rival ??= new Attempt(bounds);
@@ -211,15 +211,16 @@ internal sealed class Exchange(HeadBounds bounds)
         return Rival;
     }
 
-    /// <summary>The second try is the current one from now on, and the first one is the second.</summary>
+    /// <summary>Exchanges the two attempts.</summary>
     public void SwapRival() => (Current, Rival) = (Rival!, Current);
 
-    /// <summary>Ends the current try; see <see cref="Attempt.End"/>.</summary>
+    /// <summary>Ends the current attempt; see <see cref="Attempt.End"/>.</summary>
     public void EndAttempt(bool reusable) => Current.End(Route!.Upstream, Loop, !reusable ? 0
         : UpstreamConfig.BackendIdle is { } idle ? (long)idle.TotalMilliseconds : Snapshot.BackendIdleMs);
 
-    /// <summary>Nobody waits for a response any more: ends every wait that is under way for something else than the
-    /// client's bytes. A new kind of wait belongs in here. A last flush needs no backend and goes on.</summary>
+    /// <summary>The client no longer waits for a response: ends every present wait except waits for the client's bytes.
+    /// A new kind of wait must be added here. A last flush to the client continues, because it needs no
+    /// backend.</summary>
     public void GiveUp()
     {
         Tokens?.Cancel();
@@ -233,7 +234,7 @@ internal sealed class Exchange(HeadBounds bounds)
         Rival?.Connection?.Io.Cancel();
     }
 
-    /// <summary>Counts and logs it, and frees what it still holds; what can be used again is given back
+    /// <summary>Counts and logs the exchange, and releases what it still holds. Reusable connections have been returned
     /// already.</summary>
     public void End()
     {
@@ -246,25 +247,26 @@ internal sealed class Exchange(HeadBounds bounds)
         if (Route is not null)
         {
             EndAttempt(reusable: false);
-            Rival?.End(Route.Upstream, Loop, keepMs: 0); // ended already, but after a bug
+            Rival?.End(Route.Upstream, Loop, keepMs: 0); // it is still open only after a bug
         }
         Pending.Release(Loop.Buffers);
         ReleaseTokens();
         Admission.Leave();
     }
 
-    /// <summary>Keeps what a socket did not take. The loop's scratch is anybody's after the next wait.</summary>
-    /// <param name="sent">How many of the bytes it took; negative: none.</param>
+    /// <summary>Copies the bytes that a socket did not accept, because the loop's scratch memory is overwritten after
+    /// the next wait.</summary>
+    /// <param name="sent">How many bytes it accepted; negative: none.</param>
     public void Keep(ReadOnlySpan<byte> bytes, int sent) => Pending.Fill(bytes[Math.Max(0, sent)..], Loop.Buffers);
 
-    /// <summary>Gives it an X-Request-Id of our own.</summary>
+    /// <summary>Gives the request a new X-Request-Id.</summary>
     public void MakeRequestId()
     {
         Span<byte> made = stackalloc byte[16];
         RequestId = made[..Worker.NewRequestId(made)];
     }
 
-    /// <summary>Makes it ready for another request.</summary>
+    /// <summary>Clears the exchange for another request.</summary>
     public void Reset()
     {
         Debug.Assert(Pending.Length == 0 && Tokens is null, "it still holds something");
@@ -306,8 +308,8 @@ internal sealed class Exchange(HeadBounds bounds)
         }
     }
 
-    /// <summary>The identifier that the request was counted under; a copy, because the bytes it came in may be
-    /// overwritten before the log is written.</summary>
+    /// <summary>The identifier under which the request is counted. A copy, because the request's bytes may be
+    /// overwritten before the log line is written.</summary>
     public ReadOnlySpan<byte> ClientName
     {
         get => _clientName.AsSpan(0, _clientNameLength);
@@ -318,8 +320,7 @@ internal sealed class Exchange(HeadBounds bounds)
         }
     }
 
-    /// <summary>The X-Request-Id that both sides and the log are told, at most
-    /// <see cref="MaxRequestIdBytes"/>.</summary>
+    /// <summary>The X-Request-Id for client, backend and log, at most <see cref="MaxRequestIdBytes"/>.</summary>
     public ReadOnlySpan<byte> RequestId
     {
         get => _requestId.AsSpan(0, _requestIdLength);

@@ -10,15 +10,17 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>What the answer depends on besides the request: all of it belongs to one loop, or is read only.</summary>
-/// <param name="Random">The loop's random numbers, which some balancers go by.</param>
+/// <summary>What an explanation depends on besides the request. All of it belongs to one loop or is
+/// read-only.</summary>
+/// <param name="Random">The loop's random numbers, which some balancers use.</param>
 internal readonly record struct ExplainContext(Snapshot Snapshot, PickRandom Random, long NowNs);
 
-/// <summary>Tells what would be done with a request, by the functions that do it (<see cref="Decider"/>), and changes
-/// nothing: no token is taken, no rotation goes on.</summary>
+/// <summary>Explains what would happen to a request, with the functions that the data plane uses
+/// (<see cref="Decider"/>). It changes nothing: it takes no token and moves no rotation.</summary>
 internal static class Explainer
 {
-    /// <summary>The one verdict that is no outcome: how the request ends is not known yet.</summary>
+    /// <summary>The only verdict that is not an outcome, because it is not known yet how the request will
+    /// end.</summary>
     private const string Queued = "queued";
 
     public static Explanation Explain(in ExplainContext context, HypotheticalRequest asked)
@@ -67,9 +69,9 @@ internal static class Explainer
     private static string Why(in Ruling ruling) => ruling.Outcome switch
     {
         Outcome.NoRoute => "no route matches the request",
-        Outcome.UnknownClient => "nobody registered this client, and clients.unknown is reject",
+        Outcome.UnknownClient => "the client is not registered, and clients.unknown is reject",
         Outcome.ClientBlocked =>
-            "an operator has blocked the client; PATCH /clients/{id} with access limited lets it in again",
+            "an operator has blocked the client; PATCH /clients/{id} with access limited ends this",
         Outcome.Loop =>
             $"the Via field names Penstock {Decider.MaxPasses} times or more: a route leads back to Penstock",
         Outcome.Ok => "Penstock answers the request itself, because its Max-Forwards is 0",
@@ -97,7 +99,7 @@ internal static class Explainer
         {
             Verdict = WordOf(Decider.OfRejection(admission)),
             Detail = charge.Full
-                ? $"limit '{NameOf(charge)}': {charge.Rule.Config.Concurrent} requests are under way, as many as it "
+                ? $"limit '{NameOf(charge)}': {charge.Rule.Config.Concurrent} requests are in flight, as many as it "
                     + "allows"
                 : $"limit '{NameOf(charge)}': {charge.Tokens:0.###} tokens left of {charge.Limit!.Config.Capacity}"
                     + (rules.Cost > 1 ? $", the request costs {rules.Cost}" : ""),
@@ -162,7 +164,7 @@ internal static class Explainer
         return so with { Verdict = verdict, Detail = detail };
     }
 
-    /// <summary>The head as a client would send it.</summary>
+    /// <summary>The bytes of the head as a client would send it.</summary>
     internal static string HeadOf(HypotheticalRequest asked)
     {
         var head = new StringBuilder($"{asked.Method} {asked.Path} HTTP/1.1\r\nHost: {asked.Host}\r\n");

@@ -4,19 +4,19 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>A try at a backend fails, or the client is gone. Whether the request is tried again says
-/// <see cref="RetryPolicy"/>; here it is done.</summary>
+/// <summary>Handles a failed attempt and a client that has left. <see cref="RetryPolicy"/> decides whether the request
+/// is sent again; this class acts on it.</summary>
 internal static class Failing
 {
-    /// <summary>A try has failed: the request goes to another backend, or ends.</summary>
+    /// <summary>Continues after a failed attempt: with another backend, or with the end of the request.</summary>
     public static Step Failed(Exchange exchange, Failure failure)
     {
         Verdict verdict = VerdictOn(exchange, failure);
         return verdict.Repeats ? Repeat(exchange, verdict) : GiveUp(exchange, failure, verdict);
     }
 
-    /// <summary>A response has come. If the operator wants its status tried elsewhere, and that can be done, it is.
-    /// </summary>
+    /// <summary>Sends the request to another backend if the response's status is in <c>retries.statuses</c> and a retry
+    /// is possible.</summary>
     /// <returns>Null: the response is passed on.</returns>
     public static Step? RepeatIfUnwanted(Exchange exchange)
     {
@@ -37,14 +37,14 @@ internal static class Failing
         return null;
     }
 
-    /// <summary>No backend takes the request, or none that it was not tried at.</summary>
+    /// <summary>Ends a request for which no backend is left.</summary>
     public static Step NoBackendLeft(Exchange exchange)
     {
         Outcome outcome = exchange.Tried.Count == 0 ? Outcome.NoBackend : exchange.Outcome;
         return Answering.AnswerWith(exchange, outcome, EndOf.Status(outcome));
     }
 
-    /// <summary>A wait was ended from our side: the client went away, or sent a body that cannot go on.</summary>
+    /// <summary>Ends the request after Penstock has ended a wait, because the client left or its body failed.</summary>
     public static Step ClientGone(Exchange exchange)
     {
         if (exchange.Route is not null)

@@ -6,11 +6,11 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>A safe request that takes long is asked of a second backend, too.</summary>
+/// <summary>Sends a safe request that takes long to a second backend as well.</summary>
 internal static class Hedging
 {
-    /// <summary>Asks a second backend; the first bytes of a response, from whichever, decide, and the other one is let
-    /// go. Costs one retry of the budget.</summary>
+    /// <summary>Sends the request to a second backend. The attempt that receives the first bytes of a response wins;
+    /// the other one is canceled. Costs one retry of the budget.</summary>
     public static async ValueTask<Step> RaceAsync(Exchange exchange)
     {
         Upstream upstream = exchange.Route!.Upstream;
@@ -33,7 +33,8 @@ internal static class Hedging
         (Attempt? winner, byte[]? bytes, int count) = await race.Outcome;
         if (winner == second)
         {
-            // The first took at least so long; without this, the slowest would be the one that nothing is known of.
+            // The first backend took at least this long. Without this count, nothing would be known about the slowest
+            // backend.
             first.Backend!.Traffic.Responded(loop.Index, loop.NowNs - first.SentNs);
             exchange.SwapRival();
             first.End(upstream, loop, keepMs: 0);
@@ -79,14 +80,14 @@ internal static class Hedging
         pool.CountRequest();
         if (attempt.Io.TrySend(exchange.Loop.Scratch.AsSpan(0, length)) != length)
         {
-            return default; // a head that a fresh socket does not take is not worth a second try
+            return default; // a new socket that does not accept a whole head is not worth a retry
         }
         attempt.IsSent = true;
         attempt.Io.SetDeadline(Sending.TryTimeoutMs(exchange));
         return await ReceiveAsync(attempt, exchange.Loop.Buffers);
     }
 
-    /// <returns>The first bytes; null when there will be none.</returns>
+    /// <returns>The first bytes; null when the attempt has failed.</returns>
     private static async Task<(byte[]?, int)> ReceiveAsync(Attempt attempt, BufferPool buffers)
     {
         Connection backend = attempt.Io;
@@ -107,10 +108,11 @@ internal static class Hedging
         return default;
     }
 
-    /// <summary>Two tries; the first that brings bytes wins, and when neither does, nobody.</summary>
+    /// <summary>A race of two attempts. The first that receives bytes wins; when both fail, there is no
+    /// winner.</summary>
     private sealed class Race(BufferPool buffers)
     {
-        // Completed inline: both tries are of this loop, and the one that lost must see what became of it.
+        // Completed inline, because both attempts run on this loop and the loser must see the result at once.
         private readonly TaskCompletionSource<(Attempt?, byte[]?, int)> _outcome = new();
         private int _left = 2;
 

@@ -5,13 +5,13 @@ using Penstock.Proxy.Routing;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>The fields that tell a client how it stands with its limits.</summary>
+/// <summary>Writes the header fields that show a client the state of its limits.</summary>
 internal static class LimitFieldsWriter
 {
-    /// <summary>Which fields we write. A client is told one truth: where we write fields that the backend wrote too,
-    /// ours replace them; but a backend that rejects a request itself (429) knows better why, and its fields stay.
-    /// </summary>
-    /// <param name="response">The backend's; null for an answer of our own.</param>
+    /// <summary>Chooses which fields Penstock writes. They replace the backend's fields of the same names, so that a
+    /// client sees only one state. But if the backend itself rejects the request (429), its fields stay, because they
+    /// describe the limit that rejected it.</summary>
+    /// <param name="response">The backend's response; null for an answer of Penstock.</param>
     public static LimitFields Choose(Exchange exchange, ResponseHead? response)
     {
         bool buckets = false;
@@ -36,7 +36,7 @@ internal static class LimitFieldsWriter
         };
     }
 
-    /// <summary>Is a backend's field left out because we write it?</summary>
+    /// <summary>Whether a backend's field is left out because Penstock writes it.</summary>
     public static bool Replaces(LimitFields ours, FieldName field) => field switch
     {
         FieldName.RateLimit or FieldName.RateLimitPolicy => ours is LimitFields.Standard or LimitFields.Both,
@@ -45,8 +45,8 @@ internal static class LimitFieldsWriter
         _ => false,
     };
 
-    /// <param name="which">As <see cref="Choose"/> says.</param>
-    /// <param name="edits">What the operator sets or removes is not ours to write.</param>
+    /// <param name="which">The result of <see cref="Choose"/>.</param>
+    /// <param name="edits">Fields that the operator sets or removes are not written.</param>
     public static void Write(ref HeadWriter to, Exchange exchange, LimitFields which, HeaderEdits? edits)
     {
         if (which is LimitFields.Standard or LimitFields.Both)
@@ -98,7 +98,7 @@ internal static class LimitFieldsWriter
 
     private static void WriteLegacy(ref HeadWriter to, Admission admission, HeaderEdits? edits)
     {
-        AppliedLimit nearest = default; // of the smallest share left
+        AppliedLimit nearest = default; // the limit with the smallest share left
         double least = double.MaxValue;
         foreach (ref readonly AppliedLimit charge in admission.Limits)
         {
@@ -118,8 +118,8 @@ internal static class LimitFieldsWriter
         Field(ref to, edits, "X-RateLimit-Reset"u8, nearest.SecondsToFull);
     }
 
-    /// <summary>Limits in dry run are nobody's business yet, and one that bounds requests at the same time tells its
-    /// state only when it rejects: it would be stale at once.</summary>
+    /// <summary>Dry-run limits are not shown. A concurrency limit is shown only when it rejects; at any other time its
+    /// value would already be out of date.</summary>
     private static bool IsShown(in AppliedLimit charge) =>
         (charge.Full || charge.Limit is not null) && charge.Rule.Config is { Hidden: false, DryRun: false };
 

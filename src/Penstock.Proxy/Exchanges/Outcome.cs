@@ -1,15 +1,15 @@
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>How an exchange ended: one word, the same in the access log and in metrics.</summary>
+/// <summary>How an exchange ended. Its word is the same in the access log and in metrics.</summary>
 internal enum Outcome : byte
 {
     Ok,
     RateLimited,
 
-    /// <summary>The client has too many requests under way.</summary>
+    /// <summary>The client has too many requests in flight.</summary>
     ConcurrencyLimited,
 
-    /// <summary>Nobody registered the client, and the operator wants no strangers.</summary>
+    /// <summary>The client is not registered, and <c>clients.unknown</c> is <c>reject</c>.</summary>
     UnknownClient,
 
     /// <summary>An operator has blocked the client.</summary>
@@ -22,7 +22,7 @@ internal enum Outcome : byte
     QueueTimeout,
     ConnectFailed,
 
-    /// <summary>This process has no descriptor for a connection to a backend.</summary>
+    /// <summary>This process has no file descriptor for a backend connection.</summary>
     NoDescriptors,
     UpstreamTimeout,
     UpstreamReset,

@@ -4,7 +4,7 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>Second phase of an exchange: which backend, or a place in the queue for one.</summary>
+/// <summary>Second phase of an exchange: picks a backend and a connection, or waits for a slot at one.</summary>
 internal static class Picking
 {
     public static Step Pick(Exchange exchange)
@@ -26,7 +26,7 @@ internal static class Picking
         Backend? backend = standsInLine ? null : upstream.Pick(RequestFor(exchange));
         if (backend is null && exchange.StaleBackend is { } stale && stale.TryEnter())
         {
-            // Only a kept connection of it was dead, and there is no other backend: a new connection may well work.
+            // Only a pooled connection of this backend was dead, and no other backend is left, so try a new connection.
             backend = stale;
             exchange.FreshOnly = true;
         }
@@ -36,7 +36,7 @@ internal static class Picking
                 ? Step.Queue : Failing.NoBackendLeft(exchange);
     }
 
-    /// <summary>Is there a backend that the request was not sent to?</summary>
+    /// <summary>Whether there is a backend at which the request was not tried.</summary>
     public static bool HasElsewhere(Exchange exchange)
     {
         exchange.Tried.Add(exchange.Backend!);
@@ -45,7 +45,7 @@ internal static class Picking
         return elsewhere;
     }
 
-    /// <summary>Picks a backend to ask beside the current one.</summary>
+    /// <summary>Picks a second backend for a hedge.</summary>
     public static Backend? PickRival(Exchange exchange)
     {
         exchange.Tried.Add(exchange.Backend!);
@@ -54,8 +54,8 @@ internal static class Picking
         return rival;
     }
 
-    /// <summary>A kept connection of the backend.</summary>
-    /// <param name="mayBeClosed">False: only one that the backend has not closed, as the kernel says now.</param>
+    /// <summary>Takes an idle connection to the backend from the pool; null when there is none.</summary>
+    /// <param name="mayBeClosed">False: first ask the kernel whether the backend has closed it.</param>
     public static BackendConnection? RentIdle(Exchange exchange, Backend backend, bool mayBeClosed)
     {
         if (exchange.FreshOnly || exchange.UpstreamConfig.SendProxyVersion > 0)
@@ -74,7 +74,7 @@ internal static class Picking
         return null;
     }
 
-    /// <summary>Waits for a place at a backend.</summary>
+    /// <summary>Waits for a slot at a backend.</summary>
     public static async ValueTask<Step> QueueAsync(Exchange exchange)
     {
         Upstream upstream = exchange.Route!.Upstream;
@@ -100,14 +100,14 @@ internal static class Picking
             : Answering.AnswerWith(exchange, slot.TimedOut ? Outcome.QueueTimeout : Outcome.QueueFull, 503);
     }
 
-    /// <summary>Waits a little, so that requests that failed together do not return together.</summary>
+    /// <summary>Waits for a random time, so that requests that failed together are not retried together.</summary>
     public static async ValueTask<Step> PauseAsync(Exchange exchange)
     {
         await exchange.Pause.WaitAsync(exchange.Worker.Random.Next(exchange.MaxWaitMs + 1));
         return Step.Pick;
     }
 
-    /// <summary>Begins a try at a backend that has counted us in.</summary>
+    /// <summary>Begins an attempt at a backend that has counted the request in.</summary>
     private static Step Begin(Exchange exchange, Backend backend)
     {
         exchange.Current.Begin(backend);

@@ -4,8 +4,8 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>Last phase of a long response: the part that did not fit into one buffer or into the client's socket.
-/// </summary>
+/// <summary>Last phase of a long response: relays the part that did not fit into one buffer or into the client's
+/// socket.</summary>
 internal static class Relaying
 {
     public static async ValueTask<Step> RelayAsync(Exchange exchange)
@@ -43,7 +43,8 @@ internal static class Relaying
         return Step.Close;
     }
 
-    /// <summary>Sends what a socket did not take at once; afterwards nothing of it is left, whatever the end.</summary>
+    /// <summary>Sends the bytes that a socket did not accept at once. Afterwards none are pending, whatever the
+    /// result.</summary>
     public static async ValueTask<RelayEnd> FlushAsync(Exchange exchange, Connection to)
     {
         RelayEnd end = RelayEnd.Done;

@@ -4,17 +4,17 @@ using Penstock.Proxy.Routing;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>The request head that a backend sees, written anew from the parsed form.</summary>
+/// <summary>Writes the request head for the backend from the parsed request.</summary>
 internal static class RequestWriter
 {
-    /// <summary>Our name in the Via field.</summary>
+    /// <summary>Penstock's name in the Via field.</summary>
     public static ReadOnlySpan<byte> ViaName => "penstock"u8;
 
-    /// <summary>For what is written besides what the client or the operator says: names of fields, addresses, numbers,
-    /// a PROXY protocol header, the framing of a piece of body.</summary>
+    /// <summary>Room for what Penstock adds to the texts of client and operator: field names, addresses, numbers, a
+    /// PROXY protocol header, the framing of a piece of body.</summary>
     private const int OwnBytes = 2048;
 
-    /// <summary>No head is longer. A host may be written twice more than it was sent.</summary>
+    /// <summary>The most bytes that a head can have. A host may be written twice more often than it was sent.</summary>
     public static int MaxBytes(Exchange exchange, ReadOnlySpan<byte> head)
     {
         HeaderEdits? edits = exchange.Route?.RequestEdits;
@@ -22,14 +22,14 @@ internal static class RequestWriter
             + (edits?.Host?.Length ?? 0) + (exchange.Route?.Rewrite?.AddedBytes ?? 0) + OwnBytes;
     }
 
-    /// <param name="peer">Who is at the other end of the client connection.</param>
+    /// <param name="peer">The address at the other end of the client connection.</param>
     public static void Write(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head, ClientAddress peer)
     {
         RequestHead request = exchange.Request;
         HeaderEdits? edits = exchange.Route?.RequestEdits;
         WriteLine(ref to, request, head, exchange.Route?.Rewrite);
 
-        // An HTTP/1.0 client need not say whom it asks; HTTP/1.1 towards the backend must (RFC 9112 §3.2).
+        // An HTTP/1.0 request may lack a Host field; the HTTP/1.1 request to the backend must have one (RFC 9112 §3.2).
         to.AddField("Host"u8, edits?.Host is { } host ? host
             : request.Authority.Length > 0 ? request.Authority.Of(head) : "localhost"u8);
         foreach (ref readonly Field field in request.Fields)
@@ -72,7 +72,7 @@ internal static class RequestWriter
         {
             to.Add(" "u8);
             rewrite.Write(ref to, request.PathOf(head));
-            to.Add(request.Target.Of(head)[request.Path.Length..]); // the query with its mark
+            to.Add(request.Target.Of(head)[request.Path.Length..]); // the query with its question mark
         }
         else
         {
@@ -86,13 +86,13 @@ internal static class RequestWriter
     {
         FieldName.Other => exchange.Identifier is not { } identifier || !identifier.IsLookalikeField(name),
         FieldName.Expect => exchange.Request.ExpectsContinue,
-        FieldName.MaxForwards => exchange.Request.Method != Method.Options, // written anew
+        FieldName.MaxForwards => exchange.Request.Method != Method.Options, // written separately
         FieldName.XRequestId or FieldName.XForwardedFor => false,
 
-        // Told by a stranger these are lies until proven otherwise.
+        // An untrusted client can write anything into these fields, so they are dropped.
         FieldName.XForwardedProto or FieldName.XForwardedHost or FieldName.Forwarded => exchange.PeerTrusted,
 
-        // So are these, unless the operator tells clients by that very field.
+        // These too, unless the operator identifies clients by the field.
         FieldName.Hearsay => exchange.PeerTrusted || field.Value == exchange.IdentityValue,
         _ => !FieldNames.IsRewritten(field.Known),
     };
@@ -111,8 +111,8 @@ internal static class RequestWriter
         }
     }
 
-    /// <summary>X-Forwarded-For: what trusted hops wrote, then our peer if it has an address, which none behind a Unix
-    /// domain socket has; -Proto and -Host as the first trusted hop saw them.</summary>
+    /// <summary>Writes X-Forwarded-For: what trusted hops wrote, then the peer's address (a Unix domain socket has
+    /// none). -Proto and -Host are as the first trusted hop saw them.</summary>
     private static void WriteForwarded(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head,
         ClientAddress peer)
     {

@@ -4,14 +4,15 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>Fourth phase of an exchange: the head of the backend's response, and what came with it.</summary>
+/// <summary>Fourth phase of an exchange: the head of the backend's response, and the bytes that arrived with
+/// it.</summary>
 internal static class Responding
 {
-    /// <summary>Interim responses to one request. Each is progress, so without a bound a backend could keep a request
-    /// for ever; one every few seconds tells of hours of work.</summary>
+    /// <summary>The most interim responses to one request. Each counts as progress, so without a bound a backend could
+    /// hold a request without end. 1000 are enough for hours of work with one every few seconds.</summary>
     private const int MaxInterims = 1000;
 
-    /// <summary>Bytes of the response are there, or will not be.</summary>
+    /// <summary>Continues after a wait for bytes of the response.</summary>
     public static Step OnBytes(Exchange exchange, WaitResult result)
     {
         Attempt attempt = exchange.Current;
@@ -37,7 +38,7 @@ internal static class Responding
             : Failing.Failed(exchange, attempt.HasBegunToRespond ? Failure.HeadCut : Failure.Lost);
     }
 
-    /// <summary>Goes by what is here of the response's head.</summary>
+    /// <summary>Handles the received part of the response's head.</summary>
     public static Step OnHead(Exchange exchange)
     {
         Attempt attempt = exchange.Current;
@@ -47,7 +48,7 @@ internal static class Responding
             switch (response.Parse(attempt.Received.Bytes))
             {
                 case ParseStatus.Incomplete:
-                    attempt.Io.SetDeadline(exchange.ResponseTimeoutMs); // it has made progress
+                    attempt.Io.SetDeadline(exchange.ResponseTimeoutMs); // the response has made progress
                     return Step.AwaitResponse;
                 case ParseStatus.Complete when !response.IsInterim:
                     return Failing.RepeatIfUnwanted(exchange) ?? Respond(exchange);
@@ -62,7 +63,7 @@ internal static class Responding
                     && exchange.Request.WantsUpgrade:
                     return Tunnel.Begin(exchange);
                 default:
-                    // Also a 101 that nobody asked for.
+                    // This includes a 101 without an upgrade in the request.
                     return Invalid(
                         exchange, response.Fault == HttpFault.None ? HttpFault.BadStatusLine : response.Fault);
             }
@@ -79,7 +80,8 @@ internal static class Responding
         return Failing.Failed(exchange, Failure.Invalid);
     }
 
-    /// <summary>Passes a 1xx response on; HTTP/1.0 clients do not know them (RFC 9110 §15.2).</summary>
+    /// <summary>Passes a 1xx response on, but not to HTTP/1.0 clients, which do not know them (RFC 9110
+    /// §15.2).</summary>
     private static Step ForwardInterim(Exchange exchange)
     {
         Attempt attempt = exchange.Current;
@@ -147,7 +149,7 @@ internal static class Responding
         exchange.BytesOut = payload;
         bool whole = attempt.Body.Done;
         attempt.CountAnswer(exchange.Loop, whole);
-        // Bytes behind the response belong to nothing that was asked: such a connection is not used again.
+        // Bytes behind the response belong to no request, so the connection is not used again.
         bool excess = response.Length + consumed < received.Length;
         attempt.Received.Release(exchange.Loop.Buffers);
         if (whole)

@@ -7,14 +7,15 @@ using Penstock.Proxy.Routing;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>The response head that a client sees: a backend's, written anew, or our own answer.</summary>
+/// <summary>Writes the response head for the client: from a backend's parsed response, or as an answer of
+/// Penstock.</summary>
 internal static class ResponseWriter
 {
-    /// <summary>For what is written besides what the backend or the operator says: limits, a cookie, the framing.
-    /// </summary>
+    /// <summary>Room for what Penstock adds to the texts of backend and operator: limits, a cookie, the
+    /// framing.</summary>
     private const int OwnBytes = 16 * 1024;
 
-    /// <summary>No head is longer than the received one and this.</summary>
+    /// <summary>The most bytes that a head can have in addition to the received one.</summary>
     public static int MaxAddedBytes(Exchange exchange) =>
         OwnBytes + (exchange.Route?.ResponseEdits?.Lines.Length ?? 0);
 
@@ -71,7 +72,7 @@ internal static class ResponseWriter
             return;
         }
 
-        // A server says in a 426 what to upgrade to, and must (RFC 9110 §15.5.22).
+        // A 426 must say which protocol to upgrade to (RFC 9110 §15.5.22).
         bool tellsUpgrade = response.Status == 426 && response.Upgrade.Length > 0 && exchange.Request.MinorVersion > 0;
         if (tellsUpgrade)
         {
@@ -80,8 +81,8 @@ internal static class ResponseWriter
         WriteConnection(ref to, exchange, keepAlive, tellsUpgrade);
     }
 
-    /// <summary>A 1xx response: no framing, no fields of ours (RFC 9110 §15.2); those that the route removes are
-    /// removed.</summary>
+    /// <summary>Writes a 1xx response, without framing and without fields of Penstock (RFC 9110 §15.2). Fields that the
+    /// route removes are removed.</summary>
     public static void WriteInterim(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head)
     {
         ResponseHead response = exchange.Response;
@@ -98,10 +99,10 @@ internal static class ResponseWriter
         to.Add("\r\n"u8);
     }
 
-    /// <summary>An error that Penstock itself tells: with a JSON body, or as the operator wants it.</summary>
-    /// <param name="page">Null: as ever.</param>
-    /// <param name="request">The request's head, or what there is of it.</param>
-    /// <returns>Bytes of body, 0 for HEAD.</returns>
+    /// <summary>Writes an answer of Penstock: with a JSON body, or as the operator has configured it.</summary>
+    /// <param name="page">The operator's body and fields; null: Penstock's.</param>
+    /// <param name="request">The received bytes of the request's head.</param>
+    /// <returns>Bytes of the body; 0 for HEAD.</returns>
     public static int WriteAnswer(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> date, bool keepAlive,
         AnswerPage? page = null, ReadOnlySpan<byte> request = default)
     {
@@ -162,7 +163,7 @@ internal static class ResponseWriter
         to.Add("\r\n"u8);
         if (exchange.Status == 200)
         {
-            to.Add("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"u8); // to OPTIONS with Max-Forwards: 0
+            to.Add("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"u8); // for OPTIONS with Max-Forwards: 0
         }
         else
         {
@@ -278,7 +279,7 @@ internal static class ResponseWriter
         502 => new("Bad Gateway"u8, "Bad gateway"u8),
         503 => new("Service Unavailable"u8, "Service not available"u8),
         504 => new("Gateway Timeout"u8, "Gateway timeout"u8),
-        508 => new("Loop Detected"u8, "This request has been here before"u8),
+        508 => new("Loop Detected"u8, "The request is in a loop: it has passed here before"u8),
         505 => new("HTTP Version Not Supported"u8, "HTTP version not supported"u8),
         _ => new("Bad Request"u8, "Bad request"u8),
     };

@@ -4,32 +4,32 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>How a try at a backend failed.</summary>
+/// <summary>How an attempt at a backend failed.</summary>
 internal enum Failure : byte
 {
-    /// <summary>The backend refused the connection, or there is no way to it.</summary>
+    /// <summary>The backend refused the connection, or is unreachable.</summary>
     NotConnected,
 
-    /// <summary>The backend did not take the connection in time.</summary>
+    /// <summary>The connection was not established in time.</summary>
     ConnectTimedOut,
 
-    /// <summary>This machine had no port, buffer or memory for a connection. The backend is not to blame.</summary>
+    /// <summary>This machine had no port, buffer or memory for a connection. It is not the backend's fault.</summary>
     NoResources,
 
-    /// <summary>This process has no descriptor for a connection; another backend would need one as well.</summary>
+    /// <summary>This process has no file descriptor for a connection. Another backend would need one too.</summary>
     NoDescriptors,
 
     /// <summary>The connection broke before a byte of the request was sent.</summary>
     NotSent,
 
-    /// <summary>The backend did not take the request in time.</summary>
+    /// <summary>The backend did not accept the whole request in time.</summary>
     SendTimedOut,
 
     /// <summary>The connection broke after the request or a part of it was sent, before a byte of the response.
     /// </summary>
     Lost,
 
-    /// <summary>The response head did not come in time.</summary>
+    /// <summary>The response head did not arrive in time.</summary>
     HeadTimedOut,
 
     /// <summary>The connection ended within the response head.</summary>
@@ -42,19 +42,19 @@ internal enum Failure : byte
     UnwantedStatus,
 }
 
-/// <summary>What is known of a request when a try fails.</summary>
+/// <summary>What is known about a request when an attempt fails.</summary>
 internal readonly record struct RetryState
 {
-    /// <summary>Its method may be repeated (RFC 9110 §9.2.2).</summary>
+    /// <summary>The method is idempotent (RFC 9110 §9.2.2).</summary>
     public bool IsIdempotent { get; init; }
 
-    /// <summary>A part of the body is no longer here.</summary>
+    /// <summary>A part of the body is no longer in memory.</summary>
     public bool BodyIsGone { get; init; }
 
     /// <summary>The backend has the whole request.</summary>
     public bool IsSent { get; init; }
 
-    /// <summary>The connection had served an earlier request, so the backend may have closed it meanwhile.</summary>
+    /// <summary>The connection was idle in the pool, so the backend may have closed it.</summary>
     public bool IsReused { get; init; }
 
     /// <summary>How often the request, or a part of it, was sent to a backend.</summary>
@@ -63,41 +63,41 @@ internal readonly record struct RetryState
     /// <summary>How many of <see cref="RetryConfig.Attempts"/> are used up.</summary>
     public int RetriesUsed { get; init; }
 
-    /// <summary>Bytes of a response head have come.</summary>
+    /// <summary>Bytes of a response head have arrived.</summary>
     public bool ResponseBegun { get; init; }
 
-    /// <summary>The client has got an interim response of this backend.</summary>
+    /// <summary>The client has received an interim response of this backend.</summary>
     public bool InterimPassed { get; init; }
 }
 
-/// <summary>What follows from a failed try.</summary>
+/// <summary>What follows from a failed attempt.</summary>
 internal readonly record struct Verdict
 {
-    /// <summary>The request is tried at another backend. False: the exchange ends with <see cref="Outcome"/>; but a
+    /// <summary>The request is sent to another backend. False: the exchange ends with <see cref="Outcome"/>; but a
     /// response with an unwanted status is passed on.</summary>
     public bool Repeats { get; init; }
 
-    /// <summary>Only if there is a backend that was not tried, and the retry budget pays.</summary>
+    /// <summary>The retry happens only if an untried backend is left and the retry budget pays for it.</summary>
     public bool NeedsLeave { get; init; }
 
-    /// <summary>It uses up one of <see cref="RetryConfig.Attempts"/>.</summary>
+    /// <summary>The retry uses up one of <see cref="RetryConfig.Attempts"/>.</summary>
     public bool Counts { get; init; }
 
-    /// <summary>The longest wait before, of which a random share is waited.</summary>
+    /// <summary>The longest wait before the retry. The actual wait is a random share of it.</summary>
     public int MaxWaitMs { get; init; }
 
-    /// <summary>If no other backend takes the request, this one is tried again on a new connection.</summary>
+    /// <summary>If no other backend takes the request, it is sent to this one again on a new connection.</summary>
     public bool OrFreshConnection { get; init; }
 
     /// <summary>How the exchange ends if it ends now, or if no backend is left.</summary>
     public Outcome Outcome { get; init; }
 
-    /// <summary>What the backend is blamed for; null: nothing, or it is counted with its response.</summary>
+    /// <summary>The error that the backend is blamed for; null: none, or it is counted with the response.</summary>
     public BackendError? Blame { get; init; }
 }
 
-/// <summary>Whether a request is sent again after a failed try. Pure; <c>RetryPolicyTests</c> has the table. Two
-/// questions are asked after it, because asking them changes something: is there another backend, and does the budget
+/// <summary>Decides whether a request is sent again after a failed attempt. Pure; <c>RetryPolicyTests</c> has the
+/// table. The caller then asks two questions whose answers change state: is there another backend, and does the budget
 /// pay (see <see cref="Verdict.NeedsLeave"/>)?</summary>
 internal static class RetryPolicy
 {
@@ -106,7 +106,8 @@ internal static class RetryPolicy
 
     public static Verdict Next(Failure failure, in RetryState state, RetryConfig config) => failure switch
     {
-        // Nothing was sent, so it costs no retry. But waiting for one connection after the other would take for ever.
+        // Nothing was sent, so the next attempt costs no retry. A connect timeout does count: waiting for one
+        // connection after the other would take too long.
         Failure.NotConnected or Failure.NoResources => GiveUp(failure) with { Repeats = true },
         Failure.ConnectTimedOut => GiveUp(failure) with
         {
@@ -122,7 +123,7 @@ internal static class RetryPolicy
         _ => GiveUp(failure),
     };
 
-    /// <summary>The request ends by this failure.</summary>
+    /// <summary>The verdict when the request ends with this failure.</summary>
     public static Verdict GiveUp(Failure failure)
     {
         Outcome outcome = failure switch
@@ -140,21 +141,23 @@ internal static class RetryPolicy
         };
     }
 
-    /// <summary>May the request meet a connection that the backend has closed already? It can be sent once more then,
-    /// at no cost. Otherwise a kept connection is looked at before it is used.</summary>
+    /// <summary>Whether the request may use a pooled connection that the backend has perhaps closed. It can then be
+    /// sent once more without cost. For other requests Penstock first asks the kernel whether the connection is
+    /// open.</summary>
     public static bool MayMeetClosed(RequestHead request, int sends) =>
         sends == 0 && request is { IsIdempotent: true, Framing: BodyFraming.None };
 
-    /// <summary>May a second backend be asked while the first one takes long?</summary>
+    /// <summary>Whether the request may be sent to a second backend while the first one takes long.</summary>
     public static bool MayHedge(RequestHead request, in RetryState state) =>
         state is { RetriesUsed: 0, InterimPassed: false }
         && request is { IsSafe: true, Framing: BodyFraming.None, WantsUpgrade: false };
 
-    /// <summary>The backend may have closed a kept connection when it had been idle for long: that is nobody's fault.
-    /// </summary>
+    /// <summary>Whether the failure may mean only that the backend had closed an idle connection. That is no error of
+    /// the backend.</summary>
     private static bool IsStale(in RetryState state) => state is { IsReused: true, RetriesUsed: 0 };
 
-    /// <summary>By RFC 9110 §9.2.2, by what is left of the request, and by how often it was sent already.</summary>
+    /// <summary>Whether the method (RFC 9110 §9.2.2), the rest of the request and the number of retries allow another
+    /// one.</summary>
     private static bool MayRepeat(in RetryState state, RetryConfig config) =>
         state is { IsIdempotent: true, BodyIsGone: false, IsSent: true, InterimPassed: false }
         && state.RetriesUsed < config.Attempts;
@@ -176,8 +179,8 @@ internal static class RetryPolicy
         };
     }
 
-    /// <summary>Envoy's: 25 ms, 75 ms, 175 ms and so on before the second retry and those after it, so that requests
-    /// that failed together do not return together.</summary>
+    /// <summary>The longest wait before a retry, as in Envoy: none before the first one, then 25 ms, 75 ms, 175 ms and
+    /// at most 250 ms. It keeps requests that failed together from being retried together.</summary>
     private static int WaitAfter(int retriesUsed) => retriesUsed < 2 ? 0
         : Math.Min(((1 << Math.Min(retriesUsed - 1, 10)) - 1) * WaitUnitMs, MaxWaitMs);
 }

@@ -7,14 +7,14 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>Third phase of an exchange: the request goes to the backend of the current try.</summary>
+/// <summary>Third phase of an exchange: sends the request to the backend of the current attempt.</summary>
 internal static class Sending
 {
     public static Step Send(Exchange exchange)
     {
         Attempt attempt = exchange.Current;
         RequestHead request = exchange.Request;
-        // What is here of the body goes out with the head.
+        // The received part of the body is sent with the head.
         ReadOnlySpan<byte> rest = exchange.Client.Received[request.Length..];
         int headEnd = WriteHead(exchange, attempt.Connection!, rest.Length);
         byte[] scratch = exchange.Loop.Scratch;
@@ -25,7 +25,7 @@ internal static class Sending
         exchange.BytesIn = payload;
         if (exchange.RequestBody.Fault != HttpFault.None)
         {
-            exchange.EndAttempt(reusable: true); // not a byte was sent
+            exchange.EndAttempt(reusable: true); // no byte was sent
             return Answering.AnswerFault(exchange, exchange.RequestBody.Fault);
         }
 
@@ -46,9 +46,9 @@ internal static class Sending
         return Step.FlushRequest;
     }
 
-    /// <summary>Writes the request's head for that connection.</summary>
-    /// <param name="bodyBytes">Room for so much of the body is needed behind it.</param>
-    /// <returns>Bytes of it, at the start of the loop's scratch.</returns>
+    /// <summary>Writes the request's head for this connection.</summary>
+    /// <param name="bodyBytes">How many bytes of body need room behind it.</param>
+    /// <returns>Bytes of the head, which is at the start of the loop's scratch memory.</returns>
     public static int WriteHead(Exchange exchange, BackendConnection on, int bodyBytes)
     {
         ReadOnlySpan<byte> received = exchange.Head;
@@ -74,7 +74,7 @@ internal static class Sending
             : EndOf.Sending(end) is { } failure ? Failing.Failed(exchange, failure) : Failing.ClientGone(exchange);
     }
 
-    /// <summary>How long each try may take until the response head is here.</summary>
+    /// <summary>How long each attempt may take until the response head has arrived.</summary>
     public static long TryTimeoutMs(Exchange exchange)
     {
         long perTryMs = (long)exchange.RetryConfig.PerTryTimeout.TotalMilliseconds;
@@ -82,7 +82,7 @@ internal static class Sending
         return perTryMs > 0 ? Math.Min(perTryMs, allMs) : allMs;
     }
 
-    /// <summary>How long the first backend has the request to itself; 0 when it is not to be asked twice.</summary>
+    /// <summary>How long to wait before the request is sent to a second backend as well; 0: it is not.</summary>
     public static long HedgeAfterMs(Exchange exchange) =>
         exchange.UpstreamConfig.Hedge is { } hedge && !exchange.Hedged
         && RetryPolicy.MayHedge(exchange.Request, exchange.RetryState)

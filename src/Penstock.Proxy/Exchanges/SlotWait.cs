@@ -5,7 +5,8 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>One connection's wait for a place at a backend, reused. On its loop but for <see cref="Grant"/>.</summary>
+/// <summary>One connection's wait for a slot at a backend. Reusable. Not thread-safe, except
+/// <see cref="Grant"/>.</summary>
 internal sealed class SlotWait(Loop loop) : SlotWaiter
 {
     private readonly WaitSource _wait = new();
@@ -13,11 +14,11 @@ internal sealed class SlotWait(Loop loop) : SlotWaiter
     private Backend? _backend;
     private bool _granted;
 
-    /// <summary>The client went away meanwhile.</summary>
+    /// <summary>The client has left during the wait.</summary>
     public bool Canceled { get; private set; }
     public bool TimedOut { get; private set; }
 
-    /// <summary>Whose turn in the queue a request of that client waits for.</summary>
+    /// <summary>The hash under which the queue gives slots to this client.</summary>
     public static ulong TurnOf(ReadOnlySpan<byte> clientName) => StableHash.Of(clientName);
 
     public void Begin(ReadOnlySpan<byte> clientName, ulong key)
@@ -27,7 +28,7 @@ internal sealed class SlotWait(Loop loop) : SlotWaiter
         _granted = Canceled = TimedOut = false;
     }
 
-    /// <returns>The place, or null when there was none in time.</returns>
+    /// <returns>The backend, or null when no slot became free in time.</returns>
     public async ValueTask<Backend?> WaitAsync(SlotQueue queue, long timeoutMs)
     {
         _alarm.Rings = () => _wait.Complete(WaitResult.TimedOut);
@@ -43,7 +44,7 @@ internal sealed class SlotWait(Loop loop) : SlotWaiter
             Canceled |= result == WaitResult.Canceled;
             if (queue.Leave(this))
             {
-                break; // else it is being granted in this moment: that word must be awaited
+                break; // otherwise a slot is being granted at this moment: await that
             }
         }
         loop.Deadlines.Remove(_alarm);

@@ -4,25 +4,25 @@ namespace Penstock.Proxy.Exchanges;
 /// which step may follow which.</summary>
 internal enum Step : byte
 {
-    /// <summary>Begin with the next request.</summary>
+    /// <summary>Begin to read the next request.</summary>
     Read,
 
     /// <summary>Wait for bytes of a request head.</summary>
     AwaitRequest,
 
-    /// <summary>The head is in: who sends it, where does it go, do its limits admit it?</summary>
+    /// <summary>The head is complete: who sends the request, where does it go, do its limits admit it?</summary>
     Decide,
 
-    /// <summary>Wait for tokens of a client that nodes share; then decide again.</summary>
+    /// <summary>Wait for a client's tokens that nodes share, then decide again.</summary>
     AwaitTokens,
 
     /// <summary>Choose a backend, the first or another one.</summary>
     Pick,
 
-    /// <summary>All backends are full: wait for a place at one.</summary>
+    /// <summary>All backends are full: wait for a slot at one.</summary>
     Queue,
 
-    /// <summary>Wait a little before another backend is tried.</summary>
+    /// <summary>Wait before the attempt at another backend.</summary>
     Pause,
 
     /// <summary>Open a connection to the backend.</summary>
@@ -37,25 +37,25 @@ internal enum Step : byte
     /// <summary>Wait for bytes of the response head.</summary>
     AwaitResponse,
 
-    /// <summary>Send what did not fit into the client's socket of an interim response.</summary>
+    /// <summary>Send the part of an interim response that did not fit into the client's socket.</summary>
     FlushInterim,
 
-    /// <summary>The response takes long: ask a second backend, too.</summary>
+    /// <summary>The response takes long: send the request to a second backend as well.</summary>
     Hedge,
 
     /// <summary>Send the rest of a response: it did not fit into one buffer, or not into the client's socket.
     /// </summary>
     Relay,
 
-    /// <summary>Both sides speak another protocol from now on: carry its bytes.</summary>
+    /// <summary>Both sides speak another protocol from now on: relay its bytes.</summary>
     Tunnel,
 
     /// <summary>Penstock answers itself.</summary>
     Answer,
 
-    /// <summary>The exchange is over; the connection goes on if it may.</summary>
+    /// <summary>End the exchange, and continue with the connection if it may stay open.</summary>
     Finish,
 
-    /// <summary>Nothing more can be said to this client.</summary>
+    /// <summary>Close the client connection.</summary>
     Close,
 }

@@ -4,8 +4,8 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>One request's wait for tokens that nodes share, reused by its loop's connections. On its loop but for
-/// <see cref="Answer"/>.</summary>
+/// <summary>One request's wait for tokens that nodes share. The connections of its loop reuse it. Not thread-safe,
+/// except <see cref="Answer"/>.</summary>
 internal sealed class TokenWait : TokenWaiter
 {
     private readonly WaitSource _wait = new();
@@ -15,7 +15,7 @@ internal sealed class TokenWait : TokenWaiter
     private LeasedBucket? _client;
     private bool _granted;
 
-    /// <summary>It stands in line, or an answer is on its way.</summary>
+    /// <summary>The request waits in line, or its answer is being delivered.</summary>
     private bool _pending;
     private bool _abandoned;
 
@@ -26,16 +26,16 @@ internal sealed class TokenWait : TokenWaiter
         _tell = Tell;
     }
 
-    /// <summary>The client went away meanwhile.</summary>
+    /// <summary>The client has left during the wait.</summary>
     public bool Canceled { get; private set; }
 
     public bool TimedOut { get; private set; }
 
-    /// <summary>Whose tokens have been taken for the request; null: nobody's.</summary>
+    /// <summary>The bucket whose tokens have been taken for the request; null: none.</summary>
     public LeasedBucket? Prepaid => _granted ? _client : null;
 
-    /// <summary>Stands in line for a client's tokens.</summary>
-    /// <returns>True: it waits, see <see cref="WaitAsync"/>. False: that is decided already.</returns>
+    /// <summary>Begins to wait for a client's tokens.</summary>
+    /// <returns>True: await <see cref="WaitAsync"/>. False: the result is known already.</returns>
     public bool Begin(LeasedBucket client, int cost, long untilMs)
     {
         _client = client;
@@ -53,8 +53,8 @@ internal sealed class TokenWait : TokenWaiter
 
     public ValueTask<WaitResult> WaitAsync() => _wait.Wait();
 
-    /// <summary>Takes note of how a wait ended.</summary>
-    /// <returns>False: it is being answered in this moment, and that word must be awaited.</returns>
+    /// <summary>Takes note of the end of a wait.</summary>
+    /// <returns>False: the answer is being delivered at this moment; await again.</returns>
     public bool IsOver(WaitResult result)
     {
         TimedOut |= result == WaitResult.TimedOut;
@@ -64,8 +64,8 @@ internal sealed class TokenWait : TokenWaiter
 
     public void Cancel() => _wait.Complete(WaitResult.Canceled);
 
-    /// <summary>Its connection ends without having seen the end of the wait.</summary>
-    /// <returns>False: an answer is still to come, it cannot be used again.</returns>
+    /// <summary>Ends the use of this object, also when the connection has not seen the end of the wait.</summary>
+    /// <returns>False: an answer will still arrive, so the object must not be reused.</returns>
     public bool Abandon()
     {
         _abandoned = !StopWaiting();

@@ -3,10 +3,10 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>After a 101 response: WebSocket, or whatever else the two agreed on (RFC 9110 §7.8).</summary>
+/// <summary>Relays bytes both ways after a 101 response: WebSocket or any other protocol (RFC 9110 §7.8).</summary>
 internal static class Tunnel
 {
-    /// <summary>Passes the 101 on.</summary>
+    /// <summary>Passes the 101 response to the client.</summary>
     public static Step Begin(Exchange exchange)
     {
         Attempt attempt = exchange.Current;
@@ -28,15 +28,15 @@ internal static class Tunnel
         var head = new HeadWriter(exchange.Loop.Scratch);
         ResponseWriter.Write(ref head, exchange, received[..response.Length], exchange.Loop.DateField,
             keepAlive: false, chunked: false);
-        head.Add(received[response.Length..]); // the backend's first words came with the head
+        head.Add(received[response.Length..]); // the new protocol's first bytes may have arrived with the head
         exchange.BytesOut = received.Length - response.Length;
         exchange.Keep(exchange.Loop.Scratch.AsSpan(0, head.Length), sent: 0);
         attempt.Received.Release(exchange.Loop.Buffers);
         return Step.Tunnel;
     }
 
-    /// <summary>Carries bytes both ways until both ends are through, one breaks, or nothing came for the tunnel
-    /// timeout. An end of one direction is passed on; the other may go on.</summary>
+    /// <summary>Relays bytes both ways until both directions have ended, one breaks, or no byte has arrived for the
+    /// tunnel timeout. The end of one direction is passed on; the other may continue.</summary>
     public static async ValueTask<Step> RunAsync(Exchange exchange)
     {
         Connection client = exchange.Client.Io;
@@ -57,8 +57,8 @@ internal static class Tunnel
         return end == RelayEnd.Done ? Step.Finish : Step.Close;
     }
 
-    /// <summary>The client's direction. The new protocol begins behind the request: a body that is still under way
-    /// comes first (RFC 9110 §7.8), then what the client sent without waiting for the 101.</summary>
+    /// <summary>Relays the client's direction. The new protocol begins behind the request: first the rest of the
+    /// request's body (RFC 9110 §7.8), then bytes that the client sent without waiting for the 101.</summary>
     private static async Task<RelayEnd> CarryUpAsync(Exchange exchange, Connection client, Connection backend)
     {
         RelayEnd end = RelayEnd.Done;

@@ -3,8 +3,8 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>The rest of a request body, while the response may already be on its way. It ends by itself, or by
-/// <see cref="Stop"/>. One use.</summary>
+/// <summary>Relays the rest of a request body while the response may already arrive. It ends by itself or by
+/// <see cref="Stop"/>. One use; not thread-safe.</summary>
 internal sealed class Upload
 {
     private readonly Exchange _exchange;
@@ -24,10 +24,11 @@ internal sealed class Upload
         };
     }
 
-    /// <summary>How it ended, if that ends the exchange; else <see cref="RelayEnd.Done"/>.</summary>
+    /// <summary>How the upload failed, if that ends the exchange; else <see cref="RelayEnd.Done"/>.</summary>
     public RelayEnd Failure { get; private set; }
 
-    /// <summary>The backend waits for a client that is late itself: the upload's own deadline tells.</summary>
+    /// <summary>The backend waits for the client's body, so the upload's deadline applies and not the
+    /// backend's.</summary>
     public bool IsLateItself =>
         _task is { IsCompleted: false } && _exchange.Client.Io.AwaitsData && !_relay.AwaitsLeave;
 
@@ -43,11 +44,11 @@ internal sealed class Upload
     /// <summary>The backend has sent 100 (Continue).</summary>
     public void GiveLeave() => _relay.GiveLeave();
 
-    /// <summary>The response has begun: the body may be as slow as it likes.</summary>
+    /// <summary>The response has begun: the minimum rate no longer applies.</summary>
     public void StopRating() => _relay.StopRating();
 
-    /// <summary>The exchange is over. If the body is not, whether it goes on or was given up, its rest would be taken
-    /// for the next request: the connection ends.</summary>
+    /// <summary>Ends the upload with the exchange. If the body is not complete, the connection ends too, because the
+    /// rest of the body would be taken for the next request.</summary>
     public void Stop()
     {
         if (_isStopped)
@@ -85,7 +86,7 @@ internal sealed class Upload
         }
         if (_attempt.IsSent && _exchange.Client.HasLeft)
         {
-            _exchange.GiveUp(); // its end came behind the body
+            _exchange.GiveUp(); // the client has ended its stream behind the body
         }
         else if (end == RelayEnd.TargetClosed)
         {
@@ -93,15 +94,15 @@ internal sealed class Upload
         }
         else if (end is RelayEnd.SourceClosed or RelayEnd.SourceTimedOut or RelayEnd.BodyInvalid)
         {
-            // Cut the request short at the backend too: without its end it is never taken for whole. (A backend that
-            // does not want the rest, TargetClosed, may still have answered: there the response decides.)
+            // Cut the request off at the backend too; without its end the backend cannot take it for complete. (After
+            // TargetClosed the backend may still have sent a response, which decides.)
             _exchange.Fault = _relay.Fault;
             Failure = end;
             backend.Cancel();
         }
     }
 
-    /// <summary>Keeps what came behind the request's body, the next request.</summary>
+    /// <summary>Keeps the bytes behind the request's body, which are the next request.</summary>
     private void KeepExcess(ReadOnlySpan<byte> bytes)
     {
         if (_exchange.Client.TryKeepExcess(bytes))
@@ -110,8 +111,8 @@ internal sealed class Upload
             return;
         }
 
-        // More than fits: a further request is sent again on another connection; what is behind a request for an
-        // upgrade may be the new protocol's, which then cannot begin.
+        // They do not fit. The client will send its next request again on another connection. Bytes behind an upgrade
+        // request may belong to the new protocol, which then cannot begin.
         _exchange.Client.EndAfterThisUnless(false);
         _exchange.ExcessLost = true;
     }

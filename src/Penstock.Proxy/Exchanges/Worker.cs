@@ -14,13 +14,13 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
 
-/// <summary>Everything one event loop uses to serve requests; nothing of it is shared with another loop. What the
-/// control plane reads is written by the loop only.</summary>
+/// <summary>Everything that one event loop uses to serve requests. No loop shares it with another one. The control
+/// plane may read the counters, which only the loop writes.</summary>
 internal sealed class Worker
 {
     private const int MaxSpareExchanges = 1024;
 
-    /// <summary>Access lines wait so long for others before they are written together.</summary>
+    /// <summary>Access lines wait up to this long for others, to be written together.</summary>
     private const long LogDelayMs = 50;
 
     private readonly Stack<Exchange> _spareExchanges = new();
@@ -53,17 +53,17 @@ internal sealed class Worker
 
     public Loop Loop { get; }
 
-    /// <summary>In force from the next request on. Changed by the loop only.</summary>
+    /// <summary>The configuration for the next requests. Only the loop changes it.</summary>
     public Snapshot Snapshot { get; private set; }
 
-    /// <summary>For the balancers.</summary>
+    /// <summary>Random numbers for the balancers.</summary>
     public PickRandom Random { get; }
     public ILogger Logger { get; }
     public ConnectionBounds Bounds { get; }
     public LoopCounters Counters { get; } = new();
     public Rejections Rejections { get; }
 
-    /// <summary>No further request is taken from any connection.</summary>
+    /// <summary>Penstock stops: no connection accepts a further request.</summary>
     public bool Draining { get; private set; }
 
     public ConnectionPool PoolOf(Backend backend) => backend.PoolOf(Loop);
@@ -72,7 +72,7 @@ internal sealed class Worker
         client => Accept(client, config.ProxyProtocol), WhyNotAccept, cause =>
         Logger.LogWarning(Events.AcceptPaused, "accepting pauses: {Cause}", cause))));
 
-    /// <summary>Starts a connection to a backend, if there is a descriptor for it; see
+    /// <summary>Starts to open a connection to a backend, if there is a file descriptor for it; see
     /// <see cref="ConnectionPool.Dial"/>.</summary>
     public BackendConnection? Dial(ConnectionPool pool, BackendAddress? address, out SocketError error)
     {
@@ -84,24 +84,24 @@ internal sealed class Worker
         return null;
     }
 
-    /// <summary>Tells the operator, every ten seconds at most, why requests get no connection to a backend.</summary>
+    /// <summary>Logs, at most every ten seconds, why requests get no backend connection.</summary>
     public void TellShortage()
     {
         if (Bounds.MayTellShortage(Loop.NowMs))
         {
             Logger.LogWarning(Events.NoDescriptors,
-                "requests are answered 503, no connection to a backend can be opened: {Cause}", Bounds.Shortage);
+                "no backend connection can be opened, requests are answered 503: {Cause}", Bounds.Shortage);
         }
     }
 
-    /// <summary>Takes over another configuration; exchanges under way end with the one they began with.</summary>
+    /// <summary>Replaces the configuration. Exchanges in flight end with the one that they began with.</summary>
     public void Apply(Snapshot snapshot)
     {
         Snapshot = snapshot;
-        _spareExchanges.Clear(); // made for the old bounds
+        _spareExchanges.Clear(); // they have the old bounds
     }
 
-    /// <summary>Stops listening there; connections that are open stay.</summary>
+    /// <summary>Closes a listener. Open connections stay.</summary>
     public void CloseListener(string text)
     {
         foreach ((string _, Listener listener) in _listeners.Where(l => l.Text == text))
@@ -174,11 +174,11 @@ internal sealed class Worker
         return written;
     }
 
-    /// <summary>Stops listening, closes what is idle, and lets each other connection end with its exchange.</summary>
+    /// <summary>Closes listeners and idle connections. Every other connection ends after its exchange.</summary>
     public void Drain()
     {
         _listeners.ForEach(static l => l.Listener.Close());
-        Draining = true; // what Close still accepted is drained with the others
+        Draining = true; // also drains connections that Close still accepts
         foreach (ClientConnection client in _clients.ToArray())
         {
             client.Drain();
@@ -189,10 +189,10 @@ internal sealed class Worker
         }
     }
 
-    /// <summary>Completes when draining has ended the last connection.</summary>
+    /// <summary>Completes when the last client connection has ended after <see cref="Drain"/>.</summary>
     public Task Drained => _drained.Task;
 
-    /// <summary>Closes everything at once.</summary>
+    /// <summary>Closes all connections at once.</summary>
     public void Abort()
     {
         foreach (ClientConnection client in _clients.ToArray())
@@ -203,16 +203,16 @@ internal sealed class Worker
         _log?.Flush();
     }
 
-    /// <summary>Asks all loops to close the backend connections that they keep, for want of descriptors.</summary>
+    /// <summary>Asks all loops to close their idle backend connections, because file descriptors are short.</summary>
     public required Action CloseIdleEverywhere { get; init; }
 
-    /// <summary>Closes every backend connection that waits for its next request.</summary>
+    /// <summary>Closes all idle backend connections.</summary>
     public void CloseIdle()
     {
         CloseIdle(Snapshot.Upstreams.SelectMany(static u => u.Backends));
     }
 
-    /// <summary>Closes those backends' connections that wait for their next request.</summary>
+    /// <summary>Closes all idle connections to these backends.</summary>
     public void CloseIdle(IEnumerable<Backend> backends)
     {
         foreach (Backend backend in backends)
@@ -223,7 +223,7 @@ internal sealed class Worker
 
     private string? WhyNotAccept() => Bounds.Obstacle ?? (HasRoom() ? null : Bounds.Shortage);
 
-    /// <summary>May a socket be opened? Connections that are only kept for later make room for it.</summary>
+    /// <summary>Whether a socket may be opened. If not, idle connections are closed to make room.</summary>
     private bool HasRoom()
     {
         if (Bounds.HasRoom())
@@ -260,7 +260,7 @@ internal sealed class Worker
         }
         catch (SocketException)
         {
-            socket.Dispose(); // it went away already
+            socket.Dispose(); // the client has left already
             return;
         }
         Bounds.Enter();

@@ -5,10 +5,12 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
 
-/// <summary>The checks of one backend under one setting, one after the other, until they are stopped.</summary>
+/// <summary>Runs the health checks of one backend with one configuration, one after the other, until disposed.
+/// Thread-safe.</summary>
 internal sealed class BackendChecks : IAsyncDisposable
 {
-    /// <summary>Each wait is longer or shorter by up to this share, so that checks spread out.</summary>
+    /// <summary>Each wait is longer or shorter by up to this share, so that the checks of many backends spread
+    /// out.</summary>
     private const double Jitter = 0.1;
 
     private readonly Lock _lock = new();
@@ -34,7 +36,7 @@ internal sealed class BackendChecks : IAsyncDisposable
 
     public HealthCheckConfig Config { get; }
 
-    /// <summary>The group that the backend belongs to now; log lines count its members.</summary>
+    /// <summary>The upstream that the backend belongs to now. Log lines count its backends.</summary>
     public Upstream Upstream
     {
         set => _upstream = value;
@@ -47,8 +49,8 @@ internal sealed class BackendChecks : IAsyncDisposable
         return checks;
     }
 
-    /// <summary>Stops. Already when this returns, before its task is through, the backend's health is no longer
-    /// touched.</summary>
+    /// <summary>Stops the checks. From the moment this method returns, they no longer change the backend's health; the
+    /// returned task ends later.</summary>
     public ValueTask DisposeAsync()
     {
         lock (_lock)
@@ -78,7 +80,7 @@ internal sealed class BackendChecks : IAsyncDisposable
                 TimeSpan interval = _streak.IsUrgent(_backend.Health.Health) ? _fastInterval : Config.Interval;
                 double factor = 1 + (Jitter * ((2 * Random.Shared.NextDouble()) - 1));
                 TimeSpan wait = (interval * factor) - _tools.Time.GetElapsedTime(startedAt);
-                // Also a check that took longer than its interval leaves the backend, and us, some time between.
+                // Wait also when a check took longer than its interval: backend and Penstock need some time in between.
                 TimeSpan least = interval / 10;
                 await Task.Delay(wait > least ? wait : least, _tools.Time, _stop.Token);
             }
@@ -89,7 +91,8 @@ internal sealed class BackendChecks : IAsyncDisposable
         }
         catch (Exception bug)
         {
-            _tools.Logger.LogError(Events.Bug, bug, "health checks of {Backend} ended by an error of our own",
+            _tools.Logger.LogError(Events.Bug, bug, 
+                "bug in Penstock: checks of {Backend} ended with an unexpected exception; its health stays as it is",
                 _backend);
         }
     }
@@ -107,7 +110,7 @@ internal sealed class BackendChecks : IAsyncDisposable
                 if (!_inconclusive)
                 {
                     _tools.Logger.LogWarning(Events.CheckInconclusive,
-                        "backend {Backend} cannot be checked, its health stays as it is: {Cause}",
+                        "backend {Backend} cannot be checked: {Cause}; its health stays as it is",
                         _backend, result.Cause);
                 }
                 _inconclusive = true;
@@ -134,7 +137,7 @@ internal sealed class BackendChecks : IAsyncDisposable
         if (health == BackendHealth.Down)
         {
             _tools.Logger.LogWarning(Events.BackendDown,
-                "backend {Backend} is DOWN: {Cause} ({Count} of {Of} checks), {Left} of {All} backends left",
+                "backend {Backend} is DOWN: {Cause} ({Count} of {Of} checks failed); {Left} of {All} backends left",
                 _backend, fault, count, of, left, all);
         }
         else

@@ -5,12 +5,12 @@ internal enum CheckVerdict
     Passed,
     Failed,
 
-    /// <summary>We could not ask: it says nothing about the backend.</summary>
+    /// <summary>Penstock could not run the check, so the result says nothing about the backend.</summary>
     Inconclusive,
 }
 
-/// <summary>What one check found.</summary>
-/// <param name="Cause">Null when it passed, else why not, in words.</param>
+/// <summary>The result of one health check.</summary>
+/// <param name="Cause">Why the check did not pass, as text; null when it passed.</param>
 internal readonly record struct CheckResult(CheckVerdict Verdict, string? Cause)
 {
     public static CheckResult Passed => new(CheckVerdict.Passed, null);

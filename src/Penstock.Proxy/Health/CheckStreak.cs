@@ -2,7 +2,8 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
 
-/// <summary>Counts check results in a row and tells when they change a backend's health. Pure.</summary>
+/// <summary>Counts equal check results in a row and decides when they change a backend's health. No I/O; not
+/// thread-safe.</summary>
 internal sealed class CheckStreak(int rise, int fall)
 {
     private bool _passing;
@@ -10,10 +11,10 @@ internal sealed class CheckStreak(int rise, int fall)
     /// <summary>Equal results in a row so far.</summary>
     public int Length { get; private set; }
 
-    /// <summary>How many of the current kind change the health.</summary>
+    /// <summary>How many results of the current kind in a row change the health.</summary>
     public int Needed => _passing ? rise : fall;
 
-    /// <returns>The new health, or null when it stays.</returns>
+    /// <returns>The new health; null when it does not change.</returns>
     public BackendHealth? Add(bool passed, BackendHealth now)
     {
         Length = passed == _passing ? Math.Min(Length + 1, int.MaxValue - 1) : 1;
@@ -22,7 +23,7 @@ internal sealed class CheckStreak(int rise, int fall)
         return now != seen && (now == BackendHealth.Unknown || Length >= Needed) ? seen : null;
     }
 
-    /// <summary>Is it worth while to check more often: is the backend down, or do the last results speak against what
-    /// is taken for true?</summary>
+    /// <summary>Whether to check at the fast interval: the backend is down, or the last result contradicts its
+    /// health.</summary>
     public bool IsUrgent(BackendHealth now) => now == BackendHealth.Down || (now == BackendHealth.Up && !_passing);
 }

@@ -5,12 +5,11 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
 
-/// <summary>Active health checks: asks every backend of an upstream at its interval and keeps
-/// <see cref="Backend.Health"/>. Runs on the thread pool, never on a loop. What is checked may change at any time. A
-/// change of health is logged once, with its cause. Each backend has one check under way at most, and waits for no
-/// other one's: a bound on all of them would let those that hang delay the others. So checks never hold more
-/// descriptors than there are backends, which are kept for them, and hardly any while those answer.
-/// Thread-safe.</summary>
+/// <summary>Active health checks: sends every backend a request (or connects to it) at the upstream's interval and sets
+/// <see cref="Backend.Health"/>. It runs on the thread pool, never on a loop. A change of health is logged once, with
+/// its cause. A backend has at most one check in flight, and its checks do not wait for those of other backends: a
+/// common bound would let backends that hang delay the others. So checks use at most one file descriptor per backend,
+/// which <see cref="Descriptors"/> reserves. Thread-safe.</summary>
 internal sealed class HealthChecker : IAsyncDisposable
 {
     private readonly Lock _lock = new();
@@ -22,8 +21,8 @@ internal sealed class HealthChecker : IAsyncDisposable
     private int _expected;
     private bool _disposed;
 
-    /// <summary>Told of every check that says something: passed or not, and how many passed in a row bring its
-    /// backend up.</summary>
+    /// <summary>Called after every check that passed or failed: the backend, whether it passed, and how many passes in
+    /// a row bring the backend up.</summary>
     public Action<Backend, bool, int>? Checked { get; init; }
 
     public HealthChecker(TimeProvider time, ILogger logger)
@@ -32,9 +31,9 @@ internal sealed class HealthChecker : IAsyncDisposable
         _logger = logger;
     }
 
-    /// <summary>From now on the backends of these upstreams are checked, and no others. A backend that was checked
-    /// before, under equal settings, goes on with its streak; under new settings with its health only. One that is no
-    /// longer checked loses the health that checks gave it: nothing would ever correct it.</summary>
+    /// <summary>Checks the backends of these upstreams from now on, and no others. With an unchanged configuration a
+    /// backend keeps its streak; with a changed one it keeps only its health. A backend that is no longer checked
+    /// becomes Unknown, because nothing would ever correct its health.</summary>
     public void Apply(IEnumerable<Upstream> upstreams)
     {
         lock (_lock)
@@ -105,7 +104,7 @@ internal sealed class HealthChecker : IAsyncDisposable
             if (was == BackendHealth.Down)
             {
                 _logger.LogInformation(Events.BackendUp,
-                    "backend {Backend} may be used again: it is no longer checked", backend);
+                    "backend {Backend} is used again: it is no longer checked", backend);
             }
         }
     }
@@ -126,6 +125,6 @@ internal sealed class HealthChecker : IAsyncDisposable
     }
 }
 
-/// <summary>What the checks of all backends share.</summary>
+/// <summary>What the checks of all backends have in common.</summary>
 internal sealed record CheckTools(TimeProvider Time, ILogger Logger, SelfDelay SelfDelay,
     Action<Backend, bool, int>? Checked);

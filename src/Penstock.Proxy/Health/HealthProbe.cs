@@ -8,12 +8,12 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
 
-/// <summary>Asks one backend once whether it is well, on a connection of its own: an HTTP request, or a plain TCP
-/// connect. It connects as requests do (to either address, with a PROXY protocol header where the upstream has one),
-/// and reads the answer by the same strict parser, so that what passes here can serve requests.</summary>
+/// <summary>Checks one backend once, on a connection of its own: with an HTTP request, or by a TCP connect alone. It
+/// connects as requests do (to either address, with a PROXY protocol header if the upstream sends one) and parses the
+/// response with the same strict parser. So a backend that passes can serve requests.</summary>
 internal sealed class HealthProbe
 {
-    /// <summary>Of a response's body so much is looked at.</summary>
+    /// <summary>How much of a response's body is searched for the expected text.</summary>
     private const int MaxBodyBytes = 64 * 1024;
 
     private readonly Backend _backend;
@@ -39,7 +39,7 @@ internal sealed class HealthProbe
     /// <summary>See <see cref="UpstreamConfig.SendProxyVersion"/>.</summary>
     public int ProxyProtocolVersion { get; set; }
 
-    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was asked for.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was cancelled.</exception>
     public async Task<CheckResult> RunAsync(CancellationToken stop)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -47,8 +47,7 @@ internal sealed class HealthProbe
         Task<CheckResult> answer = AskAsync(end.Token);
         try
         {
-            // The backend is owed its time in time that we were there to listen: what we lost is given back, as long
-            // as there is something to give.
+            // If this process was not running during part of the timeout, extend the timeout by that time.
             for (TimeSpan left = _check.Timeout; left > TimeSpan.Zero;)
             {
                 if (await IsInTimeAsync(answer, left, stop))
@@ -59,7 +58,7 @@ internal sealed class HealthProbe
                 left = lostNow - lost < _check.Timeout ? lostNow - lost : _check.Timeout;
                 lost = lostNow;
             }
-            return CheckResult.Failed($"no answer in {_check.Timeout.TotalMilliseconds:0} ms");
+            return CheckResult.Failed($"no response in {_check.Timeout.TotalMilliseconds:0} ms");
         }
         finally
         {
@@ -68,8 +67,8 @@ internal sealed class HealthProbe
         }
     }
 
-    /// <summary>What an error of the socket says of the backend, in the words that operators know. That we have no
-    /// descriptors, ports or memory left says nothing.</summary>
+    /// <summary>Turns a socket error into a result, in words that operators know. When this machine has no descriptors,
+    /// ports or memory left, the check is inconclusive.</summary>
     internal static CheckResult Judge(SocketException error) => error.SocketErrorCode switch
     {
         SocketError.TooManyOpenSockets or SocketError.NoBufferSpaceAvailable or SocketError.AddressNotAvailable
@@ -82,8 +81,8 @@ internal sealed class HealthProbe
         _ => CheckResult.Failed(error.Message),
     };
 
-    /// <summary>The path goes out as it was written, and Host is what a client would send that was given the backend's
-    /// address as it is written: a name stays a name.</summary>
+    /// <summary>The path is sent as configured. The Host field is what a client would send for the configured address:
+    /// a name stays a name.</summary>
     private static string RequestOf(Backend backend, HealthCheckConfig check)
     {
         var head = new StringBuilder($"{check.Method} {check.Path} HTTP/1.1\r\n");
@@ -159,9 +158,9 @@ internal sealed class HealthProbe
         }
     }
 
-    /// <summary>The PROXY protocol header of a connection that nobody else asked for: LOCAL in version 2, which is
-    /// made for that. Version 1 has only UNKNOWN for it, which some servers reject (gunicorn), so there it is our own
-    /// address, which is true and which all understand.</summary>
+    /// <summary>The PROXY protocol header of a connection without a client. Version 2 has LOCAL for this purpose.
+    /// Version 1 has only UNKNOWN, which some servers reject (gunicorn); so in version 1 Penstock names itself as the
+    /// client, which is true and which all servers understand.</summary>
     private byte[] OriginOf(Socket socket)
     {
         if (ProxyProtocolVersion == 0)
@@ -200,7 +199,7 @@ internal sealed class HealthProbe
                 {
                     break;
                 }
-                buffer.AsSpan(start, end - start).CopyTo(buffer); // a head is shorter than the buffer: there is room
+                buffer.AsSpan(start, end - start).CopyTo(buffer); // there is room: a head is shorter than the buffer
                 (start, end) = (0, end - start);
             }
             start += head.Length;
@@ -216,7 +215,7 @@ internal sealed class HealthProbe
         }
     }
 
-    /// <summary>Interim responses are skipped.</summary>
+    /// <summary>Parses the response's head and skips interim responses.</summary>
     private static ParseStatus ParseHead(ResponseHead head, ReadOnlySpan<byte> bytes, ref int start)
     {
         while (true)
@@ -235,7 +234,7 @@ internal sealed class HealthProbe
         int start, CancellationToken cancel)
     {
         byte[] piece = new byte[16 * 1024];
-        byte[] text = new byte[MaxBodyBytes + received.Length + piece.Length]; // the last piece may reach beyond
+        byte[] text = new byte[MaxBodyBytes + received.Length + piece.Length]; // the last piece may be too long
         int length = 0;
         received = received[start..];
         while (true)
@@ -267,7 +266,8 @@ internal sealed class HealthProbe
         return CheckResult.Failed($"the body does not contain '{_check.ExpectBody}'");
     }
 
-    /// <summary>Connects to the address that worked last; when that fails, to the other address of the name.</summary>
+    /// <summary>Connects to the address that worked last; if that fails, to the alternate address of the backend's
+    /// name.</summary>
     private async Task<Socket> ConnectAsync(CancellationToken cancel)
     {
         (BackendAddress? first, BackendAddress? second) = _backend.AddressesToTry();
@@ -289,7 +289,7 @@ internal sealed class HealthProbe
             }
             catch (SocketException) when (!cancel.IsCancellationRequested)
             {
-                // What the first said counts: IPv6 may not even be there.
+                // Report the error of the first address: this machine may not even have IPv6.
             }
             throw;
         }
@@ -319,7 +319,7 @@ internal sealed class HealthProbe
         }
     }
 
-    /// <summary>Is counted until it is closed, by whomever.</summary>
+    /// <summary>A socket that holds a descriptor of the checks' share until it is closed.</summary>
     private sealed class CheckSocket(EndPoint to) : Socket(to.AddressFamily, SocketType.Stream,
         to is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp)
     {

@@ -4,13 +4,13 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
 
-/// <summary>What speaks against a backend: errors in a row, share of errors, latency.</summary>
+/// <summary>The three rules for an ejection: errors in a row, share of errors, latency.</summary>
 internal sealed partial class OutlierDetector
 {
-    /// <summary>With fewer others, nobody can tell who is slow and who suspiciously fast.</summary>
+    /// <summary>With fewer other backends, a slow one cannot be told from an unusually fast one.</summary>
     private const int MinOthers = 2;
 
-    /// <summary>Called by a loop: acts before the next request.</summary>
+    /// <summary>Called by a loop, so that an ejection takes effect before the next request.</summary>
     private void OnErrors(OutlierRecord record, BackendError error, int status)
     {
         lock (_lock)
@@ -23,7 +23,7 @@ internal sealed partial class OutlierDetector
             if (!FailsMoreThanOthers(record, errors: 1, total: 1))
             {
                 record.Backend.Traffic.ForgetErrors();
-                LogNotEjected(record, cause, "the others fail as well");
+                LogNotEjected(record, cause, "the other backends fail as well");
                 return;
             }
             Eject(record, cause,
@@ -55,8 +55,8 @@ internal sealed partial class OutlierDetector
         }
     }
 
-    /// <summary>A backend against the median of the others' medians; of two in the middle the larger, so that of three
-    /// backends two slow ones are not ejected for the third.</summary>
+    /// <summary>Compares each backend's median with the median of the others' medians. Of two middle values the larger
+    /// counts, so that two slow backends are not ejected because a third is fast.</summary>
     private void JudgeLatencies(PassiveHealthConfig config, bool backup)
     {
         (OutlierRecord Record, long MedianNs)[] known =
@@ -69,20 +69,21 @@ internal sealed partial class OutlierDetector
         ];
         for (int i = known.Length - 1; i >= MinOthers; i--)
         {
-            // Those before and behind i, without it: its index is beyond the middle of what is left.
+            // The median of all entries but the i-th. They are sorted; skip i if it is at or before the middle.
             int others = known.Length - 1;
             long usualNs = known[others / 2 < i ? others / 2 : (others / 2) + 1].MedianNs;
             long medianNs = known[i].MedianNs;
             if (medianNs < config.LatencyFloor.TotalNanoseconds || medianNs <= config.LatencyFactor * usualNs)
             {
-                return; // so are all the faster ones
+                return; // all others are faster
             }
             Eject(known[i].Record, string.Create(CultureInfo.InvariantCulture,
                 $"median latency {medianNs / 1e6:0} ms, {(double)medianNs / usualNs:0.#} times that of the others"));
         }
     }
 
-    /// <summary>Is its share of errors more than twice that of the others of its group?</summary>
+    /// <summary>Is the backend's share of errors more than twice that of the others in its group (primaries or
+    /// backups)?</summary>
     private bool FailsMoreThanOthers(OutlierRecord record, long errors, long total)
     {
         long otherErrors = 0;

@@ -5,15 +5,17 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
 
-/// <summary>Ejects those backends of one upstream that live traffic shows to be worse than the others, and lets them
-/// back. (Envoy's outlier detection, with windows that slide, and comparing with the others for errors, too: where
-/// all fail alike, none is at fault.) Primaries and backups are groups of their own. Thread-safe.</summary>
+/// <summary>Ejects backends of one upstream that do worse than the others in live traffic, and lets them return. It
+/// follows Envoy's outlier detection, with two differences: windows slide, and errors are compared with the other
+/// backends' too, because no backend is at fault when all fail alike. Primaries and backups are separate groups.
+/// Thread-safe.</summary>
 internal sealed partial class OutlierDetector
 {
-    /// <summary>An ejection is longer by up to this share: those ejected together do not return as one.</summary>
+    /// <summary>An ejection is longer by a random share up to this, so that backends ejected together do not return
+    /// together.</summary>
     private const double Jitter = 0.1;
 
-    /// <summary>That a backend cannot be ejected is told once in so long.</summary>
+    /// <summary>At most one log line per backend in this time says that it is not ejected.</summary>
     private const long NotEjectedLogIntervalNs = 60_000_000_000;
 
     private readonly Lock _lock = new();
@@ -32,8 +34,8 @@ internal sealed partial class OutlierDetector
         Sync();
     }
 
-    /// <summary>Looks whether the upstream's backends or settings have changed. What is known of backends that stay is
-    /// kept.</summary>
+    /// <summary>Takes over changes of the upstream's backends and configuration. Backends that stay keep their
+    /// records.</summary>
     public void Sync()
     {
         lock (_lock)
@@ -65,7 +67,8 @@ internal sealed partial class OutlierDetector
         }
     }
 
-    /// <summary>Ends what is over, and looks at the windows when they have slid. Called some times a second.</summary>
+    /// <summary>Ends ejections whose time is over, and applies the rules when the windows have slid. Called ten times a
+    /// second.</summary>
     public void Tick()
     {
         Sync();
@@ -84,7 +87,7 @@ internal sealed partial class OutlierDetector
                 }
                 else if (now >= record.EndsNs)
                 {
-                    End(record, "its time is over");
+                    End(record, "the ejection time is over");
                 }
             }
             if (now - _slidNs >= config.Window.TotalNanoseconds / OutlierRecord.WindowSteps)
@@ -96,8 +99,8 @@ internal sealed partial class OutlierDetector
         }
     }
 
-    /// <summary>An active check was made. When as many as bring a backend up have passed since it was ejected for being
-    /// out of reach, it may come back early.</summary>
+    /// <summary>Takes note of an active check. An ejection for failed connections or timeouts ends early when
+    /// <paramref name="rise"/> checks in a row have passed since.</summary>
     public void OnChecked(Backend backend, bool passed, int rise)
     {
         if (backend.Ejection is null)
@@ -120,7 +123,7 @@ internal sealed partial class OutlierDetector
         }
     }
 
-    /// <summary>Lets go of all backends.</summary>
+    /// <summary>Ends all ejections and forgets all backends.</summary>
     public void Stop()
     {
         lock (_lock)
@@ -163,7 +166,7 @@ internal sealed partial class OutlierDetector
             return;
         }
         PassiveHealthConfig config = _config!;
-        // It does not grow beyond what the longest ejection needs, or it would take for ever to shrink.
+        // The count does not grow beyond what the longest ejection needs, or it would take too long to shrink.
         record.InRow = Math.Min(record.InRow + 1,
             Math.Max(1, (int)Math.Ceiling(config.MaxEjectionTime / config.EjectionTime)));
         TimeSpan time = config.EjectionTime * record.InRow;
@@ -176,14 +179,15 @@ internal sealed partial class OutlierDetector
         record.NotEjectedLoggedNs = null;
         backend.Ejection = new Ejection(cause, since, since + time, record.InRow);
         _logger.LogWarning(Events.BackendEjected,
-            "backend {Backend} is EJECTED for {Seconds} s: {Cause} ({Count}. time in a row), "
-            + "{Left} of {All} backends left",
-            backend, Math.Round(time.TotalSeconds, 1), cause, record.InRow,
+            "backend {Backend} is EJECTED for {Seconds} s (ejection {Count} in a row): {Cause}; "
+            + "{Left} of {All} backends usable",
+            backend, Math.Round(time.TotalSeconds, 1), record.InRow, cause,
             _backends.Count(static b => b.IsUsable), _backends.Count);
         UpdatePanic();
     }
 
-    /// <summary>Guesses must not empty an upstream. Whole numbers: 50 % of 3 is 1.</summary>
+    /// <summary>Why the backend may not be ejected; null when it may. An ejection is a guess and must not empty an
+    /// upstream. The share is rounded down: 50 % of 3 backends is 1.</summary>
     private string? WhyNotEject(Backend backend)
     {
         int all = 0;
@@ -195,9 +199,9 @@ internal sealed partial class OutlierDetector
             ejected += other.Ejection is null ? 0 : 1;
             othersUsable += other != backend && other is { IsUsable: true, Ejection: null } ? 1 : 0;
         }
-        return othersUsable == 0 ? "no other backend is left"
+        return othersUsable == 0 ? "no other backend is usable"
             : (ejected + 1L) * 100 > (long)_config!.MaxEjectedPercent * all
-                ? $"{ejected} of {all} are ejected already, more may not be"
+                ? $"{ejected} of {all} backends are ejected already, and max_ejected allows no more"
             : null;
     }
 
@@ -209,7 +213,8 @@ internal sealed partial class OutlierDetector
             return;
         }
         record.NotEjectedLoggedNs = now;
-        _logger.LogWarning(Events.BackendNotEjected, "backend {Backend} does badly but is kept: {Cause}; {Rejection}",
+        _logger.LogWarning(Events.BackendNotEjected, 
+            "backend {Backend} is not ejected although its results are bad: {Cause}. Reason: {Rejection}",
             record.Backend, cause, rejection);
     }
 
@@ -222,13 +227,13 @@ internal sealed partial class OutlierDetector
         backend.Ejection = null;
         backend.EjectionIgnored = false;
         _logger.LogInformation(Events.BackendReturned,
-            "backend {Backend} is back after an ejection of {Seconds} s: {Cause}, {Left} of {All} backends in use",
+            "backend {Backend} returns after an ejection of {Seconds} s: {Cause}; {Left} of {All} backends usable",
             backend, Math.Round(time.TotalSeconds, 1), cause, _backends.Count(static b => b.IsUsable),
             _backends.Count);
     }
 
-    /// <summary>When too few are left of a group and some of the others are only ejected, those are used all the same:
-    /// a guess must not bring down what failed checks, which are facts, have left.</summary>
+    /// <summary>When too few backends of a group are left, ejections in it are ignored. An ejection is a guess; it must
+    /// not take out the backends that failed checks, which are facts, have left.</summary>
     private void UpdatePanic()
     {
         bool ignoring = false;
@@ -256,23 +261,24 @@ internal sealed partial class OutlierDetector
             if (panics && !_ignoring)
             {
                 _logger.LogWarning(Events.EjectionsIgnored,
-                    "upstream {Upstream}: ejections are ignored, they would leave {Left} of {All} backends",
+                    "upstream {Upstream}: ejections are ignored, they would leave only {Left} of {All} backends",
                     _upstream.Name, usable, all);
             }
             ignoring |= panics;
         }
         if (_ignoring && !ignoring)
         {
-            _logger.LogInformation(Events.EjectionsCount, "upstream {Upstream}: ejections count again",
+            _logger.LogInformation(Events.EjectionsCount, "upstream {Upstream}: ejections take effect again",
                 _upstream.Name);
         }
         _ignoring = ignoring;
     }
 
-    /// <summary>It has no others to be compared with: nothing to decide, and nothing to warn of.</summary>
+    /// <summary>The group has no other backend to compare with, so there is nothing to decide and nothing to warn
+    /// of.</summary>
     private bool IsAlone(Backend backend) => _backends.Count(b => b.Config.Backup == backend.Config.Backup) == 1;
 
-    /// <summary>Primaries or backups, without those that the operator took out himself.</summary>
+    /// <summary>Primaries or backups, without those that the operator set to drain or maintenance.</summary>
     private IEnumerable<Backend> Group(bool backup) =>
         _backends.Where(b => b.Config.Backup == backup && b.State == BackendState.Ready);
 }

@@ -2,36 +2,37 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
 
-/// <summary>What <see cref="OutlierDetector"/> knows of one backend. Not thread-safe: the detector's lock guards it.
-/// </summary>
+/// <summary>What <see cref="OutlierDetector"/> knows about one backend. Not thread-safe: the detector's lock guards
+/// it.</summary>
 internal sealed class OutlierRecord(Backend backend)
 {
-    /// <summary>A window slides by so many steps.</summary>
+    /// <summary>A window slides in this many steps.</summary>
     public const int WindowSteps = 10;
 
     private readonly Queue<TrafficCounts> _steps = new();
 
     public Backend Backend => backend;
 
-    /// <summary>Ejections in a row; one less for each ejection time that the backend has been well.</summary>
+    /// <summary>Ejections in a row; one less for each ejection time during which the backend was not ejected.</summary>
     public int InRow { get; set; }
 
-    /// <summary>Of the ejection under way, on the monotonic clock.</summary>
+    /// <summary>When the present ejection ends, in nanoseconds of the monotonic clock.</summary>
     public long EndsNs { get; set; }
 
-    /// <summary>Active checks may end it: what it was ejected for is something that they would notice, too.</summary>
+    /// <summary>Active checks may end the ejection early, because they would notice its cause too.</summary>
     public bool EndsByChecks { get; set; }
 
     /// <summary>Active checks passed in a row since it was ejected.</summary>
     public int ChecksPassed { get; set; }
 
-    /// <summary>Since when it is not ejected, less the time that <see cref="InRow"/> was lowered for.</summary>
+    /// <summary>Start of the time during which the backend is not ejected, moved forward each time <see cref="InRow"/>
+    /// is lowered.</summary>
     public long WellSinceNs { get; set; }
 
-    /// <summary>When it was last told that it cannot be ejected; null before the first time.</summary>
+    /// <summary>When the log last said that the backend is not ejected; null: never.</summary>
     public long? NotEjectedLoggedNs { get; set; }
 
-    /// <summary>Counts of the window that ends now.</summary>
+    /// <summary>Counts of requests in the window that ends now.</summary>
     public TrafficCounts Window()
     {
         TrafficCounts now = backend.Traffic.Read();
@@ -47,7 +48,7 @@ internal sealed class OutlierRecord(Backend backend)
         _steps.Enqueue(backend.Traffic.Read());
     }
 
-    /// <summary>Begins a new window: what was before says nothing of the backend as it is now.</summary>
+    /// <summary>Begins a new window, because earlier results say nothing about the backend's present state.</summary>
     public void Restart()
     {
         _steps.Clear();

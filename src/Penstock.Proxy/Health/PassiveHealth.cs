@@ -4,7 +4,8 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
 
-/// <summary>Ejection by live traffic, of all upstreams. Its clock runs on the thread pool. Thread-safe.</summary>
+/// <summary>Ejects backends by live traffic, in all upstreams. Its timer runs on the thread pool.
+/// Thread-safe.</summary>
 internal sealed class PassiveHealth : IAsyncDisposable
 {
     private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(100);
@@ -23,8 +24,7 @@ internal sealed class PassiveHealth : IAsyncDisposable
             TickInterval);
     }
 
-    /// <summary>From now on these upstreams are looked after, and no others. What is known of those that stay is kept.
-    /// </summary>
+    /// <summary>Watches these upstreams from now on, and no others. Upstreams that stay keep their records.</summary>
     public void Apply(IEnumerable<Upstream> upstreams)
     {
         lock (_lock)
@@ -47,7 +47,7 @@ internal sealed class PassiveHealth : IAsyncDisposable
         }
     }
 
-    /// <summary>An active check of a backend was made; so many passed ones in a row bring it up.</summary>
+    /// <summary>Takes note of an active check; <paramref name="rise"/> passes in a row bring a backend up.</summary>
     public void OnChecked(Backend backend, bool passed, int rise)
     {
         if (_detectors.TryGetValue(backend.Upstream, out OutlierDetector? detector))
@@ -69,7 +69,7 @@ internal sealed class PassiveHealth : IAsyncDisposable
         }
         catch (Exception bug)
         {
-            _logger.LogError(Events.Bug, bug, "a look at live traffic ended by an error of our own");
+            _logger.LogError(Events.Bug, bug, "bug in Penstock: the outlier check failed with an unexpected exception");
         }
     }
 }

@@ -1,15 +1,15 @@
 namespace Penstock.Proxy.Health;
 
-/// <summary>How long this process has not been running when it wanted to: stopped by a signal, throttled by a CPU
-/// quota, or with a thread pool that is busy. A timer that ought to fire every 50 ms tells by how much it comes late.
-/// What a check's timeout measured in such a time says nothing about the backend. Thread-safe.
-/// (The need for it: Dadgar et al., "Lifeguard: Local Health Awareness for More Accurate Failure Detection", 2017: a
-/// starved node declares all the others dead.)</summary>
+/// <summary>Measures how long this process was not running although it should have been: stopped by a signal, throttled
+/// by a CPU quota, or with a busy thread pool. A timer that should fire every 50 ms shows it by firing late. What a
+/// health check's timeout measured during such a time says nothing about the backend. Thread-safe. (Dadgar et al.,
+/// "Lifeguard: Local Health Awareness for More Accurate Failure Detection", 2017, show the need: a starved node
+/// declares all other nodes dead.)</summary>
 internal sealed class SelfDelay : IDisposable
 {
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Timers are late by so much on any machine.</summary>
+    /// <summary>Timers are late by up to this much on any machine.</summary>
     private static readonly TimeSpan Tolerance = TimeSpan.FromMilliseconds(10);
 
     private readonly Lock _lock = new();
@@ -25,7 +25,7 @@ internal sealed class SelfDelay : IDisposable
         _timer = time.CreateTimer(static self => ((SelfDelay)self!).Tick(), this, Period, Period);
     }
 
-    /// <summary>Time lost since this watch was made, up to now.</summary>
+    /// <summary>Time lost between the creation of this object and now.</summary>
     public TimeSpan Lost
     {
         get
@@ -43,7 +43,7 @@ internal sealed class SelfDelay : IDisposable
     {
         lock (_lock)
         {
-            // Ticks that piled up while the pool was busy come all at once: the first counts the whole delay.
+            // Ticks that piled up while the pool was busy come all at once; the first one counts the whole delay.
             _lost += Lateness();
             _lastTick = _time.GetTimestamp();
         }

@@ -3,8 +3,7 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Health;
 
-/// <summary>All that is done to know how backends are: active checks, and ejection by live traffic. Thread-safe.
-/// </summary>
+/// <summary>Finds out which backends are healthy, by active checks and by live traffic. Thread-safe.</summary>
 internal sealed class UpstreamHealth : IAsyncDisposable
 {
     private readonly PassiveHealth _passive;
@@ -16,7 +15,7 @@ internal sealed class UpstreamHealth : IAsyncDisposable
         _checker = new HealthChecker(clock.Time, logger) { Checked = _passive.OnChecked };
     }
 
-    /// <summary>From now on these upstreams are looked after, and no others; see the two.</summary>
+    /// <summary>Watches these upstreams from now on, and no others.</summary>
     public void Apply(IReadOnlyList<Upstream> upstreams)
     {
         _passive.Apply(upstreams);

@@ -3,14 +3,14 @@ using Microsoft.Extensions.Logging;
 
 namespace Penstock.Proxy.Observability;
 
-/// <summary>Takes the loops' access lines to stdout or a file on a thread of its own. A disk that is full or a reader
-/// that sleeps never holds a request up: what does not fit the bound is dropped and counted. Thread-safe.</summary>
+/// <summary>Writes the loops' access lines to stdout or a file, on a thread of its own. A full disk or a slow reader
+/// never delays a request: when more than 16 MiB wait, further lines are dropped and counted. Thread-safe.</summary>
 internal sealed class AccessLog : IDisposable
 {
-    /// <summary>Bound of the lines that wait to be written.</summary>
+    /// <summary>Bytes of lines that may wait to be written.</summary>
     private const int MaxWaitingBytes = 16 * 1024 * 1024;
 
-    /// <summary>Made at start, so that usual traffic allocates none.</summary>
+    /// <summary>Buffers made at start, so that usual traffic allocates none.</summary>
     private const int SpareBatches = 32;
 
     private readonly BlockingCollection<(byte[] Buffer, int Length)> _batches = [];
@@ -42,13 +42,13 @@ internal sealed class AccessLog : IDisposable
         _thread.Start();
     }
 
-    /// <summary>Bytes of lines that could not be written since start.</summary>
+    /// <summary>Bytes of lines that were lost since start.</summary>
     public long DroppedBytes => Volatile.Read(ref _droppedBytes);
 
     internal byte[] RentBatch() =>
         _spare.TryDequeue(out byte[]? buffer) ? buffer : new byte[AccessLogWriter.BatchBytes];
 
-    /// <summary>Takes over the buffer.</summary>
+    /// <summary>Queues the lines to be written. The buffer belongs to this object from now on.</summary>
     internal void Write(byte[] buffer, int length)
     {
         if (_batches.IsAddingCompleted || Interlocked.Add(ref _waitingBytes, length) > MaxWaitingBytes)
@@ -60,7 +60,7 @@ internal sealed class AccessLog : IDisposable
         }
         if (_batches.Count >= SpareBatches)
         {
-            // The target is slow: a few lines must not hold a whole buffer each.
+            // The target is slow: copy the lines, so that a few of them do not hold a whole buffer.
             byte[] copy = buffer.AsSpan(0, length).ToArray();
             _spare.Enqueue(buffer);
             buffer = copy;
@@ -68,7 +68,8 @@ internal sealed class AccessLog : IDisposable
         _batches.Add((buffer, length));
     }
 
-    /// <summary>Goes on with the file that has the name by now. Every line is in the one or in the other.</summary>
+    /// <summary>Opens the path again, after a log rotation has moved the old file away. No line is lost: each is in the
+    /// old file or in the new one.</summary>
     public void Reopen()
     {
         if (_file is null || _batches.IsAddingCompleted)
@@ -76,14 +77,14 @@ internal sealed class AccessLog : IDisposable
             return;
         }
         _reopens = true;
-        _batches.TryAdd(([], 0)); // so that the old file is let go even if nobody comes
+        _batches.TryAdd(([], 0)); // closes the old file even if no request comes
     }
 
-    /// <summary>Writes what was handed over, then closes.</summary>
+    /// <summary>Writes the queued lines, for up to 2 seconds, then closes.</summary>
     public void Dispose()
     {
         _batches.CompleteAdding();
-        _thread.Join(TimeSpan.FromSeconds(2)); // a reader that sleeps must not keep the process
+        _thread.Join(TimeSpan.FromSeconds(2)); // a reader that has stopped reading must not keep the process alive
         _standardOutput?.Dispose();
         _file?.Dispose();
     }
@@ -116,12 +117,12 @@ internal sealed class AccessLog : IDisposable
             AccessLogFile old = _file!;
             _file = AccessLogFile.Open(_target);
             old.Dispose();
-            _logger.LogInformation(Events.AccessLogReopened, "access log {Path} is opened anew", _target);
+            _logger.LogInformation(Events.AccessLogReopened, "access log {Path} reopened", _target);
         }
         catch (IOException e)
         {
             _logger.LogError(Events.AccessLogFailed,
-                "access log {Path} cannot be opened anew: {Cause}; the old file is written on", _target, e.Message);
+                "access log {Path} cannot be reopened: {Cause}; lines still go to the old file", _target, e.Message);
         }
     }
 
@@ -131,14 +132,14 @@ internal sealed class AccessLog : IDisposable
         {
             if (_failing)
             {
-                WriteOut("\n"u8); // what was written last may have ended within a line
+                WriteOut("\n"u8); // the last write may have ended within a line
             }
             WriteOut(lines);
             if (_failing)
             {
                 _failing = false;
                 _logger.LogInformation(Events.AccessLogRecovered,
-                    "access log is written again, {DroppedBytes} bytes were lost", DroppedBytes);
+                    "access log can be written again; {DroppedBytes} bytes were lost since start", DroppedBytes);
             }
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or UnauthorizedAccessException)
@@ -147,7 +148,8 @@ internal sealed class AccessLog : IDisposable
             if (!_failing)
             {
                 _failing = true;
-                _logger.LogError(Events.AccessLogFailed, "access log cannot be written: {Cause}", e.Message);
+                _logger.LogError(Events.AccessLogFailed, "access log cannot be written: {Cause}; lines are lost",
+                    e.Message);
             }
         }
     }

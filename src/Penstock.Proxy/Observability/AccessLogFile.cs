@@ -3,9 +3,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Penstock.Proxy.Observability;
 
-/// <summary>What an access log is written to: a file that is always appended to, wherever its end is by then, so that
-/// somebody may cut it to nothing meanwhile (<c>copytruncate</c>); or a named pipe, which may have no reader yet.
-/// Neither opening it nor the start waits for one. Not thread-safe.</summary>
+/// <summary>The target of an access log. A file: every write goes to its present end, so another program may truncate
+/// it (<c>copytruncate</c>). Or a named pipe, which may have no reader yet: neither opening it nor the start of
+/// Penstock waits for one. Not thread-safe.</summary>
 internal sealed partial class AccessLogFile : IDisposable
 {
     private const int WriteOnly = 0x1;
@@ -16,8 +16,8 @@ internal sealed partial class AccessLogFile : IDisposable
     private const int CloseOnExec = 0x80000;
     private const int SetFlags = 4;
 
-    /// <summary>Clients' names are API keys as a rule: not for everybody to read. For files that are made here; one
-    /// that is there keeps its mode.</summary>
+    /// <summary>Mode of a file that is created here; an existing file keeps its mode. Not readable for everybody,
+    /// because client names are often API keys.</summary>
     private const int Mode = 0b110_100_000;
     private const int Interrupted = 4;
     private const int NoSuchDevice = 6;
@@ -27,7 +27,7 @@ internal sealed partial class AccessLogFile : IDisposable
 
     private AccessLogFile(string path, SafeFileHandle? handle) => (_path, _handle) = (path, handle);
 
-    /// <summary>Opens it, or makes it.</summary>
+    /// <summary>Opens the file or pipe; creates a file that does not exist.</summary>
     /// <exception cref="IOException">It cannot be written to; the message says why.</exception>
     public static AccessLogFile Open(string path)
     {
@@ -36,12 +36,12 @@ internal sealed partial class AccessLogFile : IDisposable
             : throw new IOException(Marshal.GetPInvokeErrorMessage(error));
     }
 
-    /// <summary>Writes all of it.</summary>
-    /// <exception cref="IOException">It did not, or not all.</exception>
+    /// <summary>Writes all of the lines.</summary>
+    /// <exception cref="IOException">None or not all of the lines were written.</exception>
     public void Write(ReadOnlySpan<byte> lines)
     {
-        // a pipe that had no reader may have one now
-        _handle ??= TryOpen(_path, out _) ?? throw new IOException("nobody reads this pipe");
+        // A pipe that had no reader may have one now.
+        _handle ??= TryOpen(_path, out _) ?? throw new IOException("no process reads this pipe");
         while (lines.Length > 0)
         {
             nint written = write(_handle, lines, lines.Length);
@@ -54,7 +54,7 @@ internal sealed partial class AccessLogFile : IDisposable
             {
                 if (IsPipe(_path))
                 {
-                    _handle.Dispose(); // its reader went away, the next one is another
+                    _handle.Dispose(); // its reader is gone; open it again for the next one
                     _handle = null;
                 }
                 throw new IOException(Marshal.GetPInvokeErrorMessage(error));
@@ -66,7 +66,8 @@ internal sealed partial class AccessLogFile : IDisposable
 
     private static SafeFileHandle? TryOpen(string path, out int error)
     {
-        // Without waiting for a pipe's reader. A write may wait for it afterwards, as one to stdout may.
+        // Non-blocking only while opening: do not wait for a pipe's reader. Later writes may block, as writes to stdout
+        // do.
         int descriptor = open(path, WriteOnly | Create | Append | NonBlocking | CloseOnExec, Mode);
         error = descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
         if (descriptor < 0)
@@ -77,7 +78,8 @@ internal sealed partial class AccessLogFile : IDisposable
         return new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
-    /// <summary>Only a pipe can be opened for both without a reader.</summary>
+    /// <summary>Is the path a named pipe? Opening for reading and writing also works on a pipe without a
+    /// reader.</summary>
     private static bool IsPipe(string path)
     {
         int descriptor = open(path, ReadWrite | NonBlocking | CloseOnExec, 0);
@@ -86,7 +88,7 @@ internal sealed partial class AccessLogFile : IDisposable
             return false;
         }
         using var handle = new SafeFileHandle(descriptor, ownsHandle: true);
-        return lseek(descriptor, 0, 0) < 0; // a file has places
+        return lseek(descriptor, 0, 0) < 0; // a pipe cannot seek
     }
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

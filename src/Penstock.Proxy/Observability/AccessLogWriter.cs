@@ -1,7 +1,7 @@
 namespace Penstock.Proxy.Observability;
 
-/// <summary>One loop's end of the access log: a buffer of lines that is handed over when it is full, or when the loop
-/// says so. Not thread-safe.</summary>
+/// <summary>One loop's buffer of access lines. It is passed to the <see cref="AccessLog"/> when it is full or when the
+/// loop flushes it. Not thread-safe.</summary>
 internal sealed class AccessLogWriter(AccessLog log)
 {
     public const int BatchBytes = 64 * 1024;
@@ -9,7 +9,8 @@ internal sealed class AccessLogWriter(AccessLog log)
     private byte[] _buffer = log.RentBatch();
     private int _length;
 
-    /// <summary>Room for a line of that size; tell by <see cref="Commit"/> how much of it was used.</summary>
+    /// <summary>At least <paramref name="size"/> bytes to write a line to. Then call <see cref="Commit"/> with the
+    /// line's length.</summary>
     public Span<byte> Room(int size)
     {
         if (_length + size > BatchBytes)

@@ -2,15 +2,16 @@ using Microsoft.Extensions.Logging;
 
 namespace Penstock.Proxy.Observability;
 
-/// <summary>The events of one assembly: their numbers, their words in the log, and what each tells. docs/operating.md
-/// shows them all; a test holds numbers and words to be unique over all assemblies.</summary>
+/// <summary>The events of one assembly: number, name in the log, and meaning. docs/operating.md lists them all; a test
+/// checks that numbers and names are unique over all assemblies. Not thread-safe: fill it in static
+/// initializers.</summary>
 public sealed class EventList
 {
     private readonly List<(EventId Event, string Meaning)> _all = [];
 
     public IReadOnlyList<(EventId Event, string Meaning)> All => _all;
 
-    /// <param name="word">As operators see it, and filter and alert by.</param>
+    /// <param name="word">The event's name, by which operators filter and alert.</param>
     /// <param name="meaning">A sentence, in Markdown.</param>
     public EventId Add(int id, string word, string meaning)
     {

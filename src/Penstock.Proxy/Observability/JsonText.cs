@@ -5,15 +5,15 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Observability;
 
-/// <summary>Text from outside in JSON that we write ourselves.</summary>
+/// <summary>Writes text from outside into JSON.</summary>
 internal static class JsonText
 {
     private static readonly SearchValues<byte> NotPlain = SearchValues.Create(
         [.. Enumerable.Range(0, 256).Where(static b => b is < 0x20 or >= 0x7F or '"' or '\\')
             .Select(static b => (byte)b)]);
 
-    /// <summary>Adds a JSON string: everything but printable ASCII is escaped, so whatever a client sends stays one
-    /// harmless line. Bytes that are not UTF-8 become U+FFFD.</summary>
+    /// <summary>Adds a JSON string. Everything but printable ASCII is escaped, so a client's bytes cannot break the
+    /// line or the terminal. Bytes that are not UTF-8 become U+FFFD.</summary>
     public static void AddString(ref HeadWriter line, ReadOnlySpan<byte> text)
     {
         line.Add("\""u8);
@@ -21,7 +21,7 @@ internal static class JsonText
         line.Add("\""u8);
     }
 
-    /// <summary>The same without the quotes.</summary>
+    /// <summary>As <see cref="AddString"/>, without the quotes.</summary>
     public static void AddEscaped(ref HeadWriter line, ReadOnlySpan<byte> text)
     {
         Span<char> units = stackalloc char[2];

@@ -2,54 +2,57 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>For whom and how much a request is to be admitted.</summary>
+/// <summary>The client of a request, for its admission.</summary>
 internal readonly ref struct AdmissionRequest
 {
-    /// <summary>Null for a client without a setting of its own.</summary>
+    /// <summary>The registered client; null for an unregistered one.</summary>
     public RegisteredClient? Registered { get; init; }
 
-    /// <summary>The client's name, and what tells equal names of different kinds apart.</summary>
+    /// <summary>The client's name. <see cref="Domain"/> tells equal names of different kinds apart.</summary>
     public ReadOnlySpan<byte> Client { get; init; }
     public ulong Domain { get; init; }
 
-    /// <summary>The caller's address as a client's name.</summary>
+    /// <summary>The client name of the caller's address.</summary>
     public ReadOnlySpan<byte> Address { get; init; }
 
-    /// <summary>It may wait for tokens that are not here, see <see cref="Admission.Awaited"/>.</summary>
+    /// <summary>Whether the request may wait for tokens that this node does not have, see
+    /// <see cref="Admission.Awaited"/>.</summary>
     public bool MayWait { get; init; }
 
-    /// <summary>The bucket whose tokens were taken for it while it waited: it uses them, or gives them back.</summary>
+    /// <summary>The bucket whose tokens were taken for the request while it waited. The admission uses them or gives
+    /// them back.</summary>
     public LeasedBucket? Prepaid { get; init; }
 }
 
-/// <summary>One limit that a request is under, and what it took of it.</summary>
+/// <summary>One limit that applies to a request, and what the request took from it.</summary>
 internal struct AppliedLimit
 {
     public LimitRule Rule;
 
-    /// <summary>The arithmetic of the bucket; null when the rule has none.</summary>
+    /// <summary>The arithmetic of the bucket; null when the rule has no bucket.</summary>
     public Limit? Limit;
 
-    /// <summary>The bucket, when it is not one of the table's.</summary>
+    /// <summary>The bucket; null when it is in the bucket table.</summary>
     public Bucket? Bucket;
 
-    /// <summary>The key of the bucket in the table, and of the requests under way.</summary>
+    /// <summary>The key of the bucket in the bucket table, and of the count of requests in flight.</summary>
     public ulong Hash;
 
-    /// <summary>The bucket's state after the decision, and the limit's clock then.</summary>
+    /// <summary>The bucket's state after the decision, and the limit's clock at that moment.</summary>
     public long State;
     public long Clock;
 
-    /// <summary>Its tokens were taken.</summary>
+    /// <summary>Tokens were taken from the bucket.</summary>
     public bool Taken;
 
-    /// <summary>The request counts as under way.</summary>
+    /// <summary>The request is counted as in flight.</summary>
     public bool Entered;
 
-    /// <summary>The client has as many requests under way as the limit allows.</summary>
+    /// <summary>The client has as many requests in flight as the limit allows.</summary>
     public bool Full;
 
-    /// <summary>What the client and the log know the limit by: a registered client's own is <c>client</c>.</summary>
+    /// <summary>The limit's name for the client and the log; a registered client's own limit is named
+    /// <c>client</c>.</summary>
     public readonly byte[] NameBytes => Full || Limit is null ? Rule.NameBytes : Limit.NameBytes;
 
     public readonly double Tokens => Limit!.Tokens(State, Clock);
@@ -63,8 +66,8 @@ internal struct AppliedLimit
     public readonly ulong ConcurrencyKey => Hash ^ Rule.ConcurrencyKey;
 }
 
-/// <summary>What one request took from all its limits: all of them admit it, or none is charged. Reused with its
-/// exchange; allocates nothing. Not thread-safe; the buckets are.</summary>
+/// <summary>Admits one request under all its limits, or takes nothing from any. Reused with its exchange; allocates
+/// nothing. Not thread-safe, but the buckets are.</summary>
 internal sealed class Admission
 {
     private readonly AppliedLimit[] _limits = new AppliedLimit[LimitConfig.MaxPerRequest + 1]; // and the client's own
@@ -75,35 +78,36 @@ internal sealed class Admission
     private int _dryRejectedBy = -1;
     private LeasedBucket? _prepaid;
 
-    /// <summary>The request is rejected for now, and by nothing but the want of these tokens, which may be in the
-    /// bucket that nodes share. Once they are here, or known not to be, the request is to be decided anew.</summary>
+    /// <summary>Set when the request is rejected only because this bucket has too few tokens here, and the shared
+    /// bucket may have them. When a lease brings them, or shows that there are none, decide again.</summary>
     public LeasedBucket? Awaited { get; private set; }
 
     public ReadOnlySpan<AppliedLimit> Limits => _limits.AsSpan(0, _count);
 
-    /// <summary>Tokens that were asked of each bucket.</summary>
+    /// <summary>Tokens that the request takes from each bucket.</summary>
     public int Cost => _cost;
 
-    /// <summary>The first limit in dry run that would have rejected the request.</summary>
+    /// <summary>The first dry-run limit that would have rejected the request; null: none.</summary>
     public LimitRule? DryRejection => _dryRejectedBy < 0 ? null : _limits[_dryRejectedBy].Rule;
 
-    /// <summary>The limit that rejected the request, or else would have without dry run.</summary>
+    /// <summary>The limit that rejected the request, or would have without dry run.</summary>
     public AppliedLimit Rejection => _limits[Rejected ? _rejectedBy : _dryRejectedBy];
 
     public bool Rejected => _rejectedBy >= 0;
 
-    /// <summary>Rejected because the client has too many requests under way.</summary>
+    /// <summary>The request was rejected by a concurrency limit.</summary>
     public bool RejectedForConcurrency => Rejected && _limits[_rejectedBy].Full;
 
-    /// <summary>The limit that tells how the request stands: the one that rejected it, else the client's.</summary>
+    /// <summary>The limit to report: the one that rejected the request, else the first. False when no limit
+    /// applies.</summary>
     public bool TryGetDecisive(out AppliedLimit limit)
     {
         limit = _count > 0 ? _limits[Math.Max(0, _rejectedBy)] : default;
         return _count > 0;
     }
 
-    /// <summary>Seconds after which the rejected request would be admitted if nobody else came; 1 where nobody knows;
-    /// 0: never.</summary>
+    /// <summary>Seconds after which the rejected request would be admitted if no other request came; 1 for a
+    /// concurrency limit, where the time is unknown; 0: never.</summary>
     public long RetryAfterSeconds
     {
         get
@@ -113,8 +117,8 @@ internal sealed class Admission
         }
     }
 
-    /// <summary>What the limit says, after <see cref="Peek(Limiter, LimitRules, in AdmissionRequest,
-    /// long)"/>.</summary>
+    /// <summary>Whether the limit admits the request, after
+    /// <see cref="Peek(Limiter, LimitRules, in AdmissionRequest, long)"/>.</summary>
     public bool Admits(in AppliedLimit limit) => !limit.Full
         && (limit.Limit is null || limit.Limit.SecondsUntil(limit.State, limit.Clock, _cost) == 0);
 
@@ -125,7 +129,7 @@ internal sealed class Admission
         Awaited = null;
     }
 
-    /// <summary>Admits the request under all these limits, or takes from none.</summary>
+    /// <summary>Admits the request under all these limits, or takes nothing from any.</summary>
     public bool TryAdmit(Limiter limiter, LimitRules rules, in AdmissionRequest request, long nowNs)
     {
         _limiter = limiter;
@@ -169,8 +173,8 @@ internal sealed class Admission
         }
     }
 
-    /// <summary>There is no point in waiting for tokens where a later limit rejects the request anyway: then that is
-    /// the one that does.</summary>
+    /// <summary>Whether the later limits admit the request. If one does not, waiting for tokens is pointless, and that
+    /// limit is the one that rejects.</summary>
     private bool OthersAdmit(int from, long nowNs)
     {
         for (int i = from; i < _count; i++)
@@ -185,14 +189,14 @@ internal sealed class Admission
         return true;
     }
 
-    /// <summary>The limit that they were taken for was not asked, or is another one by now.</summary>
+    /// <summary>Gives prepaid tokens back: their limit was not asked, or it is another one by now.</summary>
     private void ReturnPrepaid(long nowNs)
     {
         _prepaid!.Debit(nowNs, -_cost);
         _prepaid = null;
     }
 
-    /// <summary>What the limits would say, taking nothing.</summary>
+    /// <summary>As <see cref="TryAdmit"/>, but takes nothing.</summary>
     public bool Peek(Limiter limiter, LimitRules rules, in AdmissionRequest request, long nowNs)
     {
         _limiter = limiter;
@@ -214,8 +218,8 @@ internal sealed class Admission
         return !Rejected;
     }
 
-    /// <summary>Takes the tokens of the limits that count such a status. Concurrent requests may all be admitted before
-    /// the first is charged, so a bucket may go negative, down to minus its capacity.</summary>
+    /// <summary>Takes tokens from the limits that count this status. Concurrent requests may all be admitted before the
+    /// first is charged, so a bucket may go negative, down to minus its capacity.</summary>
     public void CountStatus(int status, long nowNs)
     {
         for (int i = 0; i < _count; i++)
@@ -228,7 +232,7 @@ internal sealed class Admission
         }
     }
 
-    /// <summary>The request is over.</summary>
+    /// <summary>Removes the request from the counts of requests in flight.</summary>
     public void Leave()
     {
         for (int i = 0; i < _count; i++)
@@ -239,7 +243,7 @@ internal sealed class Admission
 
     private void CollectLimits(LimitRules rules, in AdmissionRequest request)
     {
-        ulong client = 0; // hashed when first wanted
+        ulong client = 0; // hashed when first needed
         ulong address = 0;
         if (request.Registered is not null && rules.AddsOwn)
         {
@@ -276,7 +280,7 @@ internal sealed class Admission
         return !limit.Full;
     }
 
-    /// <summary>Would it admit the request? Takes nothing.</summary>
+    /// <summary>Whether the limit would admit the request. Takes nothing.</summary>
     private bool Admits(ref AppliedLimit limit, long nowNs)
     {
         int max = limit.Rule.Config.Concurrent;

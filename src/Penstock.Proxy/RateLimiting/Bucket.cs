@@ -2,9 +2,9 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>The tokens that one client has under one limit, or all clients together. Where they are is the subclass'
-/// affair: in this process (<see cref="LocalBucket"/>), or leased from a bucket that several nodes share
-/// (<see cref="LeasedBucket"/>). Thread-safe.</summary>
+/// <summary>The tokens of one client under one limit, or of all clients together. They are in this process
+/// (<see cref="LocalBucket"/>), or leased from a bucket that several nodes share (<see cref="LeasedBucket"/>).
+/// Thread-safe.</summary>
 internal abstract class Bucket
 {
     /// <summary>The limit in force.</summary>
@@ -12,21 +12,20 @@ internal abstract class Bucket
 
     public LimitConfig Config => Limit.Config;
 
-    /// <summary>Takes tokens if they are there.</summary>
-    /// <param name="limit">The limit that decided.</param>
+    /// <summary>Takes tokens if the bucket has enough.</summary>
+    /// <param name="limit">The limit that made the decision.</param>
     /// <param name="state">The bucket's state afterwards, on that limit's clock.</param>
     public abstract bool TryTake(long nowNs, int cost, out Limit limit, out long state);
 
-    /// <summary>Takes tokens whether they are there or not; a negative cost gives back what was taken.</summary>
+    /// <summary>Takes tokens even if the bucket has too few. A negative cost gives tokens back.</summary>
     /// <returns>The bucket's state afterwards.</returns>
     public abstract long Debit(long nowNs, int cost);
 
-    /// <summary>The limit, and the state of a bucket with the tokens that are there to take, as far as this process
-    /// knows. Takes nothing.</summary>
+    /// <summary>The limit, and the bucket's state as far as this process knows. Takes nothing.</summary>
     public abstract Limit Peek(long nowNs, out long state);
 
-    /// <summary>Call after <see cref="TryTake"/> has rejected. The bucket whose lease may bring the tokens soon;
-    /// null when no wait can help.</summary>
+    /// <summary>Call it after <see cref="TryTake"/> has returned false. Returns the bucket for whose lease a request
+    /// may wait; null when waiting cannot help.</summary>
     public virtual LeasedBucket? Awaitable(long nowNs, int cost) => null;
 
     public double TokensAt(long nowNs)
@@ -35,38 +34,38 @@ internal abstract class Bucket
         return limit.Tokens(state, limit.Clock(nowNs));
     }
 
-    /// <summary>Puts an edit of the client's plan in force: the tokens stay, as far as the capacity has room. One
-    /// caller at a time.</summary>
-    /// <returns>The bucket that holds them from now on.</returns>
+    /// <summary>Puts an edit of the client's plan in force. The tokens stay, up to the new capacity. One caller at a
+    /// time.</summary>
+    /// <returns>The bucket that holds the tokens from now on.</returns>
     public abstract Bucket WithLimit(Limit limit, long nowNs);
 
-    /// <summary>Puts an edit of the client in force, unless a newer one is known. One caller at a time.</summary>
-    /// <param name="limit">The client's, compiled.</param>
-    /// <param name="keepsTokens">The tokens that are here stay, as far as the capacity has room. Of no meaning where
-    /// nodes share the tokens: there the client's epoch tells.</param>
+    /// <summary>Puts an edit of the client in force. False when a newer edit is known. One caller at a time.</summary>
+    /// <param name="limit">The client's compiled limit.</param>
+    /// <param name="keepsTokens">The tokens stay, up to the new capacity. Ignored when nodes share the tokens; then the
+    /// client's epoch decides.</param>
     /// <param name="after">The bucket that holds the tokens from now on.</param>
     public abstract bool TryApply(in ClientState client, Limit limit, bool keepsTokens, long nowNs, out Bucket after);
 
-    /// <summary>An edit of that version or a later one is in force already.</summary>
+    /// <summary>Whether an edit of this version or a later one is in force already.</summary>
     public virtual bool IsAsNewAs(long version) => false;
 
-    /// <summary>The client is deleted, and requests do not find the bucket any more.</summary>
+    /// <summary>Call it when the client is deleted and requests no longer find the bucket.</summary>
     public virtual void Close(long nowNs)
     {
     }
 
-    /// <summary>Did the bucket change since the last call that said so? Only buckets that this process must save
-    /// tell.</summary>
+    /// <summary>Whether the bucket has changed since the last call that returned true. Always false for buckets that
+    /// this process does not save.</summary>
     public virtual bool TryCollect(long nowNs, out double tokens)
     {
         tokens = 0;
         return false;
     }
 
-    /// <summary>Whole tokens that this node has leased and not used.</summary>
+    /// <summary>Whole tokens that this node has leased and not yet used.</summary>
     public virtual long LeasedTokens => 0;
 
-    /// <summary>From now on any version counts as newer.</summary>
+    /// <summary>Makes the next edit count as newer, whatever its version.</summary>
     public virtual void AcceptAnyVersion()
     {
     }

@@ -1,39 +1,42 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <content>What <see cref="KeptBuckets"/> needs to carry buckets over a restart.</content>
+/// <content>What <see cref="KeptBuckets"/> needs to save buckets and to restore them after a restart.</content>
 internal sealed unsafe partial class BucketTable
 {
-    /// <summary>Least entries of a table that is kept: with so many sets, a mark and its place make the whole hash.
-    /// </summary>
+    /// <summary>The fewest entries of a table that is saved. With this many sets, a mark and its index together contain
+    /// the whole hash.</summary>
     public const long MinKeptEntries = (1L << LimitBits) * Ways;
 
-    /// <summary>Entries of a set stand together: no key has two at once, and none outside its set.</summary>
+    /// <summary>Entries of one set; they are adjacent. A key has at most one entry, and it is in the key's
+    /// set.</summary>
     public const int SetEntries = Ways;
 
-    /// <summary>The limits by number; one that is not in force keeps its place until another needs it.</summary>
+    /// <summary>The limits by number. A limit that is no longer in force keeps its number until another limit needs
+    /// it.</summary>
     public Limit[] Limits => _limits;
 
-    /// <summary>Nothing was ever put into it.</summary>
+    /// <summary>Nothing was ever put into the table.</summary>
     public bool IsEmpty => Volatile.Read(ref _filled) == 0;
 
-    /// <summary>Reads an entry while loops may write it, without a lock.</summary>
-    /// <returns>False when it is empty or changing hands.</returns>
+    /// <summary>Reads an entry without a lock, while loops may write it.</summary>
+    /// <returns>False when the entry is empty or is being given to another key.</returns>
     public bool TryRead(long index, out ulong mark, out long state)
     {
         ref Entry entry = ref _entries[index];
         mark = Volatile.Read(ref entry.Mark);
         state = Volatile.Read(ref entry.State);
-        return mark != 0 && Volatile.Read(ref entry.Mark) == mark; // the mark is the first to go and the last to come
+        return mark != 0 && Volatile.Read(ref entry.Mark) == mark; // the mark is cleared first and set last
     }
 
-    /// <summary>The key's hash, of a table of <see cref="MinKeptEntries"/> or more.</summary>
+    /// <summary>The key's hash. Only for a table of at least <see cref="MinKeptEntries"/>.</summary>
     public static ulong HashAt(long index, ulong mark) => (mark & ~LimitMask) | ((ulong)(index / Ways) & LimitMask);
 
     public static int LimitOf(ulong mark) => (int)(mark & LimitMask) - 1;
 
-    /// <summary>Puts a bucket of before the start. Where its set is full, the one nearest to full gives way.</summary>
-    /// <param name="displaced">The mark that gave way; 0: none did.</param>
-    /// <returns>The entry's index; -1 when the key has a bucket with fewer tokens there.</returns>
+    /// <summary>Restores a bucket that was saved before the start. When its set is full, the bucket nearest to full is
+    /// replaced.</summary>
+    /// <param name="displaced">The mark of the replaced bucket; 0: none.</param>
+    /// <returns>The entry's index; -1 when the key already has a bucket with fewer tokens.</returns>
     public long Restore(ulong hash, int limit, long state, long nowNs, out ulong displaced)
     {
         ulong mark = MarkOf(hash, limit);

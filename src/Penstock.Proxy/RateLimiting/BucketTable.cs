@@ -3,19 +3,19 @@ using System.Numerics;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>The buckets of clients without a setting of their own: a bounded, set-associative table of fingerprint and
-/// state, 16 bytes an entry, allocated once. Thread-safe: taking from a bucket that is there is one compare-and-swap;
-/// a new key takes a striped lock.
+/// <summary>The buckets of unregistered clients: a bounded, set-associative table of fingerprint and state, 16 bytes
+/// per entry, allocated once. Thread-safe: taking from an existing bucket is one compare-and-swap; a new key takes a
+/// striped lock.
 ///
-/// A set is two cache lines and a key is at home in one of them, where it is looked for first and put if there is
-/// room: a bucket of a table that is far larger than the processor's caches usually costs one miss.
+/// A set is two cache lines. A key has a home line in its set, where it is looked for first and stored if there is
+/// room. So a bucket in a table that is far larger than the processor's caches usually costs one cache miss.
 ///
-/// A bucket that is full again equals no bucket, so such entries are reused first, at no loss. When all of a set's
-/// entries are in use, the one nearest to full, by its share, gives way: a flood of new keys washes out other keys of
-/// the flood, and an exhausted client stays exhausted. (Measured against two others: ordering by the time until full
-/// lets a flood under a slow limit wash out clients of a fast one; letting the new key inherit the old one's bucket
+/// A bucket that is full again equals no bucket, so such entries are reused first, without loss. When all entries of a
+/// set are in use, the bucket that is nearest to full, by its share, is replaced: a flood of new keys replaces other
+/// keys of the flood, and an exhausted client stays exhausted. (Measured against two alternatives: ordering by the time
+/// until full lets a flood under a slow limit replace clients of a fast one; letting the new key inherit the old bucket
 /// rejects newcomers in such a flood.)</summary>
-[SuppressMessage("Design", "CA1001", Justification = "the memory goes back when no loop holds the table any more")]
+[SuppressMessage("Design", "CA1001", Justification = "the memory is released when no loop refers to the table")]
 internal sealed unsafe partial class BucketTable
 {
     private const int Ways = 8;
@@ -24,24 +24,24 @@ internal sealed unsafe partial class BucketTable
     private const ulong LimitMask = (1UL << LimitBits) - 1;
     private const int Stripes = 64;
 
-    /// <summary>Entries for each bucket that is to be tracked: keys spread by chance, and with half of the entries in
-    /// use one key in a hundred finds its set full, with nearly all in use it is one in eight.</summary>
+    /// <summary>Entries per tracked bucket. Keys are spread randomly: with half of the entries in use, one key in a
+    /// hundred finds its set full; with nearly all in use, one in eight.</summary>
     public const int EntriesPerBucket = 2;
 
-    /// <summary>Entries in use after which small pages would save no memory any more.</summary>
+    /// <summary>With this many entries in use, small memory pages no longer save memory.</summary>
     private const int ManyFilled = 8192;
 
-    /// <summary>How many different limits may share the table.</summary>
+    /// <summary>The most limits that can share the table.</summary>
     public const int MaxLimits = (int)LimitMask;
 
     private struct Entry
     {
-        /// <summary>Upper bits of the key's hash, and the limit's number + 1; 0 means empty.</summary>
+        /// <summary>The upper bits of the key's hash, and the limit's number + 1; 0: empty.</summary>
         public ulong Mark;
         public long State;
 
-        /// <summary>Gives the entry to another key. Readers check the mark after they read the state, so they never
-        /// take the new state for the old key's. Under the set's lock.</summary>
+        /// <summary>Gives the entry to another key. Call it under the set's lock. Readers check the mark after they
+        /// have read the state, so they never take the new state for the old key's.</summary>
         public void Assign(ulong mark, long state)
         {
             Volatile.Write(ref Mark, 0);
@@ -49,8 +49,8 @@ internal sealed unsafe partial class BucketTable
             Volatile.Write(ref Mark, mark);
         }
 
-        /// <summary>Empties the entry. Under the set's lock.</summary>
-        /// <returns>The state that it had at the end.</returns>
+        /// <summary>Empties the entry. Call it under the set's lock.</summary>
+        /// <returns>The last state.</returns>
         public long Clear()
         {
             Volatile.Write(ref Mark, 0);
@@ -66,8 +66,8 @@ internal sealed unsafe partial class BucketTable
     private long _filled;
     private readonly Lock[] _locks = [.. Enumerable.Range(0, Stripes).Select(static _ => new Lock())];
 
-    /// <param name="entries">Rounded up to 8 times a power of two.</param>
-    /// <param name="limits">The limits, numbered from 0.</param>
+    /// <param name="entries">The number of entries, rounded up to 8 times a power of two.</param>
+    /// <param name="limits">The limits; their numbers start at 0.</param>
     public BucketTable(long entries, IReadOnlyList<Limit> limits)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(limits.Count, MaxLimits, nameof(limits));
@@ -82,7 +82,7 @@ internal sealed unsafe partial class BucketTable
 
     public long Capacity { get; }
 
-    /// <summary>Knows these limits from now on. A number that another limit had must be free: see
+    /// <summary>Replaces the limits. A number that belonged to another limit must be free; see
     /// <see cref="Settle(long)"/>.</summary>
     public void Apply(IReadOnlyList<Limit> limits)
     {
@@ -103,18 +103,19 @@ internal sealed unsafe partial class BucketTable
         }
     }
 
-    /// <summary>How often a bucket in use gave way since start: more than 0 says that the table is too small.</summary>
+    /// <summary>How often a bucket in use was replaced since start. More than 0 means that the table is too
+    /// small.</summary>
     public long Displaced => Volatile.Read(ref _displaced);
 
-    /// <summary>Takes <paramref name="cost"/> tokens from the key's bucket under that limit, or under the one that took
-    /// its place.</summary>
-    /// <param name="hash">Of the key, seeded.</param>
-    /// <param name="limit">The limit; afterwards the one in force, on whose clock the state is.</param>
+    /// <summary>Takes <paramref name="cost"/> tokens from the key's bucket under this limit, or under the limit that
+    /// has replaced it.</summary>
+    /// <param name="hash">The key's seeded hash.</param>
+    /// <param name="limit">The limit; afterwards the limit in force, whose clock the state uses.</param>
     /// <param name="state">The bucket's state afterwards.</param>
     public bool TryTake(ulong hash, ref Limit limit, long nowNs, int cost, out long state) =>
         Take(hash, ref limit, nowNs, cost, inAnyCase: false, out state);
 
-    /// <summary>Takes tokens whether they are there or not; a negative cost gives back what was taken.</summary>
+    /// <summary>Takes tokens even if the bucket has too few. A negative cost gives tokens back.</summary>
     /// <returns>The bucket's state afterwards.</returns>
     public long Debit(ulong hash, ref Limit limit, long nowNs, int cost)
     {
@@ -129,7 +130,7 @@ internal sealed unsafe partial class BucketTable
             Limit rule = limit = limit.Current;
             if (rule.Number < 0)
             {
-                state = 0; // gone for long: nobody is held to it any more
+                state = 0; // the limit was removed long ago, so it admits everything
                 return true;
             }
             if (TryTake(hash, rule, nowNs, cost, inAnyCase, out state, out bool taken))
@@ -139,7 +140,7 @@ internal sealed unsafe partial class BucketTable
         }
     }
 
-    /// <summary>False when another limit took the place of this one meanwhile.</summary>
+    /// <summary>False when another limit has replaced this one in between.</summary>
     private bool TryTake(ulong hash, Limit rule, long nowNs, int cost, bool inAnyCase, out long state, out bool taken)
     {
         ulong mark = MarkOf(hash, rule.Number);
@@ -151,7 +152,7 @@ internal sealed unsafe partial class BucketTable
         {
             if (way < 0 && cost < 0)
             {
-                state = 0; // nothing is kept of what it would go back to
+                state = 0; // the bucket is gone, so there is nothing to give back to
                 return taken = true;
             }
             if (way < 0)
@@ -173,7 +174,7 @@ internal sealed unsafe partial class BucketTable
             if (Volatile.Read(ref entry.Mark) != mark)
             {
                 way = Find(set, mark, Home(hash));
-                continue; // given to another key meanwhile
+                continue; // the entry was given to another key in between
             }
             state = before;
             if (!rule.TryTake(ref state, clock, cost, inAnyCase))
@@ -205,7 +206,8 @@ internal sealed unsafe partial class BucketTable
 
     private Span<Entry> Set(ulong hash) => new(_entries + ((hash & _setMask) * Ways), Ways);
 
-    /// <summary>The way at which the key's own line begins: 0 or 4. Bits that neither set nor stripe use.</summary>
+    /// <summary>The way at which the key's home line begins: 0 or 4. It comes from bits that neither set nor stripe
+    /// use.</summary>
     private static int Home(ulong hash) => (int)(hash >> 61) & LineWays;
 
     private static int Find(Span<Entry> set, ulong mark, int home)
@@ -221,8 +223,8 @@ internal sealed unsafe partial class BucketTable
         return -1;
     }
 
-    /// <summary>Makes the bucket of a key that was not there; false when another thread just did, or when another limit
-    /// took the place of this one: its bucket may have gone there, and a second one would be full.</summary>
+    /// <summary>Creates the bucket of a new key. False when another thread has just created it, or when another limit
+    /// has replaced this one: the bucket may have moved there, and a second one would be full.</summary>
     private bool TryInsert(ulong hash, ulong mark, Limit rule, long nowNs, int cost, bool inAnyCase, out long state,
         out bool taken)
     {
@@ -258,8 +260,8 @@ internal sealed unsafe partial class BucketTable
         }
     }
 
-    /// <summary>What a bucket begins with: full (0), or with the tokens of the key's bucket under the limit that this
-    /// one took the place of, unless that was so long ago that it would be full by now.</summary>
+    /// <summary>The first state of a bucket: full (0), or the tokens of the key's bucket under the limit that this one
+    /// has replaced, unless that was so long ago that it would be full by now.</summary>
     private long Inherited(Span<Entry> set, ulong hash, Limit rule, long nowNs, bool take)
     {
         for (Limit? old = rule.Predecessor; old is not null; old = old.Predecessor)
@@ -278,13 +280,13 @@ internal sealed unsafe partial class BucketTable
         return 0;
     }
 
-    /// <summary>It was replaced so long ago that all of its buckets are full by now.</summary>
+    /// <summary>Whether the limit was replaced so long ago that all of its buckets are full by now.</summary>
     private static bool IsPast(Limit old, long nowNs) =>
         (nowNs - old.ReplacedAtNs) / 1_000_000_000 > old.WindowSeconds;
 
-    /// <summary>Moves every bucket of a limit that is not in force any more to the one that took its place, and forgets
-    /// those of limits that are gone. Afterwards their numbers are free. It takes milliseconds, and one caller at a
-    /// time; requests go on.</summary>
+    /// <summary>Moves the buckets of limits that are no longer in force to the limits that replaced them, and deletes
+    /// those of removed limits. Afterwards their numbers are free. It takes milliseconds, during which requests
+    /// continue. One caller at a time.</summary>
     public void Settle(long nowNs)
     {
         Limit[] limits = _limits;
@@ -325,8 +327,8 @@ internal sealed unsafe partial class BucketTable
         entry.Assign(next, rule.StateOf(old.Tokens(state, old.Clock(nowNs)), rule.Clock(nowNs)));
     }
 
-    /// <summary>An empty entry or a full bucket, in the key's own line if there is one, else the bucket with the
-    /// smallest share taken.</summary>
+    /// <summary>The entry to use for a new key: an empty entry or a full bucket, in the home line if possible; else the
+    /// bucket with the smallest share taken.</summary>
     private int Victim(Span<Entry> set, long nowNs, int home, out bool inUse)
     {
         int victim = home;

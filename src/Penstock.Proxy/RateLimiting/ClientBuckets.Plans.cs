@@ -1,16 +1,16 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <content>Plans, and what is set for a client besides its limit.</content>
+/// <content>Plans, and the terms of clients.</content>
 public sealed partial class ClientBuckets
 {
     private readonly Dictionary<string, Plan> _plans = [];
 
-    /// <summary>Terms without buckets, which clients that have the same can share: one for each plan and access.
-    /// </summary>
+    /// <summary>Terms without buckets, shared by all clients with equal terms: one per plan and access.</summary>
     private readonly Dictionary<ClientTerms, TermsInForce> _sharedTerms = [];
 
-    /// <summary>Creates a plan or changes its numbers, unless a newer edit is known. When it returns, the next request
-    /// of every client of the plan meets the new numbers. Buckets keep their tokens, clamped.</summary>
+    /// <summary>Creates a plan or changes its numbers; does nothing when a newer edit is known. When it returns, the
+    /// next request of every client of the plan uses the new numbers. Buckets keep their tokens, up to the new
+    /// capacity. Thread-safe.</summary>
     public void SetPlan(in PlanNumbers plan)
     {
         lock (_editing)
@@ -31,7 +31,7 @@ public sealed partial class ClientBuckets
         }
     }
 
-    /// <summary>Forgets a plan that no client has.</summary>
+    /// <summary>Forgets a plan. Call it when no client has it. Thread-safe.</summary>
     public void RemovePlan(string name)
     {
         lock (_editing)
@@ -47,8 +47,8 @@ public sealed partial class ClientBuckets
     private static Plan Compile(in PlanNumbers plan) =>
         new(plan.Name, new Limit(RegisteredClient.LimitName, plan.Numbers), plan.Version);
 
-    /// <summary>Visits all clients, on the thread of who edits. Requests go on meanwhile: a bucket goes over to the new
-    /// limit as it does when only its client is edited.</summary>
+    /// <summary>Visits all clients, on the editing thread. Requests continue: a bucket changes to the new limit as when
+    /// only its client is edited.</summary>
     private void ChangeClientsOf(Plan plan)
     {
         long now = _clock.NowNs;
@@ -61,8 +61,8 @@ public sealed partial class ClientBuckets
         }
     }
 
-    /// <summary>The limit that clients of the plan share, which becomes known if it is not; null without a plan.
-    /// </summary>
+    /// <summary>The limit that clients of the plan share; created when it is not known. Null for a client without a
+    /// plan.</summary>
     private Limit? PlanLimit(in ClientState client)
     {
         if (client.Terms?.Plan is not { } name)

@@ -6,7 +6,7 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>The registered clients and their buckets. Requests find a client without a lock; the control plane
+/// <summary>The registered clients and their buckets. Requests find a client without a lock. The control plane
 /// registers and changes clients while traffic flows, and the next request sees it. Thread-safe.</summary>
 public sealed partial class ClientBuckets
 {
@@ -19,7 +19,7 @@ public sealed partial class ClientBuckets
     private volatile bool _any;
     private volatile bool _anyHashed;
 
-    /// <summary>Makes the bucket of a client that is new.</summary>
+    /// <summary>Creates the bucket of a new client.</summary>
     internal delegate Bucket BucketFactory(in ClientState client, Limit limit, long nowNs);
 
     internal ClientBuckets(ClientIdComparer ids, MonotonicClock clock, BucketFactory newBucket)
@@ -32,28 +32,29 @@ public sealed partial class ClientBuckets
 
     public int Count => _clients.Count;
 
-    /// <summary>The ids of all clients, at this moment or another.</summary>
+    /// <summary>The ids of all clients. Edits during the enumeration may or may not appear.</summary>
     public IEnumerable<string> Ids => _clients.Select(static entry => entry.Value.Id);
 
     internal bool Any => _any;
 
-    /// <summary>Some client is registered by the hash of its key, or was.</summary>
+    /// <summary>Whether a client is or was registered by the hash of its key.</summary>
     internal bool AnyHashed => _anyHashed;
 
-    /// <summary>Registers a client whose bucket is this process' own, or changes it; the next request sees
-    /// it.</summary>
-    /// <param name="limit">With a plan, its numbers.</param>
-    /// <param name="tokens">Tokens now; null means full for a new client, kept and clamped for a known one.</param>
-    /// <param name="terms">What else holds for it; null: nothing.</param>
+    /// <summary>Registers or changes a client whose bucket is in this process. The next request sees it.</summary>
+    /// <param name="limit">Its capacity and rate; with a plan, the plan's.</param>
+    /// <param name="tokens">Tokens in the bucket now; null: full for a new client; for a known one the tokens stay, up
+    /// to the new capacity.</param>
+    /// <param name="terms">Further terms; null: none.</param>
     public void Register(string clientId, LimitConfig limit, double? tokens = null, ClientTerms? terms = null)
     {
         ArgumentNullException.ThrowIfNull(limit);
         Put(new ClientState(clientId, limit, tokens ?? limit.Capacity, terms), keepsTokens: tokens is null);
     }
 
-    /// <summary>Registers a client or changes it, unless a newer edit is known; the next request sees it.</summary>
-    /// <param name="keepsTokens">The bucket of a client that is known keeps its tokens, as far as the capacity has
-    /// room. Of no meaning where nodes share the tokens: there the epoch tells.</param>
+    /// <summary>Registers or changes a client; does nothing when a newer edit is known. The next request sees
+    /// it.</summary>
+    /// <param name="keepsTokens">A known client's bucket keeps its tokens, up to the new capacity. Ignored when nodes
+    /// share the tokens; then the epoch decides.</param>
     public void Put(in ClientState client, bool keepsTokens = false)
     {
         byte[] key = Encoding.UTF8.GetBytes(client.ClientId);
@@ -79,8 +80,8 @@ public sealed partial class ClientBuckets
         }
     }
 
-    /// <summary>Forgets a client that was deleted in that version, unless what is known of it is newer.</summary>
-    /// <returns>False when there is nothing to forget.</returns>
+    /// <summary>Forgets a client that was deleted in this version; does nothing when a newer edit is known.</summary>
+    /// <returns>False when nothing was forgotten.</returns>
     public bool Remove(string clientId, long version = long.MaxValue)
     {
         byte[] key = Encoding.UTF8.GetBytes(clientId);
@@ -109,11 +110,11 @@ public sealed partial class ClientBuckets
         }
     }
 
-    /// <summary>Whole tokens of a client that this node has leased and not used; 0 for one that is not registered.
-    /// </summary>
+    /// <summary>Whole tokens of a client that this node has leased and not yet used; 0 for an unregistered
+    /// client.</summary>
     public long LeasedTokensOf(string clientId) => Find(clientId)?.Bucket.LeasedTokens ?? 0;
 
-    /// <summary>Lets the next state of every client count as newer.</summary>
+    /// <summary>Makes the next state of every client count as newer, whatever its version.</summary>
     public void AcceptAnyVersion()
     {
         foreach ((_, RegisteredClient client) in _clients)
@@ -122,8 +123,8 @@ public sealed partial class ClientBuckets
         }
     }
 
-    /// <summary>Adds the clients whose tokens this process must save and whose bucket changed since the last
-    /// collection. One caller only.</summary>
+    /// <summary>Adds the clients whose tokens this process must save and whose buckets have changed since the last
+    /// call. One caller at a time.</summary>
     public void CollectChanged(List<ClientState> into)
     {
         ArgumentNullException.ThrowIfNull(into);
@@ -147,8 +148,9 @@ public sealed partial class ClientBuckets
     internal bool TryFind(ReadOnlySpan<byte> id, [NotNullWhen(true)] out RegisteredClient? client, out byte[]? known) =>
         _lookup.TryGetValue(id, out known, out client);
 
-    /// <summary>The client that the address is registered as, by itself or by the smallest network.</summary>
-    /// <param name="address">Null behind a Unix domain socket, whose callers are all one client.</param>
+    /// <summary>Finds the client that is registered by the address itself or by the smallest network that contains
+    /// it.</summary>
+    /// <param name="address">Null for a Unix domain socket, whose callers are all one client.</param>
     /// <param name="known">The id as it is kept.</param>
     internal bool TryFind(IPAddress? address, ReadOnlySpan<byte> name, [NotNullWhen(true)] out RegisteredClient? client,
         out byte[]? known)

@@ -1,6 +1,6 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>Client ids by their UTF-8 bytes, so that a request finds its client without making a string.
+/// <summary>Compares client ids by their UTF-8 bytes, so that a request finds its client without allocating a string.
 /// Thread-safe.</summary>
 internal sealed class ClientIdComparer(KeyHash hash)
     : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>

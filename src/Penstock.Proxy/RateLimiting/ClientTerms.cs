@@ -2,49 +2,50 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>Whether limits are asked about a client at all.</summary>
+/// <summary>Whether a client is limited.</summary>
 public enum ClientAccess
 {
-    /// <summary>Its limits decide.</summary>
+    /// <summary>The client's limits decide.</summary>
     Limited,
 
-    /// <summary>None of its requests is admitted.</summary>
+    /// <summary>All requests of the client are rejected with 403.</summary>
     Blocked,
 
-    /// <summary>No limit holds it.</summary>
+    /// <summary>No limit applies to the client.</summary>
     Exempt,
 }
 
-/// <summary>A client's numbers for a limit of the configuration.</summary>
-/// <param name="Name">The limit.</param>
-/// <param name="Numbers">Capacity and rate; all else is as the limit says.</param>
+/// <summary>A client's own capacity and rate for a limit of the configuration.</summary>
+/// <param name="Name">The limit's name.</param>
+/// <param name="Numbers">Capacity and rate; everything else is as in the limit.</param>
 public sealed record OwnNumbers(string Name, LimitConfig Numbers);
 
-/// <summary>What an operator has set for a client besides a capacity and a rate. Most clients have none of it: then
-/// there is no such object. Immutable.</summary>
+/// <summary>What an operator has set for a client besides a capacity and a rate. Most clients have no such object.
+/// Immutable.</summary>
 public sealed record ClientTerms
 {
-    /// <summary>Limits for which one client may have numbers of its own.</summary>
+    /// <summary>The most limits for which one client may have its own numbers.</summary>
     public const int MaxLimits = 32;
 
-    /// <summary>Terms that say nothing.</summary>
+    /// <summary>The default terms.</summary>
     public static ClientTerms Plain { get; } = new();
 
     public ClientAccess Access { get; init; }
 
-    /// <summary>The plan that its capacity and rate are from; null: they are its own.</summary>
+    /// <summary>The plan that defines the client's capacity and rate; null: it has its own.</summary>
     public string? Plan { get; init; }
 
-    /// <summary>False for a client that was only blocked or exempted: it has neither a plan nor a bucket.</summary>
+    /// <summary>False for a client that is only blocked or exempt, and has neither a plan nor a bucket. Default:
+    /// true.</summary>
     public bool HasNumbers { get; init; } = true;
 
-    /// <summary>Its numbers for limits of the configuration, ordered by their names.</summary>
+    /// <summary>The client's own numbers for limits of the configuration, ordered by the limits' names.</summary>
     public ValueList<OwnNumbers> Limits { get; init; } = [];
 
-    /// <summary>Null when they say nothing.</summary>
+    /// <summary>These terms; null when they equal <see cref="Plain"/>.</summary>
     public ClientTerms? OrNull => this == Plain ? null : this;
 }
 
 /// <summary>A plan: a capacity and a rate that many clients have.</summary>
-/// <param name="Version">Grows with every edit, where nodes share the store.</param>
+/// <param name="Version">When nodes share the store: a number that grows with every edit; else 0.</param>
 public readonly record struct PlanNumbers(string Name, LimitConfig Numbers, long Version = 0);

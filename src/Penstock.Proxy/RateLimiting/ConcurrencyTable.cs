@@ -2,9 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>How many requests each client has under way, for limits that bound them. A client is in the table only
-/// while it has any, so that what bounds connections bounds the table. Thread-safe; a striped lock, because a count
-/// must go down exactly as often as it went up.</summary>
+/// <summary>Counts the requests in flight of each client, for concurrency limits. A client is in the table only while
+/// it has requests in flight, so the bound of connections also bounds the table. Thread-safe. It uses striped locks,
+/// because a count must go down exactly as often as it went up.</summary>
 internal sealed class ConcurrencyTable
 {
     private const int Stripes = 64;
@@ -12,7 +12,7 @@ internal sealed class ConcurrencyTable
     private readonly Dictionary<ulong, int>[] _counts =
         [.. Enumerable.Range(0, Stripes).Select(static _ => new Dictionary<ulong, int>())];
 
-    /// <summary>Clients that have a request under way.</summary>
+    /// <summary>The number of clients with requests in flight.</summary>
     public int Count => _counts.Sum(static c =>
     {
         lock (c)
@@ -21,7 +21,8 @@ internal sealed class ConcurrencyTable
         }
     });
 
-    /// <param name="key">Of a client under a limit: seeded, so that nobody can make two alike.</param>
+    /// <param name="key">The key of a client under a limit. It is seeded, so that nobody outside can make two equal
+    /// keys.</param>
     /// <param name="max">At least 1.</param>
     public bool TryEnter(ulong key, int max)
     {

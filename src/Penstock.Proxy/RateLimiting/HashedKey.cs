@@ -3,9 +3,9 @@ using System.Security.Cryptography;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>A client id that is the hash of a key: <c>sha256:</c> and 64 lower-case hex digits, as
-/// <c>sha256sum</c> prints them. The store and the logs then never see the key itself. No salt: keys are long random
-/// words, which nobody finds by trying.</summary>
+/// <summary>A client id that is the hash of an API key: <c>sha256:</c> and 64 lower-case hex digits, as
+/// <c>sha256sum</c> prints them. Then the store and the logs never contain the key itself. There is no salt, because
+/// keys are long and random, so nobody can guess them.</summary>
 internal static class HashedKey
 {
     public const int Length = 7 + (2 * SHA256.HashSizeInBytes);

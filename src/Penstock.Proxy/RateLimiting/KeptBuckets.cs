@@ -2,35 +2,36 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>A limit by the name and with the settings under which buckets are kept.</summary>
+/// <summary>The name and numbers of a limit whose buckets are saved.</summary>
 public sealed record KeptLimit(string Name, long Capacity, double RatePerSecond)
 {
     internal LimitConfig Config => new(Capacity, RatePerSecond);
 }
 
-/// <summary>What is to be done with a kept bucket.</summary>
-/// <param name="Hash">Of the client's key.</param>
-/// <param name="Limit">The limit's number, see <see cref="KeptBuckets.LimitAt"/>.</param>
-/// <param name="FullAtUnixNs">When the bucket will be full, in nanoseconds of wall time: that says how many tokens are
-/// in it at any time. 0: forget it.</param>
+/// <summary>A bucket to save or to forget.</summary>
+/// <param name="Hash">The hash of the client's key.</param>
+/// <param name="Limit">The limit's number; see <see cref="KeptBuckets.LimitAt"/>.</param>
+/// <param name="FullAtUnixNs">When the bucket will be full, in nanoseconds since 1970 (UTC). This determines the tokens
+/// in it at any time. 0: forget the bucket.</param>
 public readonly record struct BucketChange(ulong Hash, int Limit, long FullAtUnixNs)
 {
-    /// <summary>The entry it is about; -1: none.</summary>
+    /// <summary>The index of the entry; -1: none.</summary>
     internal long Index { get; init; }
 
-    /// <summary>What was read there.</summary>
+    /// <summary>The state that was read there.</summary>
     internal long State { get; init; }
 
-    /// <summary>By key, and forgetting comes first: a key that moved within the table is kept.</summary>
+    /// <summary>Orders by key; forgetting comes first, so that a key that has moved within the table stays
+    /// saved.</summary>
     public static int ByKey(BucketChange one, BucketChange other) =>
         one.Limit != other.Limit ? one.Limit.CompareTo(other.Limit)
         : one.Hash != other.Hash ? ((long)one.Hash).CompareTo((long)other.Hash)
         : one.FullAtUnixNs.CompareTo(other.FullAtUnixNs);
 }
 
-/// <summary>Tells which buckets of clients without a setting of their own must be saved, so that they outlive the
-/// process. It remembers what is saved of each entry of the table, 16 bytes, and compares: the loops do nothing for
-/// it, and it takes no lock. For one caller at a time.</summary>
+/// <summary>Finds the buckets of unregistered clients that must be saved, so that they survive a restart. It remembers
+/// what is saved of each entry (16 bytes) and compares: the loops do nothing for it, and it takes no lock. One caller
+/// at a time.</summary>
 public sealed unsafe class KeptBuckets
 {
     private struct Saved
@@ -50,8 +51,8 @@ public sealed unsafe class KeptBuckets
     private Saved* _saved;
     private long _next;
 
-    /// <param name="savedAtUnixNs">When the last of them was saved: tokens are not taken away when the time of day was
-    /// set back since.</param>
+    /// <param name="savedAtUnixNs">When the last bucket was saved, in nanoseconds since 1970 (UTC). With it, no tokens
+    /// are lost when the time of day was set back since.</param>
     internal KeptBuckets(LimitTable limits, MonotonicClock clock, long savedAtUnixNs)
     {
         (_limits, _clock, _minWallNs) = (limits, clock, savedAtUnixNs);
@@ -61,15 +62,15 @@ public sealed unsafe class KeptBuckets
     private long WallNs =>
         Math.Max(_minWallNs, (_clock.Time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100);
 
-    /// <summary>The limit of that number.</summary>
+    /// <summary>The limit with this number.</summary>
     public KeptLimit LimitAt(int number) => Kept(_table.Limits[number]);
 
-    /// <summary>Is a limit of that name and with those settings in force?</summary>
+    /// <summary>Whether a limit with this name and these numbers is in force.</summary>
     public bool Knows(KeptLimit limit) => _limits.Find(limit.Name) is { } known && Kept(known) == limit;
 
-    /// <summary>Takes over what was saved, before the first request. Under a limit whose settings changed since, the
-    /// client has the tokens that it had, as far as there is room.</summary>
-    /// <returns>False when there is no such limit any more or the bucket is full.</returns>
+    /// <summary>Restores a saved bucket. Call it before the first request. If the limit's numbers have changed since,
+    /// the client keeps its tokens, up to the new capacity.</summary>
+    /// <returns>False when the limit no longer exists or the bucket is full.</returns>
     public bool Restore(KeptLimit limit, ulong hash, long fullAtUnixNs)
     {
         long fullInNs = fullAtUnixNs - WallNs;
@@ -101,16 +102,16 @@ public sealed unsafe class KeptBuckets
         return true;
     }
 
-    /// <summary>Adds what is to be saved or forgotten, as far as the table differs from what is saved. It goes on where
-    /// it stopped, so that one collection need not hold all.</summary>
-    /// <param name="most">About so many.</param>
-    /// <returns>False at the end of the table; the next call begins anew.</returns>
+    /// <summary>Adds the buckets in which the table differs from what is saved. Each call continues where the last one
+    /// stopped, so that one collection need not hold them all.</summary>
+    /// <param name="most">Stop after about this many.</param>
+    /// <returns>False at the end of the table; the next call starts from the beginning.</returns>
     public bool Collect(List<BucketChange> into, int most)
     {
         ArgumentNullException.ThrowIfNull(into);
         if (_table != _limits.Table)
         {
-            (_table, _memory) = Remember(_limits.Table); // the first limit came; the table before was empty
+            (_table, _memory) = Remember(_limits.Table); // the first limit was added; the old table was empty
         }
         if (_table.IsEmpty)
         {
@@ -128,7 +129,7 @@ public sealed unsafe class KeptBuckets
             {
                 if (saved != 0 && mark == 0)
                 {
-                    Forget(_next, saved, into); // it went to the limit that took the place of its own
+                    Forget(_next, saved, into); // it belongs to the replacing limit now
                 }
                 continue;
             }
@@ -139,7 +140,7 @@ public sealed unsafe class KeptBuckets
             int number = BucketTable.LimitOf(mark);
             if (number >= limits.Length)
             {
-                continue; // of a configuration that came this instant
+                continue; // of a limit that was added during this collection
             }
             bool full = state <= clocks[number];
             if (saved != 0 && (saved != mark || full))
@@ -161,7 +162,7 @@ public sealed unsafe class KeptBuckets
         return more;
     }
 
-    /// <summary>These are saved. What is not told so is collected again.</summary>
+    /// <summary>Marks these changes as saved. Changes without this call are collected again.</summary>
     public void Commit(ReadOnlySpan<BucketChange> changes)
     {
         foreach (BucketChange change in changes)

@@ -4,8 +4,8 @@ using System.Security.Cryptography;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>SipHash-1-3 (Aumasson and Bernstein, 2012) with a key drawn at start: nobody outside can make two client
-/// identifiers collide. Thread-safe.</summary>
+/// <summary>SipHash-1-3 (Aumasson and Bernstein, 2012) with a random key that is made at start, so that nobody outside
+/// can make two client identifiers collide. Thread-safe.</summary>
 internal sealed class KeyHash
 {
     public const int KeyBytes = 16;
@@ -34,7 +34,7 @@ internal sealed class KeyHash
     }
 
     /// <param name="bytes">The key.</param>
-    /// <param name="domain">Keeps equal keys of different kinds apart.</param>
+    /// <param name="domain">Tells equal keys of different kinds apart.</param>
     public ulong Hash(ReadOnlySpan<byte> bytes, ulong domain = 0)
     {
         ulong v0 = _key0 ^ 0x736f6d6570736575;

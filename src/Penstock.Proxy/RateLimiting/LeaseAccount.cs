@@ -1,28 +1,28 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>What the lease thread keeps of a bucket: tokens, and nanoseconds of the monotonic clock. For whoever holds
-/// the bucket's gate.</summary>
+/// <summary>What the lease thread knows about a bucket, in tokens and in nanoseconds of the monotonic clock. Hold the
+/// bucket's gate to use it.</summary>
 internal sealed class LeaseAccount(double left, long nowNs)
 {
     public LeaseTraffic Traffic = new(nowNs);
     public OutageShare Share = new();
 
-    /// <summary>The balance up to which use is counted.</summary>
+    /// <summary>The balance when use was last counted.</summary>
     public long CountedBalance { get; set; }
 
-    /// <summary>Tokens in the shared bucket when it last told.</summary>
+    /// <summary>Tokens in the shared bucket by its last answer.</summary>
     public double Left { get; set; } = left;
 
-    /// <summary>No more than waiting requests need is asked for before.</summary>
+    /// <summary>Before this time the node asks only for tokens that requests wait for.</summary>
     public long NextAskNs { get; set; }
 
-    /// <summary>Tokens to be given back, besides those that are not used.</summary>
+    /// <summary>Tokens to give back, in addition to unused ones.</summary>
     public long Returned { get; set; }
 
-    /// <summary>Tokens that were given out while the shared bucket could not be asked, and are to be paid.</summary>
+    /// <summary>Tokens that this node granted by itself during an outage and must repay.</summary>
     public long Debt { get; set; }
 
-    /// <summary>What the last statement asked for, and the debt that it paid.</summary>
+    /// <summary>The need that the last statement asked for, and the debt that it repaid.</summary>
     public long AskedNeed { get; set; }
     public long AskedOwed { get; set; }
 }

@@ -1,16 +1,16 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>What a node asks of a client's shared bucket. One statement carries those of all its active clients.
-/// </summary>
+/// <summary>What a node asks of a client's shared bucket. One statement contains the asks of all its active
+/// clients.</summary>
 /// <param name="Need">Tokens that requests wait for.</param>
-/// <param name="Want">Tokens that save asking again soon, if the bucket is rich; not below the need.</param>
-/// <param name="Back">Tokens that come back unused; negative: tokens that were given out while the bucket could not be
-/// asked, and are to be taken from it now.</param>
+/// <param name="Want">Tokens that save asking again soon, granted if the bucket has many; at least the need.</param>
+/// <param name="Back">Unused tokens that the node gives back; negative: tokens that it granted by itself during an
+/// outage, to be taken from the bucket now.</param>
 public readonly record struct LeaseAsk(string ClientId, long Epoch, long Need, long Want, double Back);
 
-/// <summary>The answer.</summary>
-/// <param name="Granted">Tokens now this node's; they are gone from the shared bucket.</param>
+/// <summary>The shared bucket's answer to an ask.</summary>
+/// <param name="Granted">Tokens that this node has now; they are deducted from the shared bucket.</param>
 /// <param name="Left">Tokens left in the shared bucket.</param>
-/// <param name="LeasedByAll">Tokens that all nodes ever leased of this client: how they grow tells a node its share.
-/// </param>
+/// <param name="LeasedByAll">Tokens of this client that all nodes have ever leased. From its growth a node computes its
+/// share.</param>
 public readonly record struct LeaseGrant(string ClientId, long Epoch, long Granted, double Left, long LeasedByAll);

@@ -1,11 +1,11 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <content>Requests that wait for tokens of this bucket. They wait in the order in which they came, only while nobody
-/// here knows that the shared bucket has too few, and not more of them than it can have tokens for.</content>
+/// <content>Requests that wait for tokens of this bucket, in the order of their arrival. They wait only while this node
+/// does not know that the shared bucket has too few tokens, and only as many as it can have tokens for.</content>
 internal sealed partial class LeasedBucket
 {
-    /// <summary>What the shared bucket told is worth nothing after so long: other nodes may have given tokens back. A
-    /// client that is used is told of at least once a second.</summary>
+    /// <summary>After this time an answer of the shared bucket is stale, because other nodes may have given tokens
+    /// back. A client in use gets an answer at least once a second.</summary>
     private const long StaleNs = 2_000_000_000;
 
     private TokenWaiter? _first;
@@ -19,9 +19,10 @@ internal sealed partial class LeasedBucket
 
     public override LeasedBucket? Awaitable(long nowNs, int cost) => MayHold(nowNs, cost + WaitingCost) ? this : null;
 
-    /// <summary>Stands in line for tokens.</summary>
-    /// <returns>True: they are here and taken. False: they will not come. Null: <see cref="TokenWaiter.Answer"/>
-    /// follows, maybe before this returns, unless <see cref="Leave"/> is called before.</returns>
+    /// <summary>Takes tokens, or begins to wait for them.</summary>
+    /// <returns>True: the tokens are taken. False: waiting cannot help. Null: the request waits, and
+    /// <see cref="TokenWaiter.Answer"/> follows, maybe before this method returns, unless <see cref="Leave"/> is called
+    /// first.</returns>
     public bool? Enter(TokenWaiter waiter, int cost, long nowNs)
     {
         lock (Gate)
@@ -40,15 +41,15 @@ internal sealed partial class LeasedBucket
             _first ??= waiter;
             _last = waiter;
             _waiters++;
-            Interlocked.Add(ref _waitingCost, cost); // a fence: who gives tokens back from now on sees it
+            Interlocked.Add(ref _waitingCost, cost); // a fence: a thread that gives tokens back from now on sees it
             Serve(nowNs);
         }
         MarkUsed(wake: true);
         return null;
     }
 
-    /// <summary>Does not wait any more.</summary>
-    /// <returns>False when it has been, or is being, answered.</returns>
+    /// <summary>Ends a request's wait.</summary>
+    /// <returns>False when <see cref="TokenWaiter.Answer"/> has been or is being called.</returns>
     public bool Leave(TokenWaiter waiter)
     {
         lock (Gate)
@@ -62,7 +63,7 @@ internal sealed partial class LeasedBucket
         return true;
     }
 
-    /// <summary>Answers those who wait, in their order, until there is one whose tokens may still come.</summary>
+    /// <summary>Answers waiting requests in their order, up to the first one whose tokens may still come.</summary>
     public void Serve(long nowNs)
     {
         if (WaitingCost == 0)
@@ -106,7 +107,8 @@ internal sealed partial class LeasedBucket
         return false;
     }
 
-    /// <summary>So many tokens may be here or in the shared bucket, as far as this node knows.</summary>
+    /// <summary>Whether this node and the shared bucket together may have this many tokens, as far as this node
+    /// knows.</summary>
     private bool MayHold(long nowNs, long cost)
     {
         View view = Volatile.Read(ref _view);

@@ -1,10 +1,10 @@
 namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>This node's part of a client's bucket that several nodes share: a number of whole tokens, the balance,
-/// which were deducted from the shared bucket when they came. A request takes one by a compare-and-swap. When there is
-/// none it waits for a lease, or is rejected if this node knows that the shared bucket has none either. <see
-/// cref="Leases"/> sees to it that there are enough. Thread-safe; <see cref="Account"/> belongs to whoever holds the
-/// <see cref="Gate"/>.</summary>
+/// which were deducted from the shared bucket when they were leased. A request takes a token by a compare-and-swap. If
+/// there is none, the request waits for a lease, or is rejected if this node knows that the shared bucket has none
+/// either. <see cref="Leases"/> keeps the balance high enough. Thread-safe; use <see cref="Account"/> only while
+/// holding the <see cref="Gate"/>.</summary>
 internal sealed partial class LeasedBucket : Bucket
 {
     private readonly Leases _leases;
@@ -30,10 +30,10 @@ internal sealed partial class LeasedBucket : Bucket
 
     public string ClientId { get; }
 
-    /// <summary>Held by who edits, plans or grants; never on the way of a request that finds its tokens here.</summary>
+    /// <summary>Held for edits, plans and grants. A request that finds its tokens here does not take it.</summary>
     public Lock Gate { get; } = new();
 
-    /// <summary>The limit, and what the shared bucket held when the database last told, as a state on that limit's
+    /// <summary>The limit, and the shared bucket's content by the database's last answer, as a state on the limit's
     /// clock.</summary>
     private sealed class View
     {
@@ -53,14 +53,14 @@ internal sealed partial class LeasedBucket : Bucket
     public long Epoch { get; private set; }
     public bool Closed => _closed;
 
-    /// <summary>Whole tokens at hand.</summary>
+    /// <summary>Whole tokens that this node has leased and not yet used. Negative after a debit.</summary>
     public long Balance => Volatile.Read(ref _balance);
 
     public override long LeasedTokens => Balance;
 
     public LeaseAccount Account { get; }
 
-    /// <summary>The next in the stack of buckets that were used and that the lease thread has not yet seen.</summary>
+    /// <summary>The next bucket in the stack of newly used buckets, which the lease thread has not yet seen.</summary>
     public LeasedBucket? Next { get; set; }
 
     public override bool TryTake(long nowNs, int cost, out Limit limit, out long state)
@@ -72,7 +72,7 @@ internal sealed partial class LeasedBucket : Bucket
         while (true)
         {
             long before = Volatile.Read(ref _balance);
-            if (before < cost || Volatile.Read(ref _waitingCost) != 0) // nobody overtakes who waits
+            if (before < cost || Volatile.Read(ref _waitingCost) != 0) // a request must not overtake waiting ones
             {
                 return !_leases.Answers && _leases.GiveShare(this, cost, nowNs) && TryTakeHere(cost)
                     ? Taken(limit, nowNs, out state) : Miss(limit, nowNs, cost, out state);
@@ -102,7 +102,7 @@ internal sealed partial class LeasedBucket : Bucket
             Interlocked.Add(ref _missed, cost);
         }
         long clock = limit.Clock(nowNs);
-        state = mayCome ? limit.JustBelow(clock, cost) // then they will be here at once
+        state = mayCome ? limit.JustBelow(clock, cost) // the lease is on its way
             : limit.Plus(Volatile.Read(ref _view.SharedState), clock, Math.Max(0, Balance));
         MarkUsed(wake: mayCome);
         return false;
@@ -126,7 +126,7 @@ internal sealed partial class LeasedBucket : Bucket
         return view.Limit;
     }
 
-    /// <summary>Tokens at hand stay, unless the edit set the tokens: then they are void.</summary>
+    /// <summary>The leased tokens stay, unless the edit has set the tokens; then they are void.</summary>
     public override bool TryApply(in ClientState client, Limit limit, bool keepsTokens, long nowNs, out Bucket after)
     {
         after = this;
@@ -155,7 +155,7 @@ internal sealed partial class LeasedBucket : Bucket
         return true;
     }
 
-    /// <summary>The tokens stay, here and in the shared bucket, as far as the capacity has room.</summary>
+    /// <summary>The tokens stay, here and in the shared bucket, up to the new capacity.</summary>
     public override Bucket WithLimit(Limit limit, long nowNs)
     {
         bool returns;
@@ -172,9 +172,9 @@ internal sealed partial class LeasedBucket : Bucket
         return this;
     }
 
-    /// <summary>When the capacity has become less, the tokens at hand go back: what all nodes hold and what is in the
-    /// shared bucket might be more than it.</summary>
-    /// <returns>Are there tokens to go back?</returns>
+    /// <summary>Replaces the limit. If the new capacity is smaller, the leased tokens go back, because those of all
+    /// nodes and the shared bucket together might exceed it.</summary>
+    /// <returns>Whether there are tokens to give back.</returns>
     private bool ReplaceLimit(Limit limit, double shared, long nowNs)
     {
         long capacity = limit.Config.Capacity;
@@ -189,8 +189,8 @@ internal sealed partial class LeasedBucket : Bucket
         return Account.Returned > 0;
     }
 
-    /// <summary>Gives granted tokens, unless somebody set the tokens meanwhile: then they are void.</summary>
-    /// <returns>False then.</returns>
+    /// <summary>Adds granted tokens. If the client's tokens were set in between, the granted ones are void.</summary>
+    /// <returns>False when they are void.</returns>
     public bool TryAdd(long granted, long epoch)
     {
         lock (Gate)
@@ -205,7 +205,7 @@ internal sealed partial class LeasedBucket : Bucket
         }
     }
 
-    /// <summary>Takes back all tokens at hand.</summary>
+    /// <summary>Takes all leased tokens out of the bucket.</summary>
     public long Reclaim()
     {
         while (true)
@@ -223,8 +223,8 @@ internal sealed partial class LeasedBucket : Bucket
         }
     }
 
-    /// <summary>Notes what the shared bucket holds.</summary>
-    /// <param name="emptyUntilNs">When it can next have a token.</param>
+    /// <summary>Takes note of the shared bucket's content.</summary>
+    /// <param name="emptyUntilNs">When the shared bucket can next have a token.</param>
     /// <param name="lowWater">The balance at which a request should wake the lease thread.</param>
     public void OnSharedState(double left, long emptyUntilNs, long lowWater, long nowNs)
     {
@@ -235,7 +235,7 @@ internal sealed partial class LeasedBucket : Bucket
         Volatile.Write(ref _lowWater, lowWater);
     }
 
-    /// <summary>How much it was used since the last call.</summary>
+    /// <summary>How much the bucket was used since the last call.</summary>
     public BucketUse DrainUse()
     {
         long balance = Balance;
@@ -244,20 +244,20 @@ internal sealed partial class LeasedBucket : Bucket
         return new BucketUse(used, Interlocked.Exchange(ref _missed, 0), WaitingCost);
     }
 
-    /// <summary>The lease thread lets go of an idle bucket.</summary>
-    /// <returns>False when it was used in that very moment, and stays active.</returns>
+    /// <summary>Takes an idle bucket away from the lease thread.</summary>
+    /// <returns>False when the bucket was used at this very moment and stays active.</returns>
     public bool TryDeactivate()
     {
         Interlocked.Exchange(ref _active, 0);
         return (Balance == Account.CountedBalance && Volatile.Read(ref _missed) == 0 && WaitingCost == 0)
-            || Interlocked.Exchange(ref _active, 1) == 1; // then a request has put it on the stack itself
+            || Interlocked.Exchange(ref _active, 1) == 1; // a request has put it on the stack itself
     }
 
     public override void AcceptAnyVersion() => Version = -1;
 
     public override bool IsAsNewAs(long version) => Version >= version;
 
-    /// <summary>The requests that wait are decided anew.</summary>
+    /// <summary>Waiting requests are decided again.</summary>
     public override void Close(long nowNs)
     {
         lock (Gate)
@@ -267,7 +267,7 @@ internal sealed partial class LeasedBucket : Bucket
         }
     }
 
-    /// <summary>Sees to it that the lease thread knows of this bucket.</summary>
+    /// <summary>Makes sure that the lease thread knows this bucket; wakes it if <paramref name="wake"/>.</summary>
     public void MarkUsed(bool wake)
     {
         if (Volatile.Read(ref _active) == 0 && Interlocked.Exchange(ref _active, 1) == 0)

@@ -1,15 +1,15 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <content>While the shared buckets are out of reach: this node's share of each.</content>
+/// <content>This node's share of each bucket while the shared buckets are out of reach.</content>
 public sealed partial class Leases
 {
     private volatile bool _sharing;
     private volatile int _nodes = 1;
 
-    /// <summary>Gives each active client tokens at this node's share of its rate, and notes them as a debt. Until
-    /// <see cref="Plan"/> is called again nobody waits for a lease, and clients that are not active yet get theirs with
-    /// their first request.</summary>
-    /// <param name="nodes">How many nodes there were, this one included.</param>
+    /// <summary>Grants each active client tokens at this node's share of its rate, and notes them as a debt. Until
+    /// <see cref="Plan"/> is called again, no request waits for a lease, and a client that is not active yet gets its
+    /// tokens with its first request. Call it on the lease thread.</summary>
+    /// <param name="nodes">The number of nodes before the outage, this one included.</param>
     public void GrantShare(int nodes)
     {
         _nodes = nodes;
@@ -28,9 +28,9 @@ public sealed partial class Leases
         }
     }
 
-    /// <summary>Gives a client that is out of tokens those of this node's share, if they are what there is.
+    /// <summary>Grants a client that is out of tokens those of this node's share, during an outage.
     /// Thread-safe.</summary>
-    /// <returns>False while the shared bucket is asked instead.</returns>
+    /// <returns>False when there is no outage, so that the shared bucket must be asked.</returns>
     internal bool GiveShare(LeasedBucket bucket, long tokens, long now)
     {
         if (!_sharing)

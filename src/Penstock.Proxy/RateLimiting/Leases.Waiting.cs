@@ -1,14 +1,14 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <content>Requests that wait for a lease: how many there are, and whether there is a point in it.</content>
+/// <content>Requests that wait for a lease: how many there are, and whether waiting can help.</content>
 public sealed partial class Leases
 {
-    /// <summary>Of all clients, and of one: with a database that is slow no more connections than these stand still.
-    /// </summary>
+    /// <summary>The most waiting requests of all clients, and of one client. With a slow database no more connections
+    /// than these are held.</summary>
     internal const int MaxWaiters = 16_384;
     internal const int MaxWaitersOfClient = 4096;
 
-    /// <summary>So long without an answer means that the database is away, as far as waiting for it goes.</summary>
+    /// <summary>After this time without an answer of the database, requests no longer wait for it.</summary>
     private const long OverdueNs = 1_000_000_000;
 
     private volatile bool _requestsWait;
@@ -18,23 +18,24 @@ public sealed partial class Leases
     private long _waited;
     private long _waitedInVain;
 
-    /// <summary>Requests wait for leases at all. Thread-safe.</summary>
+    /// <summary>Whether requests can wait for leases. Thread-safe.</summary>
     internal bool RequestsWait
     {
         get => _requestsWait;
         set => _requestsWait = value;
     }
 
-    /// <summary>An answer of the shared buckets may be waited for: they can be asked, and answer in time.</summary>
+    /// <summary>Whether waiting can help: the shared buckets can be reached and answer in time. Thread-safe.</summary>
     internal bool Answers => !_sharing && !_overdue;
 
     /// <summary>Requests that wait now. Thread-safe.</summary>
     public int Waiting => Volatile.Read(ref _waiters);
 
-    /// <summary>Requests that have waited for tokens, since the start. Thread-safe.</summary>
+    /// <summary>Requests that have waited for tokens since start. Thread-safe.</summary>
     public long Waited => Interlocked.Read(ref _waited);
 
-    /// <summary>Those whose time was over before there was an answer. Thread-safe.</summary>
+    /// <summary>Requests since start whose wait ended without an answer after <c>timeouts.tokens</c>.
+    /// Thread-safe.</summary>
     public long WaitedInVain => Interlocked.Read(ref _waitedInVain);
 
     internal bool TryBeginWait()
@@ -50,8 +51,8 @@ public sealed partial class Leases
 
     internal void EndWait() => Interlocked.Decrement(ref _waiters);
 
-    /// <summary>A request has waited for as long as it may. When the shared buckets have said nothing for long, nobody
-    /// waits any more until they do.</summary>
+    /// <summary>Takes note of a wait that ended without an answer. If the shared buckets have not answered for a
+    /// second, no request waits until they answer again. Thread-safe.</summary>
     internal void NoteWaitedInVain(long nowNs)
     {
         Interlocked.Increment(ref _waitedInVain);

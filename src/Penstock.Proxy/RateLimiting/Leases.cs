@@ -1,21 +1,21 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>This node's part of the buckets that several nodes share. The lease thread asks (<see cref="Plan"/>) for
-/// tokens for the clients that were used, and hands out the answer (<see cref="Grant"/>). What it gets is deducted from
-/// the shared bucket at that moment, so that all nodes together never admit more than the capacity and what came back
-/// since; a node that dies takes its unused tokens with it. How many it asks for is <see cref="LeasePlanner"/>'s.
+/// <summary>This node's part of the buckets that several nodes share. The lease thread asks for tokens for the clients
+/// in use (<see cref="Plan"/>) and hands out the answer (<see cref="Grant"/>). Granted tokens are deducted from the
+/// shared bucket at that moment, so all nodes together never admit more than the capacity and what was refilled since;
+/// the unused tokens of a node that dies are lost. <see cref="LeasePlanner"/> decides how many to ask for.
 ///
-/// A node holds nothing of a client that is not used. So the first request waits for a lease, some milliseconds, as
-/// does any request that finds no token here while nobody here knows that the shared bucket has none. A node that
-/// knows, and one that cannot ask, decide at once.
+/// A node holds no tokens of a client that is not in use. So the first request waits some milliseconds for a lease. So
+/// does any request that finds no token here while this node does not know that the shared bucket has none. A node that
+/// knows it, or that cannot ask, decides at once.
 ///
-/// Members are for the lease thread alone, but for those that say "Thread-safe".</summary>
+/// Only the lease thread may call the members, except those that say "Thread-safe".</summary>
 public sealed partial class Leases
 {
-    /// <summary>Clients in one statement; the others' turn is the next tick.</summary>
+    /// <summary>The most clients in one statement. The others follow in the next one.</summary>
     public const int MaxAsks = 2000;
 
-    /// <summary>After a statement that granted nothing, a need is asked for again after this time.</summary>
+    /// <summary>When a statement has granted nothing, the need is asked for again after this time.</summary>
     private const long AskAgainNs = 150_000_000;
     private const double MaxEmptySeconds = 1;
 
@@ -23,19 +23,19 @@ public sealed partial class Leases
     private readonly object _sleeping = new();
     private readonly Dictionary<string, LeasedBucket> _asked = [];
 
-    /// <summary>The buckets that were used lately. They take turns: who was looked at goes to the end.</summary>
+    /// <summary>The buckets in use. They take turns: a bucket that was planned goes to the end.</summary>
     private readonly Queue<LeasedBucket> _active = [];
 
-    /// <summary>A stack of those that were used and are not in the queue yet.</summary>
+    /// <summary>A stack of newly used buckets, which are not in the queue yet.</summary>
     private LeasedBucket? _newlyUsed;
     private int _woken;
 
     internal Leases(MonotonicClock clock) => _clock = clock;
 
-    /// <summary>Buckets that the lease thread looks after now.</summary>
+    /// <summary>The number of buckets in use that the lease thread knows.</summary>
     public int ActiveClients => _active.Count;
 
-    /// <summary>Waits for a tick's time, or until a client is out of tokens.</summary>
+    /// <summary>Waits until <see cref="Wake"/> is called, at most for this time.</summary>
     public void WaitForNeed(TimeSpan atMost)
     {
         lock (_sleeping)
@@ -48,7 +48,7 @@ public sealed partial class Leases
         }
     }
 
-    /// <summary>Ends the waiting. Thread-safe.</summary>
+    /// <summary>Ends the wait of <see cref="WaitForNeed"/>. Thread-safe.</summary>
     public void Wake()
     {
         if (Volatile.Read(ref _woken) == 0 && Interlocked.Exchange(ref _woken, 1) == 0)
@@ -60,7 +60,7 @@ public sealed partial class Leases
         }
     }
 
-    /// <summary>The bucket is used from now on. Thread-safe.</summary>
+    /// <summary>Adds a bucket that is in use from now on. Thread-safe.</summary>
     internal void Activate(LeasedBucket bucket)
     {
         LeasedBucket? head = Volatile.Read(ref _newlyUsed);
@@ -77,12 +77,14 @@ public sealed partial class Leases
         }
     }
 
-    /// <summary>Looks at the active buckets and adds what to ask for.</summary>
+    /// <summary>Adds what to ask for, for the active buckets: at most <see cref="MaxAsks"/>. Send all of it in one
+    /// statement, then call <see cref="Grant"/> or <see cref="NoAnswer"/>. Ends the use of shares
+    /// (<see cref="GrantShare"/>).</summary>
     public void Plan(List<LeaseAsk> asks)
     {
         ArgumentNullException.ThrowIfNull(asks);
         _asked.Clear();
-        _sharing = _overdue = false; // nothing that was asked is without an answer
+        _sharing = _overdue = false; // every statement so far was answered
         long now = _clock.NowNs;
         QueueNewlyUsed();
         for (int left = _active.Count; left > 0 && asks.Count < MaxAsks; left--)
@@ -97,8 +99,8 @@ public sealed partial class Leases
         Interlocked.Exchange(ref _askedNs, asks.Count > 0 ? now : long.MaxValue);
     }
 
-    /// <summary>Adds what this node gave out while it was alone, to be taken from the shared buckets, and asks for
-    /// nothing: when the database is back, all nodes pay before any takes what has come back meanwhile.</summary>
+    /// <summary>Adds the debts of an outage, to be taken from the shared buckets, and asks for no tokens: after an
+    /// outage all nodes repay before any of them leases again.</summary>
     public void PlanDebts(List<LeaseAsk> asks)
     {
         ArgumentNullException.ThrowIfNull(asks);
@@ -118,12 +120,12 @@ public sealed partial class Leases
         }
     }
 
-    /// <returns>Is there something to ask?</returns>
+    /// <returns>Whether there is something to ask.</returns>
     private bool Ask(LeasedBucket bucket, long now, List<LeaseAsk> asks)
     {
         LeaseAccount account = bucket.Account;
         BucketUse use = Measure(bucket, now);
-        account.Share.End(); // this node is not alone, or no more
+        account.Share.End(); // there is no outage
         double back = account.Returned - account.Debt;
         account.Returned = 0;
         bool idle = account.Traffic.IsIdle(now);
@@ -155,7 +157,7 @@ public sealed partial class Leases
         asks.Add(new LeaseAsk(bucket.ClientId, bucket.Epoch, amounts.Need, amounts.Want, amounts.Back));
     }
 
-    /// <summary>Hands out what was granted for the last asks, less what was given out of this node's share while the
+    /// <summary>Hands out what the last asks were granted, minus what this node has granted from its share while the
     /// answer was late.</summary>
     public void Grant(IReadOnlyList<LeaseGrant> grants)
     {
@@ -199,8 +201,8 @@ public sealed partial class Leases
         bucket.Serve(now);
     }
 
-    /// <summary>The last asks were not answered, or not all: whatever was granted is lost, never given twice. Debts
-    /// stay.</summary>
+    /// <summary>Call it when the last asks were not answered, or not all. Tokens that were granted without an answer
+    /// are lost, so they are never handed out twice. Debts stay.</summary>
     public void NoAnswer()
     {
         foreach (LeasedBucket bucket in _asked.Values)
@@ -209,14 +211,15 @@ public sealed partial class Leases
             {
                 if (bucket.Account.AskedNeed > 0)
                 {
-                    bucket.Account.NextAskNs = _clock.NowNs + AskAgainNs; // the client is deleted, or was just edited
+                    bucket.Account.NextAskNs = _clock.NowNs + AskAgainNs; // the client was deleted, or edited just now
                 }
             }
         }
         _asked.Clear();
     }
 
-    /// <summary>Takes the unused tokens of all active buckets, to be given back because this node stops.</summary>
+    /// <summary>Takes the unused tokens out of all active buckets and adds them to be given back. Call it when this
+    /// node stops.</summary>
     public void ReclaimAll(List<LeaseAsk> asks)
     {
         ArgumentNullException.ThrowIfNull(asks);
@@ -245,8 +248,8 @@ public sealed partial class Leases
         }
     }
 
-    /// <summary>Puts a bucket at the end of the queue, unless it is idle and nobody uses it in this very moment.
-    /// </summary>
+    /// <summary>Puts a bucket at the end of the queue, unless it is idle and no request uses it at this very
+    /// moment.</summary>
     private void KeepActive(LeasedBucket bucket, bool unless)
     {
         if (!unless || !bucket.TryDeactivate())

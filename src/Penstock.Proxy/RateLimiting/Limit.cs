@@ -7,26 +7,26 @@ namespace Penstock.Proxy.RateLimiting;
 /// <summary>A compiled limit: the arithmetic of GCRA (the generic cell rate algorithm, ITU-T I.371) on one 64-bit
 /// number, the state of a bucket. Immutable, thread-safe.
 ///
-/// The state is the bucket's theoretical arrival time (TAT): the moment when the bucket will be full again. It is
-/// counted not in seconds but on the limit's own clock, in fractions of a token: <c>clock(now) = now · rate</c>. So a
-/// token costs a whole number of units, however odd the rate, and nothing is ever rounded twice: a clock reading is
-/// rounded once, by less than one unit, and errors do not add up. A unit is 2^-k token, with the largest k up to 40
-/// for which 100 years of uptime and the capacity fit in 62 bits: at most two nanoseconds' worth.
+/// The state is the bucket's theoretical arrival time (TAT): the moment when the bucket will be full again. It is not
+/// counted in seconds but on the limit's own clock, in fractions of a token: <c>clock(now) = now · rate</c>. So a token
+/// costs a whole number of units at any rate, and nothing is rounded twice: a clock reading is rounded once, by less
+/// than one unit, and errors do not add up. A unit is 2^-k token, with the largest k up to 40 for which 100 years of
+/// uptime and the capacity fit in 62 bits: at most two nanoseconds' worth.
 ///
-/// That is exactly a token bucket of <c>capacity</c> refilled continuously at <c>rate</c>:
-/// <c>tokens = capacity − max(0, TAT − clock(now))</c>. Nobody has to refill it. A decision can differ from the ideal
-/// bucket's only when that one is within a unit of the edge.
+/// That is exactly a token bucket of <c>capacity</c> refilled continuously at <c>rate</c>: <c>tokens = capacity −
+/// max(0, TAT − clock(now))</c>. No timer has to refill it. A decision can differ from that of the ideal bucket only
+/// when the ideal one is within one unit of the edge.
 ///
-/// The rate is the simplest fraction that is written as its number: 0.1 is 1/10 and not the binary fraction next to
-/// it, and one a day is one in 86,400 seconds. The clock's factor is rounded up, so time that brings a whole number of
-/// units never counts as one less: who waits as long as he was told is admitted.</summary>
+/// The rate is the simplest fraction that is written as its number: 0.1 is 1/10 and not the binary fraction next to it,
+/// and one a day is one in 86,400 seconds. The clock's factor is rounded up, so time that brings a whole number of
+/// units never counts as one less: a client that waits for Retry-After is admitted.</summary>
 internal sealed class Limit
 {
     private const double HorizonSeconds = 100 * 365.25 * 24 * 3600;
     private const int MaxUnitBits = 40;
     private const long NsPerSecond = 1_000_000_000;
 
-    /// <summary>Of a fraction's two sides: 2^31, so that no product overflows.</summary>
+    /// <summary>The bound of a fraction's two terms: 2^31, so that no product overflows.</summary>
     private const long MaxTerm = 1L << 31;
 
     private readonly int _unitBits;
@@ -35,7 +35,7 @@ internal sealed class Limit
     private readonly double _unitsPerSecond;
     private volatile Limit? _successor;
 
-    /// <param name="name">For the RateLimit fields and the log: a limit's name, or <c>client</c>.</param>
+    /// <param name="name">The name in the RateLimit fields and the log: a limit's name, or <c>client</c>.</param>
     /// <param name="config">Must have passed <see cref="Limiter.Fault"/>.</param>
     public Limit(string name, LimitConfig config)
     {
@@ -56,22 +56,22 @@ internal sealed class Limit
         StateField = Encoding.ASCII.GetBytes($"\"{name}\";r=");
     }
 
-    /// <summary>Its place in the table of buckets; -1: none, or none any more.</summary>
+    /// <summary>The limit's number in the bucket table; -1: none, or no longer one.</summary>
     public int Number { get; set; } = -1;
 
-    /// <summary>The limit whose place this one took, and whose buckets' tokens it takes over; null: none, or none any
-    /// more.</summary>
+    /// <summary>The limit that this one has replaced, and whose buckets' tokens it takes over; null: none, or no longer
+    /// one.</summary>
     public Limit? Predecessor { get; set; }
 
-    /// <summary>The limit that took the place of this one. From that moment on nobody uses this one's buckets, whoever
-    /// still knows it: a loop that has not taken the new configuration over, or an exchange under way.</summary>
+    /// <summary>The limit that has replaced this one; null: none. Once it is set, no thread uses this limit's buckets,
+    /// even if it still refers to the limit: a loop without the new configuration, or an exchange in flight.</summary>
     public Limit? Successor
     {
         get => _successor;
         set => _successor = value;
     }
 
-    /// <summary>The limit that is in force in this one's place.</summary>
+    /// <summary>This limit, or the one in force that has replaced it.</summary>
     public Limit Current
     {
         get
@@ -85,7 +85,8 @@ internal sealed class Limit
         }
     }
 
-    /// <summary>When another limit took the place of this one, or it went; never, as long as it is in force.</summary>
+    /// <summary>When the limit was replaced or removed, in nanoseconds of the monotonic clock;
+    /// <see cref="long.MaxValue"/> while it is in force.</summary>
     public long ReplacedAtNs { get; set; } = long.MaxValue;
 
     public string Name { get; }
@@ -95,11 +96,11 @@ internal sealed class Limit
     /// <summary>Units in a full bucket.</summary>
     public long Full { get; }
 
-    /// <summary>Its buckets are what those of the other would be.</summary>
+    /// <summary>Whether the other limit has the same capacity and rate.</summary>
     public bool HasNumbersOf(LimitConfig other) =>
         Config.Capacity == other.Capacity && Config.RatePerSecond.Equals(other.RatePerSecond);
 
-    /// <summary>Seconds in which an empty bucket fills, rounded up: the <c>w</c> of RateLimit-Policy.</summary>
+    /// <summary>Seconds until an empty bucket is full, rounded up: the <c>w</c> of RateLimit-Policy.</summary>
     public long WindowSeconds => (long)Math.Min(int.MaxValue, Math.Ceiling(Config.Capacity / Config.RatePerSecond));
 
     /// <summary>Value of the RateLimit-Policy field: <c>"default";q=100;w=10</c>.</summary>
@@ -108,10 +109,10 @@ internal sealed class Limit
     /// <summary>Start of the RateLimit field: <c>"default";r=</c>.</summary>
     public byte[] StateField { get; }
 
-    /// <summary>A token is 2^this units.</summary>
+    /// <summary>A token is 2 to this power units.</summary>
     public int UnitBits => _unitBits;
 
-    /// <summary>This limit's clock, in units, at a time of the process' monotonic clock.</summary>
+    /// <summary>The limit's clock, in units, at a time of the process' monotonic clock.</summary>
     /// <param name="nowNs">Nanoseconds since the process started; negative counts as 0.</param>
     public long Clock(long nowNs)
     {
@@ -125,9 +126,10 @@ internal sealed class Limit
             : (long)((high << (64 - _factorShift)) | (low >> _factorShift));
     }
 
-    /// <summary>Takes <paramref name="cost"/> tokens if they are there; else the bucket stays as it was.</summary>
-    /// <param name="state">Of the bucket; updated when admitted.</param>
-    /// <param name="clock">From <see cref="Clock"/>.</param>
+    /// <summary>Takes <paramref name="cost"/> tokens if the bucket has enough; otherwise the state does not
+    /// change.</summary>
+    /// <param name="state">The bucket's state; updated when tokens are taken.</param>
+    /// <param name="clock">The time, from <see cref="Clock"/>.</param>
     public bool TryTake(ref long state, long clock, int cost)
     {
         long next = Math.Max(state, clock) + ((long)cost << _unitBits);
@@ -139,14 +141,14 @@ internal sealed class Limit
         return true;
     }
 
-    /// <summary>Takes tokens whether they are there or not, down to a whole bucket below nothing; a negative cost gives
-    /// back what was taken.</summary>
+    /// <summary>Takes tokens even if the bucket has too few, down to minus the capacity. A negative cost gives tokens
+    /// back.</summary>
     /// <returns>The bucket's new state.</returns>
     public long Debit(long state, long clock, int cost) =>
         Math.Min(Math.Max(state, clock) + ((long)cost << _unitBits), clock + (2 * Full));
 
-    /// <summary>Takes tokens if they are there, or in any case.</summary>
-    /// <returns>Are they taken?</returns>
+    /// <summary>Takes tokens if the bucket has enough, or in any case.</summary>
+    /// <returns>Whether they were taken.</returns>
     public bool TryTake(ref long state, long clock, int cost, bool inAnyCase)
     {
         if (!inAnyCase)
@@ -157,10 +159,10 @@ internal sealed class Limit
         return true;
     }
 
-    /// <summary>Units taken and not yet back, at that clock.</summary>
+    /// <summary>Units that were taken and are not yet refilled at that time.</summary>
     private long Used(long state, long clock) => Math.Clamp(state - clock, 0, 2 * Full);
 
-    /// <summary>Tokens in the bucket, with their fraction.</summary>
+    /// <summary>Tokens in the bucket, with fraction.</summary>
     public double Tokens(long state, long clock) => Math.ScaleB((double)Left(state, clock), -_unitBits);
 
     public long WholeTokens(long state, long clock) => Left(state, clock) >> _unitBits;
@@ -174,8 +176,8 @@ internal sealed class Limit
         return clock + (Full - Math.Min(units, Full));
     }
 
-    /// <summary>The state of a bucket that holds what this one does and <paramref name="tokens"/> more, for showing:
-    /// more than a full one counts as full.</summary>
+    /// <summary>The state of a bucket with <paramref name="tokens"/> more than this one, at most full. For
+    /// display.</summary>
     public long Plus(long state, long clock, long tokens) =>
         Math.Max(state, clock) - (Math.Min(tokens, Config.Capacity) << _unitBits);
 
@@ -194,8 +196,8 @@ internal sealed class Limit
     /// <summary>Whole seconds, rounded up, until the bucket is full.</summary>
     public long SecondsToFull(long state, long clock) => SecondsFor(Used(state, clock));
 
-    /// <summary>Whole seconds, rounded up, after which <paramref name="cost"/> tokens are there if nobody takes any;
-    /// 0 when they are, and -1 when they never will be.</summary>
+    /// <summary>Whole seconds, rounded up, until the bucket has <paramref name="cost"/> tokens if nobody takes any; 0:
+    /// it has them; -1: it never will.</summary>
     public long SecondsUntil(long state, long clock, int cost) => cost > Config.Capacity ? -1
         : SecondsFor(Used(state, clock) + ((long)cost << _unitBits) - Full);
 
@@ -208,7 +210,7 @@ internal sealed class Limit
         {
             return -1;
         }
-        long target = state + ((long)cost << _unitBits) - Full; // the clock must have come so far
+        long target = state + ((long)cost << _unitBits) - Full; // the clock reading at which they are refilled
         if (target <= Clock(nowNs))
         {
             return nowNs;
@@ -217,14 +219,15 @@ internal sealed class Limit
         return (long)((reached + _factor - 1) / _factor);
     }
 
-    /// <summary>The fewest whole seconds that bring so many units, wherever between two units they begin.</summary>
+    /// <summary>The fewest whole seconds that always bring this many units, wherever between two units they
+    /// begin.</summary>
     private long SecondsFor(long units)
     {
         if (units <= 0)
         {
             return 0;
         }
-        long seconds = (long)(units / _unitsPerSecond); // exact but for the last bits
+        long seconds = (long)(units / _unitsPerSecond); // exact except for the last bits
         while (seconds > 0 && Clock(seconds * NsPerSecond) >= units)
         {
             seconds--;
@@ -244,8 +247,8 @@ internal sealed class Limit
         return (ulong)(((numerator << bits) + denominator - 1) / denominator);
     }
 
-    /// <summary>The first convergent of the number's continued fraction that no <see cref="double"/> tells from it; by
-    /// Legendre's theorem that finds every p/q with p · q below 2^52.</summary>
+    /// <summary>The first convergent of the number's continued fraction that equals the number as a
+    /// <see cref="double"/>. By Legendre's theorem this finds every p/q with p · q below 2^52.</summary>
     private static (BigInteger Numerator, BigInteger Denominator) Fraction(double number)
     {
         long raw = BitConverter.DoubleToInt64Bits(number);

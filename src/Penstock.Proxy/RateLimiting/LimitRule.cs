@@ -4,16 +4,17 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>A limit as requests meet it: who shares its buckets, where they are, and what becomes of those that it
-/// rejects. Immutable, thread-safe.</summary>
+/// <summary>A limit with everything that a decision needs: who shares its buckets, where they are, and what happens to
+/// rejected requests. Immutable, thread-safe.</summary>
 internal sealed class LimitRule
 {
-    /// <summary>Where a registered client's own limit comes in besides those of the route.</summary>
+    /// <summary>The rule for a registered client's own limit, when it applies in addition to those of the
+    /// route.</summary>
     public static LimitRule OwnLimit { get; } = new(RegisteredClient.LimitName, new LimitConfig(0, 0), null, null, 0);
 
-    /// <param name="tracked">Whose buckets are in the table; null: none.</param>
-    /// <param name="common">The bucket that all share; null unless they do.</param>
-    /// <param name="concurrencyKey">Tells its counts of requests under way from those of other limits.</param>
+    /// <param name="tracked">The limit whose buckets are in the bucket table; null: none.</param>
+    /// <param name="common">The bucket that all requests share; null: they do not share one.</param>
+    /// <param name="concurrencyKey">Tells this limit's counts of requests in flight from those of other limits.</param>
     public LimitRule(string name, LimitConfig config, Limit? tracked, LocalBucket? common, ulong concurrencyKey)
     {
         Name = name;
@@ -36,29 +37,28 @@ internal sealed class LimitRule
     /// <summary>Empty: every request counts.</summary>
     public ImmutableArray<int> CountedStatuses { get; }
 
-    /// <summary>For the RateLimit fields of who has too many requests under way.</summary>
+    /// <summary>For the RateLimit fields of a client that has too many requests in flight.</summary>
     public byte[] ConcurrencyPolicyField { get; }
     public byte[] StateField { get; }
 
     public bool HasBucket => Tracked is not null || Common is not null;
 
-    /// <summary>Every client has a bucket of its own: a registered client's can have other numbers.</summary>
+    /// <summary>Every client has its own bucket, and a registered client's can have its own numbers.</summary>
     public bool IsOneClients => HasBucket && Config.By == LimitKey.Client;
 
-    /// <summary>A registered client's own limit can take the place of its bucket.</summary>
+    /// <summary>A registered client's own limit can replace this limit's bucket.</summary>
     public bool YieldsToOwnLimit => HasBucket && Config is { By: LimitKey.Client, DryRun: false }
         && CountedStatuses.IsEmpty;
 }
 
-/// <summary>The limits that a route's requests are under, in the order in which they are asked: those of one client
-/// first, those that all share after them, so that nobody else ever misses a token that a rejected request held for a
-/// moment. Immutable.</summary>
+/// <summary>The limits of a route's requests, in the order in which they are asked. Limits of a single client come
+/// first and shared ones after them, so that a rejected request never holds a shared token, even for a moment.
+/// Immutable.</summary>
 internal sealed class LimitRules
 {
     public static LimitRules None { get; } = new([], 1);
 
-    /// <param name="off">The route is without limits of its own, by <c>limit: off</c>: that frees registered clients as
-    /// it frees everybody.</param>
+    /// <param name="off">The route has <c>limit: off</c>, which exempts registered clients too.</param>
     public LimitRules(IEnumerable<LimitRule> rules, int cost, bool off = false)
     {
         Rules = [.. rules.Distinct().OrderBy(static r => r.Config.DryRun)
@@ -70,10 +70,10 @@ internal sealed class LimitRules
 
     public LimitRule[] Rules { get; }
 
-    /// <summary>The one that a registered client's own limit stands in for; -1: none.</summary>
+    /// <summary>The index of the limit that a registered client's own limit replaces; -1: none.</summary>
     public int OwnIndex { get; }
 
-    /// <summary>A registered client's own limit holds besides these.</summary>
+    /// <summary>A registered client's own limit applies in addition to these.</summary>
     public bool AddsOwn { get; }
 
     /// <summary>Tokens that a request takes from each bucket.</summary>

@@ -3,11 +3,11 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>The limits of the configuration in force, with the buckets of clients without a setting of their own, and
-/// those that all requests share. Taking tokens is thread-safe; changes are made by one caller at a time.</summary>
+/// <summary>The limits of the configuration in force, with the buckets of unregistered clients and those that all
+/// requests share. Taking tokens is thread-safe; changes need one caller at a time.</summary>
 internal sealed class LimitTable
 {
-    /// <summary>Keeps hashes of limits' names apart from those of clients' names.</summary>
+    /// <summary>Tells hashes of limits' names from hashes of clients' names.</summary>
     private const ulong NameDomain = ulong.MaxValue;
 
     private readonly MonotonicClock _clock;
@@ -34,12 +34,12 @@ internal sealed class LimitTable
 
     public IReadOnlyDictionary<string, LimitConfig> Configured => _configured;
 
-    /// <summary>The buckets of clients without a setting of their own.</summary>
+    /// <summary>The buckets of unregistered clients.</summary>
     public BucketTable Table => _table;
 
-    /// <summary>Puts changed limits in force. A limit with another capacity or rate is a new one, whose buckets begin
-    /// with the tokens that the old one's have.</summary>
-    /// <returns>False when there are thousands of them: limits stay as they are.</returns>
+    /// <summary>Puts changed limits in force. A limit with another capacity or rate is a new limit, whose buckets begin
+    /// with the old buckets' tokens.</summary>
+    /// <returns>False when there are thousands of limits; then they stay as they are.</returns>
     public bool TryApply(IReadOnlyDictionary<string, LimitConfig> limits)
     {
         long now = _clock.NowNs;
@@ -84,20 +84,21 @@ internal sealed class LimitTable
         foreach ((Limit old, Limit changed) in replaced)
         {
             old.ReplacedAtNs = now;
-            old.Successor = changed; // from now on, for every loop
+            old.Successor = changed; // takes effect for every loop
         }
         return true;
     }
 
-    /// <summary>A limit as requests meet it.</summary>
+    /// <summary>The rule of a limit.</summary>
     public LimitRule RuleOf(string name, LimitConfig config) => new(name, config, Find(name),
         _common.GetValueOrDefault(name), _nameHash.Hash(Encoding.UTF8.GetBytes(name), NameDomain));
 
-    /// <summary>The limit of that name whose buckets are in the table; null when there is none.</summary>
+    /// <summary>The limit of this name with buckets in the table; null when there is none.</summary>
     public Limit? Find(string name) => _numbers.TryGetValue(name, out int number) ? _limits[number] : null;
 
-    /// <summary>Numbers are few, and each change of a limit takes one. Those of limits that are not in force any more
-    /// are used again, the longest free first, so that whoever still looks at one has long ended.</summary>
+    /// <summary>Whether enough numbers are free; frees some if not. Numbers are few, and each change of a limit takes
+    /// one. Numbers of replaced limits are reused, the oldest first, so that requests that used them have ended long
+    /// ago.</summary>
     private bool HasNumbersFor(int count, long nowNs)
     {
         if (_limits.Length + count > BucketTable.MaxLimits && _freeNumbers.Count < count)

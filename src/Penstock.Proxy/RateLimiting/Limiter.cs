@@ -2,19 +2,19 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>Every client's buckets: those of registered clients, those under the limits of the configuration, and the
-/// requests that each client has under way. Requests take tokens from the event loops without a lock. Thread-safe.
-/// </summary>
+/// <summary>All buckets: those of registered clients and those under the limits of the configuration; also counts each
+/// client's requests in flight. Event loops take tokens without a lock. Thread-safe.</summary>
 public sealed class Limiter
 {
-    /// <summary>An empty bucket must fill within this time, so that its arithmetic stays exact.</summary>
+    /// <summary>An empty bucket must fill within this time (100 years), so that its arithmetic stays exact.</summary>
     private const double MaxSecondsToFull = 100 * 365.25 * 24 * 3600;
     private const double MinRatePerSecond = 1.0 / (100 * 24 * 3600);
 
     private readonly MonotonicClock _clock;
     private KeyHash _hash = new();
 
-    /// <param name="sharesTokens">The tokens of registered clients are leased from buckets that nodes share.</param>
+    /// <param name="sharesTokens">The tokens of registered clients are leased from buckets that several nodes
+    /// share.</param>
     internal Limiter(ProxyConfig config, MonotonicClock clock, bool sharesTokens = false)
     {
         _clock = clock;
@@ -38,17 +38,17 @@ public sealed class Limiter
     /// <summary>The registered clients.</summary>
     public ClientBuckets Clients { get; }
 
-    /// <summary>Null where the tokens are this process' own.</summary>
+    /// <summary>The leases; null when nodes do not share tokens.</summary>
     public Leases? Leases { get; }
 
-    /// <summary>How often a bucket in use gave way to a new client's since start: more than now and then says that
+    /// <summary>How often the bucket of a new client has replaced one in use, since start. If this happens often,
     /// <see cref="ClientsConfig.MaxTracked"/> is too low.</summary>
     public long Displaced => Limits.Table.Displaced;
 
     /// <summary>The limits of the configuration, and the buckets under them.</summary>
     internal LimitTable Limits { get; }
 
-    /// <summary>Requests under way, for limits that bound them.</summary>
+    /// <summary>Requests in flight, for concurrency limits.</summary>
     internal ConcurrencyTable Concurrency { get; } = new();
 
     internal ClientIdComparer IdComparer { get; }
@@ -56,7 +56,7 @@ public sealed class Limiter
     /// <summary>The limits of the configuration in force.</summary>
     public IReadOnlyDictionary<string, LimitConfig> Configured => Limits.Configured;
 
-    /// <summary>Why a limit is rejected, or null.</summary>
+    /// <summary>Why a limit is not valid, as a sentence; null: it is valid. Pure.</summary>
     /// <param name="capacity">Tokens, 1 to 1,000,000,000.</param>
     /// <param name="ratePerSecond">Tokens per second, from one in 100 days to 1,000,000.</param>
     public static string? Fault(long capacity, double ratePerSecond)
@@ -73,15 +73,15 @@ public sealed class Limiter
             ? "an empty bucket would need more than 100 years to fill; lower the capacity or raise the rate" : null;
     }
 
-    /// <summary>Can a registered client have numbers of its own for such a limit?</summary>
+    /// <summary>Whether a registered client can have its own numbers for this limit.</summary>
     public static bool CanBeOwn(LimitConfig limit)
     {
         ArgumentNullException.ThrowIfNull(limit);
         return limit is { By: LimitKey.Client, Capacity: > 0 };
     }
 
-    /// <summary>Puts changed limits in force. One caller at a time.</summary>
-    /// <returns>False when there are thousands of them: limits stay as they are.</returns>
+    /// <summary>Puts the limits of a configuration in force. One caller at a time.</summary>
+    /// <returns>False when there are thousands of limits; then they stay as they are.</returns>
     internal bool TryApply(ProxyConfig config)
     {
         if (Leases is not null)
@@ -93,13 +93,13 @@ public sealed class Limiter
 
     internal ulong HashOf(ReadOnlySpan<byte> key, ulong domain) => _hash.Hash(key, domain);
 
-    /// <summary>A request has waited for shared tokens for as long as it may.</summary>
+    /// <summary>Takes note of a request whose wait for shared tokens ended without an answer.</summary>
     internal void NoteWaitedInVain() => Leases?.NoteWaitedInVain(_clock.NowNs);
 
-    /// <summary>Buckets of clients without a setting of their own are kept over restarts: their keys are hashed as they
-    /// were before. To call before the first request, where <see cref="ClientsConfig.SaveUnregistered"/>.</summary>
-    /// <param name="hashKey">16 bytes.</param>
-    /// <param name="savedAtUnixNs">When buckets were last saved.</param>
+    /// <summary>Begins to save the buckets of unregistered clients, for <see cref="ClientsConfig.SaveUnregistered"/>.
+    /// Keys are hashed as before the restart. Call it before the first request.</summary>
+    /// <param name="hashKey">The saved key of the hash, 16 bytes.</param>
+    /// <param name="savedAtUnixNs">When buckets were last saved, in nanoseconds since 1970 (UTC).</param>
     public KeptBuckets KeepBuckets(ReadOnlySpan<byte> hashKey, long savedAtUnixNs)
     {
         _hash = new KeyHash(hashKey);

@@ -2,9 +2,9 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>A bucket in this process: a registered client's, or one that all requests share. Another limit makes
-/// another object; the old one's state is closed in the same step that fixes the new one's, so that no token is lost or
-/// given twice between them. Thread-safe.</summary>
+/// <summary>A bucket in this process: a registered client's, or one that all requests share. A changed limit needs a
+/// new object. The old object's state is closed in the same step that fixes the new one's, so no token is lost or
+/// granted twice. Thread-safe.</summary>
 internal sealed class LocalBucket : Bucket
 {
     private const long Closed = long.MinValue;
@@ -13,7 +13,7 @@ internal sealed class LocalBucket : Bucket
     private long _savedState;
     private LocalBucket? _successor;
 
-    /// <param name="limit">May be shared with other buckets.</param>
+    /// <param name="limit">The limit, which other buckets may share.</param>
     public LocalBucket(Limit limit, double tokens, long nowNs)
     {
         Limit = limit;
@@ -21,7 +21,7 @@ internal sealed class LocalBucket : Bucket
         _savedState = _state;
     }
 
-    /// <summary>A full one, with a limit of its own.</summary>
+    /// <summary>Creates a full bucket with its own limit.</summary>
     public LocalBucket(string limitName, LimitConfig config, long nowNs)
         : this(new Limit(limitName, config), config.Capacity, nowNs)
     {
@@ -38,7 +38,7 @@ internal sealed class LocalBucket : Bucket
         return state;
     }
 
-    /// <summary>Takes tokens from this bucket, or from the one that it has become.</summary>
+    /// <summary>Takes tokens from this bucket or, when it is closed, from its successor.</summary>
     private bool Take(long nowNs, int cost, bool inAnyCase, out Limit limit, out long state)
     {
         LocalBucket bucket = this;
@@ -90,8 +90,8 @@ internal sealed class LocalBucket : Bucket
         return changed;
     }
 
-    /// <summary>Closes this bucket and returns its successor: with the same tokens, as far as the capacity has room, or
-    /// with <paramref name="tokens"/>. One caller at a time.</summary>
+    /// <summary>Closes this bucket and returns its successor, with the same tokens up to the new capacity, or with
+    /// <paramref name="tokens"/>. One caller at a time.</summary>
     public LocalBucket Change(Limit limit, double? tokens, long nowNs)
     {
         while (true)

@@ -2,26 +2,26 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>This node's share of a bucket that nodes share, for the time when the shared bucket cannot be asked: the
-/// part of the tokens that it leased lately; where none were leased, an equal part. For whoever holds the bucket's
-/// gate.</summary>
+/// <summary>This node's share of a shared bucket during an outage of the database: in proportion to its recent leases,
+/// or an equal part if there were none. Hold the bucket's gate to use it.</summary>
 internal struct OutageShare
 {
     private const double RecentSeconds = 5;
 
-    /// <summary>The nodes find their shares at different moments: together they must not be more than all. What is held
-    /// back stays in the shared bucket for afterwards.</summary>
+    /// <summary>A safety factor: the nodes compute their shares at different moments, and together must not exceed the
+    /// whole. The rest stays in the shared bucket.</summary>
     private const double Caution = 0.85;
 
     private const double NotFound = -1;
 
-    /// <summary>Tokens leased by this node and by all, the older the less; and all that all ever leased.</summary>
+    /// <summary>Recently leased tokens of this node and of all nodes, fading with age; and the total that all nodes
+    /// ever leased.</summary>
     private double _ownRecent;
     private double _allRecent;
     private long _leasedByAll = -1;
     private long _notedNs;
 
-    /// <summary>From 0 to 1; fixed when the shared bucket goes out of reach.</summary>
+    /// <summary>The share, from 0 to 1. It is fixed when the outage begins.</summary>
     private double _share = NotFound;
     private long _refilledNs;
 
@@ -29,14 +29,14 @@ internal struct OutageShare
     {
     }
 
-    /// <summary>Tokens of the share that are not given out.</summary>
+    /// <summary>Tokens of the share that are not yet granted.</summary>
     public double Tokens { get; private set; }
 
-    /// <summary>Notes a lease: how fast those of all nodes grow tells this node its share.</summary>
+    /// <summary>Takes note of a lease. The growth of all nodes' leases shows this node its share.</summary>
     public void Note(in LeaseGrant grant, long nowNs)
     {
         double fade = Math.Exp(-(nowNs - _notedNs) / 1e9 / RecentSeconds);
-        if (_leasedByAll >= 0) // the first grant says nothing of the others
+        if (_leasedByAll >= 0) // the first grant says nothing about other nodes
         {
             _ownRecent = (_ownRecent * fade) + grant.Granted;
             _allRecent = (_allRecent * fade) + Math.Max(grant.Granted, grant.LeasedByAll - _leasedByAll);
@@ -45,14 +45,14 @@ internal struct OutageShare
         _notedNs = nowNs;
     }
 
-    /// <summary>The shared bucket can be asked.</summary>
+    /// <summary>Ends the outage.</summary>
     public void End() => (_share, Tokens) = (NotFound, 0);
 
-    /// <summary>Gives out tokens of the share: first of what was left in the shared bucket, then of what comes back
-    /// from now on.</summary>
-    /// <param name="most">Not more than these.</param>
-    /// <param name="left">Tokens in the shared bucket when it last told.</param>
-    /// <param name="nodes">How many nodes there were.</param>
+    /// <summary>Grants tokens of the share: first of what was left in the shared bucket, then of what is refilled from
+    /// now on.</summary>
+    /// <param name="most">The most tokens to grant.</param>
+    /// <param name="left">Tokens in the shared bucket by its last answer.</param>
+    /// <param name="nodes">The number of nodes before the outage.</param>
     public long Take(long most, double left, LimitConfig limit, int nodes, long nowNs)
     {
         bool first = _share < 0;

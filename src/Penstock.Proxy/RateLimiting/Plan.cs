@@ -1,7 +1,7 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>A plan in force. Its clients refer to one compiled limit; an edit exchanges that, and then the buckets of
-/// its clients one by one. Guarded by the limiter's lock for edits.</summary>
+/// <summary>A plan in force. Its clients share one compiled limit. An edit replaces it, and then the buckets of its
+/// clients one by one. The limiter's lock for edits guards it.</summary>
 internal sealed class Plan(string name, Limit limit, long version)
 {
     public string Name { get; } = name;

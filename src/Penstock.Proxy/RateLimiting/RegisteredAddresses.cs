@@ -7,26 +7,27 @@ using System.Text;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>The registered clients that are addresses or networks, found by the address of a request: the one with the
-/// longest prefix counts. So whatever address is registered is met, however strangers' IPv6 addresses are grouped.
-/// Reading is thread-safe and allocates nothing; one writer at a time.</summary>
+/// <summary>Finds the registered client for the address of a request, among clients that are addresses or networks. The
+/// longest prefix wins. So every registered address is found, whatever <c>clients.ipv6_prefix</c> groups unregistered
+/// addresses by. Reading is thread-safe and allocates nothing; one writer at a time.</summary>
 internal sealed class RegisteredAddresses
 {
     private readonly ConcurrentDictionary<Network, byte[]> _ids = new();
     private readonly int[] _ipv4Counts = new int[33];
     private readonly int[] _ipv6Counts = new int[129];
 
-    /// <summary>Lengths of the prefixes that there are, the longest first.</summary>
+    /// <summary>The prefix lengths in use, the longest first.</summary>
     private volatile int[] _ipv4Lengths = [];
     private volatile int[] _ipv6Lengths = [];
 
     private readonly record struct Network(UInt128 Bits, int Length, AddressFamily Family);
 
-    /// <summary>Does a request count for this id by its address, and not by what it carries?</summary>
+    /// <summary>Whether a request counts for this id by its address, and not by an identifier that it
+    /// carries.</summary>
     public static bool IsAddress(string id) => id is "unix"
         || string.Equals(AddressText.Canonical(id), id, StringComparison.Ordinal);
 
-    /// <summary>Adds the client, unless its id is no address.</summary>
+    /// <summary>Adds the client if its id is an address or network.</summary>
     public void Add(byte[] id)
     {
         if (TryRead(id, out Network network) && _ids.TryAdd(network, id))
@@ -74,7 +75,7 @@ internal sealed class RegisteredAddresses
         return read;
     }
 
-    /// <summary>From the highest bit on.</summary>
+    /// <summary>The address' bits, starting at the highest one.</summary>
     private static UInt128 BitsOf(IPAddress address)
     {
         Span<byte> bytes = stackalloc byte[16];
@@ -90,7 +91,7 @@ internal sealed class RegisteredAddresses
         counts[network.Length] += more;
         if (counts[network.Length] != Math.Max(0, more))
         {
-            return; // neither the first of its length nor the last
+            return; // its prefix length was in use already, or still is
         }
         int[] lengths = [.. Enumerable.Range(0, counts.Length).Where(l => counts[l] > 0).Reverse()];
         if (ipv4)

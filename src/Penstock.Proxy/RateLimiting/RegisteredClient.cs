@@ -1,10 +1,10 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>A client with a setting of its own: its bucket, and what else is set for it. Edits exchange both while
-/// requests use them. Thread-safe.</summary>
+/// <summary>A registered client: its bucket and its terms. Edits replace both while requests use them.
+/// Thread-safe.</summary>
 internal sealed class RegisteredClient(string id, Bucket bucket)
 {
-    /// <summary>What the RateLimit fields and the log call the limit of a registered client.</summary>
+    /// <summary>The name of a registered client's own limit in the RateLimit fields and the log.</summary>
     public const string LimitName = "client";
 
     private Bucket _bucket = bucket;
@@ -12,7 +12,8 @@ internal sealed class RegisteredClient(string id, Bucket bucket)
 
     public string Id { get; } = id;
 
-    /// <summary>Its id is an address or a network: only the address itself makes a request its own.</summary>
+    /// <summary>Whether the id is an address or a network. Then a request counts for the client only by its
+    /// address.</summary>
     public bool IsAddress { get; } = RegisteredAddresses.IsAddress(id);
 
     public Bucket Bucket
@@ -21,7 +22,7 @@ internal sealed class RegisteredClient(string id, Bucket bucket)
         set => Volatile.Write(ref _bucket, value);
     }
 
-    /// <summary>What is set for it besides its limit; null for most.</summary>
+    /// <summary>Further terms; null for most clients.</summary>
     public TermsInForce? Terms
     {
         get => Volatile.Read(ref _terms);

@@ -1,13 +1,13 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>One rejection as the loop tells it. The bytes need not outlive the call.</summary>
+/// <summary>One rejection, as the loop reports it. Its bytes need to be valid only during the call.</summary>
 internal readonly ref struct RejectionNote
 {
-    /// <summary>Of client and limit.</summary>
+    /// <summary>Hash of client and limit.</summary>
     public required ulong ClientLimitHash { get; init; }
     public required ReadOnlySpan<byte> Client { get; init; }
 
-    /// <summary>Where the client's name stood in the request.</summary>
+    /// <summary>The entry of <c>clients.identify</c> that identified the client.</summary>
     public required string IdentifiedBy { get; init; }
     public required byte[] Limit { get; init; }
     public required byte[] Route { get; init; }
@@ -16,17 +16,18 @@ internal readonly ref struct RejectionNote
     public required int Cost { get; init; }
     public required long RetryAfterSeconds { get; init; }
 
-    /// <summary>It was admitted, because the limit is in dry run.</summary>
+    /// <summary>The request was admitted, because the limit is in dry run.</summary>
     public required bool DryRun { get; init; }
 }
 
-/// <summary>One loop's account of what limits rejected: the last ones, and who is rejected most often. In constant
-/// memory, taken at the first rejection. The loop writes, others may read.
+/// <summary>One loop's records of rejections: the last ones, and the clients that are rejected most often. It uses
+/// constant memory, allocated at the first rejection. Only the loop writes; other threads may call the members that say
+/// "Thread-safe".
 ///
-/// Who is rejected most is counted by Space-Saving (Metwally, Agrawal and El Abbadi 2005), here in sets of 8 so that a
-/// newcomer is compared with 8 and not with all: the one with the fewest of its set gives way, and the newcomer takes
-/// over its count as its own possible error. A client is among the last ones at most once a second, so that one client
-/// does not push out all others.</summary>
+/// The most rejected clients are counted by Space-Saving (Metwally, Agrawal and El Abbadi 2005), here in sets of 8, so
+/// that a newcomer is compared with 8 clients and not with all: it replaces the client with the lowest count of its
+/// set, and takes over that count as its own possible error. A client enters the list of last rejections at most once a
+/// second, so that one client does not displace all others.</summary>
 internal sealed class Rejections
 {
     private const int Ways = 8;
@@ -90,7 +91,7 @@ internal sealed class Rejections
         }
     }
 
-    /// <summary>The last ones, in any order. Thread-safe.</summary>
+    /// <summary>The last rejections, in any order. Thread-safe.</summary>
     public List<Rejection> GetLast()
     {
         var all = new List<Rejection>();
@@ -107,7 +108,7 @@ internal sealed class Rejections
         return all;
     }
 
-    /// <summary>Who was rejected, with what that key counts. Thread-safe.</summary>
+    /// <summary>The most rejected clients, each with its key. Thread-safe.</summary>
     public List<(ulong Key, LimitedClient Client)> GetCounts(long nowNs)
     {
         DateTimeOffset now = _time.GetUtcNow();
@@ -183,21 +184,24 @@ internal sealed class Rejections
 }
 
 /// <summary>A request that a limit rejected.</summary>
-/// <param name="Time">When.</param>
-/// <param name="Client">Whom it counted for.</param>
-/// <param name="IdentifiedBy">The entry of <c>clients.identify</c> that told so.</param>
-/// <param name="Limit">The limit that rejected it.</param>
-/// <param name="Times">How often this client was rejected by it since it was last listed, this one included: it is
-/// listed at most once a second.</param>
+/// <param name="Time">When the request was rejected (UTC).</param>
+/// <param name="Client">The client that the request counted for.</param>
+/// <param name="IdentifiedBy">The entry of <c>clients.identify</c> that identified the client.</param>
+/// <param name="Limit">The limit that rejected the request; <c>unknown_client</c> or <c>client_blocked</c> if none was
+/// asked.</param>
+/// <param name="Times">How often the limit has rejected this client since its last entry in the list, this time
+/// included. A client gets at most one entry a second.</param>
 /// <param name="Tokens">Whole tokens that were left.</param>
 /// <param name="Cost">Tokens that the request would have taken.</param>
-/// <param name="RetryAfter">Seconds that it was told to wait; 0: no time would help.</param>
-/// <param name="DryRun">The limit is in dry run: it was admitted.</param>
+/// <param name="RetryAfter">The Retry-After value in seconds; 0: waiting would not help.</param>
+/// <param name="DryRun">The request was admitted, because the limit is in dry run.</param>
 public sealed record Rejection(DateTimeOffset Time, string Client, string IdentifiedBy, string Limit, long Times,
     long Tokens, int Cost, long RetryAfter, bool DryRun, string Route, string RequestId);
 
-/// <summary>How often a client was rejected since the start.</summary>
-/// <param name="Rejected">At most.</param>
-/// <param name="Error">By how much that may be too many: others shared the counter before.</param>
+/// <summary>How often a limit has rejected a client since start.</summary>
+/// <param name="Rejected">The number of rejected requests; the true number is between this minus
+/// <paramref name="Error"/> and this.</param>
+/// <param name="Error">By how much <paramref name="Rejected"/> may be too high, because other clients used the counter
+/// before.</param>
 public sealed record LimitedClient(string Client, string IdentifiedBy, string Limit, long Rejected, long Error,
     DateTimeOffset Last);

@@ -2,18 +2,19 @@ using System.Runtime.InteropServices;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>Zeroed memory outside the collector's heap, which is had page by page when it is first written: a table for
-/// millions of buckets costs what is used of it. Returned when nobody holds the object any more. Thread-safe.</summary>
+/// <summary>Zeroed memory outside the garbage collector's heap. The system provides each page when it is first written,
+/// so a table for millions of buckets costs only what is used of it. It is released when no object refers to this one.
+/// Thread-safe.</summary>
 internal sealed unsafe partial class TableMemory : SafeHandle
 {
     private const nuint HugePageBytes = 2 << 20;
     private const int ReadWrite = 1 | 2;
     private const int PrivateAnonymous = 0x02 | 0x20;
     private const int MadvHugePage = 14;
-    private const int MadvCollapse = 25; // since Linux 6.1; before it, the kernel gets round to it by itself
+    private const int MadvCollapse = 25; // since Linux 6.1; older kernels do it later, by themselves
     private readonly nuint _bytes;
 
-    /// <exception cref="ProxyStartException">The system rejects so much.</exception>
+    /// <exception cref="ProxyStartException">The system does not provide this much memory.</exception>
     public TableMemory(nuint bytes)
         : base(-1, ownsHandle: true)
     {
@@ -29,11 +30,11 @@ internal sealed unsafe partial class TableMemory : SafeHandle
 
     public override bool IsInvalid => handle == -1;
 
-    /// <summary>Begins a page of 2 MiB. Valid as long as this object is reachable.</summary>
+    /// <summary>The start of the memory, aligned to 2 MiB. Valid while this object is reachable.</summary>
     public void* Start { get; }
 
-    /// <summary>Asks for pages of 2 MiB, where the system has them (transparent_hugepage(7)): with small ones, most
-    /// reads at random cost a walk through the page tables as well. Takes milliseconds.</summary>
+    /// <summary>Asks for pages of 2 MiB, if the system has them (transparent_hugepage(7)). With small pages, most
+    /// random reads also cost a walk through the page tables. Takes milliseconds.</summary>
     public void UseHugePages()
     {
         _ = madvise((nint)Start, _bytes, MadvHugePage);

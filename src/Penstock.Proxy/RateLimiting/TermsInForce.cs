@@ -1,14 +1,13 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>The terms of a client with the buckets that they need. Immutable but for the buckets' states; thread-safe.
-/// </summary>
+/// <summary>The terms of a client with the buckets that they need. Immutable except for the buckets' states;
+/// thread-safe.</summary>
 internal sealed class TermsInForce
 {
     private readonly LocalBucket[] _buckets;
 
-    /// <param name="terms">What holds.</param>
-    /// <param name="before">What held so far: a bucket for a limit that is still named goes on with its tokens.
-    /// </param>
+    /// <param name="terms">The new terms.</param>
+    /// <param name="before">The previous terms. A bucket for a limit that both name keeps its tokens.</param>
     /// <param name="nowNs">Time of the process' monotonic clock.</param>
     public TermsInForce(ClientTerms terms, TermsInForce? before, long nowNs)
     {
@@ -26,7 +25,7 @@ internal sealed class TermsInForce
 
     public ClientTerms Terms { get; }
 
-    /// <summary>The client's own bucket for that limit; null when its numbers are those of everybody.</summary>
+    /// <summary>The client's own bucket for this limit; null when it has no numbers of its own for it.</summary>
     public LocalBucket? BucketOf(LimitRule rule) =>
         _buckets.Length > 0 && rule.IsOneClients ? Find(rule.Name) : null;
 

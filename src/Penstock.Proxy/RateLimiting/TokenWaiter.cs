@@ -1,21 +1,21 @@
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>A request that waits for tokens of a bucket that several nodes share, until the lease under way tells
-/// whether they are there. Its place in line is the client's; thread-safe only as its members say.</summary>
+/// <summary>A request that waits for tokens of a bucket that several nodes share, until a lease shows whether there are
+/// any. The bucket's gate guards its place in the line; thread-safe only where members say so.</summary>
 internal abstract class TokenWaiter
 {
-    /// <summary>Tokens that it needs.</summary>
+    /// <summary>Tokens that the request needs.</summary>
     public int Cost { get; private set; }
 
     internal TokenWaiter? Next { get; private set; }
     internal TokenWaiter? Previous { get; private set; }
 
-    /// <summary>It stands in line. Under the client's lock.</summary>
+    /// <summary>The request waits in the line. Hold the bucket's gate.</summary>
     internal bool Stands { get; private set; }
 
-    /// <summary>Its turn has come. Called from any thread, once for each time that it stood in line to the end.
-    /// </summary>
-    /// <param name="granted">Its tokens have been taken for it. Otherwise the request is to be decided anew.</param>
+    /// <summary>Ends the wait. Called from any thread, once for each wait that was not ended by
+    /// <see cref="LeasedBucket.Leave"/>.</summary>
+    /// <param name="granted">The tokens have been taken for the request. If false, decide the request again.</param>
     public abstract void Answer(bool granted);
 
     internal void StandBehind(TokenWaiter? last, int cost)

@@ -2,8 +2,8 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.RateLimiting;
 
-/// <summary>A limit in virtual time, for replays of what has been: it decides as the data plane does, with times that
-/// the caller gives and buckets that the caller keeps. Immutable, thread-safe.</summary>
+/// <summary>A limit in virtual time, for replays of past traffic. It decides as the data plane does, with the caller's
+/// times and buckets. Immutable, thread-safe.</summary>
 /// <param name="config">Must have passed <see cref="Limiter.Fault"/>.</param>
 public sealed class VirtualLimit(LimitConfig config)
 {
@@ -11,8 +11,8 @@ public sealed class VirtualLimit(LimitConfig config)
 
     public LimitConfig Config => config;
 
-    /// <summary>Takes one token, or nothing.</summary>
-    /// <param name="bucket">0 is a full one.</param>
-    /// <param name="ns">Nanoseconds since the beginning of the replay.</param>
+    /// <summary>Takes one token; false when the bucket has none.</summary>
+    /// <param name="bucket">The bucket's state; 0: full. Updated when a token is taken.</param>
+    /// <param name="ns">The time, in nanoseconds since the beginning of the replay.</param>
     public bool TryTake(ref long bucket, long ns) => _limit.TryTake(ref bucket, _limit.Clock(ns), 1);
 }

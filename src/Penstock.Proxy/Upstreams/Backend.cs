@@ -7,36 +7,37 @@ using Penstock.Proxy.EventLoop;
 
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>What active checks say of a backend.</summary>
+/// <summary>The result of active health checks of a backend.</summary>
 public enum BackendHealth
 {
-    /// <summary>Not checked yet, or never: it may be used.</summary>
+    /// <summary>The backend is not checked, or not yet. It is used.</summary>
     Unknown,
     Up,
     Down,
 }
 
-/// <summary>What the operator wants of a backend.</summary>
+/// <summary>The state that the operator has set for a backend.</summary>
 public enum BackendState
 {
-    /// <summary>It takes requests.</summary>
+    /// <summary>The backend gets requests.</summary>
     Ready,
 
-    /// <summary>It takes no new clients: exchanges under way end, sticky sessions stay.</summary>
+    /// <summary>The backend gets only requests of sticky sessions that it already serves. Exchanges in flight end
+    /// normally.</summary>
     Drain,
 
-    /// <summary>It takes nothing; exchanges under way end.</summary>
+    /// <summary>The backend gets no requests. Exchanges in flight end normally.</summary>
     Maintenance,
 }
 
-/// <summary>One server of an upstream, live: what is known of it now. It outlives a reload of the configuration. Shared
-/// by all loops; thread-safe.</summary>
+/// <summary>One live server of an upstream: its health, load, weight and connections. It survives reloads of the
+/// configuration. All loops share it; thread-safe.</summary>
 internal sealed class Backend
 {
-    /// <summary>What <see cref="Weight"/> counts in.</summary>
+    /// <summary>How many units of <see cref="Weight"/> make 1 of the configured weight.</summary>
     public const int WeightUnit = 256;
 
-    /// <summary>The share of its weight that slow start begins with (Envoy's default).</summary>
+    /// <summary>The share of the weight with which slow start begins (Envoy's default).</summary>
     private const double MinRamp = 0.1;
 
     private readonly Lock _changing = new();
@@ -58,10 +59,12 @@ internal sealed class Backend
     private long _lastUsedNs;
     private long _stateSinceNs;
 
-    /// <param name="upstream">Name of its upstream.</param>
-    /// <param name="config">Its host is an address, or a name not resolved yet, which cannot be connected to.</param>
-    /// <param name="name">The DNS name that the address is one of.</param>
-    /// <param name="loops">How many event loops there are; each has a connection pool of its own.</param>
+    /// <param name="upstream">Name of the upstream.</param>
+    /// <param name="config">Its host is an address, or a name that is not resolved yet. Nobody can connect to the
+    /// latter.</param>
+    /// <param name="name">The DNS name and port that resolved to the address; null when the configuration has the
+    /// address.</param>
+    /// <param name="loops">The number of event loops. Each has its own connection pool.</param>
     public Backend(string upstream, BackendConfig config, int loops = 1, string? name = null)
     {
         Upstream = upstream;
@@ -87,14 +90,15 @@ internal sealed class Backend
     public string Address { get; }
     public byte[] AddressBytes { get; }
 
-    /// <summary>The name and port that resolved to its address; null when the configuration gives that.</summary>
+    /// <summary>The DNS name and port that resolved to the address; null when the configuration has the
+    /// address.</summary>
     public string? Name { get; }
 
-    /// <summary>Where to connect; null for a name that does not resolve.</summary>
+    /// <summary>The address to connect to; null for a name that does not resolve.</summary>
     public BackendAddress? EndPoint { get; }
 
-    /// <summary>Where its name leads by the other address family: a server may listen on one of the two only. Null when
-    /// there is none.</summary>
+    /// <summary>An address of the same name in the other address family, because a server may listen on only one of the
+    /// two. Null when there is none.</summary>
     public BackendAddress? Alternate
     {
         get => _alternate;
@@ -102,22 +106,23 @@ internal sealed class Backend
             ? _alternate : value;
     }
 
-    /// <summary>How long a backend that comes back takes to its full weight.</summary>
+    /// <summary>How long a backend that joins or returns takes to reach its full weight; zero: no slow start.</summary>
     public TimeSpan SlowStart { get; set; }
 
-    /// <summary>Latency of late, for balancers that go by it.</summary>
+    /// <summary>The recent latency, for balancers that use it.</summary>
     public LatencyAverage Latency { get; } = new();
 
-    /// <summary>What its answers tell of it.</summary>
+    /// <summary>Results of requests to the backend.</summary>
     public BackendTraffic Traffic { get; }
 
-    /// <summary>Times that checks changed its health, since start.</summary>
+    /// <summary>How often checks have changed the health since start.</summary>
     public int HealthChanges { get; private set; }
 
-    /// <summary>Times that live traffic ejected it, since start.</summary>
+    /// <summary>How often live traffic has ejected the backend since start.</summary>
     public int Ejections { get; private set; }
 
-    /// <summary>It is no longer configured: its connections close after the exchange under way.</summary>
+    /// <summary>The backend is no longer configured; each of its connections closes after its present
+    /// exchange.</summary>
     public bool IsRetired => _isRetired;
 
     public HealthState Health
@@ -135,7 +140,7 @@ internal sealed class Backend
         }
     }
 
-    /// <summary>Why and how long live traffic keeps it out; null when it does not.</summary>
+    /// <summary>Why and how long the backend is ejected; null when it is not.</summary>
     public Ejection? Ejection
     {
         get => _ejection;
@@ -151,7 +156,7 @@ internal sealed class Backend
         }
     }
 
-    /// <summary>Too few of the upstream are left: an ejection, which is a guess, does not count.</summary>
+    /// <summary>The backend is used although it is ejected, because too few others of the upstream are left.</summary>
     public bool EjectionIgnored
     {
         get => _ejectionIgnored;
@@ -167,7 +172,7 @@ internal sealed class Backend
 
     public BackendState State => _state;
 
-    /// <summary>When the operator last chose, on the monotonic clock.</summary>
+    /// <summary>When the operator last changed the state, on the monotonic clock.</summary>
     public long StateSinceNs => Volatile.Read(ref _stateSinceNs);
 
     public void SetState(BackendState state, long nowNs)
@@ -184,36 +189,38 @@ internal sealed class Backend
         }
     }
 
-    /// <summary>Share of the traffic as configured or, until the next restart, as the operator chose since.</summary>
+    /// <summary>The weight that the operator set at run time, else the configured one.</summary>
     public int FullWeight => _chosenWeight > 0 ? _chosenWeight : _config.Weight;
 
-    /// <summary>For balancers: <see cref="FullWeight"/> times <see cref="WeightUnit"/>, less during slow
+    /// <summary>The weight for balancers: <see cref="FullWeight"/> times <see cref="WeightUnit"/>, less during slow
     /// start.</summary>
     public int Weight => _weight;
 
-    /// <summary>Share of its full weight that slow start allows now, up to 1.</summary>
+    /// <summary>The share of the full weight that slow start allows now, from 0.1 to 1.</summary>
     public double Ramp => Volatile.Read(ref _ramp);
 
-    /// <summary>Exchanges under way, from pick to the response's last byte.</summary>
+    /// <summary>Exchanges in flight: from the pick to the response's last byte.</summary>
     public int InFlight => (int)Volatile.Read(ref _inFlight.Value);
 
-    /// <summary>Nothing is known against sending requests to it.</summary>
+    /// <summary>The backend is ready, not down, and not ejected (or its ejection is ignored).</summary>
     public bool IsUsable => _isUsable;
 
-    /// <summary>As <see cref="IsUsable"/>, for a session that it serves already.</summary>
+    /// <summary>As <see cref="IsUsable"/>, but also true while the backend drains: for requests of a session that it
+    /// serves.</summary>
     public bool IsUsableForSession => _isUsable || (_state == BackendState.Drain && IsWell);
 
     public bool HasRoom => _config.MaxConnections == 0 || InFlight < _config.MaxConnections;
 
-    /// <summary>May a request be sent to it now?</summary>
+    /// <summary>Whether a request may be sent to the backend now.</summary>
     public bool IsAvailable => _isUsable && HasRoom;
 
-    /// <summary>When it last served a session while draining, on the monotonic clock; 0 for never.</summary>
+    /// <summary>When the backend last served a session while draining, on the monotonic clock; 0: never.</summary>
     public long LastUsedNs => Volatile.Read(ref _lastUsedNs);
 
     private bool IsWell => _health.Health != BackendHealth.Down && (_ejection is null || _ejectionIgnored);
 
-    /// <summary>Counts an exchange in, unless that would pass the bound.</summary>
+    /// <summary>Counts an exchange as in flight. False, without counting, when the backend is at
+    /// <c>max_connections</c>.</summary>
     public bool TryEnter()
     {
         long count = Interlocked.Increment(ref _inFlight.Value);
@@ -228,16 +235,16 @@ internal sealed class Backend
 
     public void Leave() => Interlocked.Decrement(ref _inFlight.Value);
 
-    /// <summary>That loop's connections to it. Only the loop itself may ask.</summary>
+    /// <summary>The loop's pool of connections to the backend. Call it on that loop only.</summary>
     public ConnectionPool PoolOf(Loop loop) => _pools[loop.Index] ??= new ConnectionPool(loop, this);
 
     /// <summary>Requests sent since start, over all loops.</summary>
     public long Requests => _pools.Sum(static p => p?.Requests ?? 0);
 
-    /// <summary>Requests and tries to connect that gave no valid response, over all loops.</summary>
+    /// <summary>Requests and connection attempts that brought no valid response, over all loops.</summary>
     public long Failures => _pools.Sum(static p => p?.Failures ?? 0);
 
-    /// <summary>Takes over a changed configuration with the same address.</summary>
+    /// <summary>Replaces the configuration by one with the same address.</summary>
     public void Apply(BackendConfig config)
     {
         lock (_changing)
@@ -247,7 +254,7 @@ internal sealed class Backend
         }
     }
 
-    /// <summary>Chooses another weight than the configured one; 0 goes back to it.</summary>
+    /// <summary>Sets the weight that is used instead of the configured one; 0: use the configured one.</summary>
     public void Choose(int weight)
     {
         lock (_changing)
@@ -259,18 +266,19 @@ internal sealed class Backend
 
     public void Retire() => _isRetired = true;
 
-    /// <summary>Where to connect, and where else if that fails.</summary>
+    /// <summary>The address to connect to first, and the one to try if that fails.</summary>
     public (BackendAddress? First, BackendAddress? Second) AddressesToTry() =>
         _alternate is { } alternate && _prefersAlternate ? (alternate, EndPoint) : (EndPoint, _alternate);
 
-    /// <summary>The second of <see cref="AddressesToTry"/> took the connection: it goes first from now on.</summary>
+    /// <summary>Call it when the second of <see cref="AddressesToTry"/> accepted the connection. It is tried first from
+    /// now on.</summary>
     public void Connected(BackendAddress second) => _prefersAlternate = second != EndPoint;
 
-    /// <summary>Its own address is tried first again.</summary>
+    /// <summary>Makes <see cref="EndPoint"/> the first address to try again.</summary>
     public void ForgetPreference() => _prefersAlternate = false;
 
-    /// <summary>Starts over with a tenth of its weight, if the upstream says so: it has joined, or come back, among
-    /// others that are at work.</summary>
+    /// <summary>Begins slow start, if the upstream has it: the backend has joined or returned to others that are in
+    /// use.</summary>
     public void BeginRamp()
     {
         lock (_changing)
@@ -279,7 +287,7 @@ internal sealed class Backend
         }
     }
 
-    /// <summary>Lets slow start go on. Called by one thread, some times a second.</summary>
+    /// <summary>Updates the weight during slow start. Called by one thread, some times a second.</summary>
     public void Advance(long nowNs)
     {
         if (_ramp >= 1)
@@ -298,7 +306,7 @@ internal sealed class Backend
         }
     }
 
-    /// <summary>Notes that a session was served while it drains.</summary>
+    /// <summary>Notes that the backend served a session while draining.</summary>
     public void MarkUsed(long nowNs) => Volatile.Write(ref _lastUsedNs, nowNs);
 
     public override string ToString() => $"{Upstream}/{Address}";
@@ -319,7 +327,8 @@ internal sealed class Backend
         _isUsable = _state == BackendState.Ready && IsWell;
     }
 
-    /// <summary>Alone on its cache lines: the loops write it all the time, and read the fields around it.</summary>
+    /// <summary>A counter alone on its cache lines, because the loops write it all the time and read the fields around
+    /// it.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 192)]
     private struct Counter
     {
@@ -328,7 +337,7 @@ internal sealed class Backend
     }
 }
 
-/// <summary>An address with the bytes that the kernel wants of it.</summary>
+/// <summary>An address, also in the kernel's binary form.</summary>
 internal sealed class BackendAddress(EndPoint endPoint)
 {
     private readonly SocketAddress _socketAddress = endPoint.Serialize();
@@ -337,13 +346,13 @@ internal sealed class BackendAddress(EndPoint endPoint)
     public ReadOnlySpan<byte> Bytes => _socketAddress.Buffer.Span[.._socketAddress.Size];
 }
 
-/// <summary>A state of health and how it came about.</summary>
-/// <param name="Cause">For Down: why.</param>
-/// <param name="ChangedAt">Null before the first check.</param>
+/// <summary>A backend's health, its cause and its time.</summary>
+/// <param name="Cause">Why the backend is down; else null.</param>
+/// <param name="ChangedAt">When the health changed; null before the first check.</param>
 internal sealed record HealthState(BackendHealth Health, string? Cause, DateTimeOffset? ChangedAt);
 
-/// <summary>Live traffic keeps a backend out.</summary>
-/// <param name="Cause">Why, in words.</param>
-/// <param name="Until">When it may come back.</param>
-/// <param name="Count">How many times in a row by now.</param>
+/// <summary>An ejection of a backend by live traffic.</summary>
+/// <param name="Cause">Why, as text.</param>
+/// <param name="Until">When it ends.</param>
+/// <param name="Count">The number of this ejection in a row.</param>
 internal sealed record Ejection(string Cause, DateTimeOffset Since, DateTimeOffset Until, int Count);

@@ -2,29 +2,29 @@ using System.Numerics;
 
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>How a request failed by a backend's fault.</summary>
+/// <summary>How a request failed because of its backend.</summary>
 internal enum BackendError
 {
-    /// <summary>No connection.</summary>
+    /// <summary>The connection could not be opened.</summary>
     Connect,
 
-    /// <summary>The response did not come, or stopped coming.</summary>
+    /// <summary>The response did not arrive, or stalled, until a timeout.</summary>
     Timeout,
 
-    /// <summary>The connection ended before the response did.</summary>
+    /// <summary>The connection ended before the response was complete.</summary>
     Reset,
 
-    /// <summary>Not HTTP/1.1.</summary>
+    /// <summary>The response is not valid HTTP/1.1.</summary>
     Invalid,
 
-    /// <summary>A status of 500 or more but 501 and 505, which are about the request.</summary>
+    /// <summary>The response has a status of 500 or more; 501 and 505 do not count, because they are about the
+    /// request.</summary>
     Status,
 }
 
-/// <summary>What live traffic tells of a backend. Each loop writes counts of its own, without a lock, and the counts
-/// only grow: who wants those of a time takes the difference. Only the errors in a row are shared, so that a streak
-/// counts for the whole process and acts at once. Thread-safe, as long as a loop's number is used by that loop only.
-/// </summary>
+/// <summary>Counts the results of requests to a backend. Each loop writes its own counts without a lock. Counts only
+/// grow; for a period, take the difference of two readings. Only the errors in a row are shared by the loops, so that a
+/// streak counts for the whole process and acts at once. Thread-safe, if each loop passes its own number.</summary>
 internal sealed class BackendTraffic
 {
     private readonly LoopTraffic[] _loops;
@@ -33,26 +33,26 @@ internal sealed class BackendTraffic
 
     public BackendTraffic(int loops) => _loops = [.. Enumerable.Range(0, loops).Select(static _ => new LoopTraffic())];
 
-    /// <summary>So many errors without a success between them call <see cref="TooManyErrors"/>.</summary>
+    /// <summary>After this many errors in a row, <see cref="TooManyErrors"/> is called.</summary>
     public int MaxErrorsInRow
     {
         get => _maxErrorsInRow;
         set => _maxErrorsInRow = value;
     }
 
-    /// <summary>Called by a loop, with the last error and its status (0: none); also for each further one, until
+    /// <summary>Called on a loop with the last error and its status (0: none), and again for each further error until
     /// <see cref="ForgetErrors"/>.</summary>
     public Action<BackendError, int>? TooManyErrors { get; set; }
 
     public int ErrorsInRow => Volatile.Read(ref _errorsInRow);
 
-    /// <summary>Is this status one that speaks against the backend?</summary>
+    /// <summary>Whether a response with this status counts as an error of the backend.</summary>
     public static bool IsError(int status) => status >= 500 && status != 501 && status != 505;
 
-    /// <summary>A response's head has come that is no error.</summary>
+    /// <summary>Counts the latency of a response's head whose status is no error.</summary>
     public void Responded(int loop, long latencyNs) => _loops[loop].AddLatency(latencyNs);
 
-    /// <summary>A response that is no error is through, whole.</summary>
+    /// <summary>Counts a complete response whose status is no error. It ends a row of errors.</summary>
     public void Succeeded(int loop)
     {
         _loops[loop].AddSuccess();
@@ -73,7 +73,7 @@ internal sealed class BackendTraffic
 
     public void ForgetErrors() => Volatile.Write(ref _errorsInRow, 0);
 
-    /// <summary>All counts since start, over all loops.</summary>
+    /// <summary>The counts since start, over all loops.</summary>
     public TrafficCounts Read()
     {
         var sum = new TrafficCounts();
@@ -84,7 +84,7 @@ internal sealed class BackendTraffic
         return sum;
     }
 
-    /// <summary>One loop's counts, apart from others' cache lines.</summary>
+    /// <summary>One loop's counts, on cache lines of their own.</summary>
     private sealed class LoopTraffic
     {
         private const int Successes = 16;
@@ -109,13 +109,13 @@ internal sealed class BackendTraffic
             }
         }
 
-        // One writer: a plain addition, whose result others see.
+        // There is one writer, so a plain addition is enough; readers see its result.
         private void Add(int index) => Volatile.Write(ref _counts[index], _counts[index] + 1);
     }
 }
 
-/// <summary>Counts of requests, since start or of a time. 32 bits each, which wrap around: differences stay right.
-/// Not thread-safe.</summary>
+/// <summary>Counts of requests, since start or in a period. Each has 32 bits and may wrap around; differences stay
+/// right. Not thread-safe.</summary>
 internal sealed class TrafficCounts
 {
     public uint Successes { get; set; }
@@ -135,8 +135,8 @@ internal sealed class TrafficCounts
     }
 }
 
-/// <summary>How often a latency was how long, in buckets that are a quarter octave wide: the answer is right to an
-/// eighth, from 16 µs to two minutes. (The idea is HdrHistogram's.) Not thread-safe.</summary>
+/// <summary>A histogram of latencies from 16 µs to two minutes, in buckets of a quarter octave: a result is exact to an
+/// eighth. (The idea is HdrHistogram's.) Not thread-safe.</summary>
 internal sealed class LatencyHistogram
 {
     private const int FirstOctave = 14; // 2^14 ns
@@ -176,7 +176,7 @@ internal sealed class LatencyHistogram
         }
     }
 
-    /// <summary>The middle of the bucket that half of the latencies reach; 0 without any.</summary>
+    /// <summary>The median, as the middle of its bucket; 0 without latencies.</summary>
     public long MedianNs()
     {
         uint half = (Total + 1) / 2;

@@ -4,11 +4,11 @@ using Penstock.Proxy.EventLoop;
 
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>One loop's connections to one backend that wait for their next request, the last used first. Not
-/// thread-safe but for the counters, which others may read.</summary>
+/// <summary>One loop's idle connections to one backend. The one used last is rented first. Not thread-safe, but other
+/// threads may read the counters.</summary>
 internal sealed class ConnectionPool(Loop loop, Backend backend)
 {
-    /// <summary>Idle connections kept; a further one is closed.</summary>
+    /// <summary>The pool keeps at most this many idle connections; further ones are closed.</summary>
     private const int MaxIdle = 512;
     private const int InProgress = 115;
 
@@ -26,7 +26,7 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
 
     public void CountFailure() => Volatile.Write(ref _failures, _failures + 1);
 
-    /// <summary>A connection that has served before and is still open, or null.</summary>
+    /// <summary>Takes an idle connection that is still open; null when there is none.</summary>
     public BackendConnection? TryRent()
     {
         if (_idle.Count == 0)
@@ -41,8 +41,9 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
         return connection;
     }
 
-    /// <summary>Starts a new connection; wait for space on it, then ask for its outcome.</summary>
-    /// <returns>Null when it failed at once; see <paramref name="error"/>.</returns>
+    /// <summary>Starts to open a connection. Await <see cref="Connection.WaitForSpaceAsync"/>, then call
+    /// <see cref="Connection.ConnectError"/>.</summary>
+    /// <returns>Null when it failed at once, with <paramref name="error"/>.</returns>
     public BackendConnection? Dial(BackendAddress? address, out SocketError error)
     {
         if (address is null)
@@ -77,14 +78,14 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
         return null;
     }
 
-    /// <summary>Takes a connection back whose last exchange ended cleanly.</summary>
-    /// <param name="idleTimeoutMs">How long it may wait for its next request; 0: it is closed.</param>
+    /// <summary>Puts a connection whose last exchange ended cleanly into the pool.</summary>
+    /// <param name="idleTimeoutMs">How long it may stay idle; 0: it is closed.</param>
     public void Return(BackendConnection connection, long idleTimeoutMs)
     {
         if (idleTimeoutMs == 0 || connection.Io.MayHaveData
             || _idle.Count >= MaxIdle || connection.Io.IsClosed || backend.IsRetired)
         {
-            // Data before the next request would be taken for its response.
+            // The backend sent data without a request; it would be taken for the next request's response.
             connection.Io.Close();
             return;
         }
@@ -94,7 +95,7 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
         loop.IdleSources++;
     }
 
-    /// <summary>Closes an idle connection on which something happened.</summary>
+    /// <summary>Closes an idle connection on which an unexpected event happened.</summary>
     public void Discard(BackendConnection connection)
     {
         _idle.Remove(connection);
@@ -112,7 +113,7 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
     }
 }
 
-/// <summary>A connection to a backend: one exchange at a time, idle in its pool in between.</summary>
+/// <summary>A connection to a backend. It serves one exchange at a time and is idle in its pool in between.</summary>
 internal sealed class BackendConnection : IConnectionOwner
 {
     public BackendConnection(ConnectionPool pool, Socket socket)
@@ -125,11 +126,12 @@ internal sealed class BackendConnection : IConnectionOwner
     public Connection Io { get; }
     public bool IsIdle { get; set; }
 
-    /// <summary>It has waited in the pool: the backend may have closed it before it saw our request.</summary>
+    /// <summary>It has been idle in the pool, so the backend may have closed it before it receives the next
+    /// request.</summary>
     public bool IsReused { get; set; }
 
-    /// <summary>It began with a PROXY protocol header, which says whose requests come on it: it serves that one
-    /// exchange only.</summary>
+    /// <summary>It began with a PROXY protocol header, which names the client. Therefore it serves only this client's
+    /// exchange.</summary>
     public bool IsAnnounced { get; set; }
 
     public void OnUnexpectedEvent(UnexpectedEvent what)

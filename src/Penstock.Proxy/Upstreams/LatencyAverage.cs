@@ -1,32 +1,33 @@
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>A backend's latency of late, for balancers that go by it. An answer counts a thirty-second, or more when
-/// the one before it is long ago (half when that was a second), so the average follows both busy and quiet backends.
-/// One answer at most doubles it: a single slow one says little, ten in a row multiply it by a thousand. The first
-/// answers of a backend count by the quickest of them, because caches, code and connections are cold.
+/// <summary>A moving average of a backend's latency, for balancers. A response counts 1/32, or more when the previous
+/// one is long ago (1/2 when that was a second ago), so the average follows both busy and quiet backends. One response
+/// at most doubles it: a single slow response says little, but ten in a row multiply it by a thousand. Of a backend's
+/// first responses the quickest counts, because caches, code and connections are cold.
 ///
-/// Without answers the average shrinks by e^(-t/10 s), and after a while the backend is due for a request that finds
-/// out how it is now (<see cref="TryClaim"/>); otherwise one that was slow once would never get another request.
-/// (Finagle's and Envoy's "peak EWMA" take the slowest answer at its full length; then one second instead of a
-/// millisecond costs a backend all its traffic for the better part of a minute.)
+/// Without responses the average shrinks by e^(-t/10 s). After a while a balancer may send one request to find out the
+/// present latency (<see cref="TryClaim"/>); otherwise a backend that was slow once would never get another request.
+/// (Finagle's and Envoy's "peak EWMA" take the slowest response at its full length; then one second instead of a
+/// millisecond costs a backend all its traffic for most of a minute.)
 ///
-/// All loops write it without a lock: of two answers in the same moment one may be lost.</summary>
+/// All loops write without a lock: of two responses at the same moment one may be lost. Thread-safe.</summary>
 internal sealed class LatencyAverage
 {
-    /// <summary>Answers until a backend is no longer new.</summary>
+    /// <summary>A backend with fewer responses is new.</summary>
     public const int NewAnswers = 5;
 
     private const double DecayNs = 10e9;
     private const double HalfLifeNs = 1e9;
     private const double MinShare = 1 / 32.0;
 
-    /// <summary>Less than this is noise of our own.</summary>
+    /// <summary>Shorter latencies are noise of this process.</summary>
     private const double MinNs = 10_000;
 
-    /// <summary>Below this age the average has shrunk by half a percent at most: not worth an exponential.</summary>
+    /// <summary>An average younger than this has shrunk by at most half a percent, so the exponential is not
+    /// computed.</summary>
     private const long FreshNs = 50_000_000;
 
-    // A backend without answers is tried after five times its latency, within these bounds.
+    // A backend without responses is due for a request after five times its latency, within these bounds.
     private const double DueAfterLatencies = 5;
     private const long DueMinNs = 1_000_000_000;
     private const long DueMaxNs = 10_000_000_000;
@@ -36,13 +37,14 @@ internal sealed class LatencyAverage
     private long _dueNs;
     private int _answers;
 
-    /// <summary>Was there an answer yet?</summary>
+    /// <summary>Whether there was a response yet.</summary>
     public bool IsKnown => Volatile.Read(ref _answers) > 0;
 
-    /// <summary>It has answered a few times at most: it may be tried again at once.</summary>
+    /// <summary>It has sent fewer than <see cref="NewAnswers"/> responses, so it may get another request at
+    /// once.</summary>
     public bool IsNew => Volatile.Read(ref _answers) < NewAnswers;
 
-    /// <summary>A good answer came after that time.</summary>
+    /// <summary>Counts a good response that arrived after this time.</summary>
     public void Add(double sampleNs, long nowNs)
     {
         sampleNs = Math.Max(sampleNs, MinNs);
@@ -63,8 +65,8 @@ internal sealed class LatencyAverage
         Write(average, nowNs, mayAskAtOnce: IsNew);
     }
 
-    /// <summary>A request ended after that time without a good answer: with an error, or given up. A good answer would
-    /// have taken at least that long, and a quick error is no sign of a quick backend.</summary>
+    /// <summary>Counts a request that ended after this time with an error or was given up. A good response would have
+    /// taken at least as long; and a quick error does not mean a quick backend.</summary>
     public void AddFailure(double elapsedNs, long nowNs)
     {
         if (IsKnown)
@@ -73,7 +75,8 @@ internal sealed class LatencyAverage
         }
     }
 
-    /// <summary>It could not be connected to: balancers should prefer others, the more the longer that lasts.</summary>
+    /// <summary>Counts a failed connection attempt. Balancers prefer other backends, the more the longer it
+    /// lasts.</summary>
     public void AddUnreachable(long nowNs)
     {
         if (IsKnown)
@@ -82,7 +85,7 @@ internal sealed class LatencyAverage
         }
     }
 
-    /// <summary>Nanoseconds; less and less while nothing is heard.</summary>
+    /// <summary>The average in nanoseconds at that time. It shrinks while there are no responses.</summary>
     public double At(long nowNs)
     {
         long elapsedNs = nowNs - Volatile.Read(ref _atNs);
@@ -90,10 +93,11 @@ internal sealed class LatencyAverage
         return elapsedNs <= FreshNs ? average : average * Math.Exp(-elapsedNs / DecayNs);
     }
 
-    /// <summary>Has nothing been heard of it for so long that it is worth a request to ask?</summary>
+    /// <summary>Whether the last response is so long ago that a request should find out the present latency.</summary>
     public bool IsDue(long nowNs) => nowNs >= Volatile.Read(ref _dueNs);
 
-    /// <summary>Takes on to ask it; nobody else is to do so for a second, whether or not there is an answer.</summary>
+    /// <summary>Claims the request that finds out the latency. For a second no other caller succeeds, with or without a
+    /// response.</summary>
     public bool TryClaim(long nowNs)
     {
         long due = Volatile.Read(ref _dueNs);

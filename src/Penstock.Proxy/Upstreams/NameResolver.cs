@@ -6,10 +6,9 @@ using Penstock.Proxy.Observability;
 
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>Looks the DNS names of backends up, again and again; each address of a name is a backend. A name that does
-/// not resolve is a backend that cannot be connected to, never a failed start or reload; once known, the last good
-/// addresses are kept through an outage of DNS. Each name is looked up by itself, so one whose server hangs delays no
-/// other.</summary>
+/// <summary>Looks up the DNS names of backends every 10 seconds. Each address of a name is a backend. A name that does
+/// not resolve is a backend without an address; it never makes a start or reload fail. During an outage of DNS the last
+/// addresses are kept. Look-ups are independent, so a DNS server that hangs delays only its own names.</summary>
 internal sealed class NameResolver : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
@@ -22,7 +21,7 @@ internal sealed class NameResolver : IAsyncDisposable
     private readonly List<Task> _ending = [];
     private bool _started;
 
-    /// <param name="lookUp">Addresses of a name; the system's resolver by default.</param>
+    /// <param name="lookUp">Returns the addresses of a name; default: the system's resolver.</param>
     public NameResolver(TimeProvider time, ILogger logger,
         Func<string, CancellationToken, Task<IPAddress[]>>? lookUp = null)
     {
@@ -31,8 +30,8 @@ internal sealed class NameResolver : IAsyncDisposable
         _lookUp = lookUp ?? LookUpAsync;
     }
 
-    /// <summary>Looks after these upstreams from now on, and looks all their names up at once. Returns when those that
-    /// are new have been looked up, or have taken too long to wait for. One caller at a time.</summary>
+    /// <summary>Resolves the names of these upstreams from now on, and looks all of them up at once. Returns when the
+    /// new names have been looked up, or after 2 seconds. One caller at a time.</summary>
     public void Apply(IReadOnlyList<Upstream> upstreams)
     {
         HashSet<(Upstream Upstream, string Host)> names = [.. upstreams.SelectMany(static u => u.Config.Backends
@@ -68,12 +67,12 @@ internal sealed class NameResolver : IAsyncDisposable
         await Task.WhenAll(_ending);
     }
 
-    /// <summary>On a thread of its own: the system's resolver blocks, for half a minute where no server answers, and
-    /// would hold up whatever else runs on the thread pool.</summary>
+    /// <summary>Runs the system's resolver on a thread of its own. It blocks, for half a minute when no DNS server
+    /// answers, and would delay everything else on the thread pool.</summary>
     private static Task<IPAddress[]> LookUpAsync(string host, CancellationToken stop) => Task.Factory.StartNew(
         () => Dns.GetHostAddresses(host), stop, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(stop);
 
-    /// <summary>One name of one upstream.</summary>
+    /// <summary>Looks up one name of one upstream, again and again.</summary>
     private sealed class Watch : IAsyncDisposable
     {
         private readonly NameResolver _resolver;
@@ -85,17 +84,17 @@ internal sealed class NameResolver : IAsyncDisposable
         private readonly Task _running;
         private string? _said;
 
-        /// <param name="joins">Its backends join others that are at work.</param>
+        /// <param name="joins">New backends join others that are in use, so they start slowly.</param>
         public Watch(NameResolver resolver, Upstream upstream, string host, bool joins)
         {
             (_resolver, _upstream, _host) = (resolver, upstream, host);
             _running = Task.Run(() => RunAsync(joins));
         }
 
-        /// <summary>It has been looked up.</summary>
+        /// <summary>Completes after the first look-up.</summary>
         public Task First => _first.Task;
 
-        /// <summary>Does not wait for the next turn.</summary>
+        /// <summary>Looks the name up now instead of at the next interval.</summary>
         public void LookAgain()
         {
             if (_again.CurrentCount == 0)
@@ -133,7 +132,8 @@ internal sealed class NameResolver : IAsyncDisposable
             }
             catch (Exception bug)
             {
-                _resolver._logger.LogError(Events.Bug, bug, "looking up {Host} ended by an error of our own", _host);
+                _resolver._logger.LogError(Events.Bug, bug, 
+                    "bug in Penstock: unexpected exception in the look-ups of {Host}; its addresses stay", _host);
             }
             finally
             {
@@ -181,7 +181,7 @@ internal sealed class NameResolver : IAsyncDisposable
                 "{Host} of upstream {Upstream} resolves to {Addresses}", _host, _upstream.Name, outcome);
         }
 
-        /// <summary>Is that another outcome than last time? Said once.</summary>
+        /// <summary>Whether the outcome differs from the last one. Each outcome is logged once.</summary>
         private bool IsNew(string outcome)
         {
             bool said = string.Equals(_said, outcome, StringComparison.Ordinal);

@@ -1,33 +1,33 @@
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>Keeps retries from making an outage worse: every request pays a share of a retry into an account, every
-/// retry takes a whole one out. So over any time retries are at most that share of the requests and what the account
-/// held, which is bounded. Beside it some retries a second are free, saved up over ten seconds: the share of a quiet
-/// upstream, or of one that has just started, would pay for none. (Finagle's RetryBudget with its numbers, but Envoy's
-/// share; linkerd has the same.) Thread-safe.</summary>
-/// <param name="most">What the account holds at most.</param>
+/// <summary>Keeps retries from making an outage worse. Every request deposits a share of a retry into an account; every
+/// retry withdraws one. So in any period retries are at most that share of the requests, plus what the account held,
+/// which is bounded. In addition some retries per second are free and are saved up for ten seconds, because a quiet or
+/// newly started upstream has deposited too little. (Finagle's RetryBudget with its numbers, but Envoy's share; linkerd
+/// has the same.) Thread-safe.</summary>
+/// <param name="most">The most retries that the account holds.</param>
 internal sealed class RetryBudget(int most)
 {
     /// <summary>The account counts in thousandths of a retry.</summary>
     private const int Unit = 1000;
 
-    /// <summary>Free retries of so long can be made at once.</summary>
+    /// <summary>The free retries of this time can be used at once.</summary>
     private const long SavedNs = 10_000_000_000;
 
     private long _account;
     private long _most = (long)most * Unit;
 
-    /// <summary>When the free retries that were made are earned: a token bucket in one word, as in
+    /// <summary>The state of the free retries: a token bucket in one number, as in
     /// <see cref="RateLimiting.Limit"/>.</summary>
     private long _freeNs = long.MinValue;
 
-    /// <summary>What the account holds at most from now on.</summary>
+    /// <summary>Changes the most retries that the account holds.</summary>
     public void Bound(int retries) => Volatile.Write(ref _most, (long)retries * Unit);
 
-    /// <summary>Retries that the account would pay for now.</summary>
+    /// <summary>Retries in the account now, without the free ones.</summary>
     public double Left => Math.Max(0, Volatile.Read(ref _account)) / (double)Unit;
 
-    /// <summary>A request came in for the first time. Writes only while the account is not full.</summary>
+    /// <summary>Deposits for a new request. Writes only while the account is not full.</summary>
     /// <param name="share">Retries per request.</param>
     public void Deposit(double share)
     {
@@ -37,7 +37,8 @@ internal sealed class RetryBudget(int most)
         }
     }
 
-    /// <param name="freePerSecond">Retries a second that need no account.</param>
+    /// <summary>Withdraws a retry; false when there is none.</summary>
+    /// <param name="freePerSecond">Free retries per second.</param>
     public bool TryWithdraw(int freePerSecond, long nowNs)
     {
         long before = Volatile.Read(ref _account);

@@ -6,9 +6,9 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>A sticky session's cookie for one backend: an HMAC-SHA-256 of the backend's address under the operator's
-/// secret, cut to 128 bits. It cannot be made up, tells nobody an address, and every node with the same secret knows
-/// it; reading one is a comparison with the few that there are. Immutable.</summary>
+/// <summary>The cookie of sticky sessions at one backend: an HMAC-SHA-256 of the backend's address under the operator's
+/// secret, cut to 128 bits. Nobody can forge it, it reveals no address, and every node with the same secret recognises
+/// it. Reading one compares it with the cookies of all backends, which are few. Immutable.</summary>
 internal sealed class SessionCookie
 {
     private const int Bytes = 16;
@@ -16,7 +16,7 @@ internal sealed class SessionCookie
     public SessionCookie(StickyConfig config, Backend backend)
     {
         byte[] mac = HMACSHA256.HashData(Encoding.UTF8.GetBytes(config.Secret),
-            Encoding.UTF8.GetBytes(backend.Address)); // not the upstream's name: sessions outlive another one
+            Encoding.UTF8.GetBytes(backend.Address)); // without the upstream's name: a rename keeps the sessions
         string value = Base64Url.EncodeToString(mac.AsSpan(0, Bytes));
         string maxAge = config.MaxAge > TimeSpan.Zero
             ? string.Create(CultureInfo.InvariantCulture, $"; Max-Age={(long)config.MaxAge.TotalSeconds}") : "";
@@ -31,6 +31,6 @@ internal sealed class SessionCookie
     public Backend Backend { get; }
     public byte[] Value { get; }
 
-    /// <summary>The whole Set-Cookie field with its line's end.</summary>
+    /// <summary>The whole Set-Cookie field line with its CRLF.</summary>
     public byte[] Field { get; }
 }

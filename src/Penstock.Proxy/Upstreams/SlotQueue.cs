@@ -1,27 +1,28 @@
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>A request that waits for a place at a backend. Thread-safe only as its members say.</summary>
+/// <summary>A request that waits for a slot at a backend. Thread-safe only where its members say so.</summary>
 internal abstract class SlotWaiter
 {
-    /// <summary>Who waits: places go round between clients, not between requests.</summary>
+    /// <summary>Hash of the client. Slots are given to clients in turn, not to requests.</summary>
     public ulong Client { get; set; }
 
-    /// <summary>Hash of what the upstream spreads by, when it does.</summary>
+    /// <summary>Hash of the request's affinity key, if the upstream balances by hash.</summary>
     public ulong AffinityHash { get; set; }
 
     internal LinkedListNode<SlotWaiter>? Node;
 
-    /// <summary>A place, counted in already, or null when it has to give way. Called from any thread, once.</summary>
+    /// <summary>Ends the wait. Called once, from any thread. <paramref name="backend"/> has counted the request in
+    /// already; null: the request has lost its place in the full queue.</summary>
     public abstract void Grant(Backend? backend);
 }
 
-/// <summary>Requests that wait because every backend that could take them is at its <c>max_connections</c>. A free
-/// place goes to the clients in turn, to each one's oldest request, so a client with a hundred waiting requests delays
-/// another one's by one place, not by a hundred. When the queue is full, who has most in it gives way: nobody can fill
-/// it alone.
-/// (Nagle, "On Packet Switches with Infinite Storage", RFC 970, 1985: fair queueing.) Thread-safe.</summary>
-/// <param name="take">Counts a request in at a backend that has a place; null when none has. Called under the queue's
-/// lock.</param>
+/// <summary>Requests that wait because every usable backend is at its <c>max_connections</c>. Clients get free slots in
+/// turn, and each one's oldest request goes first; so a client with a hundred waiting requests delays another client by
+/// one slot, not by a hundred. When the queue is full, the newest request of the client with the most waiting requests
+/// is removed, so no client can fill the queue alone. (Nagle, "On Packet Switches with Infinite Storage", RFC 970,
+/// 1985: fair queueing.) Thread-safe.</summary>
+/// <param name="take">Picks a backend with a free slot and counts the request in there; null when there is none. Called
+/// under the queue's lock.</param>
 internal sealed class SlotQueue(Func<SlotWaiter, Backend?> take)
 {
     private readonly Lock _lock = new();
@@ -29,12 +30,13 @@ internal sealed class SlotQueue(Func<SlotWaiter, Backend?> take)
     private readonly LinkedList<ulong> _turns = new();
     private volatile int _count;
 
-    /// <summary>Requests that wait now.</summary>
+    /// <summary>The number of requests that wait now.</summary>
     public int Count => _count;
 
-    /// <summary>Stands in line; <see cref="SlotWaiter.Grant"/> follows, maybe before this returns.</summary>
-    /// <param name="length">Most that may wait.</param>
-    /// <returns>False when the queue is full for it.</returns>
+    /// <summary>Adds a request to the queue. <see cref="SlotWaiter.Grant"/> follows, maybe before this method
+    /// returns.</summary>
+    /// <param name="length">How many requests may wait at the same time.</param>
+    /// <returns>False when the queue is full for this client.</returns>
     public bool TryEnter(SlotWaiter waiter, int length)
     {
         SlotWaiter? gives = null;
@@ -58,11 +60,11 @@ internal sealed class SlotQueue(Func<SlotWaiter, Backend?> take)
             _count++;
         }
         gives?.Grant(null);
-        Serve(); // a place that became free before we stood in line woke nobody
+        Serve(); // a slot may have become free before the request was in the queue
         return true;
     }
 
-    /// <summary>Would <see cref="TryEnter"/> take a request of that client now?</summary>
+    /// <summary>Whether <see cref="TryEnter"/> would accept a request of this client now.</summary>
     public bool HasRoomFor(ulong client, int length)
     {
         lock (_lock)
@@ -71,8 +73,8 @@ internal sealed class SlotQueue(Func<SlotWaiter, Backend?> take)
         }
     }
 
-    /// <summary>No longer waits: it timed out, or its client went away.</summary>
-    /// <returns>False when it has been, or is being, granted.</returns>
+    /// <summary>Removes a request whose wait timed out or whose client is gone.</summary>
+    /// <returns>False when <see cref="SlotWaiter.Grant"/> has been or is being called.</returns>
     public bool Leave(SlotWaiter waiter)
     {
         lock (_lock)
@@ -86,7 +88,7 @@ internal sealed class SlotQueue(Func<SlotWaiter, Backend?> take)
         }
     }
 
-    /// <summary>Gives places out as long as there are some and somebody waits.</summary>
+    /// <summary>Gives free slots to waiting requests until one of the two runs out.</summary>
     public void Serve()
     {
         while (_count > 0)
@@ -117,7 +119,8 @@ internal sealed class SlotQueue(Func<SlotWaiter, Backend?> take)
         }
     }
 
-    /// <summary>The newest of the client with most, if that is more than another one would have.</summary>
+    /// <summary>The newest request of the client with the most waiting requests; null when that is no more than the
+    /// newcomer's client would have.</summary>
     private SlotWaiter? Longest(ulong newcomer)
     {
         LinkedList<SlotWaiter> longest = _clients.Values.MaxBy(static line => line.Count)!;

@@ -3,8 +3,8 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>All upstreams, live: what a reload changes in place, and the clock that slow start and names go by.
-/// <see cref="Apply"/> has one caller at a time; all else is thread-safe.</summary>
+/// <summary>All live upstreams. A reload changes them in place. Also runs their timer, for slow start, and the look-ups
+/// of names. <see cref="Apply"/> has one caller at a time; the other members are thread-safe.</summary>
 internal sealed class Topology : IAsyncDisposable
 {
     private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(100);
@@ -16,7 +16,7 @@ internal sealed class Topology : IAsyncDisposable
     private readonly ITimer _ticker;
     private volatile IReadOnlyList<Upstream> _upstreams = [];
 
-    /// <param name="changed">Told after backends came or went, with those that went.</param>
+    /// <param name="changed">Called after backends were added or removed, with the removed ones.</param>
     public Topology(MonotonicClock clock, ILogger logger, int loops, Action<IReadOnlyList<Backend>> changed)
     {
         (_clock, _loops, _changed) = (clock, loops, changed);
@@ -26,7 +26,7 @@ internal sealed class Topology : IAsyncDisposable
 
     public IReadOnlyList<Upstream> Upstreams => _upstreams;
 
-    /// <summary>Makes the upstreams what the configuration says; what is known of those that stay is kept.</summary>
+    /// <summary>Makes the upstreams match the configuration. Those that stay keep their state.</summary>
     public void Apply(IReadOnlyList<UpstreamConfig> configs)
     {
         IReadOnlyList<Upstream> before = _upstreams;
@@ -52,7 +52,7 @@ internal sealed class Topology : IAsyncDisposable
         _changed([.. removed.Values.SelectMany(static u => u.Backends)]);
     }
 
-    /// <summary>Looks names up, now and from now on.</summary>
+    /// <summary>Looks up the names of backends, now and every 10 seconds from now on.</summary>
     public void Resolve() => _names.Apply(_upstreams);
 
     public async ValueTask DisposeAsync()

@@ -6,12 +6,12 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>A named group of equal servers with its balancer, live: it outlives a reload of the configuration, and its
-/// backends come and go with it and with DNS. Thread-safe.</summary>
+/// <summary>A live, named group of equal servers with its balancer. It survives reloads; its backends change with the
+/// configuration and with DNS. Thread-safe.</summary>
 internal sealed class Upstream
 {
-    /// <summary>Retries that a good time saves for a bad one; more when more is in flight. A backend that dies takes
-    /// all that was in flight at it along at once.</summary>
+    /// <summary>The retries that the budget holds at most; more when more requests are in flight, because a backend
+    /// that dies fails all requests in flight at it at once.</summary>
     private const int MaxSaved = 100;
 
     private static readonly List<Backend> NoneTried = [];
@@ -26,7 +26,7 @@ internal sealed class Upstream
     private long _retried;
     private long _retriesRejected;
 
-    /// <param name="loops">How many event loops there are.</param>
+    /// <param name="loops">The number of event loops.</param>
     public Upstream(UpstreamConfig config, MonotonicClock clock, int loops = 1)
     {
         (_clock, _loops) = (clock, loops);
@@ -44,16 +44,16 @@ internal sealed class Upstream
     public SlotQueue Queue { get; }
     public RetryBudget Budget { get; } = new(MaxSaved);
 
-    /// <summary>Requests sent again since start, at the budget's expense.</summary>
+    /// <summary>Retries paid from the budget since start.</summary>
     public long Retried => Volatile.Read(ref _retried);
 
-    /// <summary>Requests since start that the budget did not let be sent again.</summary>
+    /// <summary>Requests since start that were not retried because the budget was empty.</summary>
     public long RetriesRejected => Volatile.Read(ref _retriesRejected);
 
-    /// <summary>Told after backends came or went, with those that went. Called with no lock held.</summary>
+    /// <summary>Called after backends were added or removed, with the removed ones. No lock is held.</summary>
     public Action<IReadOnlyList<Backend>>? MembersChanged { get; set; }
 
-    /// <summary>Exchanges under way at all backends.</summary>
+    /// <summary>Exchanges in flight at all backends.</summary>
     public int InFlight
     {
         get
@@ -67,8 +67,9 @@ internal sealed class Upstream
         }
     }
 
-    /// <summary>The backend for the next try: the session's, else the balancer's choice; a backup only when no other
-    /// can take the request. The caller owes a <see cref="Release"/>.</summary>
+    /// <summary>Picks the backend for the next attempt: the session's, else the balancer's choice; a backup only when
+    /// no other backend can take the request. The backend has counted the request in; the caller must call
+    /// <see cref="Release"/>.</summary>
     /// <returns>Null when no backend can take the request now.</returns>
     public Backend? Pick(in PickRequest request)
     {
@@ -89,12 +90,12 @@ internal sealed class Upstream
                 return backend;
             }
 
-            // Another loop took its last place in between; it is full, so the next round will not see it.
+            // Another loop took the last slot in between. The backend is full now, so the next round does not pick it.
         }
         return null;
     }
 
-    /// <summary>What <see cref="Pick"/> would return now, changing nothing.</summary>
+    /// <summary>What <see cref="Pick"/> would return now. Changes nothing.</summary>
     public Backend? Peek(in PickRequest request)
     {
         Members members = _members;
@@ -109,7 +110,7 @@ internal sealed class Upstream
         return backend;
     }
 
-    /// <summary>May one more request be sent again, at the budget's expense?</summary>
+    /// <summary>Pays for one retry from the budget; false when it is empty.</summary>
     public bool TryRetry()
     {
         bool may = Budget.TryWithdraw(Config.Retries.MinPerSecond, _clock.NowNs);
@@ -117,7 +118,7 @@ internal sealed class Upstream
         return may;
     }
 
-    /// <summary>An exchange at a backend is over; who waits for its place gets it.</summary>
+    /// <summary>Ends an exchange at a backend. A waiting request gets the slot.</summary>
     public void Release(Backend backend)
     {
         backend.Leave();
@@ -127,7 +128,7 @@ internal sealed class Upstream
         }
     }
 
-    /// <summary>Would a backend take the request if it were not full?</summary>
+    /// <summary>Whether some usable backend is at its <c>max_connections</c>.</summary>
     public bool IsFull()
     {
         foreach (Backend backend in _members.All)
@@ -140,12 +141,11 @@ internal sealed class Upstream
         return false;
     }
 
-    /// <summary>What <see cref="HashConfig.Name"/> and <see cref="StickyConfig.Cookie"/> are in bytes.</summary>
+    /// <summary><see cref="HashConfig.Name"/> and <see cref="StickyConfig.Cookie"/> as bytes.</summary>
     public ReadOnlySpan<byte> HashName => _members.HashName;
     public ReadOnlySpan<byte> CookieName => _members.CookieName;
 
-    /// <summary>The session that a cookie's value stands for; null when it is none of ours, or its backend is
-    /// gone.</summary>
+    /// <summary>The backend whose session cookie has this value; null when there is none.</summary>
     public Backend? FindStickyBackend(ReadOnlySpan<byte> cookie)
     {
         foreach (SessionCookie known in _members.Cookies)
@@ -158,7 +158,7 @@ internal sealed class Upstream
         return null;
     }
 
-    /// <summary>The Set-Cookie field that binds a client to a backend; empty without sticky sessions.</summary>
+    /// <summary>The Set-Cookie field line that keeps a client at a backend; empty without sticky sessions.</summary>
     public ReadOnlySpan<byte> SetCookie(Backend backend)
     {
         foreach (SessionCookie known in _members.Cookies)
@@ -171,12 +171,11 @@ internal sealed class Upstream
         return default;
     }
 
-    /// <summary>Takes over a changed configuration of the same name. Backends that stay keep what is known of
-    /// them.</summary>
+    /// <summary>Replaces the configuration. Backends that stay keep their state.</summary>
     public void Apply(UpstreamConfig config) => ReplaceConfig(config, joins: true);
 
-    /// <summary>A name resolves to these addresses from now on; each is a backend.</summary>
-    /// <param name="joins">New backends start slowly; not at the start of the process, where all are new.</param>
+    /// <summary>Takes over the addresses that a name resolves to from now on. Each is a backend.</summary>
+    /// <param name="joins">New backends start slowly. False at the start of the process, when all are new.</param>
     public void Resolve(string host, IPAddress[] addresses, bool joins)
     {
         lock (_changing)
@@ -186,7 +185,8 @@ internal sealed class Upstream
         ReplaceConfig(_members.Config, joins);
     }
 
-    /// <summary>A name was looked up again: what its backends listen on may have changed, too.</summary>
+    /// <summary>Forgets which of two addresses its backends accepted connections on. Called at each look-up, because
+    /// that may have changed.</summary>
     public void ForgetPreferences(string host)
     {
         foreach (Backend backend in _members.All)
@@ -206,7 +206,7 @@ internal sealed class Upstream
         }
     }
 
-    /// <summary>A name that was never known does not resolve: tells so in its backend's health.</summary>
+    /// <summary>Sets the health's cause of a backend whose name has never resolved.</summary>
     public void NotResolved(string host)
     {
         foreach (Backend backend in _members.All)
@@ -219,14 +219,16 @@ internal sealed class Upstream
         }
     }
 
-    /// <summary>Chooses another weight for a backend than the configured one; 0 goes back to it.</summary>
+    /// <summary>Sets the weight of a backend that is used instead of the configured one; 0: use the configured
+    /// one.</summary>
     public void Choose(Backend backend, int weight)
     {
         backend.Choose(weight);
         ReplaceConfig(_members.Config, joins: true); // a hash table depends on weights
     }
 
-    /// <summary>Slow start goes on, and who waits is looked after. Called by one thread, some times a second.</summary>
+    /// <summary>Updates slow start, the bound of the retry budget and the queue. Called by one thread, some times a
+    /// second.</summary>
     public void Tick(long nowNs)
     {
         foreach (Backend backend in _members.All)
@@ -274,7 +276,7 @@ internal sealed class Upstream
         {
             if (all.Exists(b => string.Equals(b.Address, expanded.Address, StringComparison.Ordinal)))
             {
-                continue; // two names of one server
+                continue; // two names resolve to one server
             }
             bool stays = known.TryGetValue(expanded.Address, out Backend? backend);
             backend ??= new Backend(Name, expanded, _loops, name);
@@ -290,8 +292,8 @@ internal sealed class Upstream
         _members = new Members(config, [.. all], _members);
     }
 
-    /// <summary>Each address of a name is a backend. Of a name with both families the IPv4 addresses are, or one server
-    /// would count twice; the IPv6 addresses, in order, are where else they can be reached.</summary>
+    /// <summary>Each address of a name is a backend. If a name has addresses of both families, only the IPv4 addresses
+    /// are backends, or one server would count twice; the IPv6 addresses, in order, become their alternates.</summary>
     private IEnumerable<(BackendConfig Config, string? Name, IPAddress? Other)> Expand(BackendConfig backend)
     {
         if (!backend.IsName || !_resolved.TryGetValue(backend.Host, out IPAddress[]? addresses))
@@ -304,7 +306,7 @@ internal sealed class Upstream
             (string?)backend.Address, other.Length == 0 ? null : other[i % other.Length]));
     }
 
-    /// <summary>The backends at one time, and what is made of them. Immutable.</summary>
+    /// <summary>The configuration, its backends, and what is derived from both. Immutable.</summary>
     private sealed class Members
     {
         public Members(UpstreamConfig config, Backend[] all, Members? before = null)

@@ -2,10 +2,10 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.Upstreams;
 
-/// <summary>A picture of an upstream, taken at one moment.</summary>
-/// <param name="Queued">Requests that wait for a place at a backend.</param>
-/// <param name="Retries">Requests sent again since start, at the retry budget's expense.</param>
-/// <param name="RetriesRejected">Requests that the budget did not let be sent again.</param>
+/// <summary>The state of an upstream at one moment.</summary>
+/// <param name="Queued">Requests that wait for a slot at a backend.</param>
+/// <param name="Retries">Retries paid from the budget since start.</param>
+/// <param name="RetriesRejected">Requests since start that were not retried because the budget was empty.</param>
 public sealed record UpstreamStatus(string Name, BalanceAlgorithm Balance, int Queued, long Retries,
     long RetriesRejected, IReadOnlyList<BackendStatus> Backends)
 {
@@ -14,26 +14,28 @@ public sealed record UpstreamStatus(string Name, BalanceAlgorithm Balance, int Q
         [.. upstream.Backends.Select(b => BackendStatus.Of(upstream, b, clock))]);
 }
 
-/// <summary>A picture of a backend.</summary>
+/// <summary>The state of a backend at one moment.</summary>
 /// <param name="Address">Its name in the API: <c>host:port</c> or <c>unix:/path</c>.</param>
-/// <param name="Name">The DNS name and port that it is one address of; null when the configuration gives the
+/// <param name="Name">The DNS name and port that resolved to the address; null when the configuration has the
 /// address.</param>
-/// <param name="Weight">As configured, or as chosen since.</param>
-/// <param name="SlowStart">Share of the weight in force, below 1 while it starts slowly.</param>
-/// <param name="MaxConnections">0: no bound.</param>
-/// <param name="State">What the operator wants of it.</param>
-/// <param name="Drained">It drains or is in maintenance, and nothing is left: no exchange, no session of late.</param>
-/// <param name="Cause">Why it is down.</param>
+/// <param name="Weight">The configured weight, or the one that the operator set at run time.</param>
+/// <param name="SlowStart">Share of the weight in force: below 1 during slow start.</param>
+/// <param name="MaxConnections">How many exchanges may be in flight; 0: no bound.</param>
+/// <param name="State">The state that the operator has set.</param>
+/// <param name="Drained">It drains or is in maintenance, and has no exchange in flight and no recent session.</param>
+/// <param name="Cause">Why it is down; null when it is not.</param>
 /// <param name="ChangedAt">When its health last changed.</param>
-/// <param name="HealthChanges">Times that checks changed its health, since start.</param>
-/// <param name="Ejected">Why live traffic keeps it out; null when it does not.</param>
-/// <param name="EjectedUntil">When it may come back.</param>
-/// <param name="EjectionIgnored">It is used all the same: too few backends are left.</param>
-/// <param name="Ejections">Times that live traffic ejected it, since start.</param>
-/// <param name="LatencyMs">Time to a response's first byte of late; null before the first.</param>
-/// <param name="InFlight">Exchanges under way.</param>
+/// <param name="HealthChanges">How often checks have changed its health since start.</param>
+/// <param name="Ejected">Why it is ejected; null when it is not.</param>
+/// <param name="EjectedUntil">When the ejection ends.</param>
+/// <param name="EjectionIgnored">It is used although it is ejected, because too few backends are left.</param>
+/// <param name="Ejections">How often live traffic has ejected it since start.</param>
+/// <param name="LatencyMs">Recent average of the time until the response's first byte, in milliseconds; null before the
+/// first response.</param>
+/// <param name="InFlight">Exchanges in flight.</param>
 /// <param name="Requests">Requests sent to it since start.</param>
-/// <param name="Failures">Of those and of the tries to connect, how many gave no valid response.</param>
+/// <param name="Failures">How many of these requests, and of the connection attempts, brought no valid
+/// response.</param>
 public sealed record BackendStatus(
     string Address,
     string? Name,

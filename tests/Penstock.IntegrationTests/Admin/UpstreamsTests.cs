@@ -28,7 +28,7 @@ public sealed class UpstreamsTests
         Answer back = await admin.SendAsync("PATCH", Backend, """{"state":"ready","weight":null}""");
         Assert.Equal("ready", back["state"].GetString());
         Assert.Equal(1, back["weight"].GetInt32());
-        Assert.Contains(admin.Log.Lines, l => l.Contains("backend web/127.0.0.1:9 is set to drain"));
+        Assert.Contains(admin.Log.Lines, l => l.Contains("set backend web/127.0.0.1:9 to drain"));
     }
 
     [Fact]

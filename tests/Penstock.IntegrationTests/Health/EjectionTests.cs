@@ -99,7 +99,7 @@ public sealed partial class EjectionTests
         await using var steady = ScriptedBackend.Always("ok");
         await using TestProxy proxy = Proxy(Quick, null, flapping, steady);
         await LoadAsync(proxy, () => proxy.Log.Lines.Any(static l =>
-            l.Contains("(2. time in a row)", StringComparison.Ordinal)));
+            l.Contains("(ejection 2 in a row)", StringComparison.Ordinal)));
         // A machine that stalls gives the backend time to be well in between: then the count starts anew.
         Assert.All(proxy.Log.Lines.Select(static l => Ejected().Match(l)).Where(static m => m.Success), static m =>
         {
@@ -248,6 +248,6 @@ public sealed partial class EjectionTests
         }
     }
 
-    [GeneratedRegex(@"EJECTED for (?<seconds>[\d.]+) s: .*\((?<count>\d+)\. time", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"EJECTED for (?<seconds>[\d.]+) s \(ejection (?<count>\d+) ", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Ejected();
 }

@@ -83,7 +83,7 @@ public sealed class HealthProbeTests
             await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
             await peer.ReadHeadAsync();
         });
-        Assert.Equal(CheckResult.Failed("no answer in 1000 ms"),
+        Assert.Equal(CheckResult.Failed("no response in 1000 ms"),
             await WhileTimePassesAsync(CheckAsync(backend.Port, Get with { ExpectBody = "ok" })));
     }
 
@@ -113,7 +113,7 @@ public sealed class HealthProbeTests
             _ => peer.ReadHeadAsync(), TaskScheduler.Default).Unwrap());
         Task<CheckResult> check = CheckAsync(backend.Port, Get);
         _time.Advance(TimeSpan.FromSeconds(10));
-        Assert.Equal(CheckResult.Failed("no answer in 1000 ms"), await WhileTimePassesAsync(check));
+        Assert.Equal(CheckResult.Failed("no response in 1000 ms"), await WhileTimePassesAsync(check));
     }
 
     [Fact]

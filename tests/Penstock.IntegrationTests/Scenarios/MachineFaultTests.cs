@@ -67,7 +67,7 @@ public sealed class MachineFaultTests(ITestOutputHelper output) : IDisposable
         int lost = load.Statuses.GetValueOrDefault(504);
         await load.MoreAsync(500);
         Assert.InRange(load.Statuses.GetValueOrDefault(504), lost, lost + Clients); // they were under way
-        Assert.Contains(proxy.Log.Lines, static l => l.Contains("is DOWN: no answer in 500 ms (2 of 2 checks)",
+        Assert.Contains(proxy.Log.Lines, static l => l.Contains("is DOWN: no response in 500 ms (2 of 2 checks failed)",
             StringComparison.Ordinal));
         space.Plug();
         await HealthAsync(proxy, BackendHealth.Up);

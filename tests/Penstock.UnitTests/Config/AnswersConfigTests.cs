@@ -67,7 +67,7 @@ public sealed class AnswersConfigTests
     [InlineData("429: { headers: { Content-Type: x } }", "2:43+1 Content-Type: 'x': Penstock writes this field itself"
         + " | write content_type beside body or file | errors.429.headers.Content-Type")]
     [InlineData("429: { headers: { X-RateLimit-Limit: 1 } }", "2:48+1 X-RateLimit-Limit: '1': Penstock writes this "
-        + "field itself | limit_fields says whether | errors.429.headers.X-RateLimit-Limit")]
+        + "field itself | limit_fields turns it on or off | errors.429.headers.X-RateLimit-Limit")]
     [InlineData("429: { headers: { X: \"{{now}}\" } }",
         "2:32+9 X: '{{now}}': {{now}} is no placeholder | " + Placeholders + " | errors.429.headers.X")]
     [InlineData("429: {}, 429: {}", "2:20+3 duplicate key '429' | the first is on line 2 | errors")]

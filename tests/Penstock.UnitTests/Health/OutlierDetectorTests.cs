@@ -29,8 +29,8 @@ public sealed class OutlierDetectorTests : IDisposable
         Fail(0, 1, BackendError.Connect);
         Assert.Equal("5 errors in a row, the last: no connection", Of(0).Ejection!.Cause);
         Assert.Equal((false, 1), (Of(0).IsUsable, Of(0).Ejections));
-        Assert.Matches("web/10.0.0.1:80 is EJECTED for 1[01](\\.\\d)? s: 5 errors in a row, the last: no connection "
-            + "\\(1. time in a row\\), 2 of 3 backends left", Assert.Single(_log.Lines));
+        Assert.Matches("web/10.0.0.1:80 is EJECTED for 1[01](\\.\\d)? s \\(ejection 1 in a row\\): "
+            + "5 errors in a row, the last: no connection; 2 of 3 backends usable", Assert.Single(_log.Lines));
     }
 
     [Fact]
@@ -79,7 +79,8 @@ public sealed class OutlierDetectorTests : IDisposable
             Advance(TimeSpan.FromMilliseconds(10));
         }
         Assert.All(_upstream.Backends, static b => Assert.Null(b.Ejection));
-        Assert.Matches("does badly but is kept: 5 errors in a row, the last: .*; the others fail as well",
+        Assert.Matches("is not ejected although its results are bad: 5 errors in a row, the last: .*\\. "
+            + "Reason: the other backends fail as well",
             _log.Lines.First());
         Assert.Equal(4, _log.Lines.Count); // each told once, not at every error
     }
@@ -142,8 +143,8 @@ public sealed class OutlierDetectorTests : IDisposable
         Assert.False(Of(0).IsUsable);
         Assert.Equal(
         [
-            "upstream web: ejections are ignored, they would leave 1 of 4 backends",
-            "upstream web: ejections count again",
+            "upstream web: ejections are ignored, they would leave only 1 of 4 backends",
+            "upstream web: ejections take effect again",
         ], _log.Lines.Where(static l => l.StartsWith("upstream", StringComparison.Ordinal)));
     }
 
@@ -184,7 +185,8 @@ public sealed class OutlierDetectorTests : IDisposable
         Succeed(0, 1);
         Advance(TimeSpan.FromSeconds(20));
         Assert.Equal(1, Of(0).Ejections);
-        Assert.Matches("back after an ejection of 1[01](\\.\\d)? s: its time is over, 3 of 3 backends in use",
+        Assert.Matches("returns after an ejection of 1[01](\\.\\d)? s: "
+            + "the ejection time is over; 3 of 3 backends usable",
             _log.Lines.Last());
     }
 
