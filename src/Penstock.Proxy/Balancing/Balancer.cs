@@ -8,9 +8,9 @@ internal abstract class Balancer(Backend[] backends)
 {
     protected Backend[] Backends { get; } = backends;
 
-    /// <param name="config">Of the upstream.</param>
-    /// <param name="backends">To pick from.</param>
-    /// <param name="before">What picked from other backends of the upstream until now: the rotation goes on.</param>
+    /// <param name="config">The upstream's configuration.</param>
+    /// <param name="backends">The backends to pick from.</param>
+    /// <param name="before">The upstream's previous balancer. Its rotation continues.</param>
     public static Balancer Create(UpstreamConfig config, Backend[] backends, Balancer? before = null) =>
         config.Balance switch
         {
@@ -22,10 +22,10 @@ internal abstract class Balancer(Backend[] backends)
             _ => new SmoothRoundRobin(backends, before as SmoothRoundRobin),
         };
 
-    /// <returns>Null when none is available.</returns>
+    /// <returns>Null when no backend is available.</returns>
     public abstract Backend? Pick(in PickRequest request);
 
-    /// <summary>A random available backend, by weight.</summary>
+    /// <summary>Draws a random available backend, by weight.</summary>
     protected Backend? Draw(in PickRequest request, Backend? except = null)
     {
         // One pass (weighted reservoir sampling): each candidate replaces the last with its share of the weight so far.
@@ -47,7 +47,8 @@ internal abstract class Balancer(Backend[] backends)
         return drawn;
     }
 
-    /// <summary>Is a's load per weight below b's? Compared crosswise, so without rounding.</summary>
+    /// <summary>Compares the loads per weight of two backends; negative when a's is lower. It multiplies crosswise, so
+    /// nothing is rounded.</summary>
     protected static int CompareLoad(Backend a, Backend b) =>
         ((long)a.InFlight * b.Weight).CompareTo((long)b.InFlight * a.Weight);
 }

@@ -2,17 +2,18 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Balancing;
 
-/// <summary>The same key to the same backend, by a Maglev table (Eisenbud et al., "Maglev", NSDI 2016, §3.4): even to
-/// about a percent, one look a pick, and when a backend joins or leaves hardly more keys move than must. The table
-/// depends on addresses and weights only, so every node picks alike.
+/// <summary>Picks the same backend for the same key, by a Maglev table (Eisenbud et al., "Maglev", NSDI 2016, §3.4).
+/// Shares are even to about one percent, a pick reads one entry, and when a backend joins or leaves, hardly more keys
+/// move than necessary. The table depends only on addresses and weights, so every node picks alike.
 ///
-/// A backend that cannot take the request passes its keys on along a walk of their own, so they spread over the others
-/// and come back with it; all other keys stay. With a bound (Mirrokni, Thorup, Zadimoghaddam, "Consistent Hashing with
-/// Bounded Loads", 2016) a backend with more than that multiple of its fair share in flight passes keys on, too. Slow
-/// start lets a growing share of a backend's keys come home.</summary>
+/// A key whose backend cannot take the request goes along its own walk through the table. So the keys of an unavailable
+/// backend spread over the others and return with it; all other keys stay. With a bound (Mirrokni, Thorup,
+/// Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016) a backend with more than that multiple of its fair
+/// share in flight passes keys on, too. During slow start a growing share of a backend's keys returns to it.</summary>
 internal sealed class HashTable : Balancer
 {
-    /// <summary>A prime, as Envoy's default: with a hundred backends shares are even to about one percent.</summary>
+    /// <summary>Entries of the table: a prime, Envoy's default. With a hundred backends shares are even to about one
+    /// percent.</summary>
     public const int Size = 65537;
 
     private const int MaxSteps = 64;
@@ -20,7 +21,8 @@ internal sealed class HashTable : Balancer
     private readonly ushort[] _table;
     private readonly double _bound;
 
-    /// <param name="bound">Most exchanges in flight as a multiple of the fair share; 0 for no bound.</param>
+    /// <param name="bound">The most exchanges in flight at a backend, as a multiple of its fair share; 0: no
+    /// bound.</param>
     public HashTable(Backend[] backends, double bound = 0) : base(backends)
     {
         _bound = bound;
@@ -61,7 +63,7 @@ internal sealed class HashTable : Balancer
     private static bool IsBelow(Backend backend, double maxPerWeight) =>
         maxPerWeight <= 0 || backend.InFlight < Math.Ceiling(maxPerWeight * backend.FullWeight);
 
-    /// <summary>How much of what is in flight, with this request, one unit of weight may have.</summary>
+    /// <summary>How many exchanges in flight, this request included, one unit of weight may have.</summary>
     private double MaxPerWeight()
     {
         int inFlight = 1;
@@ -77,9 +79,10 @@ internal sealed class HashTable : Balancer
         return _bound * inFlight / Math.Max(1, weight);
     }
 
-    /// <summary>The walk met nobody, because most are down or start slowly, or all have their share. Among those that
-    /// can take the request each key has an order of its own (rendezvous hashing: Thaler and Ravishankar, 1998), so it
-    /// stays where it is, and the keys spread; those with their share come last, the least busy first.</summary>
+    /// <summary>Picks when the walk has found no backend, because most are down or start slowly, or all have their
+    /// share. Each key has its own order of the available backends (rendezvous hashing: Thaler and Ravishankar, 1998),
+    /// so it stays at one backend and the keys spread. Backends that have their share come last, the least busy
+    /// first.</summary>
     private Backend? Best(in PickRequest request, double maxPerWeight)
     {
         Backend? best = null;
@@ -103,8 +106,8 @@ internal sealed class HashTable : Balancer
         return best;
     }
 
-    /// <summary>Each backend in turn, as often as its weight says, takes the next free place of its own
-    /// permutation.</summary>
+    /// <summary>Fills the table: in turn, as often as its weight allows, each backend takes the next free entry of its
+    /// own permutation.</summary>
     private static ushort[] Fill(Backend[] backends)
     {
         ushort[] table = new ushort[Size];
@@ -114,7 +117,7 @@ internal sealed class HashTable : Balancer
         double[] due = new double[backends.Length];
         double largest = backends.Max(static b => b.FullWeight);
 
-        // In the order of addresses, so that the order in the file does not matter.
+        // The backends are ordered by address, so that their order in the configuration file does not matter.
         int[] order = [.. Enumerable.Range(0, backends.Length)
             .OrderBy(i => backends[i].Address, StringComparer.Ordinal)];
         for (int filled = 0; filled < Size;)

@@ -2,8 +2,8 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Balancing;
 
-/// <summary>The backend with the fewest exchanges in flight per weight. Equals are drawn by weight, so that idle
-/// backends share the work (picking the first would send all quiet traffic to it).</summary>
+/// <summary>Picks the backend with the fewest exchanges in flight per weight. Among equal ones it draws by weight, so
+/// that idle backends share the work (picking the first would send all quiet traffic to it).</summary>
 internal sealed class LeastConnections(Backend[] backends) : Balancer(backends)
 {
     public override Backend? Pick(in PickRequest request)

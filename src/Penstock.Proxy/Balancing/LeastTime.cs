@@ -2,24 +2,24 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Balancing;
 
-/// <summary>The backend where a request should wait least: its latency of late (<see cref="LatencyAverage"/>) times
-/// one and what is in flight there, which counts more where the weight is less. Backends whose latencies differ by
-/// little from that one's are its equals: of them the one with the fewest exchanges in flight per weight, else one
-/// drawn by weight, so that equal backends share the work also of a single client.
+/// <summary>Picks the backend where a request should wait least: its recent latency (<see cref="LatencyAverage"/>)
+/// times one plus its exchanges in flight, which count more at a lower weight. Backends with nearly the same latency as
+/// this one are equal to it. Among them it picks the one with the fewest exchanges in flight per weight, else draws by
+/// weight, so that equal backends share the work even of a single client.
 ///
-/// What nothing was heard of for a while gets a request to find out: one at a time, at most one of
+/// A backend without recent responses gets a trial request: one at a time, and at most one of
 /// <see cref="PicksPerTrial"/> picks; a new backend gets its first requests at once. (nginx Plus' least_time; Finagle's
 /// and Envoy's peak EWMA.)</summary>
 internal sealed class LeastTime(Backend[] backends) : Balancer(backends)
 {
     public const int PicksPerTrial = 16;
 
-    /// <summary>Latencies within a quarter, or a tenth of a millisecond, are equal: the averages are no more exact.
-    /// </summary>
+    /// <summary>Latencies that differ by less than a quarter plus a tenth of a millisecond are equal, because the
+    /// averages are not more exact.</summary>
     private const double EqualFactor = 1.25;
     private const double EqualNs = 100_000;
 
-    /// <summary>Beyond any latency: a backend that has never answered.</summary>
+    /// <summary>The latency of a backend that has never responded: higher than any other.</summary>
     private const double UnknownNs = 1e15;
 
     public override Backend? Pick(in PickRequest request)
@@ -83,7 +83,7 @@ internal sealed class LeastTime(Backend[] backends) : Balancer(backends)
                 best = backend;
             }
         }
-        return best ?? Draw(request); // others took what was best meanwhile
+        return best ?? Draw(request); // other loops have filled the best ones in between
     }
 
     private static double LatencyNs(Backend backend, long nowNs) =>

@@ -2,9 +2,9 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Balancing;
 
-/// <summary>Two different backends drawn by weight, the one with fewer exchanges in flight per weight
-/// (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001). Near least connections, and
-/// several balancers beside each other do not all rush to the same backend.</summary>
+/// <summary>Draws two different backends by weight and picks the one with fewer exchanges in flight per weight
+/// (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001). It spreads nearly as well as least
+/// connections, and several load balancers do not all pick the same backend.</summary>
 internal sealed class PowerOfTwo(Backend[] backends) : Balancer(backends)
 {
     public override Backend? Pick(in PickRequest request)

@@ -2,18 +2,18 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Balancing;
 
-/// <summary>nginx's smooth weighted round robin: every available backend's credit grows by its weight, the largest
-/// credit is picked and pays the sum of the weights. Weights 5, 1, 1 give a a b a c a a.
-/// (nginx, commit 52327e0627f4, 2012.)
+/// <summary>nginx's smooth weighted round robin: each pick adds its weight to every available backend's credit, picks
+/// the largest credit, and subtracts the sum of the weights from it. Weights 5, 1, 1 give a a b a c a a. (nginx, commit
+/// 52327e0627f4, 2012.)
 ///
-/// The credits are shared by all loops under a lock, so the rotation is exact for the whole process, also for a user
-/// who tries it with one request per connection. The lock is held for some nanoseconds per backend.</summary>
+/// All loops share the credits under a lock, so the rotation is exact for the whole process, also with one request per
+/// connection. The lock is held for some nanoseconds per backend.</summary>
 internal sealed class SmoothRoundRobin : Balancer
 {
     private readonly Lock _lock = new();
     private readonly long[] _credit;
 
-    /// <param name="before">Its rotation goes on, for backends that both know.</param>
+    /// <param name="before">The previous balancer. Backends that both have keep their credits.</param>
     public SmoothRoundRobin(Backend[] backends, SmoothRoundRobin? before = null) : base(backends)
     {
         _credit = new long[backends.Length];

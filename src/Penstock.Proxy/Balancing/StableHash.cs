@@ -1,8 +1,8 @@
 namespace Penstock.Proxy.Balancing;
 
-/// <summary>The same for the same bytes on every node and after every start, so that all of them spread keys alike:
-/// FNV-1a, finished by SplitMix64's mixer. Who chooses his key chooses his backend anyway; buckets use
-/// <see cref="RateLimiting.KeyHash"/>, which nobody outside can predict.</summary>
+/// <summary>A hash that is the same on every node and after every start, so that all nodes spread keys alike: FNV-1a,
+/// finished by SplitMix64's mixer. It is predictable, which does no harm here: a client that chooses its key may choose
+/// its backend. Buckets use <see cref="RateLimiting.KeyHash"/>, which nobody outside can predict. Pure.</summary>
 internal static class StableHash
 {
     public static ulong Of(ReadOnlySpan<byte> bytes, ulong seed = 0)

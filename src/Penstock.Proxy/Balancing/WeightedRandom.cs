@@ -2,7 +2,7 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Balancing;
 
-/// <summary>Any available backend, by weight.</summary>
+/// <summary>Picks a random available backend, by weight.</summary>
 internal sealed class WeightedRandom(Backend[] backends) : Balancer(backends)
 {
     public override Backend? Pick(in PickRequest request) => Draw(request);

@@ -5,18 +5,18 @@ namespace Penstock.Proxy.Clients;
 
 /// <summary>The name of a field or parameter that carries an identifier, and the names that some servers cannot tell
 /// from it: CGI, WSGI and PHP make <c>X_API_KEY</c> of both <c>X-API-Key</c> and <c>X_API_Key</c>, PHP reads
-/// <c>client.id</c> as <c>client_id</c>, ASP.NET knows no case in a query. Immutable, thread-safe.</summary>
+/// <c>client.id</c> as <c>client_id</c>, ASP.NET ignores case in a query. Immutable, thread-safe.</summary>
 internal sealed class AlikeName(string name)
 {
     private readonly byte[] _folded = [.. Encoding.UTF8.GetBytes(name).Select(Fold)];
 
     public byte[] Bytes { get; } = Encoding.UTF8.GetBytes(name);
 
-    /// <summary>The name of this header field, in any case.</summary>
+    /// <summary>Whether this is the header field's name, in upper or lower case.</summary>
     public bool IsField(ReadOnlySpan<byte> fieldName) =>
         fieldName.Length == Bytes.Length && Ascii.EqualsIgnoreCase(fieldName, Bytes);
 
-    /// <summary>Another name that looks like this header field's.</summary>
+    /// <summary>Whether this is another name that some servers cannot tell from the header field's.</summary>
     public bool IsLookalikeField(ReadOnlySpan<byte> fieldName)
     {
         if (fieldName.Length != _folded.Length)
@@ -33,8 +33,8 @@ internal sealed class AlikeName(string name)
         return !IsField(fieldName);
     }
 
-    /// <summary>The name of this parameter, or one that looks like it.</summary>
-    /// <param name="encoded">As the query has it.</param>
+    /// <summary>Whether this is the parameter's name, or one that some servers cannot tell from it.</summary>
+    /// <param name="encoded">The name as it is in the query.</param>
     public bool IsParameter(ReadOnlySpan<byte> encoded)
     {
         if (encoded.Length < _folded.Length)

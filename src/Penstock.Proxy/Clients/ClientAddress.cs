@@ -3,8 +3,8 @@ using System.Net.Sockets;
 
 namespace Penstock.Proxy.Clients;
 
-/// <summary>An address in the two forms that requests need: as text for the backend and the log, and as the name of a
-/// client, where IPv6 counts by its network. Made once per connection. Immutable.</summary>
+/// <summary>An address in the two forms that requests need: as text for the backend and the log, and as a client's
+/// name, for which IPv6 addresses are grouped by network. Created once per connection. Immutable.</summary>
 internal sealed class ClientAddress
 {
     private readonly int _ipv6Prefix;
@@ -26,23 +26,22 @@ internal sealed class ClientAddress
         }
     }
 
-    /// <summary>Null behind a Unix domain socket.</summary>
+    /// <summary>Null for a Unix domain socket.</summary>
     public IPAddress? Ip { get; }
     public int Port { get; }
     public byte[] Text { get; }
 
-    /// <summary>The address, or of IPv6 the network that counts as one client; null behind a Unix domain socket.
-    /// </summary>
+    /// <summary>The address; of IPv6 the network that counts as one client. Null for a Unix domain socket.</summary>
     public IPAddress? Network => Ip is null || Ip.AddressFamily != AddressFamily.InterNetworkV6 || _ipv6Prefix == 128
         ? Ip : AddressText.Masked(Ip, _ipv6Prefix);
 
-    /// <summary>For telling others; not on the usual path.</summary>
+    /// <summary>Address and port, for other systems. It allocates, so do not use it on the usual path.</summary>
     public IPEndPoint? EndPoint => Ip is null ? null : new IPEndPoint(Ip, Port);
 
     /// <summary><c>192.0.2.1</c>, or <c>2001:db8::/64</c>.</summary>
     public byte[] ClientName { get; }
 
-    /// <summary>The client name of an address.</summary>
+    /// <summary>The client name of an address: the address, or its IPv6 network.</summary>
     public static byte[] NameOf(IPAddress address, int ipv6Prefix)
     {
         if (address.AddressFamily != AddressFamily.InterNetworkV6 || ipv6Prefix == 128)

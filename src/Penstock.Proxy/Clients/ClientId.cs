@@ -6,15 +6,15 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Proxy.Clients;
 
-/// <summary>What may be a client's id: whatever a request can carry, or come from, and nothing else. Pure.</summary>
+/// <summary>Checks client ids. An id is valid if a request can carry it or come from it. Pure.</summary>
 public static class ClientId
 {
-    /// <summary>Bytes of UTF-8; longer identifiers are not looked up.</summary>
+    /// <summary>The most bytes of an id, in UTF-8. Longer identifiers are not looked up.</summary>
     public const int MaxBytes = 256;
 
     private const string HashPrefix = "sha256:";
 
-    /// <summary>Characters that have a width of nothing although their categories are visible ones (Unicode's
+    /// <summary>Characters that are invisible although their categories are visible ones (Unicode's
     /// Default_Ignorable_Code_Point, and the blank Braille pattern).</summary>
     private static readonly (int First, int Last)[] Blank =
     [
@@ -22,7 +22,7 @@ public static class ClientId
         (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0100, 0xE01EF),
     ];
 
-    /// <summary>Why this cannot be a client's id, or null.</summary>
+    /// <summary>Why the id is not valid, as the end of a sentence; null: it is valid.</summary>
     public static string? Fault(string id)
     {
         ArgumentNullException.ThrowIfNull(id);
@@ -32,7 +32,7 @@ public static class ClientId
         }
         if (char.IsWhiteSpace(id[0]) || char.IsWhiteSpace(id[^1]))
         {
-            return "must not begin or end with a space"; // no header field could carry it
+            return "must not begin or end with a space"; // no header field can carry it
         }
         if (!id.EnumerateRunes().All(IsVisible))
         {
@@ -44,14 +44,15 @@ public static class ClientId
             return "must be sha256: and 64 lower-case hexadecimal digits, as sha256sum prints them";
         }
         return AddressText.Canonical(id) is { } canonical && !string.Equals(canonical, id, StringComparison.Ordinal)
-            ? $"is an address that no request is counted under in this spelling; write {canonical}" : null;
+            ? $"is an address in a spelling under which no request is counted; write {canonical}" : null;
     }
 
-    /// <summary>Does a request count for this id by its address, and not by what it carries?</summary>
+    /// <summary>Whether a request counts for this id by its address, and not by an identifier that it
+    /// carries.</summary>
     public static bool IsAddress(string id) => RegisteredAddresses.IsAddress(id);
 
-    /// <summary>Why no request is ever held to the limit of this client, as things are configured; null: it can be.
-    /// </summary>
+    /// <summary>Why, with this configuration, no request is ever limited by this client's limit; null: no such
+    /// reason.</summary>
     public static IReadOnlyList<string>? Warnings(string id, ProxyConfig proxy)
     {
         ArgumentNullException.ThrowIfNull(proxy);
@@ -64,17 +65,17 @@ public static class ClientId
         }
         if (id is "unix" && proxy.Listeners.All(static l => l.Address is IPEndPoint))
         {
-            warnings.Add("'unix' is who comes by a Unix socket, and no listener is one");
+            warnings.Add("'unix' means clients of Unix domain sockets, and no listener is one");
         }
         if (config.ExemptIds.Contains(id, StringComparer.Ordinal) || (AddressText.TryParse(id, out IPAddress? address)
             && config.ExemptNetworks.Any(n => n.Contains(address))))
         {
-            warnings.Add("clients.exempt frees this client from every limit");
+            warnings.Add("clients.exempt exempts this client from every limit");
         }
         return warnings.Count == 0 ? null : warnings;
     }
 
-    /// <summary>Is there a place in a request where an identifier is looked for?</summary>
+    /// <summary>Whether identifiers are read from requests at all.</summary>
     public static bool CanBeCarried(ClientsConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);

@@ -2,20 +2,22 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Proxy.Clients;
 
-/// <content>Who is known.</content>
+/// <content>Finds out whether an identifier is known.</content>
 internal sealed partial class ClientIdentifier
 {
-    /// <summary>Bytes of a key that is looked up by its hash: a token of some kilobytes, too.</summary>
+    /// <summary>The most bytes of a key that is looked up by its hash. Tokens may have some kilobytes.</summary>
     private const int MaxKeyBytes = 4096;
 
-    /// <summary>Is it a client that somebody registered or exempted, by its id or by the hash of it?</summary>
-    /// <param name="id">Afterwards what the client is called: never a key whose hash is registered.</param>
+    /// <summary>Whether the identifier belongs to a registered or exempt client, by the id itself or by its
+    /// hash.</summary>
+    /// <param name="id">The identifier; afterwards the client's id, which is the hash if the hash is
+    /// registered.</param>
     internal bool TryKnow(ref ReadOnlySpan<byte> id, out RegisteredClient? client, out bool exempt)
     {
         client = null;
         exempt = false;
-        // An address is told by the connection, not by what somebody writes into a field; and who has seen the hash of
-        // a key does not have the key.
+        // An address as an identifier counts only by the connection, not in a field. A key's hash is not accepted
+        // either: a client that knows the hash does not have the key.
         if (id.Length > MaxKeyBytes || HashedKey.IsHash(id))
         {
             return false;

@@ -6,39 +6,39 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Proxy.Clients;
 
-/// <summary>Who a request is counted for. <see cref="Name"/> points into the request or the connection: use it before
-/// either is reused.</summary>
+/// <summary>The client for which a request is counted. <see cref="Name"/> refers to memory of the request or the
+/// connection: use it before either is reused.</summary>
 internal readonly ref struct ClientIdentity
 {
-    /// <summary>Null for a client without a setting of its own.</summary>
+    /// <summary>The registered client; null for an unregistered one.</summary>
     public RegisteredClient? Registered { get; init; }
     public ReadOnlySpan<byte> Name { get; init; }
 
-    /// <summary>Keeps a header's "a" and a query's "a" and an address "a" apart in the table.</summary>
+    /// <summary>Tells equal names from different sources (header, query, address) apart in the bucket table.</summary>
     public ulong Domain { get; init; }
 
-    /// <summary>Number of the source that the name is from; -1 for the address.</summary>
+    /// <summary>Index of the source of the name; -1: the address.</summary>
     public int Source { get; init; }
 
-    /// <summary>The value of the field that the name is from; empty when it is from elsewhere.</summary>
+    /// <summary>The value of the header field that contained the name; empty for other sources.</summary>
     public Slice Field { get; init; }
 
     private readonly bool _exempt;
 
-    /// <summary>No limit holds it: so the configuration says, or what is set for the client.</summary>
+    /// <summary>Whether the client is exempt from all limits, by the configuration or by its terms.</summary>
     public bool Exempt
     {
         get => _exempt || Registered?.Access == ClientAccess.Exempt;
         init => _exempt = value;
     }
 
-    /// <summary>It is not known, and the operator wants no strangers.</summary>
+    /// <summary>The client is unknown, and <c>clients.unknown</c> is <c>reject</c>.</summary>
     public bool Rejected { get; init; }
 
-    /// <summary>It names several clients: which one the backend sees, nobody can tell.</summary>
+    /// <summary>The request names several clients, so it is unclear which one the backend sees.</summary>
     public bool Ambiguous { get; init; }
 
-    /// <summary>No request of it is admitted, whatever else is said of it.</summary>
+    /// <summary>An operator has blocked the client. This takes precedence over everything else.</summary>
     public bool Blocked => Registered?.Access == ClientAccess.Blocked;
 
     public AdmissionRequest For(ClientAddress caller, bool mayWait = false, LeasedBucket? prepaid = null) => new()
@@ -52,16 +52,16 @@ internal readonly ref struct ClientIdentity
     };
 }
 
-/// <summary>Tells the client of a request by the operator's ordered list: the first source that names a known client
-/// counts, then the caller's address if that is registered. What nobody registered counts as the caller's address,
-/// unless configured otherwise, so nobody gets a fresh bucket by inventing a name. A request that names a known client
-/// together with another in one source is ambiguous. Immutable, thread-safe.</summary>
+/// <summary>Identifies the client of a request by the ordered list <c>clients.identify</c>: the first source that names
+/// a known client counts, then the caller's address if it is registered. An unknown identifier counts as the caller's
+/// address, unless configured otherwise, so that nobody gets a new bucket by inventing a name. A request that names a
+/// known client together with another in one source is ambiguous. Immutable, thread-safe.</summary>
 internal sealed partial class ClientIdentifier
 {
     public const int MaxIdBytes = ClientId.MaxBytes;
 
-    /// <summary>Bytes of room that identifying a request takes, for what comes percent-encoded: the identifier that is
-    /// not known, the first of the source that is read, and the one just read.</summary>
+    /// <summary>Bytes of memory for percent-encoded identifiers of a request: the unknown one, the first of the present
+    /// source, and the one just read.</summary>
     public const int RoomBytes = 3 * MaxIdBytes;
 
     private static readonly byte[] AddressBytes = "address"u8.ToArray();
@@ -77,7 +77,7 @@ internal sealed partial class ClientIdentifier
     private readonly HashSet<byte[]>.AlternateLookup<ReadOnlySpan<byte>> _exemptIds;
     private readonly bool _exemptsHashes;
 
-    /// <summary>Identifiers matter although no client is registered.</summary>
+    /// <summary>Identifiers are read even if no client is registered.</summary>
     private readonly bool _alwaysReads;
 
     public ClientIdentifier(ClientsConfig config, Limiter limiter)
@@ -98,19 +98,19 @@ internal sealed partial class ClientIdentifier
 
     public int Ipv6Prefix => _config.Ipv6Prefix;
 
-    /// <summary>The WWW-Authenticate field of who must say who he is (RFC 9110 §11.6.1). API keys have no registered
+    /// <summary>The value of WWW-Authenticate in a 401 (RFC 9110 §11.6.1). API keys have no registered
     /// scheme.</summary>
     public byte[] Challenge { get; }
 
-    /// <summary>A source as the operator wrote it.</summary>
+    /// <summary>A source as it is written in the configuration file.</summary>
     public string SourceName(int source) => source < 0 ? "address" : _sourceNames[source];
 
     public byte[] SourceBytes(int source) => source < 0 ? AddressBytes : _sourceBytes[source];
 
-    /// <param name="peer">Null behind a Unix domain socket.</param>
+    /// <param name="peer">Null for a Unix domain socket.</param>
     public bool IsTrusted(IPAddress? peer) => peer is null ? _config.TrustUnixSockets : Contains(_trusted, peer);
 
-    /// <summary>A field that some backend would take for one that carries an identifier, and we would not.</summary>
+    /// <summary>Whether some backends would read an identifier from this field, but Penstock does not.</summary>
     public bool IsLookalikeField(ReadOnlySpan<byte> name)
     {
         foreach (AlikeName field in _fieldNames)
@@ -135,8 +135,9 @@ internal sealed partial class ClientIdentifier
         return false;
     }
 
-    /// <param name="caller">The address the request came from, behind trusted proxies the one they saw.</param>
-    /// <param name="room">Of <see cref="RoomBytes"/>.</param>
+    /// <param name="caller">The address that the request came from; behind trusted proxies, the one that they
+    /// saw.</param>
+    /// <param name="room">Memory of <see cref="RoomBytes"/>.</param>
     public ClientIdentity Identify(RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller, Span<byte> room)
     {
         bool exempt = (_exemptNetworks.Length > 0 && Contains(_exemptNetworks, caller.Ip))
@@ -188,12 +189,12 @@ internal sealed partial class ClientIdentifier
         };
     }
 
-    /// <summary>https://fetch.spec.whatwg.org/#cors-preflight-request</summary>
+    /// <summary>See https://fetch.spec.whatwg.org/#cors-preflight-request</summary>
     private static bool IsPreflight(RequestHead request, ReadOnlySpan<byte> head) => request.Method == Method.Options
         && request.TryGet(head, "origin"u8, out _) && request.TryGet(head, "access-control-request-method"u8, out _);
 
-    /// <summary>The address that the nearest untrusted hop came from: X-Forwarded-For is read from its right end as
-    /// long as the hop that wrote it is trusted.</summary>
+    /// <summary>The address of the nearest untrusted hop. X-Forwarded-For is read from right to left while the hop that
+    /// wrote an entry is trusted.</summary>
     public ClientAddress Caller(RequestHead request, ReadOnlySpan<byte> head, ClientAddress peer)
     {
         if (!IsTrusted(peer.Ip))

@@ -4,25 +4,26 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Proxy.Clients;
 
-/// <summary>The identifiers of one source, of which there should be one. A parameter is read as servers do: by
-/// <c>&amp;</c>, by <c>;</c> as well, and under names that some of them cannot tell apart.</summary>
+/// <summary>Reads the identifiers of one source; a request should have only one. Query parameters are read in all ways
+/// that servers do: separated by <c>&amp;</c> and by <c>;</c>, and under names that some servers cannot tell
+/// apart.</summary>
 internal ref struct SourceReading(ClientIdentifier identifier, Span<byte> room)
 {
-    /// <summary>Values of one source that are looked up. With more of them the request is ambiguous: an unbounded list
-    /// of keys to hash would cost more than the request.</summary>
+    /// <summary>The most values of one source that are looked up. A request with more is ambiguous, because hashing an
+    /// unbounded list of keys would cost more than the request.</summary>
     private const int MaxValues = 32;
 
     private readonly Span<byte> _room = room;
     private bool _differ;
     private int _count;
 
-    /// <summary>Empty when there is none.</summary>
+    /// <summary>The first identifier; empty when there is none.</summary>
     public ReadOnlySpan<byte> First { get; private set; }
 
-    /// <summary>The field of the first; empty for a parameter.</summary>
+    /// <summary>The field value of the first identifier; empty for a parameter.</summary>
     public Slice Field { get; private set; }
 
-    /// <summary>One of them is a known client, with what it is called.</summary>
+    /// <summary>Whether one of the identifiers belongs to a known client.</summary>
     public bool Known { get; private set; }
     public ReadOnlySpan<byte> Name { get; private set; }
     public RegisteredClient? Client { get; private set; }
@@ -46,7 +47,7 @@ internal ref struct SourceReading(ClientIdentifier identifier, Span<byte> room)
         }
     }
 
-    /// <summary>Moves the first out of the way of the next source.</summary>
+    /// <summary>Moves the first identifier, so that reading the next source does not overwrite it.</summary>
     public readonly ReadOnlySpan<byte> KeepFirst()
     {
         if (!First.Overlaps(_room))
@@ -86,14 +87,14 @@ internal ref struct SourceReading(ClientIdentifier identifier, Span<byte> room)
         Add(Trim(value.IsEmpty ? at.Value : value), default, mustCopy: encoded && !value.IsEmpty);
     }
 
-    /// <summary>Many servers trim values, or end them at a zero; no id begins or ends so.</summary>
+    /// <summary>Many servers trim values or end them at a zero byte. No id begins or ends with such a byte.</summary>
     private static ReadOnlySpan<byte> Trim(ReadOnlySpan<byte> value)
     {
         int start = value.IndexOfAnyExceptInRange((byte)0, (byte)' ');
         return start < 0 ? default : value[start..(value.LastIndexOfAnyExceptInRange((byte)0, (byte)' ') + 1)];
     }
 
-    /// <param name="mustCopy">The next one will be where this one is.</param>
+    /// <param name="mustCopy">The next identifier will be written to the same memory.</param>
     private void Add(ReadOnlySpan<byte> id, Slice field, bool mustCopy)
     {
         if (id.IsEmpty || (!First.IsEmpty && id.SequenceEqual(First)) || ++_count > MaxValues)

@@ -1,67 +1,69 @@
 namespace Penstock.Proxy.Configuration;
 
-/// <summary>Which requests go to which upstream, under which limit, and what is changed on their way. A request must
-/// meet every condition that is there.</summary>
+/// <summary>Which requests go to which upstream, which limits apply, and what is changed in requests and responses. A
+/// request must meet all conditions.</summary>
 public sealed record RouteConfig
 {
-    /// <summary>Exact name, <c>*.example.com</c>, or null for any.</summary>
+    /// <summary>The host: an exact name or <c>*.example.com</c>; null: any.</summary>
     /// <value>Key <c>route.host</c>: <c>example.com</c>, <c>*.example.com</c> or <c>*</c>; default: any.</value>
     public string? Host { get; init; }
 
-    /// <summary>Exact path, or a prefix that ends in <c>*</c>; null for any. <c>/v1/*</c> is also <c>/v1</c>.</summary>
+    /// <summary>The path: an exact path, or a prefix that ends in <c>*</c>; null: any. <c>/v1/*</c> also matches
+    /// <c>/v1</c>.</summary>
     /// <value>Key <c>route.path</c>: <c>/exact</c> or <c>/prefix/*</c>; default: any.</value>
     public string? Path { get; init; }
 
-    /// <summary>Method names; none is any.</summary>
+    /// <summary>The methods; empty: any.</summary>
     /// <value>Key <c>route.method</c>: method, or a list; default: any.</value>
     public IReadOnlyList<string> Methods { get; init; } = [];
 
-    /// <summary>Header fields that the request must have; names without case, values byte by byte.</summary>
+    /// <summary>Header fields that the request must have. Names are compared ignoring case, values byte by
+    /// byte.</summary>
     /// <value>Key <c>route.headers</c>: <c>NAME: value</c>; default: none.</value>
     public IReadOnlyList<RouteCondition> Headers { get; init; } = [];
 
-    /// <summary>Parameters that the query must have; compared decoded.</summary>
+    /// <summary>Parameters that the query must have. Names and values are compared decoded.</summary>
     /// <value>Key <c>route.query</c>: <c>NAME: value</c>; default: none.</value>
     public IReadOnlyList<RouteCondition> Query { get; init; } = [];
 
-    /// <summary>Name of the upstream that its requests go to; one that the configuration has.</summary>
+    /// <summary>Name of the upstream for the route's requests. It must be in the configuration.</summary>
     /// <value>Key <c>route.upstream</c>: name of an upstream; required.</value>
     public required string Upstream { get; init; }
 
-    /// <summary>Names of the limits that its requests are under; the first that counts by client is for clients without
-    /// a setting of their own. Null means <c>default</c>, if there is one; empty means none, not even a registered
-    /// client's own.</summary>
+    /// <summary>Names of the limits that apply to the route's requests. For a registered client, its own limit replaces
+    /// the first one that counts by client. Null: <c>default</c>, if there is one. Empty: no limit, not even a
+    /// registered client's own.</summary>
     /// <value>Key <c>route.limit</c>: name of a limit, a list of them, or <c>off</c>; default: the limit named
     /// <c>default</c>.</value>
     public ValueList<string>? Limits { get; init; }
 
-    /// <summary>Tokens that a request takes from each bucket, at least 1.</summary>
+    /// <summary>Tokens that a request takes from each bucket; at least 1.</summary>
     /// <value>Key <c>route.cost</c>: 1 to 1,000,000; default: 1.</value>
     public int Cost { get; init; } = 1;
 
-    /// <summary>Other waits on this route.</summary>
+    /// <summary>Timeouts of this route.</summary>
     /// <value>Key <c>route.timeouts</c>: a mapping; default: the general <c>timeouts</c>.</value>
     public RouteTimeoutsConfig Timeouts { get; init; } = new();
 
-    /// <summary>Instead of the upstream's, but for the budget, which is the upstream's for all; null: as the upstream
-    /// says.</summary>
+    /// <summary>Retries of this route, in place of the upstream's; the budget is always the upstream's. Null: as the
+    /// upstream has it.</summary>
     /// <value>Key <c>route.retries</c>: <c>off</c>, or a mapping; default: the upstream's.</value>
     public RetryConfig? Retries { get; init; }
 
-    /// <summary>Another path for the backend; null: the path stays.</summary>
+    /// <summary>Changes the path for the backend; null: the path does not change.</summary>
     /// <value>Key <c>route.rewrite</c>: a mapping; default: none.</value>
     public RewriteConfig? Rewrite { get; init; }
 
-    /// <summary>Changes of the header fields of the request that the backend sees; null: none.</summary>
+    /// <summary>Changes the header fields of requests for the backend; null: no changes.</summary>
     /// <value>Key <c>route.request_headers</c>: a mapping; default: none.</value>
     public HeaderEditsConfig? RequestHeaders { get; init; }
 
-    /// <summary>Changes of the header fields of backends' responses; answers of Penstock's own stay as they are. Null:
-    /// none.</summary>
+    /// <summary>Changes the header fields of backends' responses, but not of Penstock's own answers; null: no
+    /// changes.</summary>
     /// <value>Key <c>route.response_headers</c>: a mapping; default: none.</value>
     public HeaderEditsConfig? ResponseHeaders { get; init; }
 
-    /// <summary>Name in logs and metrics: the operator's, or else what the route matches.</summary>
+    /// <summary>The name in logs and metrics: the configured one, else what the route matches.</summary>
     /// <value>Key <c>route.name</c>: name; default: the route's conditions, such as <c>GET
     /// api.example.com/v1/*</c>.</value>
     public string Name
@@ -84,32 +86,34 @@ public sealed record RouteConfig
 }
 
 /// <summary>A header field or a query parameter that a request must have.</summary>
-/// <param name="Value">Null: any value.</param>
+/// <param name="Value">The value; null: any.</param>
 public sealed record RouteCondition(string Name, string? Value)
 {
     internal string Shown => Value ?? "*";
 }
 
-/// <summary>How long to wait on a route; null: as <see cref="TimeoutsConfig"/> says.</summary>
+/// <summary>Timeouts of a route; null: those of <see cref="TimeoutsConfig"/>.</summary>
 public sealed record RouteTimeoutsConfig
 {
-    /// <summary>For a TCP connection to a backend.</summary>
+    /// <summary>How long opening a connection to a backend may take.</summary>
     /// <value>Key <c>route_timeouts.connect</c>: duration; default: <c>timeouts.connect</c>.</value>
     public TimeSpan? Connect { get; init; }
 
-    /// <summary>Between two bytes of progress while a request or response is under way.</summary>
+    /// <summary>The longest time without progress while a request or response is in flight.</summary>
     /// <value>Key <c>route_timeouts.response</c>: duration; default: <c>timeouts.response</c>.</value>
     public TimeSpan? Response { get; init; }
 }
 
-/// <summary>The path that the backend sees; the query stays.</summary>
+/// <summary>Changes of the path for the backend. The query does not change.</summary>
 public sealed record RewriteConfig
 {
-    /// <summary>Taken off the front of the path; the route's path starts with it. Null: nothing.</summary>
+    /// <summary>A prefix that is removed from the path. The route's path must start with it. Null: nothing is
+    /// removed.</summary>
     /// <value>Key <c>rewrite.strip_prefix</c>: path; default: nothing.</value>
     public string? StripPrefix { get; init; }
 
-    /// <summary>Put in front of what is left; starts with a slash and does not end in one. Null: nothing.</summary>
+    /// <summary>A prefix that is put before the rest. It starts with a slash and does not end in one. Null: nothing is
+    /// added.</summary>
     /// <value>Key <c>rewrite.add_prefix</c>: path; default: nothing.</value>
     public string? AddPrefix { get; init; }
 }
@@ -117,11 +121,11 @@ public sealed record RewriteConfig
 /// <summary>Changes of a message's header fields.</summary>
 public sealed record HeaderEditsConfig
 {
-    /// <summary>Replaces every field of that name.</summary>
+    /// <summary>Fields that replace all fields of the same name.</summary>
     /// <value>Key <c>header_edits.set</c>: <c>NAME: value</c>, or a list of values; default: none.</value>
     public IReadOnlyList<HeaderField> Set { get; init; } = [];
 
-    /// <summary>One more field, beside those that are there.</summary>
+    /// <summary>Fields that are added to those of the same name.</summary>
     /// <value>Key <c>header_edits.add</c>: <c>NAME: value</c>, or a list of values; default: none.</value>
     public IReadOnlyList<HeaderField> Add { get; init; } = [];
 

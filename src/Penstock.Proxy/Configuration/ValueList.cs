@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 
 namespace Penstock.Proxy.Configuration;
 
-/// <summary>An immutable list that equals another with equal items in the same order, for records that are compared.
-/// (The lists of the BCL compare by reference.)</summary>
+/// <summary>An immutable list that compares by value: two lists are equal if they have equal items in the same order.
+/// For records that are compared; the lists of the BCL compare by reference. Thread-safe.</summary>
 [CollectionBuilder(typeof(ValueList), nameof(ValueList.Create))]
 public sealed class ValueList<T> : IReadOnlyList<T>, IEquatable<ValueList<T>>
     where T : IEquatable<T>
@@ -38,7 +38,7 @@ public sealed class ValueList<T> : IReadOnlyList<T>, IEquatable<ValueList<T>>
     public override string ToString() => string.Join(", ", _items);
 }
 
-/// <summary>What makes <c>[a, b]</c> a <see cref="ValueList{T}"/>.</summary>
+/// <summary>Creates a <see cref="ValueList{T}"/> for the collection expression <c>[a, b]</c>.</summary>
 public static class ValueList
 {
     public static ValueList<T> Create<T>(ReadOnlySpan<T> items)

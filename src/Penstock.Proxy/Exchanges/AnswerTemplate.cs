@@ -100,7 +100,7 @@ internal sealed class AnswerTemplate
             if (value < 0)
             {
                 string shown = name.Length is > 0 and <= 40 ? $"{{{{{name}}}}}" : "'{{'";
-                return $"{shown} is no placeholder; write {{{{name}}}} with one of {string.Join(", ", Names)}, "
+                return $"{shown} is not a placeholder; write {{{{name}}}} with one of {string.Join(", ", Names)}, "
                     + "or {{{{ for two braces";
             }
             template.Add(literal, (AnswerValue)(value + 1));

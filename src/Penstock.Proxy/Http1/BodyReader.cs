@@ -2,20 +2,20 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>Takes one body out of a stream of bytes, by whichever framing it has, and tells where it ends. Pure and
-/// incremental: feed it what has come, it says how much it consumed and how much of that was payload. Chunk
-/// extensions and trailer fields are checked, bounded and dropped (RFC 9112 §7.1.1, §7.1.2). A mutable struct: keep
-/// it in one place.</summary>
+/// <summary>Reads one body with any framing out of a stream of bytes, and finds its end. Pure and incremental: pass it
+/// the received bytes; it returns how many it consumed and how many of them were payload. Chunk extensions and trailer
+/// fields are checked, bounded and dropped (RFC 9112 §7.1.1, §7.1.2). A mutable struct: keep it in one place.</summary>
 [SuppressMessage("Performance", "CA1815", Justification = "Never compared.")]
 internal struct BodyReader
 {
-    /// <summary>Bytes of chunk extensions in one body.</summary>
+    /// <summary>The most bytes of chunk extensions in one body.</summary>
     private const int MaxExtensionBytes = 4 * 1024;
     private const int MaxTrailerBytes = 8 * 1024;
     private const int MaxSizeDigits = 15;
 
-    /// <summary>So much framing a body may have before it is compared with the payload, and then at most three times as
-    /// much: chunks of one byte cost us far more than their sender. h2o's numbers (picohttpparser).</summary>
+    /// <summary>A body may have this many bytes of chunk framing in any case; beyond that at most three times as many
+    /// as payload. Chunks of one byte cost Penstock far more than their sender. The numbers are h2o's
+    /// (picohttpparser).</summary>
     private const int FreeFramingBytes = 100 * 1024;
     private const int MaxFramingPerPayload = 3;
 
@@ -51,9 +51,9 @@ internal struct BodyReader
     public HttpFault Fault { readonly get; private set; }
     public readonly BodyFraming Framing => _framing;
 
-    /// <param name="maxBytes">Bytes of payload; more is a fault. 0 is unbounded.</param>
-    /// <param name="boundsFraming">A chunked body that is nearly all framing is a fault. For what clients send: a
-    /// backend may well tell its progress dot by dot.</param>
+    /// <param name="maxBytes">The most bytes of payload; more is a fault. 0: no bound.</param>
+    /// <param name="boundsFraming">A chunked body that consists nearly only of framing is a fault. True for requests; a
+    /// backend may send its progress in single bytes.</param>
     public BodyReader(BodyFraming framing, long length, long maxBytes = 0, bool boundsFraming = false)
     {
         _framing = framing;
@@ -78,8 +78,8 @@ internal struct BodyReader
         return payload;
     }
 
-    /// <summary>The stream ended.</summary>
-    /// <returns>Is that the end of this body, too?</returns>
+    /// <summary>Takes note of the end of the stream.</summary>
+    /// <returns>Whether the body is complete.</returns>
     public bool End() => Done |= _framing == BodyFraming.UntilClose;
 
     private int ReadPart(ReadOnlySpan<byte> source, Span<byte> target, out int consumed)

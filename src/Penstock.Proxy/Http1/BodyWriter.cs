@@ -2,16 +2,16 @@ using System.Buffers.Text;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>Frames payload for the way out: as it is, or as one chunk per piece. Pure.</summary>
+/// <summary>Frames payload for sending: unchanged, or as one chunk per piece. Pure.</summary>
 internal static class BodyWriter
 {
-    /// <summary>Bytes to keep free before payload that <see cref="Wrap"/> frames in place.</summary>
+    /// <summary>Bytes to leave free before payload that <see cref="Wrap"/> frames in place.</summary>
     public const int ChunkHeadRoom = 10;
 
-    /// <summary>Bytes to keep free behind it: the chunk's end and the last chunk.</summary>
+    /// <summary>Bytes to leave free behind it, for the chunk's end and the last chunk.</summary>
     public const int Behind = 7;
 
-    /// <summary>Takes from <paramref name="source"/> what belongs to the body and appends it, framed.</summary>
+    /// <summary>Takes the bytes of the body from <paramref name="source"/> and writes them with framing.</summary>
     /// <param name="target">Room for the source and the framing.</param>
     /// <returns>Bytes written to the target.</returns>
     public static int Append(ref BodyReader body, ReadOnlySpan<byte> source, Span<byte> target, bool chunked,
@@ -28,8 +28,8 @@ internal static class BodyWriter
         return length;
     }
 
-    /// <summary>Puts a chunk's framing around payload that stands in <paramref name="buffer"/> already.</summary>
-    /// <param name="last">Nothing follows: the last chunk is added.</param>
+    /// <summary>Writes a chunk's framing around payload that is already in <paramref name="buffer"/>.</summary>
+    /// <param name="last">This is the end of the body: add the last chunk.</param>
     /// <returns>Where the framed bytes start.</returns>
     public static int Wrap(Span<byte> buffer, int payloadStart, int payload, bool last, out int length)
     {

@@ -2,13 +2,13 @@ using System.Text;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>The header fields that a proxy itself must understand; every other one is just forwarded.</summary>
+/// <summary>The header fields that Penstock must understand. All others are only forwarded.</summary>
 internal enum FieldName : byte
 {
     Other,
 
-    /// <summary>Known but for an underscore where a hyphen should be. CGI-like backends cannot tell the two apart, so
-    /// it is not forwarded (what nginx does with any underscore).</summary>
+    /// <summary>A known name with an underscore in place of a hyphen. CGI-like backends cannot tell the two apart, so
+    /// it is not forwarded (nginx drops every name with an underscore).</summary>
     Lookalike,
     Host,
     ContentLength,
@@ -34,14 +34,14 @@ internal enum FieldName : byte
     XRateLimitRemaining,
     XRateLimitReset,
 
-    /// <summary>Any other field by which proxies tell backends who asked, and how and for what:
-    /// <c>X-Forwarded-Prefix</c>, <c>X-Real-IP</c> and the like.</summary>
+    /// <summary>Any other field in which proxies describe the original request to backends, such as
+    /// <c>X-Forwarded-Prefix</c> and <c>X-Real-IP</c>.</summary>
     Hearsay,
 }
 
 internal static class FieldNames
 {
-    /// <summary>No name is told by more than so many bytes.</summary>
+    /// <summary>The longest known name.</summary>
     private const int MaxKnownBytes = 24;
 
     public static FieldName Of(ReadOnlySpan<byte> name)
@@ -62,8 +62,8 @@ internal static class FieldNames
         : name.Length >= 8 && (name[0] | 0x20) is 'x' or 't' or 'f' && IsHearsay(name) ? FieldName.Hearsay
         : FieldName.Other;
 
-    /// <summary>Fields of one vendor, such as CF-Connecting-IP, are not among them: who sits behind that vendor has
-    /// told so in <c>trusted_proxies</c>, and for all others they are fields like any other.</summary>
+    /// <summary>Fields of single vendors, such as CF-Connecting-IP, do not count: an operator behind that vendor lists
+    /// it in <c>trusted_proxies</c>, and for all others they have no meaning.</summary>
     private static bool IsHearsay(ReadOnlySpan<byte> name) => (name.Length > 12 && name[1] == '-'
         && Ascii.EqualsIgnoreCase(name[..12], "x-forwarded-"u8)) || name.Length switch
         {
@@ -80,7 +80,7 @@ internal static class FieldNames
             _ => false,
         };
 
-    /// <summary>Told apart by length first, so that an unknown field costs one comparison at most.</summary>
+    /// <summary>Compares the length first, so that an unknown field costs at most one comparison.</summary>
     private static FieldName OfLength(ReadOnlySpan<byte> name) => name.Length switch
     {
         2 => Is(name, "te"u8, FieldName.Te),
@@ -111,19 +111,19 @@ internal static class FieldNames
         _ => FieldName.Other,
     };
 
-    /// <summary>Fields that hold for one hop only (RFC 9110 §7.6.1) and are never forwarded; Content-Length and
-    /// Transfer-Encoding are written anew from the parsed framing, Host from the parsed authority.</summary>
+    /// <summary>Fields for one hop only (RFC 9110 §7.6.1), which are never forwarded; also Content-Length and
+    /// Transfer-Encoding, which are written from the parsed framing, and Host, from the parsed authority.</summary>
     public static bool IsRewritten(FieldName name) =>
         name is >= FieldName.Lookalike and <= FieldName.Upgrade;
 
-    /// <summary>Fields that a Connection field cannot have removed: those that a backend relies on for identity,
-    /// limits or framing ("hop-by-hop abuse").</summary>
+    /// <summary>Fields that a Connection field cannot remove, because backends rely on them for identity, limits or
+    /// framing ("hop-by-hop abuse").</summary>
     public static bool IsProtected(FieldName name) => name is FieldName.Host or FieldName.ContentLength
         or FieldName.TransferEncoding or FieldName.XForwardedFor or FieldName.XForwardedProto
         or FieldName.XForwardedHost or FieldName.XRequestId or FieldName.Via or FieldName.Forwarded
         or FieldName.Hearsay;
 
-    /// <summary>Fields that an operator may set, add and remove, although we know them.</summary>
+    /// <summary>Fields that an operator may set, add and remove.</summary>
     public static bool IsEditable(FieldName name) => name is FieldName.Other or FieldName.Hearsay
         or FieldName.XRateLimitLimit or FieldName.XRateLimitRemaining or FieldName.XRateLimitReset;
 

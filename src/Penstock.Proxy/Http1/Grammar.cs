@@ -13,9 +13,8 @@ internal static class Grammar
     public static readonly SearchValues<byte> FieldValue = SearchValues.Create(
         [(byte)'\t', .. Bytes(0x20, 0x7E), .. Bytes(0x80, 0xFF)]);
 
-    /// <summary>What may stand in a request target: visible ASCII without the characters that RFC 3986 excludes
-    /// and two parsers read differently (<c>" &lt; &gt; \ ^ ` { | }</c> are let through by browsers and so by us,
-    /// <c>#</c>, a fragment, never).</summary>
+    /// <summary>Bytes of a request target: visible ASCII without <c>#</c>, which begins a fragment. RFC 3986 also
+    /// excludes <c>" &lt; &gt; \ ^ ` { | }</c>, but browsers send them, so Penstock accepts them.</summary>
     public static readonly SearchValues<byte> Target = SearchValues.Create(
         [.. Bytes(0x21, 0x7E).Where(static b => b != '#')]);
 
@@ -39,7 +38,7 @@ internal static class Grammar
         return value >= 0;
     }
 
-    /// <summary>host [ ":" port ], both checked as far as two parsers could disagree on them.</summary>
+    /// <summary>Checks host [ ":" port ], as far as two parsers could disagree about it.</summary>
     public static bool IsAuthority(ReadOnlySpan<byte> authority)
     {
         if (authority.IsEmpty || authority.ContainsAnyExcept(Host))
@@ -72,7 +71,7 @@ internal static class Grammar
             (byte)'0', (byte)'9'));
     }
 
-    /// <summary>Optional white space (RFC 9110 §5.6.3) off both ends.</summary>
+    /// <summary>Removes optional white space (RFC 9110 §5.6.3) at both ends.</summary>
     public static ReadOnlySpan<byte> TrimSpace(ReadOnlySpan<byte> value)
     {
         int start = 0;

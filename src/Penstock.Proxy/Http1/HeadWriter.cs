@@ -2,7 +2,7 @@ using System.Buffers.Text;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>Appends to a span that the caller has made large enough; an overrun is a bug and throws.</summary>
+/// <summary>Appends to a span, which the caller must make large enough. An overrun is a bug and throws.</summary>
 internal ref struct HeadWriter(Span<byte> target)
 {
     private readonly Span<byte> _target = target;

@@ -2,8 +2,8 @@ using System.Text;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>Why a message was rejected by a parser. The name in snake_case is the access log's <c>reason</c>
-/// detail and the metric's label; <see cref="HttpFaultInfo"/> gives the status and the sentence.</summary>
+/// <summary>Why a parser rejected a message. Its name in snake_case is the detail of the access log's <c>reason</c> and
+/// the metric's label; <see cref="HttpFaultInfo"/> has its status and sentence.</summary>
 internal enum HttpFault : byte
 {
     None,
@@ -39,7 +39,7 @@ internal enum HttpFault : byte
     ChunkDataUnterminated,
     ChunkExtensionTooLong,
 
-    /// <summary>Nearly all framing: a hundred thousand chunks of one byte.</summary>
+    /// <summary>The body consists nearly only of chunk framing, such as 100,000 chunks of one byte.</summary>
     ChunkOverhead,
     TrailerInvalid,
     TrailerTooLarge,
@@ -47,7 +47,7 @@ internal enum HttpFault : byte
     Truncated,
     PathAmbiguous,
 
-    /// <summary>It names several clients, one of which is known.</summary>
+    /// <summary>The request names several clients, at least one of which is known.</summary>
     ClientAmbiguous,
 }
 
@@ -56,10 +56,10 @@ internal static class HttpFaultInfo
     private static readonly byte[][] Words =
         [.. Enum.GetNames<HttpFault>().Select(static n => Encoding.ASCII.GetBytes(SnakeCase(n)))];
 
-    /// <summary>The fault's name as logs and metrics write it: <c>host_missing</c>.</summary>
+    /// <summary>The fault's name in logs and metrics, such as <c>host_missing</c>.</summary>
     public static ReadOnlySpan<byte> Bytes(this HttpFault fault) => Words[(int)fault];
 
-    /// <summary>Status of the answer to a client whose request has this fault (RFC 9110 §15, RFC 6585 §5).</summary>
+    /// <summary>The status of the answer to a request with this fault (RFC 9110 §15, RFC 6585 §5).</summary>
     public static int Status(this HttpFault fault) => fault switch
     {
         HttpFault.BodyTooLarge => 413,
@@ -79,7 +79,7 @@ internal static class HttpFaultInfo
         HttpFault.BadTarget => "The request target is not valid"u8,
         HttpFault.TargetTooLong => "The request line is too long"u8,
         HttpFault.BadVersion => "The HTTP version is not valid"u8,
-        HttpFault.VersionNotSupported => "Only HTTP/1.1 and HTTP/1.0 are spoken here"u8,
+        HttpFault.VersionNotSupported => "Only HTTP/1.1 and HTTP/1.0 are supported"u8,
         HttpFault.BareLineFeed => "A line ends in LF without CR"u8,
         HttpFault.BadFieldName => "A header field name is not a token"u8,
         HttpFault.FieldNameTooLong => "A header field name is too long"u8,
@@ -98,9 +98,9 @@ internal static class HttpFaultInfo
         HttpFault.TransferEncodingUnsupported => "Only the transfer coding 'chunked' is supported"u8,
         HttpFault.TransferEncodingWithLength => "Transfer-Encoding and Content-Length exclude each other"u8,
         HttpFault.TransferEncodingOnHttp10 => "HTTP/1.0 has no Transfer-Encoding"u8,
-        HttpFault.MethodNotSupported => "This method is not supported here"u8,
-        HttpFault.ExpectationUnknown => "Only the expectation 100-continue is known"u8,
-        HttpFault.BodyTooLarge => "The body is larger than is accepted here"u8,
+        HttpFault.MethodNotSupported => "This method is not supported"u8,
+        HttpFault.ExpectationUnknown => "Only the expectation 100-continue is supported"u8,
+        HttpFault.BodyTooLarge => "The body is larger than is allowed"u8,
         HttpFault.ChunkSizeInvalid => "A chunk size is not valid"u8,
         HttpFault.ChunkLineInvalid => "A chunk line does not end in CRLF or its extension is not valid"u8,
         HttpFault.ChunkDataUnterminated => "A chunk is longer than its size says"u8,
@@ -109,7 +109,7 @@ internal static class HttpFaultInfo
         HttpFault.TrailerInvalid => "The trailer section is not valid"u8,
         HttpFault.TrailerTooLarge => "The trailer section is too large"u8,
         HttpFault.BadStatusLine => "The status line is not valid"u8,
-        HttpFault.PathAmbiguous => "The path can be read in several ways that lead to different places"u8,
+        HttpFault.PathAmbiguous => "The path can be read in several ways that lead to different routes"u8,
         HttpFault.ClientAmbiguous => "The request names several clients; send one identifier, once"u8,
         HttpFault.Truncated => "The message ended too early"u8,
         _ => "The message is not valid HTTP/1.1"u8,

@@ -3,8 +3,8 @@ using System.Text;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>A stretch of the buffer that holds a message head, relative to the head's first byte: it stays right
-/// when the buffer is moved or grown.</summary>
+/// <summary>A part of the buffer with a message head. Its position is relative to the head's first byte, so it stays
+/// valid when the buffer is moved or grown.</summary>
 internal readonly record struct Slice(int Start, int Length)
 {
     public ReadOnlySpan<byte> Of(ReadOnlySpan<byte> head) => head.Slice(Start, Length);
@@ -20,48 +20,48 @@ internal readonly struct Field(FieldName known, Slice name, Slice value)
 
 internal enum ParseStatus : byte
 {
-    /// <summary>More bytes are needed; nothing is consumed and parsing continues where it stopped.</summary>
+    /// <summary>More bytes are needed. Nothing is consumed, and parsing continues where it stopped.</summary>
     Incomplete,
     Complete,
 
-    /// <summary>See <see cref="MessageHead.Fault"/>; the connection cannot be used further.</summary>
+    /// <summary>See <see cref="MessageHead.Fault"/>. The connection cannot be used any further.</summary>
     Invalid,
 }
 
 /// <summary>How a message's body ends (RFC 9112 §6.3).</summary>
 internal enum BodyFraming : byte
 {
-    /// <summary>No body: a request without length or coding, a response to HEAD, or 1xx, 204, 304.</summary>
+    /// <summary>No body: a request without length or coding, a response to HEAD, or a 1xx, 204 or 304.</summary>
     None,
 
     /// <summary>Content-Length bytes.</summary>
     Length,
 
-    /// <summary>The chunked coding, alone.</summary>
+    /// <summary>The chunked coding and no other.</summary>
     Chunked,
 
-    /// <summary>A response without length: everything until the connection closes.</summary>
+    /// <summary>A response without length: all bytes until the connection closes.</summary>
     UntilClose,
 }
 
-/// <summary>How large a head may be.</summary>
+/// <summary>The largest head that is accepted.</summary>
 /// <param name="LineBytes">Bytes of the request line.</param>
 /// <param name="HeadBytes">Bytes of the whole head.</param>
-/// <param name="Fields">How many fields.</param>
+/// <param name="Fields">Number of fields.</param>
 internal sealed record HeadBounds(int LineBytes, int HeadBytes, int Fields)
 {
     public static readonly HeadBounds Default = new(8 * 1024, 32 * 1024, 100);
 }
 
-/// <summary>What request and response heads share: lines of fields, parsed once, in place, incrementally. Pure:
-/// it sees bytes and keeps offsets. Strict by choice, see docs/http.md. Not thread-safe; reused by
-/// <see cref="Reset"/>.</summary>
+/// <summary>The common part of request and response heads: field lines, parsed once, in place, incrementally. It stores
+/// only offsets and does no I/O. It is strict on purpose; see docs/http.md. Reusable with <see cref="Reset"/>. Not
+/// thread-safe.</summary>
 internal abstract class MessageHead(HeadBounds bounds)
 {
     private const int MaxFieldNameBytes = 256;
 
-    /// <summary>Bytes of Connection options. Every field is looked for among them: unbounded, a head would cost its
-    /// square.</summary>
+    /// <summary>The most bytes of Connection options. Every field is searched among them, so without a bound the cost
+    /// of a head would be quadratic.</summary>
     private const int MaxConnectionBytes = 1024;
 
     private readonly Field[] _fields = new Field[bounds.Fields];
@@ -74,7 +74,7 @@ internal abstract class MessageHead(HeadBounds bounds)
 
     public HttpFault Fault { get; protected set; }
 
-    /// <summary>Bytes of the head including the empty line, once complete.</summary>
+    /// <summary>Bytes of the head with its empty line, when it is complete.</summary>
     public int Length { get; private set; }
     public int MinorVersion { get; protected set; }
     public BodyFraming Framing { get; protected set; }
@@ -86,7 +86,7 @@ internal abstract class MessageHead(HeadBounds bounds)
     public bool ConnectionKeepAlive { get; private set; }
     public bool ConnectionUpgrade { get; private set; }
 
-    /// <summary>The protocols of the Upgrade field; empty when there is none, or h2c among them.</summary>
+    /// <summary>The protocols of the Upgrade field; empty when there is none, or when one of them is h2c.</summary>
     public Slice Upgrade { get; private set; }
 
     public ReadOnlySpan<Field> Fields => _fields.AsSpan(0, _fieldCount);
@@ -103,8 +103,8 @@ internal abstract class MessageHead(HeadBounds bounds)
         Upgrade = default;
     }
 
-    /// <summary>Continues with what has arrived: <paramref name="bytes"/> always starts at the head's first byte
-    /// and may only have grown since the last call.</summary>
+    /// <summary>Continues to parse. <paramref name="bytes"/> must start at the head's first byte and may only have
+    /// grown since the last call.</summary>
     public ParseStatus Parse(ReadOnlySpan<byte> bytes)
     {
         while (true)
@@ -148,7 +148,7 @@ internal abstract class MessageHead(HeadBounds bounds)
         }
     }
 
-    /// <summary>The first field of that name, compared without case; false when there is none.</summary>
+    /// <summary>The first field of this name, ignoring case; false when there is none.</summary>
     public bool TryGet(ReadOnlySpan<byte> head, ReadOnlySpan<byte> name, out Slice value)
     {
         foreach (ref readonly Field field in Fields)
@@ -163,7 +163,7 @@ internal abstract class MessageHead(HeadBounds bounds)
         return false;
     }
 
-    /// <summary>Is this field named in the Connection field, so meant for us only (RFC 9110 §7.6.1)?</summary>
+    /// <summary>Whether the Connection field names this field, so that it is not forwarded (RFC 9110 §7.6.1).</summary>
     public bool IsNominated(ReadOnlySpan<byte> head, in Field field)
     {
         if (_connectionBytes == 0 || FieldNames.IsProtected(field.Known))
@@ -181,16 +181,17 @@ internal abstract class MessageHead(HeadBounds bounds)
         return false;
     }
 
-    /// <summary>The start line, without its CRLF. Sets <see cref="Fault"/> and returns false when not valid.</summary>
+    /// <summary>Parses the start line, without its CRLF. Sets <see cref="Fault"/> and returns false when it is not
+    /// valid.</summary>
     protected abstract bool ParseStartLine(ReadOnlySpan<byte> line, int at);
 
-    /// <summary>All lines are in: what the fields mean together.</summary>
+    /// <summary>Called when all lines are parsed, to check the fields together.</summary>
     protected abstract bool Complete(ReadOnlySpan<byte> head);
 
-    /// <summary>A field that only this kind of message knows.</summary>
+    /// <summary>Handles a field that only this kind of message knows.</summary>
     protected virtual bool OnField(FieldName known, ReadOnlySpan<byte> value, Slice at) => true;
 
-    /// <summary>What can be told of a line before its end has come.</summary>
+    /// <summary>Checks a start line before its end has arrived.</summary>
     protected virtual HttpFault CheckUnfinishedStart(ReadOnlySpan<byte> line) => HttpFault.None;
 
     protected ParseStatus Invalid(HttpFault fault)
@@ -205,7 +206,7 @@ internal abstract class MessageHead(HeadBounds bounds)
         return false;
     }
 
-    /// <summary>Is <paramref name="item"/> one of the comma-separated tokens of a field value?</summary>
+    /// <summary>Whether <paramref name="item"/> is one of the comma-separated tokens of a field value.</summary>
     protected static bool ListHas(ReadOnlySpan<byte> list, ReadOnlySpan<byte> item)
     {
         foreach (Range range in list.Split((byte)','))
@@ -224,8 +225,8 @@ internal abstract class MessageHead(HeadBounds bounds)
     private ParseStatus TooLong(ReadOnlySpan<byte> bytes) =>
         Unfinished(bytes, _sawStartLine ? HttpFault.HeadTooLarge : HttpFault.TargetTooLong);
 
-    /// <summary>The line has no right end. What could be told of its start before is told first, so that a verdict
-    /// never depends on how the bytes arrive.</summary>
+    /// <summary>Rejects a line without a valid end. A fault at its start is reported first, so that the result never
+    /// depends on how the bytes arrive.</summary>
     private ParseStatus Unfinished(ReadOnlySpan<byte> bytes, HttpFault fault)
     {
         if (!_sawStartLine && bytes.Length > 0 && CheckUnfinishedStart(bytes) is not HttpFault.None and var earlier)
@@ -292,8 +293,8 @@ internal abstract class MessageHead(HeadBounds bounds)
         switch (known)
         {
             case FieldName.ContentLength:
-                // One field with plain digits only: a list, a sign or a second field, even an equal one, is what two
-                // parsers read differently (RFC 9112 §6.3 rule 5 lets us reject).
+                // Only one field with plain digits is accepted. Two parsers may read a list, a sign or a second field,
+                // even an equal one, differently (RFC 9112 §6.3 rule 5 allows rejecting them).
                 if (ContentLength >= 0)
                 {
                     return Fail(HttpFault.ContentLengthRepeated);
@@ -325,7 +326,7 @@ internal abstract class MessageHead(HeadBounds bounds)
                 return _connectionBytes <= MaxConnectionBytes || Fail(HttpFault.HeadTooLarge);
 
             case FieldName.Upgrade:
-                // HTTP/2 in a tunnel would carry requests past routes and limits (RFC 9113 §3.1 has given h2c up).
+                // HTTP/2 in a tunnel would let requests bypass routes and limits (RFC 9113 §3.1 has deprecated h2c).
                 Upgrade = ListHas(value, "h2c"u8) ? default : at;
                 return true;
 

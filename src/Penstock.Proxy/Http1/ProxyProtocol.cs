@@ -5,23 +5,23 @@ using System.Net.Sockets;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.6/doc/proxy-protocol.txt): a few bytes before
-/// the first request that tell who connected to the proxy in front. Pure; strict, because whoever can forge them
-/// chooses his address.</summary>
+/// <summary>The PROXY protocol, versions 1 and 2 (haproxy.org/download/2.6/doc/proxy-protocol.txt): a header before the
+/// first request that names the client of the proxy in front. Pure; strict, because a forged header would let a client
+/// choose its address.</summary>
 internal static class ProxyProtocol
 {
-    /// <summary>Bytes of the longest header that is written, and of the longest version 1 header.</summary>
+    /// <summary>Bytes of the longest header that Penstock writes, which is also the longest version 1 header.</summary>
     public const int MaxWriteBytes = 107;
 
-    /// <summary>Bytes of addresses and extensions of version 2 that are accepted.</summary>
+    /// <summary>The most bytes of addresses and extensions that are accepted in version 2.</summary>
     private const int MaxV2Bytes = 4096;
     private const int V2HeadBytes = 16;
 
     private static ReadOnlySpan<byte> Signature => "\r\n\r\n\0\r\nQUIT\n"u8;
 
-    /// <param name="consumed">Bytes of the header, once complete.</param>
-    /// <param name="source">Who connected; null when the header does not say (LOCAL, UNKNOWN, other families): then it
-    /// is the peer itself.</param>
+    /// <param name="consumed">Bytes of the header, when it is complete.</param>
+    /// <param name="source">The client's address; null when the header has none (LOCAL, UNKNOWN, other families). Then
+    /// the client is the peer itself.</param>
     public static ParseStatus Parse(ReadOnlySpan<byte> bytes, out int consumed, out IPEndPoint? source)
     {
         consumed = 0;
@@ -50,9 +50,9 @@ internal static class ProxyProtocol
         return ParseStatus.Complete;
     }
 
-    /// <summary>Writes the header that tells a backend who connected to us.</summary>
-    /// <param name="to">Room for <see cref="MaxWriteBytes"/>.</param>
-    /// <param name="source">Null: not known, or not an IP connection.</param>
+    /// <summary>Writes the header that names the client to a backend.</summary>
+    /// <param name="to">Memory of at least <see cref="MaxWriteBytes"/>.</param>
+    /// <param name="source">The client's address; null: unknown, or not an IP connection.</param>
     public static int Write(Span<byte> to, int version, IPEndPoint? source, IPEndPoint? destination)
     {
         if (destination is { Address.IsIPv4MappedToIPv6: true })
@@ -146,7 +146,7 @@ internal static class ProxyProtocol
         int addressBytes = bytes[13] switch { 0x11 => 4, 0x21 => 16, _ => 0 };
         if (command == 0x20 || addressBytes == 0)
         {
-            // LOCAL (a health check of the proxy), or a family that has no address for us.
+            // LOCAL (a health check of the proxy), or a family without IP addresses.
             return bytes[13] >> 4 <= 3 && (bytes[13] & 0xF) <= 2 ? ParseStatus.Complete : ParseStatus.Invalid;
         }
         if (length < (2 * addressBytes) + 4)

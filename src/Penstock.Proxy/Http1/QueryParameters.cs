@@ -1,16 +1,16 @@
 namespace Penstock.Proxy.Http1;
 
-/// <summary>The parameters of a query as forms write them: <c>name=value</c>, separated by <c>&amp;</c>. Scans
-/// for routes, hashing and identity alike. Pure; allocates nothing.</summary>
+/// <summary>Reads the parameters of a query: <c>name=value</c>, separated by <c>&amp;</c>. Routes, hashing and
+/// identification all use it. Pure; allocates nothing.</summary>
 internal ref struct QueryParameters(ReadOnlySpan<byte> query, byte separator = (byte)'&')
 {
     private ReadOnlySpan<byte> _rest = query;
 
-    /// <summary>As sent.</summary>
+    /// <summary>The present parameter as sent.</summary>
     public ReadOnlySpan<byte> Pair { get; private set; }
     public ReadOnlySpan<byte> Name { get; private set; }
 
-    /// <summary>Empty where there is no equals sign.</summary>
+    /// <summary>The value as sent; empty when there is no equals sign.</summary>
     public ReadOnlySpan<byte> Value { get; private set; }
 
     public bool MoveNext()
@@ -33,11 +33,11 @@ internal ref struct QueryParameters(ReadOnlySpan<byte> query, byte separator = (
     }
 }
 
-/// <summary>Text of a query, in which <c>%61</c> is a and a plus is a space. A percent sign without two digits stands
-/// for itself. Pure.</summary>
+/// <summary>Decodes text of a query, in which <c>%61</c> is an a and a plus is a space. A percent sign without two hex
+/// digits stays as it is. Pure.</summary>
 internal static class FormText
 {
-    /// <summary>The byte that a percent sign and two digits stand for.</summary>
+    /// <summary>Decodes a percent sign and two hex digits to a byte.</summary>
     public static bool TryDecode(ReadOnlySpan<byte> encoded, out byte b)
     {
         b = 0;
@@ -50,7 +50,7 @@ internal static class FormText
         return true;
     }
 
-    /// <summary>The next byte, and how many bytes of the text it took.</summary>
+    /// <summary>The next decoded byte, and how many bytes of the text it used.</summary>
     public static byte Next(ReadOnlySpan<byte> encoded, out int taken)
     {
         if (TryDecode(encoded, out byte b))
@@ -77,8 +77,8 @@ internal static class FormText
         return encoded.IsEmpty;
     }
 
-    /// <returns>The decoded text: itself where nothing is encoded, else in <paramref name="room"/>; empty when there is
-    /// no room.</returns>
+    /// <returns>The decoded text: the text itself when nothing is encoded, else written to <paramref name="room"/>;
+    /// empty when it does not fit.</returns>
     public static ReadOnlySpan<byte> Decode(ReadOnlySpan<byte> encoded, Span<byte> room)
     {
         if (!IsEncoded(encoded))

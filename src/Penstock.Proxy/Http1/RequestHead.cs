@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Penstock.Proxy.Http1;
 
-/// <summary>The methods that the proxy treats in a way of their own.</summary>
+/// <summary>The methods that Penstock must tell apart.</summary>
 internal enum Method : byte
 {
     Other,
@@ -33,24 +33,24 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
     public Method Method { get; private set; }
     public Slice MethodName { get; private set; }
 
-    /// <summary>What goes into the forwarded request line: origin-form, or <c>*</c>. Bytes as sent.</summary>
+    /// <summary>The target for the forwarded request line: origin-form or <c>*</c>, as sent.</summary>
     public Slice Target { get; private set; }
 
     /// <summary><see cref="Target"/> without its query.</summary>
     public Slice Path { get; private set; }
 
-    /// <summary>The path that the forwarded request has, for routes: never empty.</summary>
+    /// <summary>The path of the forwarded request, for routes. Never empty.</summary>
     public ReadOnlySpan<byte> PathOf(ReadOnlySpan<byte> head) =>
         IsAsterisk ? "*"u8 : NeedsSlash ? "/"u8 : Path.Of(head);
 
-    /// <summary>Behind the question mark; empty when there is none.</summary>
+    /// <summary>The part behind the question mark; empty when there is none.</summary>
     public Slice Query { get; private set; }
 
     /// <summary>The target's authority if it has one, else the Host field.</summary>
     public Slice Authority { get; private set; }
     public bool ExpectsContinue { get; private set; }
 
-    /// <summary>For OPTIONS: how many more hops may see it (RFC 9110 §7.6.2); -1 when it does not say.</summary>
+    /// <summary>For OPTIONS: how many further hops may get the request (RFC 9110 §7.6.2); -1: no such field.</summary>
     public long MaxForwards { get; private set; } = -1;
 
     /// <summary>The target must be sent as <c>*</c>: OPTIONS in asterisk-form, or in absolute-form without a path
@@ -60,17 +60,18 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
     /// <summary>The target has no path, so a slash is sent: <c>http://a</c> or <c>http://a?q</c>.</summary>
     public bool NeedsSlash { get; private set; }
 
-    /// <summary>The client would like to speak another protocol on this connection (RFC 9110 §7.8), behind the body if
-    /// there is one: Docker's exec sends a POST with <c>Upgrade: tcp</c>.</summary>
+    /// <summary>The client asks for another protocol on this connection (RFC 9110 §7.8), after the body if there is
+    /// one: Docker's exec sends a POST with <c>Upgrade: tcp</c>.</summary>
     public bool WantsUpgrade => ConnectionUpgrade && Upgrade.Length > 0 && MinorVersion > 0;
 
-    /// <summary>May the client send a further request on this connection (RFC 9112 §9.3)?</summary>
+    /// <summary>Whether the client may send a further request on this connection (RFC 9112 §9.3).</summary>
     public bool KeepAlive => !ConnectionClose && (MinorVersion > 0 || ConnectionKeepAlive);
 
-    /// <summary>Does it only ask (RFC 9110 §9.2.1)?</summary>
+    /// <summary>Whether the method is safe (RFC 9110 §9.2.1).</summary>
     public bool IsSafe => Method is Method.Get or Method.Head or Method.Options or Method.Trace;
 
-    /// <summary>May the request be sent a second time when the first try gave no answer (RFC 9110 §9.2.2)?</summary>
+    /// <summary>Whether the method is idempotent, so that the request may be sent again after an attempt without a
+    /// response (RFC 9110 §9.2.2).</summary>
     public bool IsIdempotent => Method is Method.Get or Method.Head or Method.Put or Method.Delete or Method.Options
         or Method.Trace;
 
@@ -87,7 +88,7 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
 
     protected override HttpFault CheckUnfinishedStart(ReadOnlySpan<byte> line)
     {
-        // A TLS hello or other binary talk is told at once instead of after the head timeout.
+        // Rejects a TLS hello or other binary data at once instead of after the head timeout.
         int space = line.IndexOf((byte)' ');
         ReadOnlySpan<byte> method = space >= 0 ? line[..space] : line.EndsWith("\r"u8) ? line[..^1] : line;
         return CheckMethod(method) is not HttpFault.None and var fault ? fault
@@ -166,7 +167,8 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
         }
         if (Method is Method.Connect or Method.Trace)
         {
-            // CONNECT would make us an open relay; TRACE shows cookies to scripts. Neither has a use behind a balancer.
+            // CONNECT would make Penstock an open relay; TRACE shows cookies to scripts. Neither is useful behind a
+            // load balancer.
             return Fail(HttpFault.MethodNotSupported);
         }
 
@@ -212,7 +214,7 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
             return Method == Method.Options || Fail(HttpFault.BadTarget);
         }
 
-        // CONNECT is rejected by Complete, with the status that says so.
+        // Complete rejects CONNECT, with a status for methods.
         return Method == Method.Connect || ParseAbsolute(target, at);
     }
 
@@ -249,7 +251,7 @@ internal sealed class RequestHead(HeadBounds bounds) : MessageHead(bounds)
         Query = mark < 0 ? default : new Slice(at + mark + 1, target.Length - mark - 1);
     }
 
-    /// <summary>Sees no further than the longest method, so that more bytes do not change what it says.</summary>
+    /// <summary>Reads no further than the longest method, so that more bytes do not change the result.</summary>
     private static HttpFault CheckMethod(ReadOnlySpan<byte> method) =>
         method[..Math.Min(method.Length, MaxMethodBytes)].ContainsAnyExcept(Grammar.Token) ? HttpFault.BadMethod
         : method.Length > MaxMethodBytes ? HttpFault.MethodNotSupported : HttpFault.None;

@@ -1,7 +1,7 @@
 namespace Penstock.Proxy.Http1;
 
-/// <summary>A parsed response head (RFC 9112 §4). As strict as for requests: what a backend sends is re-serialised
-/// too, and a response that two parsers could read differently is a 502.</summary>
+/// <summary>A parsed response head (RFC 9112 §4). It is as strict as for requests, because responses are written again
+/// too; a response that two parsers could read differently becomes a 502.</summary>
 internal sealed class ResponseHead(HeadBounds bounds) : MessageHead(bounds)
 {
     public ResponseHead()
@@ -13,16 +13,16 @@ internal sealed class ResponseHead(HeadBounds bounds) : MessageHead(bounds)
     public Slice ReasonPhrase { get; private set; }
     public bool IsInterim => Status is >= 100 and < 200;
 
-    /// <summary>The backend tells how its client stands with limits, in RateLimit fields or in X-RateLimit ones.
-    /// </summary>
+    /// <summary>The backend has sent RateLimit fields or, see <see cref="SawXRateLimit"/>, X-RateLimit
+    /// fields.</summary>
     public bool SawRateLimit { get; private set; }
     public bool SawXRateLimit { get; private set; }
 
-    /// <summary>The request was HEAD: no body follows whatever the fields say (RFC 9112 §6.3 rule 1). Set it before
-    /// parsing.</summary>
+    /// <summary>The request was a HEAD, so no body follows, whatever the fields say (RFC 9112 §6.3 rule 1). Set it
+    /// before parsing.</summary>
     public bool ToHead { get; set; }
 
-    /// <summary>May the backend connection be used again once the body is through?</summary>
+    /// <summary>Whether the backend connection may be reused after the body.</summary>
     public bool KeepAlive => Framing != BodyFraming.UntilClose && !ConnectionClose
         && (MinorVersion > 0 || ConnectionKeepAlive);
 
@@ -44,7 +44,8 @@ internal sealed class ResponseHead(HeadBounds bounds) : MessageHead(bounds)
 
     protected override bool ParseStartLine(ReadOnlySpan<byte> line, int at)
     {
-        // HTTP/1.1 SP 3DIGIT [SP reason]; a missing space before an empty reason is common and harmless.
+        // HTTP/1.1 SP 3DIGIT [SP reason]. A missing space before an empty reason is common and harmless, so it is
+        // accepted.
         if (line.Length < 12 || !line.StartsWith("HTTP/1."u8) || !char.IsAsciiDigit((char)line[7])
             || line[8] != ' ' || (line.Length > 12 && line[12] != ' ')
             || line[9..12].ContainsAnyExceptInRange((byte)'0', (byte)'9') || line[9] == '0' || line[9] > '5')

@@ -4,7 +4,7 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Routing;
 
-/// <summary>Header fields to leave out and to write, as bytes. Immutable, thread-safe.</summary>
+/// <summary>A route's changes of header fields, compiled to bytes. Immutable, thread-safe.</summary>
 internal sealed class HeaderEdits
 {
     private readonly byte[][] _dropped;
@@ -20,16 +20,16 @@ internal sealed class HeaderEdits
             ? Encoding.ASCII.GetBytes(host.Value) : null;
     }
 
-    /// <summary>The fields to write, each with its CRLF.</summary>
+    /// <summary>The field lines to write, each with its CRLF.</summary>
     public byte[] Lines { get; }
 
-    /// <summary>What the Host field says instead of what the client asked for; null: that.</summary>
+    /// <summary>The value of the Host field; null: the client's.</summary>
     public byte[]? Host { get; }
 
     public static HeaderEdits? Of(HeaderEditsConfig? config) => config is null ? null : new HeaderEdits(config);
 
-    /// <summary>Is a field of this name left out? Underscores count as hyphens: CGI-like backends cannot tell the two
-    /// apart, so <c>X_User</c> would get past what sets or removes <c>X-User</c>.</summary>
+    /// <summary>Whether a field of this name is left out. Underscores count as hyphens, because CGI-like backends
+    /// cannot tell the two apart: otherwise <c>X_User</c> would evade an edit of <c>X-User</c>.</summary>
     public bool Drops(ReadOnlySpan<byte> name)
     {
         foreach (byte[] dropped in _dropped)

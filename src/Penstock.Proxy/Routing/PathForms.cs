@@ -3,25 +3,24 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Routing;
 
-/// <summary>The ways in which servers read one and the same path (RFC 3986 §5.2.4 and §6.2.2; what nginx, Apache, Go,
-/// Tomcat and IIS do beyond it). A route holds for a path only when it holds for every reading: see docs/routing.md.
-/// Pure.</summary>
+/// <summary>The different readings of a path by servers (RFC 3986 §5.2.4 and §6.2.2, and what nginx, Apache, Go, Tomcat
+/// and IIS do beyond it). A route matches a path only if all readings lead to it; see docs/routing.md. Pure.</summary>
 internal static class PathForms
 {
     public const int Count = 4;
 
     private static readonly SearchValues<byte> Marks = SearchValues.Create("%;\\"u8);
 
-    /// <summary>Every reading of it is the path itself.</summary>
+    /// <summary>Whether every reading of the path is the path itself.</summary>
     public static bool IsPlain(ReadOnlySpan<byte> path) =>
         !path.ContainsAny(Marks) && path.IndexOf("/."u8) < 0 && path.IndexOf("//"u8) < 0;
 
-    /// <summary>Writes a reading of the path, which starts with a slash, to <paramref name="to"/>, which is at least as
-    /// long.</summary>
-    /// <param name="form">0: bytes decoded, except those that could change the structure. 1: then dot segments
-    /// resolved (RFC 3986). 2: all bytes decoded first, dot segments resolved, slashes merged (nginx, Apache, Go).
-    /// 3: so too, but without <c>;parameters</c> and with backslashes for slashes (Tomcat, IIS).</param>
-    /// <param name="hasDots">This reading had dot segments to resolve; those of form 0 are left in.</param>
+    /// <summary>Writes one reading of the path, which must start with a slash, to <paramref name="to"/>, which must be
+    /// at least as long.</summary>
+    /// <param name="form">0: bytes decoded, except those that could change the structure. 1: then dot segments resolved
+    /// (RFC 3986). 2: all bytes decoded first, dot segments resolved, slashes merged (nginx, Apache, Go). 3: as 2, but
+    /// without <c>;parameters</c> and with backslashes read as slashes (Tomcat, IIS).</param>
+    /// <param name="hasDots">Whether the reading had dot segments. Form 0 does not resolve them.</param>
     public static int Write(int form, ReadOnlySpan<byte> path, Span<byte> to, out bool hasDots)
     {
         int length = Decode(path, to, everything: form >= 2, lenient: form == 3);
@@ -29,11 +28,12 @@ internal static class PathForms
         return form == 0 ? length : Resolve(to[..length], merge: form >= 2, out hasDots);
     }
 
-    /// <summary>A zero byte, which ends the path for some and not for others.</summary>
+    /// <summary>Whether the path has an encoded zero byte, which ends the path for some servers and not for
+    /// others.</summary>
     public static bool HasZero(ReadOnlySpan<byte> path) => path.IndexOf("%00"u8) >= 0;
 
-    /// <summary>The next byte of a path as form 0 has it.</summary>
-    /// <param name="length">How many bytes of the path it took.</param>
+    /// <summary>The next byte of a path in form 0.</summary>
+    /// <param name="length">How many bytes of the path it used.</param>
     public static byte Next(ReadOnlySpan<byte> path, out int length)
     {
         if (path[0] == '%' && FormText.TryDecode(path, out byte b) && !IsStructure(b))
@@ -45,7 +45,7 @@ internal static class PathForms
         return path[0];
     }
 
-    /// <summary>Decoded, they would change what the path is made of, or be decoded twice.</summary>
+    /// <summary>Bytes that would change the path's structure, or be decoded twice, if they were decoded.</summary>
     private static bool IsStructure(byte b) => b is (byte)'/' or (byte)'\\' or (byte)';' or (byte)'%' or 0;
 
     private static int Decode(ReadOnlySpan<byte> path, Span<byte> to, bool everything, bool lenient)
@@ -71,7 +71,7 @@ internal static class PathForms
         return length;
     }
 
-    /// <summary>Removes dot segments in place: it never writes beyond what it has read.</summary>
+    /// <summary>Removes dot segments in place. It never writes beyond what it has read.</summary>
     private static int Resolve(Span<byte> path, bool merge, out bool hasDots)
     {
         hasDots = false;

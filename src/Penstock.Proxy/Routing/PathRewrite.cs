@@ -4,18 +4,18 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Routing;
 
-/// <summary>The path that a backend sees instead of the one that was sent. Immutable, thread-safe.</summary>
+/// <summary>A route's rewrite of the path for the backend. Immutable, thread-safe.</summary>
 internal sealed class PathRewrite(RewriteConfig config)
 {
     private readonly byte[] _strip = Encoding.ASCII.GetBytes(config.StripPrefix ?? "");
     private readonly byte[] _add = Encoding.ASCII.GetBytes((config.AddPrefix ?? "").TrimEnd('/'));
 
-    /// <summary>A path grows by so much at most.</summary>
+    /// <summary>The most bytes by which a path can grow.</summary>
     public int AddedBytes => _add.Length + 1;
 
-    /// <summary>Writes the new path; what is left of the old one keeps its bytes. It starts with one slash, so that
-    /// nobody takes its front for an authority (RFC 3986 §4.2).</summary>
-    /// <param name="path">As sent, without query; it has matched the route's path.</param>
+    /// <summary>Writes the new path. The rest of the old path keeps its bytes. The result starts with exactly one
+    /// slash, so that no server reads its front as an authority (RFC 3986 §4.2).</summary>
+    /// <param name="path">The path as sent, without query. It has matched the route's path.</param>
     public void Write(ref HeadWriter to, ReadOnlySpan<byte> path)
     {
         ReadOnlySpan<byte> rest = path[Strip(path)..];
@@ -28,7 +28,7 @@ internal sealed class PathRewrite(RewriteConfig config)
         to.Add(tail);
     }
 
-    /// <summary>How many bytes of the path are the prefix: it may be sent encoded.</summary>
+    /// <summary>How many bytes of the path are the prefix, which may be sent encoded.</summary>
     private int Strip(ReadOnlySpan<byte> path)
     {
         int at = 0;

@@ -3,15 +3,15 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Routing;
 
-/// <summary>The routes of one host by path: an exact path, then the longest prefix, then shorter ones. One binary
-/// search over all paths, then steps from a prefix to the next shorter one that is there. Immutable, thread-safe.
-/// </summary>
+/// <summary>The routes of one host by path: first an exact path, then the longest prefix, then shorter ones. A lookup
+/// is one binary search over all paths, then steps from a prefix to the next shorter one. Immutable,
+/// thread-safe.</summary>
 internal sealed class PathTable
 {
     private readonly byte[][] _paths;
     private readonly Node[] _nodes;
 
-    /// <param name="routes">The narrower first where host and path are the same.</param>
+    /// <param name="routes">The host's routes; of those with the same path the narrower one first.</param>
     public PathTable(IEnumerable<Route> routes)
     {
         var exact = new SortedDictionary<string, List<Route>>(StringComparer.Ordinal);
@@ -24,7 +24,7 @@ internal sealed class PathTable
         }
         foreach ((string prefix, List<Route> below) in prefixes.Where(static p => p.Key is [_, .., '/']))
         {
-            RoutesAt(exact, prefix[..^1]).AddRange(below); // /v1/* is /v1, too
+            RoutesAt(exact, prefix[..^1]).AddRange(below); // /v1/* also matches /v1
         }
 
         // One byte is one character here, so ordinal order is the order of the bytes.
@@ -52,8 +52,8 @@ internal sealed class PathTable
             return exact;
         }
 
-        // The longest prefix of the path is the last one up to it, or the longest prefix of that: whatever lies
-        // between a prefix and the path in order starts with the prefix, too.
+        // The longest prefix of the path is the last entry up to the path, or that entry's longest prefix, because
+        // every entry between a prefix and the path starts with the prefix.
         for (; at >= 0; at = _nodes[at].Parent)
         {
             if (_nodes[at].Below.Length > 0 && path.StartsWith(_paths[at])
@@ -105,7 +105,7 @@ internal sealed class PathTable
         return routes;
     }
 
-    /// <summary>A configured path as it is compared: decoded, one character an byte.</summary>
+    /// <summary>A configured path in the form for comparing: decoded, one character per byte.</summary>
     private static string Plain(string path)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(path);
@@ -113,8 +113,8 @@ internal sealed class PathTable
         return Encoding.Latin1.GetString(bytes, 0, length);
     }
 
-    /// <param name="Exact">Of this path, those of a prefix with one more slash behind.</param>
-    /// <param name="Below">Of this prefix.</param>
-    /// <param name="Parent">The longest other path here that this one starts with; -1: none.</param>
+    /// <param name="Exact">Routes of this exact path, and of the prefix that is this path with a slash.</param>
+    /// <param name="Below">Routes of this prefix.</param>
+    /// <param name="Parent">Index of the longest other path that this one starts with; -1: none.</param>
     private readonly record struct Node(Route[] Exact, Route[] Below, int Parent);
 }

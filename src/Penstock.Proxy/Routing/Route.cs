@@ -6,8 +6,8 @@ using Penstock.Proxy.Upstreams;
 namespace Penstock.Proxy.Routing;
 
 /// <summary>A compiled route. Immutable.</summary>
-/// <param name="Name">For logs: what the operator would call it.</param>
-/// <param name="Limits">Its own, its upstream's, and those of every request.</param>
+/// <param name="Name">The name in logs and metrics.</param>
+/// <param name="Limits">The limits of the route, of its upstream, and of every request.</param>
 internal sealed record Route(
     RouteConfig Config, string Name, Upstream Upstream, LimitFields LimitFields, LimitRules Limits)
 {
@@ -15,13 +15,13 @@ internal sealed record Route(
 
     public RouteConditions Conditions { get; } = new(Config);
 
-    /// <summary>0: as everywhere.</summary>
+    /// <summary>Milliseconds; 0: use <c>timeouts.connect</c>.</summary>
     public long ConnectTimeoutMs { get; } = (long)(Config.Timeouts.Connect?.TotalMilliseconds ?? 0);
 
-    /// <summary>0: as everywhere.</summary>
+    /// <summary>Milliseconds; 0: use <c>timeouts.response</c>.</summary>
     public long ResponseTimeoutMs { get; } = (long)(Config.Timeouts.Response?.TotalMilliseconds ?? 0);
 
-    /// <summary>Null: the path goes on as it came.</summary>
+    /// <summary>Null: the path does not change.</summary>
     public PathRewrite? Rewrite { get; } = Config.Rewrite is { } rewrite ? new PathRewrite(rewrite) : null;
 
     public HeaderEdits? RequestEdits { get; } = HeaderEdits.Of(Config.RequestHeaders);

@@ -4,7 +4,7 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Routing;
 
-/// <summary>What a route asks of a request beyond host and path. Immutable, thread-safe.</summary>
+/// <summary>A route's conditions besides host and path. Immutable, thread-safe.</summary>
 internal sealed class RouteConditions(RouteConfig config)
 {
     private readonly byte[][] _methods = [.. config.Methods.Select(Encoding.ASCII.GetBytes)];
@@ -46,7 +46,7 @@ internal sealed class RouteConditions(RouteConfig config)
         return false;
     }
 
-    /// <summary>Any line of that name will do: a second one cannot undo the first.</summary>
+    /// <summary>Whether any field line of the name matches. A second line of the name cannot undo the match.</summary>
     private static bool HasField(RequestHead request, ReadOnlySpan<byte> head, Condition wanted)
     {
         foreach (ref readonly Field field in request.Fields)

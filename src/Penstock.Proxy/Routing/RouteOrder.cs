@@ -2,33 +2,34 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Proxy.Routing;
 
-/// <summary>Which of two routes with the same host and path comes first, and which never gets a request for that
-/// reason. The narrower comes first: more conditions; of equally many, more definite ones, which are one method rather
-/// than several, and a value rather than any.</summary>
+/// <summary>The order of routes with the same host and path, and which routes therefore never get a request. The
+/// narrower route comes first: the one with more conditions; if equally many, the one with more definite conditions
+/// (one method instead of several, a value instead of any value). Pure.</summary>
 public static class RouteOrder
 {
     internal static IComparer<Route> OfRoutes { get; } =
         Comparer<Route>.Create(static (a, b) => Compare(a.Config, b.Config));
 
-    /// <summary>Less than 0 when <paramref name="a"/> is tried before <paramref name="b"/>, 0 when the order of the
-    /// file decides. For routes with the same host and path.</summary>
+    /// <summary>Compares two routes with the same host and path. Negative: <paramref name="a"/> comes before
+    /// <paramref name="b"/>; 0: the order in the configuration file decides.</summary>
     public static int Compare(RouteConfig a, RouteConfig b)
     {
         int conditions = Conditions(b).CompareTo(Conditions(a));
         return conditions != 0 ? conditions : Definite(b).CompareTo(Definite(a));
     }
 
-    /// <summary>Equal for routes that stand for the same hosts and paths, conditions aside.</summary>
+    /// <summary>The hosts and paths that a route matches, without its conditions. Two routes that match the same ones
+    /// have equal values.</summary>
     public static (string Host, string Path) ScopeOf(RouteConfig route) => (HostOf(route), route.Path ?? "/*");
 
-    /// <summary>Does every request that meets the conditions of <paramref name="other"/> meet those of
-    /// <paramref name="route"/>, too?</summary>
+    /// <summary>Whether every request that meets the conditions of <paramref name="other"/> also meets those of
+    /// <paramref name="route"/>.</summary>
     public static bool Covers(RouteConfig route, RouteConfig other) =>
         (route.Methods.Count == 0 || (other.Methods.Count > 0 && other.Methods.All(route.Methods.Contains)))
         && route.Headers.All(h => other.Headers.Any(o => Implies(o, h, StringComparison.OrdinalIgnoreCase)))
         && route.Query.All(q => other.Query.Any(o => Implies(o, q, StringComparison.Ordinal)));
 
-    /// <summary>In lower case, without a final dot; <c>*</c> is any.</summary>
+    /// <summary>The host in lower case, without a final dot; <c>*</c>: any host.</summary>
     internal static string HostOf(RouteConfig route) => (route.Host ?? "*").ToLowerInvariant().TrimEnd('.');
 
     private static bool Implies(RouteCondition met, RouteCondition wanted, StringComparison names) =>

@@ -3,20 +3,20 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Proxy.Routing;
 
-/// <summary>What a route may say: checks for whoever reads a configuration. A fault is one line, in the form "what is
-/// wrong; what to write instead"; null: none.</summary>
+/// <summary>Checks of a route for the configuration reader. A fault is one line, "what is wrong; what to write
+/// instead"; null means no fault. Pure.</summary>
 public static class RouteRules
 {
-    /// <summary>Bytes of all fields that a route sets and adds in one direction: with the largest head they must fit
-    /// into a loop's scratch memory.</summary>
+    /// <summary>Bytes of all fields that a route sets and adds in one direction. Together with the largest head they
+    /// must fit into a loop's scratch memory.</summary>
     public const int MaxHeaderBytes = 8 * 1024;
 
     public const int MaxPrefixBytes = 1024;
 
     private const int MaxNameBytes = 256;
 
-    /// <summary>A path, or the part of one before its star, that all servers read alike. One that they do not could
-    /// never match: a request that leads to different routes by different readings is rejected.</summary>
+    /// <summary>Checks a path, or the part of it before the star. All servers must read it alike; otherwise it could
+    /// never match, because Penstock rejects a request whose readings lead to different routes.</summary>
     public static string? PathFault(string path, bool isPrefix)
     {
         byte[] bytes = Encoding.ASCII.GetBytes(path);
@@ -30,14 +30,14 @@ public static class RouteRules
             : null;
     }
 
-    /// <summary>May a route change fields of this name?</summary>
-    /// <param name="isSet">By <c>set</c>, not by <c>add</c> or <c>remove</c>.</param>
+    /// <summary>Checks whether a route may change fields of this name.</summary>
+    /// <param name="isSet">The change is <c>set</c>, not <c>add</c> or <c>remove</c>.</param>
     public static string? HeaderNameFault(string name, bool ofResponse, bool isSet)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(name);
         if (!Grammar.IsToken(bytes) || bytes.Length > MaxNameBytes)
         {
-            return "that is no header name; write one such as X-Version";
+            return "this is not a header name; write one such as X-Version";
         }
         FieldName known = FieldNames.Of(bytes);
         if (known == FieldName.Host && !ofResponse)
@@ -45,7 +45,7 @@ public static class RouteRules
             return isSet ? null : "a request has exactly one Host; use 'set'";
         }
         return !FieldNames.IsEditable(known) || name.StartsWith("Proxy-", StringComparison.OrdinalIgnoreCase)
-            ? "Penstock writes this field itself, or drops it; framing and forwarding stand on it"
+            ? "Penstock writes this field itself, or drops it; framing and forwarding depend on it"
             : null;
     }
 
@@ -54,9 +54,9 @@ public static class RouteRules
         byte[] bytes = Encoding.UTF8.GetBytes(value);
         if (bytes.AsSpan().ContainsAnyExcept(Grammar.FieldValue) || !Ascii.IsValid(bytes))
         {
-            return "a header value is made of visible ASCII characters and spaces";
+            return "a header value may have only visible ASCII characters and spaces";
         }
         return FieldNames.Of(Encoding.UTF8.GetBytes(name)) == FieldName.Host && !Grammar.IsAuthority(bytes)
-            ? "that is no host; write example.com or example.com:8080" : null;
+            ? "this is not a host; write example.com or example.com:8080" : null;
     }
 }

@@ -11,23 +11,24 @@ namespace Penstock.Proxy.Routing;
 /// thread-safe.</summary>
 internal sealed class RouteTable
 {
-    private const int MaxHostBytes = 255; // RFC 1035 §2.3.4; no longer name is a route's
+    private const int MaxHostBytes = 255; // RFC 1035 §2.3.4; no route has a longer name
 
     private readonly FrozenDictionary<byte[], PathTable>.AlternateLookup<ReadOnlySpan<byte>> _exact;
     private readonly FrozenDictionary<byte[], PathTable>.AlternateLookup<ReadOnlySpan<byte>> _wildcards;
     private readonly bool _hasExact;
 
-    /// <summary>How long the wildcards' names are: no other end of a host is looked up.</summary>
+    /// <summary>Which lengths the wildcards' names have. Only ends of a host with these lengths are looked
+    /// up.</summary>
     private readonly bool[] _wildcardBytes = new bool[MaxHostBytes + 1];
     private readonly int _longestWildcard;
     private readonly PathTable _any;
 
-    /// <summary>No path decides anything, so that it does not matter how a backend reads one.</summary>
+    /// <summary>No route depends on a path, so it does not matter how a backend reads one.</summary>
     private readonly bool _pathsAreAlike;
 
     public RouteTable(IEnumerable<Route> routes)
     {
-        Route[] all = [.. routes.Order(RouteOrder.OfRoutes)]; // stable: ties keep the order of the file
+        Route[] all = [.. routes.Order(RouteOrder.OfRoutes)]; // stable: equal routes keep the order of the file
         ILookup<string, Route> hosts = all.ToLookup(static r => RouteOrder.HostOf(r.Config));
         _exact = Tables(hosts.Where(static h => h.Key.Length > 0 && h.Key[0] != '*'), 0, out _hasExact);
         IGrouping<string, Route>[] wildcards =
@@ -42,9 +43,9 @@ internal sealed class RouteTable
         _pathsAreAlike = all.All(static r => r.Config is { Path: null, Rewrite: null });
     }
 
-    /// <param name="scratch">Room for twice the path.</param>
-    /// <param name="fault">Why there is no route although there may be one: the path can be read in several ways, and
-    /// they lead to different routes.</param>
+    /// <param name="scratch">Memory at least twice as long as the path.</param>
+    /// <param name="fault"><see cref="HttpFault.PathAmbiguous"/> when the path's readings lead to different routes;
+    /// then the result is null.</param>
     public Route? Match(RequestHead request, ReadOnlySpan<byte> head, Span<byte> scratch, out HttpFault fault)
     {
         fault = HttpFault.None;
@@ -73,7 +74,7 @@ internal sealed class RouteTable
             Route? found = Find(host, scratch[..length], request, head);
             route = form == 0 ? found : route;
 
-            // Behind a stripped or added prefix, dots would lead out of the part that the route stands for.
+            // Dot segments would lead out of the route's paths behind a stripped or added prefix.
             agree &= found == route && (!hasDots || route?.Rewrite is null);
         }
         fault = agree ? HttpFault.None : HttpFault.PathAmbiguous;
@@ -114,7 +115,7 @@ internal sealed class RouteTable
         return tables.GetAlternateLookup<ReadOnlySpan<byte>>();
     }
 
-    /// <summary>Without the port, and without the dot that says that the name is absolute.</summary>
+    /// <summary>The host without the port and without the final dot of an absolute name.</summary>
     private static ReadOnlySpan<byte> HostOf(ReadOnlySpan<byte> authority)
     {
         int end = authority.IsEmpty || authority[0] != '['

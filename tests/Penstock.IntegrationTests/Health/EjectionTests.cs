@@ -187,7 +187,7 @@ public sealed partial class EjectionTests
         Volatile.Write(ref isWell, true);
         await LoadAsync(proxy, () => Of(proxy, 0).Ejected is null);
         await Eventually.TrueAsync(() => proxy.Log.Lines.Any(static l =>
-            l.Contains("back after an ejection", StringComparison.Ordinal)
+            l.Contains("returns after an ejection", StringComparison.Ordinal)
             && l.Contains("3 of 3 checks passed", StringComparison.Ordinal)), "the log says why it is back");
     }
 

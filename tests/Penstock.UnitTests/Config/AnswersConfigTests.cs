@@ -55,9 +55,9 @@ public sealed class AnswersConfigTests
 
     [Theory]
     [InlineData("429: { body: \"{{mesage}}\" }",
-        "2:24+12 body: {{mesage}} is no placeholder | " + Placeholders + " | errors.429.body")]
+        "2:24+12 body: {{mesage}} is not a placeholder | " + Placeholders + " | errors.429.body")]
     [InlineData("429: { body: \"a {{ b\" }",
-        "2:24+8 body: '{{' is no placeholder | " + Placeholders + " | errors.429.body")]
+        "2:24+8 body: '{{' is not a placeholder | " + Placeholders + " | errors.429.body")]
     [InlineData("200: { body: x }", "2:11+3 '200' is not an error status | write 429, 5xx or any | errors")]
     [InlineData("3xx: { body: x }", "2:11+3 '3xx' is not an error status | write 429, 5xx or any | errors")]
     [InlineData("429: { body: x, file: y }", "2:33+1 'file' and 'body' cannot both be given | remove one of them"
@@ -69,7 +69,7 @@ public sealed class AnswersConfigTests
     [InlineData("429: { headers: { X-RateLimit-Limit: 1 } }", "2:48+1 X-RateLimit-Limit: '1': Penstock writes this "
         + "field itself | limit_fields turns it on or off | errors.429.headers.X-RateLimit-Limit")]
     [InlineData("429: { headers: { X: \"{{now}}\" } }",
-        "2:32+9 X: '{{now}}': {{now}} is no placeholder | " + Placeholders + " | errors.429.headers.X")]
+        "2:32+9 X: '{{now}}': {{now}} is not a placeholder | " + Placeholders + " | errors.429.headers.X")]
     [InlineData("429: {}, 429: {}", "2:20+3 duplicate key '429' | the first is on line 2 | errors")]
     [InlineData("5xx: {}, 5XX: {}", "2:20+3 duplicate status '5xx' | the first is on line 2 | errors.5XX")]
     [InlineData("429: { body: \"${NO_SUCH}\" }", "2:25+10 environment variable 'NO_SUCH' is not set"

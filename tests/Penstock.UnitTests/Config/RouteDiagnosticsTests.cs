@@ -6,7 +6,7 @@ namespace Penstock.UnitTests.Config;
 public sealed class RouteDiagnosticsTests
 {
     private const string FieldFault =
-        "Penstock writes this field itself, or drops it | framing and forwarding stand on it | ";
+        "Penstock writes this field itself, or drops it | framing and forwarding depend on it | ";
 
     private const string PathFault = "servers read it in different ways | write it without '//', '.' and '..' "
         + "segments, ';', '\\' and an encoded '/' or '%' | ";
@@ -54,15 +54,15 @@ public sealed class RouteDiagnosticsTests
         "36+15 remove: 'x_forwarded_for': " + FieldFault + "routes[1].request_headers.remove[1]")]
     [InlineData("{ request_headers: { add: { Host: a } }, upstream: web }",
         "31+4 'Host': a request has exactly one Host | use 'set' | routes[1].request_headers.add")]
-    [InlineData("{ request_headers: { set: { Host: a b } }, upstream: web }", "37+3 Host: 'a b': that is no host "
+    [InlineData("{ request_headers: { set: { Host: a b } }, upstream: web }", "37+3 Host: 'a b': this is not a host "
         + "| write example.com or example.com:8080 | routes[1].request_headers.set.Host")]
     [InlineData("{ response_headers: { set: { Host: a } }, upstream: web }",
         "32+4 'Host': " + FieldFault + "routes[1].response_headers.set")]
     [InlineData("{ response_headers: { set: { X: \"a\\r\\nSet-Cookie: b\" } }, upstream: web }",
-        "35+20 X: 'a??Set-Cookie: b': a header value is made of visible ASCII characters and spaces "
+        "35+20 X: 'a??Set-Cookie: b': a header value may have only visible ASCII characters and spaces "
         + "|  | routes[1].response_headers.set.X")]
     [InlineData("{ response_headers: { add: { X: [é] } }, upstream: web }",
-        "36+1 X: 'é': a header value is made of visible ASCII characters and spaces "
+        "36+1 X: 'é': a header value may have only visible ASCII characters and spaces "
         + "|  | routes[1].response_headers.add.X[0]")]
     public void Route_fault_is_reported(string line, string expected) => Only("error 4:" + expected,
         $"upstreams: {{ web: {{ backends: [\"a:1\"] }} }}\nroutes:\n- {{ upstream: web }}\n- {line}");
