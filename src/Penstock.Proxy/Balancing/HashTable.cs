@@ -21,7 +21,7 @@ internal sealed class HashTable : Balancer
     private readonly ushort[] _table;
     private readonly double _bound;
 
-    /// <param name="bound">The most exchanges in flight at a backend, as a multiple of its fair share; 0: no
+    /// <param name="bound">How many exchanges may be in flight at a backend, as a multiple of its fair share; 0: no
     /// bound.</param>
     public HashTable(Backend[] backends, double bound = 0) : base(backends)
     {

@@ -9,7 +9,7 @@ namespace Penstock.Proxy.Clients;
 /// <summary>Checks client ids. An id is valid if a request can carry it or come from it. Pure.</summary>
 public static class ClientId
 {
-    /// <summary>The most bytes of an id, in UTF-8. Longer identifiers are not looked up.</summary>
+    /// <summary>Maximum length of an id, in bytes of UTF-8. Longer identifiers are not looked up.</summary>
     public const int MaxBytes = 256;
 
     private const string HashPrefix = "sha256:";

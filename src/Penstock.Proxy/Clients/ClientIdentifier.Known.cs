@@ -5,7 +5,8 @@ namespace Penstock.Proxy.Clients;
 /// <content>Finds out whether an identifier is known.</content>
 internal sealed partial class ClientIdentifier
 {
-    /// <summary>The most bytes of a key that is looked up by its hash. Tokens may have some kilobytes.</summary>
+    /// <summary>Maximum length, in bytes, of a key that is looked up by its hash. Tokens may have some
+    /// kilobytes.</summary>
     private const int MaxKeyBytes = 4096;
 
     /// <summary>Whether the identifier belongs to a registered or exempt client, by the id itself or by its

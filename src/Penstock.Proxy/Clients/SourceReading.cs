@@ -9,8 +9,8 @@ namespace Penstock.Proxy.Clients;
 /// apart.</summary>
 internal ref struct SourceReading(ClientIdentifier identifier, Span<byte> room)
 {
-    /// <summary>The most values of one source that are looked up. A request with more is ambiguous, because hashing an
-    /// unbounded list of keys would cost more than the request.</summary>
+    /// <summary>At most this many values of one source are looked up. A request with more is ambiguous, because hashing
+    /// an unbounded list of keys would cost more than the request.</summary>
     private const int MaxValues = 32;
 
     private readonly Span<byte> _room = room;

@@ -40,8 +40,8 @@ public sealed record PassiveHealthConfig
     /// <value>Key <c>passive_health.max_ejection_time</c>: duration; default: 300s.</value>
     public TimeSpan MaxEjectionTime { get; init; } = TimeSpan.FromSeconds(300);
 
-    /// <summary>The most backends that may be ejected at the same time, in percent, rounded down (Envoy's default is
-    /// 10).</summary>
+    /// <summary>Maximum share of the backends that are ejected at the same time, in percent, rounded down (Envoy's
+    /// default is 10).</summary>
     /// <value>Key <c>passive_health.max_ejected</c>: <c>off</c>, or 1% to 100%; default: 50%.</value>
     public int MaxEjectedPercent { get; init; } = 50;
 

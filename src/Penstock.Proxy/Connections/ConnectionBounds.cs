@@ -19,9 +19,9 @@ internal sealed class ConnectionBounds(Func<int> sockets)
     private long _tellAgainMs;
 
     /// <summary>Changes the bounds. Open connections stay.</summary>
-    /// <param name="max">The most client connections in total; 0: no bound.</param>
-    /// <param name="maxPerAddress">The most client connections of one address; 0: no bound, and addresses are not
-    /// counted.</param>
+    /// <param name="max">Maximum number of client connections in total; 0: no bound.</param>
+    /// <param name="maxPerAddress">Maximum number of client connections of one address; 0: no bound, and addresses are
+    /// not counted.</param>
     public void Apply(int max, int maxPerAddress) => (_max, _maxPerAddress) = (max, maxPerAddress);
 
     /// <summary>Counts the open descriptors besides the loops' sockets: what the process itself needs.</summary>
@@ -40,7 +40,7 @@ internal sealed class ConnectionBounds(Func<int> sockets)
         get
         {
             int count = Volatile.Read(ref _count);
-            return _max > 0 && count >= _max ? $"{_max} client connections are open, the most by bounds.connections"
+            return _max > 0 && count >= _max ? $"{_max} client connections are open, the bound of bounds.connections"
                 : count >= Share / 2 ? $"{count} client connections are open, and each may need a backend "
                     + $"connection: the process may have {Descriptors.Limit} descriptors, raise LimitNOFILE for more"
                 : null;

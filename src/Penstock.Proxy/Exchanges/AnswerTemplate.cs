@@ -71,7 +71,7 @@ internal sealed class AnswerTemplate
         ["status", "phrase", "message", "reason", "fault", "detail", "client", "limit", "retry_after", "request_id",
             "origin"];
 
-    /// <summary>The most bytes that the filled-in text can have.</summary>
+    /// <summary>Maximum length of the filled-in text, in bytes.</summary>
     public int MaxBytes { get; private set; }
 
     /// <returns>A fault as a sentence; null: none.</returns>

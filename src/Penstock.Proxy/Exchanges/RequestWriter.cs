@@ -14,7 +14,7 @@ internal static class RequestWriter
     /// PROXY protocol header, the framing of a piece of body.</summary>
     private const int OwnBytes = 2048;
 
-    /// <summary>The most bytes that a head can have. A host may be written twice more often than it was sent.</summary>
+    /// <summary>No head has more bytes than this. A host may be written twice more often than it was sent.</summary>
     public static int MaxBytes(Exchange exchange, ReadOnlySpan<byte> head)
     {
         HeaderEdits? edits = exchange.Route?.RequestEdits;

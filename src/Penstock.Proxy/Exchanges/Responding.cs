@@ -8,8 +8,9 @@ namespace Penstock.Proxy.Exchanges;
 /// it.</summary>
 internal static class Responding
 {
-    /// <summary>The most interim responses to one request. Each counts as progress, so without a bound a backend could
-    /// hold a request without end. 1000 are enough for hours of work with one every few seconds.</summary>
+    /// <summary>Maximum number of interim responses to one request. Each counts as progress, so without a bound a
+    /// backend could hold a request without end. 1000 are enough for hours of work with one every few
+    /// seconds.</summary>
     private const int MaxInterims = 1000;
 
     /// <summary>Continues after a wait for bytes of the response.</summary>

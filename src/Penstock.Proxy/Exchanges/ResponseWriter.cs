@@ -15,7 +15,7 @@ internal static class ResponseWriter
     /// framing.</summary>
     private const int OwnBytes = 16 * 1024;
 
-    /// <summary>The most bytes that a head can have in addition to the received one.</summary>
+    /// <summary>No head has more bytes than the received one and these together.</summary>
     public static int MaxAddedBytes(Exchange exchange) =>
         OwnBytes + (exchange.Route?.ResponseEdits?.Lines.Length ?? 0);
 

@@ -8,7 +8,7 @@ namespace Penstock.Proxy.Http1;
 [SuppressMessage("Performance", "CA1815", Justification = "Never compared.")]
 internal struct BodyReader
 {
-    /// <summary>The most bytes of chunk extensions in one body.</summary>
+    /// <summary>Maximum number of bytes of chunk extensions in one body.</summary>
     private const int MaxExtensionBytes = 4 * 1024;
     private const int MaxTrailerBytes = 8 * 1024;
     private const int MaxSizeDigits = 15;
@@ -51,7 +51,7 @@ internal struct BodyReader
     public HttpFault Fault { readonly get; private set; }
     public readonly BodyFraming Framing => _framing;
 
-    /// <param name="maxBytes">The most bytes of payload; more is a fault. 0: no bound.</param>
+    /// <param name="maxBytes">Maximum number of bytes of payload; more is a fault. 0: no bound.</param>
     /// <param name="boundsFraming">A chunked body that consists nearly only of framing is a fault. True for requests; a
     /// backend may send its progress in single bytes.</param>
     public BodyReader(BodyFraming framing, long length, long maxBytes = 0, bool boundsFraming = false)

@@ -60,8 +60,8 @@ internal abstract class MessageHead(HeadBounds bounds)
 {
     private const int MaxFieldNameBytes = 256;
 
-    /// <summary>The most bytes of Connection options. Every field is searched among them, so without a bound the cost
-    /// of a head would be quadratic.</summary>
+    /// <summary>Maximum number of bytes of Connection options. Every field is searched among them, so without a bound
+    /// the cost of a head would be quadratic.</summary>
     private const int MaxConnectionBytes = 1024;
 
     private readonly Field[] _fields = new Field[bounds.Fields];

@@ -13,7 +13,7 @@ internal static class ProxyProtocol
     /// <summary>Bytes of the longest header that Penstock writes, which is also the longest version 1 header.</summary>
     public const int MaxWriteBytes = 107;
 
-    /// <summary>The most bytes of addresses and extensions that are accepted in version 2.</summary>
+    /// <summary>Maximum number of bytes of addresses and extensions in version 2.</summary>
     private const int MaxV2Bytes = 4096;
     private const int V2HeadBytes = 16;
 

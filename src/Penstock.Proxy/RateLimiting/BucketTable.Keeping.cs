@@ -3,8 +3,8 @@ namespace Penstock.Proxy.RateLimiting;
 /// <content>What <see cref="KeptBuckets"/> needs to save buckets and to restore them after a restart.</content>
 internal sealed unsafe partial class BucketTable
 {
-    /// <summary>The fewest entries of a table that is saved. With this many sets, a mark and its index together contain
-    /// the whole hash.</summary>
+    /// <summary>Minimum number of entries of a table that is saved. With this many sets, a mark and its index together
+    /// contain the whole hash.</summary>
     public const long MinKeptEntries = (1L << LimitBits) * Ways;
 
     /// <summary>Entries of one set; they are adjacent. A key has at most one entry, and it is in the key's

@@ -31,7 +31,7 @@ internal sealed unsafe partial class BucketTable
     /// <summary>With this many entries in use, small memory pages no longer save memory.</summary>
     private const int ManyFilled = 8192;
 
-    /// <summary>The most limits that can share the table.</summary>
+    /// <summary>Maximum number of limits that share the table.</summary>
     public const int MaxLimits = (int)LimitMask;
 
     private struct Entry

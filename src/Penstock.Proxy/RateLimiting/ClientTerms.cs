@@ -24,7 +24,7 @@ public sealed record OwnNumbers(string Name, LimitConfig Numbers);
 /// Immutable.</summary>
 public sealed record ClientTerms
 {
-    /// <summary>The most limits for which one client may have its own numbers.</summary>
+    /// <summary>Maximum number of limits for which one client may have its own numbers.</summary>
     public const int MaxLimits = 32;
 
     /// <summary>The default terms.</summary>

@@ -3,8 +3,8 @@ namespace Penstock.Proxy.RateLimiting;
 /// <content>Requests that wait for a lease: how many there are, and whether waiting can help.</content>
 public sealed partial class Leases
 {
-    /// <summary>The most waiting requests of all clients, and of one client. With a slow database no more connections
-    /// than these are held.</summary>
+    /// <summary>Maximum number of waiting requests of all clients, and of one client. With a slow database no more
+    /// connections than these are held.</summary>
     internal const int MaxWaiters = 16_384;
     internal const int MaxWaitersOfClient = 4096;
 

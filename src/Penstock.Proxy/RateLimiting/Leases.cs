@@ -12,7 +12,7 @@ namespace Penstock.Proxy.RateLimiting;
 /// Only the lease thread may call the members, except those that say "Thread-safe".</summary>
 public sealed partial class Leases
 {
-    /// <summary>The most clients in one statement. The others follow in the next one.</summary>
+    /// <summary>Maximum number of clients in one statement. The others follow in the next one.</summary>
     public const int MaxAsks = 2000;
 
     /// <summary>When a statement has granted nothing, the need is asked for again after this time.</summary>

@@ -219,7 +219,7 @@ internal sealed class Limit
         return (long)((reached + _factor - 1) / _factor);
     }
 
-    /// <summary>The fewest whole seconds that always bring this many units, wherever between two units they
+    /// <summary>The smallest number of whole seconds that always bring this many units, wherever between two units they
     /// begin.</summary>
     private long SecondsFor(long units)
     {

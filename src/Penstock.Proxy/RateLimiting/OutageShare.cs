@@ -50,7 +50,7 @@ internal struct OutageShare
 
     /// <summary>Grants tokens of the share: first of what was left in the shared bucket, then of what is refilled from
     /// now on.</summary>
-    /// <param name="most">The most tokens to grant.</param>
+    /// <param name="most">Maximum number of tokens to grant.</param>
     /// <param name="left">Tokens in the shared bucket by its last answer.</param>
     /// <param name="nodes">The number of nodes before the outage.</param>
     public long Take(long most, double left, LimitConfig limit, int nodes, long nowNs)

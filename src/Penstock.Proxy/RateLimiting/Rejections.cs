@@ -24,10 +24,10 @@ internal readonly ref struct RejectionNote
 /// constant memory, allocated at the first rejection. Only the loop writes; other threads may call the members that say
 /// "Thread-safe".
 ///
-/// The most rejected clients are counted by Space-Saving (Metwally, Agrawal and El Abbadi 2005), here in sets of 8, so
-/// that a newcomer is compared with 8 clients and not with all: it replaces the client with the lowest count of its
-/// set, and takes over that count as its own possible error. A client enters the list of last rejections at most once a
-/// second, so that one client does not displace all others.</summary>
+/// The clients with the highest counts are found by Space-Saving (Metwally, Agrawal and El Abbadi 2005), here in sets
+/// of 8, so that a newcomer is compared with 8 clients and not with all: it replaces the client with the lowest count
+/// of its set, and takes over that count as its own possible error. A client enters the list of last rejections at most
+/// once a second, so that one client does not displace all others.</summary>
 internal sealed class Rejections
 {
     private const int Ways = 8;
@@ -108,7 +108,7 @@ internal sealed class Rejections
         return all;
     }
 
-    /// <summary>The most rejected clients, each with its key. Thread-safe.</summary>
+    /// <summary>The counted clients, each with its key. Thread-safe.</summary>
     public List<(ulong Key, LimitedClient Client)> GetCounts(long nowNs)
     {
         DateTimeOffset now = _time.GetUtcNow();

@@ -10,7 +10,7 @@ internal sealed class PathRewrite(RewriteConfig config)
     private readonly byte[] _strip = Encoding.ASCII.GetBytes(config.StripPrefix ?? "");
     private readonly byte[] _add = Encoding.ASCII.GetBytes((config.AddPrefix ?? "").TrimEnd('/'));
 
-    /// <summary>The most bytes by which a path can grow.</summary>
+    /// <summary>Maximum number of bytes by which a path can grow.</summary>
     public int AddedBytes => _add.Length + 1;
 
     /// <summary>Writes the new path. The rest of the old path keeps its bytes. The result starts with exactly one

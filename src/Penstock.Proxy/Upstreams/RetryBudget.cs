@@ -5,7 +5,7 @@ namespace Penstock.Proxy.Upstreams;
 /// which is bounded. In addition some retries per second are free and are saved up for ten seconds, because a quiet or
 /// newly started upstream has deposited too little. (Finagle's RetryBudget with its numbers, but Envoy's share; linkerd
 /// has the same.) Thread-safe.</summary>
-/// <param name="most">The most retries that the account holds.</param>
+/// <param name="most">Maximum number of retries that the account holds.</param>
 internal sealed class RetryBudget(int most)
 {
     /// <summary>The account counts in thousandths of a retry.</summary>
@@ -21,7 +21,7 @@ internal sealed class RetryBudget(int most)
     /// <see cref="RateLimiting.Limit"/>.</summary>
     private long _freeNs = long.MinValue;
 
-    /// <summary>Changes the most retries that the account holds.</summary>
+    /// <summary>Changes the maximum number of retries that the account holds.</summary>
     public void Bound(int retries) => Volatile.Write(ref _most, (long)retries * Unit);
 
     /// <summary>Retries in the account now, without the free ones.</summary>
