@@ -13,15 +13,19 @@ public static class AnswerRules
 
     /// <summary>Bytes of a body after placeholders are filled in. It must fit into a loop's scratch memory.</summary>
     public const int MaxBodyBytes = 64 * 1024;
+
+    /// <summary>Bytes of a header field's value after placeholders are filled in.</summary>
     public const int MaxFieldsBytes = 16 * 1024;
 
     /// <summary>Names of the placeholders. In a text they are written <c>{{name}}</c>.</summary>
     public static IReadOnlyList<string> Placeholders => AnswerTemplate.Names;
 
+    /// <summary>Checks the body of an answer with this content type.</summary>
     public static string? BodyFault(string body, string contentType) => body.Length > MaxBodyCharacters
         ? $"it has more than {MaxBodyCharacters} characters"
         : Fault(body, AnswerTemplate.EscapeFor(contentType), MaxBodyBytes);
 
+    /// <summary>Checks a header field of an answer.</summary>
     public static string? FieldFault(string name, string value)
     {
         bool isContent = name.StartsWith("content-", StringComparison.OrdinalIgnoreCase);

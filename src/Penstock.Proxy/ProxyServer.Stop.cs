@@ -77,5 +77,6 @@ public sealed partial class ProxyServer
         }
     }
 
+    /// <summary>Stops without waiting for exchanges in flight; does nothing after a stop.</summary>
     public async ValueTask DisposeAsync() => await StopAsync(new CancellationToken(canceled: true));
 }

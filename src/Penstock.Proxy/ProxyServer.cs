@@ -57,6 +57,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
         _bounds.Apply(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
     }
 
+    /// <summary>The configuration in force.</summary>
     public ProxyConfig Config => _snapshot.Config;
 
     internal Topology Topology => _topology;

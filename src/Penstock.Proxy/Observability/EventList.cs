@@ -9,6 +9,7 @@ public sealed class EventList
 {
     private readonly List<(EventId Event, string Meaning)> _all = [];
 
+    /// <summary>All events, in the order of their addition.</summary>
     public IReadOnlyList<(EventId Event, string Meaning)> All => _all;
 
     /// <param name="word">The event's name, by which operators filter and alert.</param>

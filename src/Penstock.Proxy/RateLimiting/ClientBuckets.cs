@@ -30,6 +30,7 @@ public sealed partial class ClientBuckets
         _lookup = _clients.GetAlternateLookup<ReadOnlySpan<byte>>();
     }
 
+    /// <summary>The number of registered clients.</summary>
     public int Count => _clients.Count;
 
     /// <summary>The ids of all clients. Edits during the enumeration may or may not appear.</summary>
@@ -99,6 +100,7 @@ public sealed partial class ClientBuckets
         }
     }
 
+    /// <summary>A registered client's state now; false when the client is not registered.</summary>
     public bool TryGet(string clientId, out ClientState state)
     {
         lock (_editing)
@@ -144,14 +146,14 @@ public sealed partial class ClientBuckets
     internal bool TryFind(ReadOnlySpan<byte> id, [NotNullWhen(true)] out RegisteredClient? client) =>
         _lookup.TryGetValue(id, out client);
 
-    /// <param name="known">The id as it is kept.</param>
+    /// <param name="known">The stored id, which outlives the request.</param>
     internal bool TryFind(ReadOnlySpan<byte> id, [NotNullWhen(true)] out RegisteredClient? client, out byte[]? known) =>
         _lookup.TryGetValue(id, out known, out client);
 
     /// <summary>Finds the client that is registered by the address itself or by the smallest network that contains
     /// it.</summary>
     /// <param name="address">Null for a Unix domain socket, whose callers are all one client.</param>
-    /// <param name="known">The id as it is kept.</param>
+    /// <param name="known">The stored id, which outlives the request.</param>
     internal bool TryFind(IPAddress? address, ReadOnlySpan<byte> name, [NotNullWhen(true)] out RegisteredClient? client,
         out byte[]? known)
     {

@@ -4,6 +4,7 @@ namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>A registered client and the tokens in its bucket, with fraction, at one moment: as this process has it, or
 /// as the store has it, refilled until now.</summary>
+/// <param name="ClientId">The client's id.</param>
 /// <param name="Limit">The client's capacity and rate; with a plan, the plan's.</param>
 /// <param name="Tokens">Tokens in the bucket. When nodes share the store: the tokens that no node has leased; negative
 /// while debts of an outage are repaid.</param>

@@ -30,6 +30,7 @@ public sealed record ClientTerms
     /// <summary>The default terms.</summary>
     public static ClientTerms Plain { get; } = new();
 
+    /// <summary>Whether the client is limited, blocked or exempt. Default: limited.</summary>
     public ClientAccess Access { get; init; }
 
     /// <summary>The plan that defines the client's capacity and rate; null: it has its own.</summary>

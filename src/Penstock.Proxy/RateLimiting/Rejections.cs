@@ -195,13 +195,19 @@ internal sealed class Rejections
 /// <param name="Cost">Tokens that the request would have taken.</param>
 /// <param name="RetryAfter">The Retry-After value in seconds; 0: waiting would not help.</param>
 /// <param name="DryRun">The request was admitted, because the limit is in dry run.</param>
+/// <param name="Route">The route's name.</param>
+/// <param name="RequestId">The request's X-Request-Id.</param>
 public sealed record Rejection(DateTimeOffset Time, string Client, string IdentifiedBy, string Limit, long Times,
     long Tokens, int Cost, long RetryAfter, bool DryRun, string Route, string RequestId);
 
 /// <summary>How often a limit has rejected a client since start.</summary>
+/// <param name="Client">The client's name.</param>
+/// <param name="IdentifiedBy">The entry of <c>clients.identify</c> that identified the client.</param>
+/// <param name="Limit">The limit, as in <see cref="Rejection"/>.</param>
 /// <param name="Rejected">The number of rejected requests; the true number is between this minus
 /// <paramref name="Error"/> and this.</param>
 /// <param name="Error">By how much <paramref name="Rejected"/> may be too high, because other clients used the counter
 /// before.</param>
+/// <param name="Last">When the client was last rejected (UTC).</param>
 public sealed record LimitedClient(string Client, string IdentifiedBy, string Limit, long Rejected, long Error,
     DateTimeOffset Last);

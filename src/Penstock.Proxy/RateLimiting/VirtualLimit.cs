@@ -9,6 +9,7 @@ public sealed class VirtualLimit(LimitConfig config)
 {
     private readonly Limit _limit = new("virtual", config);
 
+    /// <summary>The limit's capacity and rate.</summary>
     public LimitConfig Config => config;
 
     /// <summary>Takes one token; false when the bucket has none.</summary>

@@ -11,6 +11,7 @@ public static class RouteRules
     /// must fit into a loop's scratch memory.</summary>
     public const int MaxHeaderBytes = 8 * 1024;
 
+    /// <summary>Maximum length of a prefix of <c>rewrite</c>, in bytes.</summary>
     public const int MaxPrefixBytes = 1024;
 
     private const int MaxNameBytes = 256;
@@ -49,6 +50,7 @@ public static class RouteRules
             : null;
     }
 
+    /// <summary>Checks the value of a field that a route sets or adds.</summary>
     public static string? HeaderValueFault(string name, string value)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(value);

@@ -12,7 +12,11 @@ public enum BackendHealth
 {
     /// <summary>The backend is not checked, or not yet. It is used.</summary>
     Unknown,
+
+    /// <summary>Checks have passed.</summary>
     Up,
+
+    /// <summary>Checks have failed. The backend gets no requests.</summary>
     Down,
 }
 

@@ -10,8 +10,8 @@ namespace Penstock.Proxy.Upstreams;
 /// configuration and with DNS. Thread-safe.</summary>
 internal sealed class Upstream
 {
-    /// <summary>The retries that the budget holds at most; more when more requests are in flight, because a backend
-    /// that dies fails all requests in flight at it at once.</summary>
+    /// <summary>How many retries the budget holds; more when more requests are in flight, because a backend that dies
+    /// fails all requests in flight at it at once.</summary>
     private const int MaxSaved = 100;
 
     private static readonly List<Backend> NoneTried = [];

@@ -3,9 +3,12 @@ using Penstock.Proxy.Configuration;
 namespace Penstock.Proxy.Upstreams;
 
 /// <summary>The state of an upstream at one moment.</summary>
+/// <param name="Name">The upstream's name.</param>
+/// <param name="Balance">How it picks a backend.</param>
 /// <param name="Queued">Requests that wait for a slot at a backend.</param>
 /// <param name="Retries">Retries paid from the budget since start.</param>
 /// <param name="RetriesRejected">Requests since start that were not retried because the budget was empty.</param>
+/// <param name="Backends">Its backends.</param>
 public sealed record UpstreamStatus(string Name, BalanceAlgorithm Balance, int Queued, long Retries,
     long RetriesRejected, IReadOnlyList<BackendStatus> Backends)
 {
@@ -20,14 +23,16 @@ public sealed record UpstreamStatus(string Name, BalanceAlgorithm Balance, int Q
 /// address.</param>
 /// <param name="Weight">The configured weight, or the one that the operator set at run time.</param>
 /// <param name="SlowStart">Share of the weight in force: below 1 during slow start.</param>
+/// <param name="Backup">It gets requests only when no primary backend can.</param>
 /// <param name="MaxConnections">How many exchanges may be in flight; 0: no bound.</param>
 /// <param name="State">The state that the operator has set.</param>
 /// <param name="Drained">It drains or is in maintenance, and has no exchange in flight and no recent session.</param>
+/// <param name="Health">The result of its health checks.</param>
 /// <param name="Cause">Why it is down; null when it is not.</param>
-/// <param name="ChangedAt">When its health last changed.</param>
+/// <param name="ChangedAt">When its health last changed; null before the first check.</param>
 /// <param name="HealthChanges">How often checks have changed its health since start.</param>
 /// <param name="Ejected">Why it is ejected; null when it is not.</param>
-/// <param name="EjectedUntil">When the ejection ends.</param>
+/// <param name="EjectedUntil">When the ejection ends; null when it is not ejected.</param>
 /// <param name="EjectionIgnored">It is used although it is ejected, because too few backends are left.</param>
 /// <param name="Ejections">How often live traffic has ejected it since start.</param>
 /// <param name="LatencyMs">Recent average of the time until the response's first byte, in milliseconds; null before the
