@@ -114,7 +114,7 @@ public sealed class IdTests : ProgramScenarios
         JsonElement put = await PutAsync("user1");
         Assert.Contains("clients.identify", put.GetProperty("warnings")[0].GetString());
         Assert.Contains("clients.exempt", (await PutAsync("10.0.0.1")).GetProperty("warnings")[0].GetString());
-        Assert.Contains("Unix socket", (await PutAsync("unix")).GetProperty("warnings")[0].GetString());
+        Assert.Contains("Unix domain socket", (await PutAsync("unix")).GetProperty("warnings")[0].GetString());
         Assert.False((await PutAsync("192.0.2.1")).TryGetProperty("warnings", out _));
 
         HttpResponseMessage imported = await Http.PostAsync(new Uri(Admin, "clients/import"), new StringContent(
