@@ -9,13 +9,13 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock;
 
-/// <summary>At most ten lines that say what listens where, goes where, and under which limits.</summary>
+/// <summary>At most ten lines at start: addresses, upstreams and limits.</summary>
 internal static class Banner
 {
     private const int UpstreamLines = 3;
     private const int BackendsNamed = 4;
 
-    /// <summary>Without the commit that <c>penstock version</c> adds.</summary>
+    /// <summary>The version without the commit, which <c>penstock version</c> adds.</summary>
     public static string Version => FullVersion.Split('+')[0];
 
     public static string FullVersion { get; } = typeof(Banner).Assembly
@@ -57,7 +57,7 @@ internal static class Banner
     public static string UrlOf(EndPoint address) =>
         address is UnixDomainSocketEndPoint ? "unix:" + address : $"http://{address}";
 
-    /// <summary>In the unit that gives a number a person can grasp: 0.5/s is 30/m.</summary>
+    /// <summary>The rate in a unit in which the number is at least 1: 0.5/s is 30/m.</summary>
     public static string RateText(double perSecond) =>
         perSecond >= 1 ? $"{perSecond:0.###}/s"
         : perSecond * 60 >= 1 ? $"{perSecond * 60:0.###}/m"

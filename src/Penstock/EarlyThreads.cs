@@ -1,11 +1,11 @@
 namespace Penstock;
 
-/// <summary>Threads of the pool, started before anybody comes: a process that is short of descriptors or memory may not
-/// be able to start one later, and a runtime that cannot start a thread aborts. They stay, see the project file.
-/// </summary>
+/// <summary>Starts threads of the pool before the first connection. A process that is short of descriptors or memory
+/// may be unable to start one later, and a runtime that cannot start a thread aborts. The project file keeps these
+/// threads alive.</summary>
 internal static class EarlyThreads
 {
-    /// <summary>Also in the project file, as <c>ThreadsToKeepAlive</c>.</summary>
+    /// <summary>The project file has the same number as <c>ThreadsToKeepAlive</c>.</summary>
     private const int Count = 16;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
@@ -22,7 +22,7 @@ internal static class EarlyThreads
         var there = new CountdownEvent(count);
         for (int i = 0; i < count; i++)
         {
-            // each waits until all are there, so each needs a thread of its own
+            // Each waits until all have started, so each needs a separate thread.
             ThreadPool.UnsafeQueueUserWorkItem(static there =>
             {
                 there.Signal();

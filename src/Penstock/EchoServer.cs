@@ -14,26 +14,26 @@ using Penstock.Proxy;
 
 namespace Penstock;
 
-/// <summary>Servers to try a balancer on: one bare Kestrel, without host or middleware, that listens on many
-/// addresses and names the one that was asked.</summary>
+/// <summary>Echo servers for trying out a balancer: one Kestrel, without host or middleware, that listens on many
+/// addresses; each answer names the address that got the request.</summary>
 internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposable
 {
-    // ab -c 1000 opens its connections at once; the system's default queue of 512 would make some wait a second
+    // ab -c 1000 opens its connections at once; with the system's default queue of 512 some would wait a second.
     private const int Backlog = 4096;
 
-    /// <summary>How many connections the servers of a demo take together: a third of what there is.</summary>
+    /// <summary>The maximum number of connections of all servers of a demo: a third of the descriptors.</summary>
     public static int DemoConnections => Math.Max(16, (Descriptors.Limit - Descriptors.Minimum) / 3);
 
     private readonly KestrelServer _kestrel;
     private readonly IReadOnlyList<IPEndPoint> _addresses;
 
-    /// <param name="most">Connections at once; the descriptors of the process must allow for them.</param>
+    /// <param name="most">The maximum number of connections; the process must have descriptors for them.</param>
     public EchoServer(IReadOnlyList<IPEndPoint> addresses, int most)
     {
         _addresses = addresses;
         var options = new KestrelServerOptions { AddServerHeader = false };
         options.Limits.MaxRequestBodySize = null;
-        options.Limits.MinResponseDataRate = null; // a slow reader is something to try a balancer with
+        options.Limits.MinResponseDataRate = null; // operators also try out slow readers
         foreach (IPEndPoint address in addresses)
         {
             options.Listen(address);
@@ -46,11 +46,11 @@ internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposab
             NullLoggerFactory.Instance);
     }
 
-    /// <summary>As bound, in the order given.</summary>
+    /// <summary>The ports of the servers, in the order of the addresses.</summary>
     public IReadOnlyList<int> Ports =>
         [.. _kestrel.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Select(a => new Uri(a).Port)];
 
-    /// <summary>Null, or why an address cannot be listened on.</summary>
+    /// <summary>Starts the servers. Returns why one cannot listen, or null.</summary>
     public async Task<string?> StartAsync()
     {
         try
@@ -70,7 +70,7 @@ internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposab
 
     public async ValueTask DisposeAsync()
     {
-        // nobody misses the answer of a server made for trying
+        // The answers of these servers are not needed any more, so they stop at once.
         await _kestrel.StopAsync(new CancellationToken(canceled: true));
         _kestrel.Dispose();
     }

@@ -10,7 +10,7 @@ using Microsoft.Net.Http.Headers;
 
 namespace Penstock;
 
-/// <summary>What an echo server says to each path.</summary>
+/// <summary>The answer of an echo server to each path.</summary>
 internal static class EchoServerAnswers
 {
     private const int MaxEchoedBytes = 1024 * 1024;
@@ -78,7 +78,7 @@ internal static class EchoServerAnswers
         }
         catch (OperationCanceledException)
         {
-            return; // the client has gone
+            return; // the client has closed the connection
         }
         await TextAsync(context, 200, $"{NameOf(context)} slept {seconds} s");
     }
@@ -132,7 +132,7 @@ internal static class EchoServerAnswers
         ArrayPool<byte>.Shared.Return(buffer);
         if (body.Length > MaxEchoedBytes)
         {
-            await TextAsync(context, 413, $"/echo repeats at most {MaxEchoedBytes} bytes; /upload counts any number");
+            await TextAsync(context, 413, $"/echo returns at most {MaxEchoedBytes} bytes; /upload counts any number");
             return;
         }
         await JsonAsync(context, new()
@@ -143,7 +143,7 @@ internal static class EchoServerAnswers
         });
     }
 
-    /// <summary>The body's JSON member <c>message</c>, or else the body as it is.</summary>
+    /// <summary>The JSON member <c>message</c> of the body; without one, the whole body.</summary>
     private static JsonNode? MessageIn(byte[] body)
     {
         try
@@ -155,7 +155,7 @@ internal static class EchoServerAnswers
         }
         catch (JsonException)
         {
-            // not JSON: the text itself is the message
+            // The body is not JSON: the whole text is the message.
         }
         return Encoding.UTF8.GetString(body);
     }

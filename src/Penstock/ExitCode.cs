@@ -5,7 +5,7 @@ internal static class ExitCode
     public const int Ok = 0;
     public const int Failure = 1;
 
-    /// <summary>The command line or the configuration is wrong: starting again will not help (see
+    /// <summary>The command line or the configuration is invalid: starting again does not help (see
     /// RestartPreventExitStatus in deploy/penstock.service).</summary>
     public const int Usage = 2;
 }

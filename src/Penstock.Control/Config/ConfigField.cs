@@ -2,8 +2,8 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Penstock.Control.Config;
 
-/// <summary>One value of the file, with its name, place and path, and the ways to read it. A fault goes to the
-/// report, and the reader goes on with the default: one run finds everything.</summary>
+/// <summary>One value of the file, with its name, place and path, and the methods to read it. A fault is added to the
+/// report and the default is used, so that one run finds all faults.</summary>
 internal sealed record ConfigField(string Name, ConfigNode Node, Location Location, string Path, Report Report)
 {
     /// <summary>The whole file.</summary>
@@ -27,7 +27,7 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
         }
     }
 
-    /// <summary>It is this very word.</summary>
+    /// <summary>True if the value is one of these words.</summary>
     public bool Is(params ReadOnlySpan<string> words) =>
         Node is ScalarNode scalar && words.Contains(scalar.Text.Trim(), StringComparer.OrdinalIgnoreCase);
 
@@ -51,7 +51,8 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
         return otherwise;
     }
 
-    /// <summary>Reads a mapping of known keys; others than <paramref name="read"/> asks for are reported.</summary>
+    /// <summary>Reads a mapping of known keys; keys that <paramref name="read"/> does not ask for are reported.
+    /// </summary>
     [return: NotNullIfNotNull(nameof(otherwise))]
     public T? Section<T>(Func<Section, T> read, T? otherwise = default, string expected = "a mapping")
     {
@@ -86,10 +87,10 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
         }
     }
 
-    /// <summary>The values of a mapping whose keys are names that the operator chose.</summary>
+    /// <summary>The values of a mapping whose keys are names that the operator chooses.</summary>
     public IReadOnlyList<ConfigField> Named() => Named(ConfigValue.TryName);
 
-    /// <summary>The values of a mapping whose keys are for <paramref name="name"/> to judge.</summary>
+    /// <summary>The values of a mapping whose keys <paramref name="name"/> checks.</summary>
     public IReadOnlyList<ConfigField> Named(Parser<string> name)
     {
         if (Node is not MappingNode mapping)

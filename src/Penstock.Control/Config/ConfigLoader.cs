@@ -1,6 +1,6 @@
 namespace Penstock.Control.Config;
 
-/// <summary>Finds and reads the configuration file. All that is wrong with it comes back at once.</summary>
+/// <summary>Finds and reads the configuration file, and returns all its faults at once.</summary>
 internal static class ConfigLoader
 {
     private const long MaxFileBytes = 4 * 1024 * 1024;
@@ -11,8 +11,8 @@ internal static class ConfigLoader
         "/etc/penstock/penstock.yaml", "/etc/penstock/penstock.yml", "/etc/penstock/penstock.json",
     ];
 
-    /// <summary>The file to load. One that was named is returned unseen, so that <see cref="Load"/> can say what is
-    /// wrong with it; null when none was named and none of the usual places has one.</summary>
+    /// <summary>The file to load. A named file is returned without a check, because <see cref="Load"/> reports its
+    /// faults; null if no file is named and none of the usual places has one.</summary>
     public static string? Find(string? explicitPath, Func<string, string?> environment, out IReadOnlyList<string> tried)
     {
         string?[] named = [explicitPath, environment("PENSTOCK_CONFIG"), environment("CONFIG_PATH")];
@@ -32,7 +32,7 @@ internal static class ConfigLoader
             long length = new FileInfo(path).Length;
             return length <= MaxFileBytes
                 ? Parse(path, File.ReadAllText(path), environment)
-                : Unreadable(path, $"it has {length} bytes, more than the {MaxFileBytes} a configuration may have");
+                : Unreadable(path, $"it has {length} bytes, but at most {MaxFileBytes} are allowed");
         }
         catch (FileNotFoundException)
         {
@@ -45,7 +45,7 @@ internal static class ConfigLoader
         }
     }
 
-    /// <summary>A name that ends in <c>.json</c> makes it JSON, any other YAML.</summary>
+    /// <summary>Parses the text as JSON if the file name ends in <c>.json</c>, otherwise as YAML.</summary>
     public static ConfigResult Parse(string fileName, string text, Func<string, string?> environment)
     {
         var report = new Report(fileName, text);

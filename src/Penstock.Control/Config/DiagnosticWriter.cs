@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace Penstock.Control.Config;
 
-/// <summary>Diagnostics for people (in the form of rustc, which points at the spot) and for machines.</summary>
+/// <summary>Writes diagnostics for people (like rustc, with carets under the place) and for programs (JSON).</summary>
 internal static class DiagnosticWriter
 {
     private const int MaxPrinted = 20;
@@ -14,10 +14,10 @@ internal static class DiagnosticWriter
     private static readonly DiagnosticTypes Json = new(new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // it goes to a terminal or a file, never into a page
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // for a terminal or a file, never for an HTML page
     });
 
-    /// <summary>Writes nothing when there is nothing to say.</summary>
+    /// <summary>Writes nothing if there are no diagnostics.</summary>
     public static void WriteText(TextWriter output, string file, IReadOnlyList<Diagnostic> diagnostics, bool color)
     {
         if (diagnostics.Count == 0)
@@ -77,7 +77,7 @@ internal static class DiagnosticWriter
         }
     }
 
-    // A tab stays a tab, so that the carets stand under their text whatever its width.
+    // Keeps tabs, so that the carets are under their text for any tab width.
     private static string Indent(string source, int column) =>
         string.Concat(source.PadRight(column).Take(column - 1).Select(c => c == '\t' ? '\t' : ' '));
 
@@ -95,7 +95,7 @@ internal static class DiagnosticWriter
     private static string Describe(Severity severity) => severity == Severity.Error ? "error" : "warning";
 }
 
-/// <summary>What <c>penstock check --format json</c> prints.</summary>
+/// <summary>The output of <c>penstock check --format json</c>.</summary>
 internal sealed record DiagnosticReport(
     string File, int Errors, int Warnings, IEnumerable<ReportedDiagnostic> Diagnostics);
 

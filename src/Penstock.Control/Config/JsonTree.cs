@@ -3,8 +3,8 @@ using System.Text.Json;
 
 namespace Penstock.Control.Config;
 
-/// <summary>JSON text to nodes; comments and trailing commas are welcome. Not read as YAML, of which JSON is nearly a
-/// subset: a comment would silently become part of a value.</summary>
+/// <summary>Parses JSON to nodes; allows comments and trailing commas. JSON is nearly a subset of YAML, but is not
+/// parsed as YAML, because a comment would silently become part of a value.</summary>
 internal sealed class JsonTree
 {
     private readonly byte[] _utf8;
@@ -19,7 +19,7 @@ internal sealed class JsonTree
         _variables = variables;
     }
 
-    /// <summary>The root; null when the text is no JSON, which has then been reported.</summary>
+    /// <summary>Returns the root; null after reporting that the text is not valid JSON.</summary>
     public static ConfigNode? Read(string text, Report report, Variables variables)
     {
         if (string.IsNullOrWhiteSpace(text))
@@ -34,7 +34,7 @@ internal sealed class JsonTree
         {
             reader.Read();
             ConfigNode root = tree.Node(ref reader);
-            reader.Read(); // complains about anything after the root
+            reader.Read(); // throws if there is anything after the root
             return root;
         }
         catch (JsonException fault)
@@ -103,7 +103,7 @@ internal sealed class JsonTree
 
     private Location PlaceOf(int offset, int length)
     {
-        // places are asked for in order, nearly always
+        // Places are nearly always requested in ascending order.
         (int Bytes, int Characters) from = offset < _counted.Bytes ? default : _counted;
         int start = from.Characters + Encoding.UTF8.GetCharCount(_utf8, from.Bytes, offset - from.Bytes);
         _counted = (offset, start);

@@ -2,33 +2,33 @@ using System.Runtime.CompilerServices;
 
 namespace Penstock.Control.Config;
 
-/// <summary>One key of a mapping: all that the schema, the reference, the fuzzers and a reload have to know of
-/// it.</summary>
+/// <summary>One key of a mapping, with everything that the schema, the reference, the fuzzers and a reload need.
+/// </summary>
 internal abstract class Key
 {
     public required string Name { get; init; }
 
     public required Shape Shape { get; init; }
 
-    /// <summary>What it does, in Markdown as it stands in docs/configuration.md.</summary>
+    /// <summary>What the key does, in Markdown, as in docs/configuration.md.</summary>
     public required string Description { get; init; }
 
-    /// <summary>The properties of the record that it fills, as paths.</summary>
+    /// <summary>The paths of the properties that the key sets.</summary>
     public required IReadOnlyList<string> Properties { get; init; }
 
-    /// <summary>The default as one would write it in JSON; null: there is none to write.</summary>
+    /// <summary>The default in JSON; null: it cannot be written.</summary>
     public string? Default { get; set; }
 
-    /// <summary>The default in words, where <see cref="Default"/> does not say it.</summary>
+    /// <summary>The default in words, if <see cref="Default"/> does not say it.</summary>
     public string? DefaultText { get; set; }
 
-    /// <summary>A change is not put in force by a reload.</summary>
+    /// <summary>The key is read only at start; a reload does not change it.</summary>
     public bool AtStart { get; set; }
 
-    /// <summary>The mapping makes no sense without it.</summary>
+    /// <summary>The mapping is invalid without this key.</summary>
     public bool Required { get; set; }
 
-    /// <summary>Where the default is from.</summary>
+    /// <summary>Which software has the same default.</summary>
     public string? Origin { get; set; }
 
     /// <summary>Its value is a secret.</summary>
@@ -38,14 +38,15 @@ internal abstract class Key
 /// <summary>The keys of one mapping.</summary>
 internal abstract class KeyTable(string name)
 {
-    /// <summary>Of its definition in the schema, and of its table in the reference; empty: the file itself.</summary>
+    /// <summary>The name of the mapping's definition in the schema and of its table in the reference; empty: the file
+    /// itself.</summary>
     public string Name => name;
 
     public abstract Type Record { get; }
 
     public abstract IReadOnlyList<Key> Rows { get; }
 
-    /// <summary>This table and those of all mappings that may stand within such a mapping, each once.</summary>
+    /// <summary>This table and those of all mappings that such a mapping may contain, each once.</summary>
     public IReadOnlyList<KeyTable> Reachable()
     {
         List<KeyTable> all = [this];
@@ -56,14 +57,13 @@ internal abstract class KeyTable(string name)
         return all;
     }
 
-    /// <summary>More of its schema than its keys: what must stand together, and what may not.</summary>
+    /// <summary>The part of the schema that is not about a single key: which keys need or exclude each other.</summary>
     public string? Schema { get; protected set; }
 }
 
-/// <summary>The keys of a mapping that is read into a record. Read in the order in which they are written
-/// here.</summary>
+/// <summary>The keys of a mapping that is read into a record, in the order of the table.</summary>
 /// <param name="name">See <see cref="KeyTable.Name"/>.</param>
-/// <param name="standard">The record of a mapping in which nothing is written: all defaults come from it.</param>
+/// <param name="standard">The record of an empty mapping; it has all defaults.</param>
 internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
 {
     private readonly List<Row> _rows = [];
@@ -75,10 +75,10 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
 
     public override IReadOnlyList<Key> Rows => _rows;
 
-    /// <summary>Adds a key. What follows it, up to the next, is about it.</summary>
+    /// <summary>Adds a key. The calls that follow, up to the next key, are about it.</summary>
     /// <param name="description">See <see cref="Config.Key.Description"/>.</param>
-    /// <param name="property">Names of properties, with spaces between them; left out: what <paramref name="get"/>
-    /// says.</param>
+    /// <param name="property">Names of properties, separated by spaces; default: the property that
+    /// <paramref name="get"/> reads.</param>
     public Keys<T> Key<TValue>(string key, Shape<TValue> shape, Func<T, TValue> get, Func<T, TValue, T> set,
         string description, [CallerArgumentExpression(nameof(get))] string property = "") => Add(new Row
         {
@@ -90,7 +90,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
         });
 
     /// <summary>Adds a key whose value is a mapping.</summary>
-    /// <param name="check">Looks at the mapping and its record, and at what was read of this one so far.</param>
+    /// <param name="check">Checks the mapping, its record, and this record as far as it has been read.</param>
     public Keys<T> Group<TValue>(string key, Mapping<TValue> shape, Func<T, TValue> get, Func<T, TValue, T> set,
         string description, Action<Section, TValue, T>? check = null,
         [CallerArgumentExpression(nameof(get))] string property = "") => Add(new Row
@@ -105,7 +105,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
                 ? ((Keys<TValue>)shape.Tables[0]).ReadAtStart(before, after) : [],
         });
 
-    /// <summary>Adds a key whose value is a mapping that fills properties of this record, too.</summary>
+    /// <summary>Adds a key whose value is a mapping that sets properties of this record.</summary>
     public Keys<T> Nested(string key, Keys<T> keys, string description) => Add(new Row
     {
         Name = key, Shape = new Mapping<T>(keys), Description = description, Properties = [],
@@ -113,7 +113,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
             ? field.Section(inner => keys.Read(inner, record), record)! : record,
     });
 
-    /// <summary>Adds a key with a way of its own to be read.</summary>
+    /// <summary>Adds a key with a special method to read it.</summary>
     public Keys<T> Custom(string key, Shape shape, Func<Section, T, T> read, string description,
         params string[] properties) =>
         Add(new Row
@@ -121,11 +121,11 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
             Name = key, Shape = shape, Description = description, Properties = properties, Read = read,
         });
 
-    /// <summary>Adds a key that somebody else reads, who has the whole in view.</summary>
+    /// <summary>Adds a key that is read elsewhere, together with other keys.</summary>
     public Keys<T> Declared(string key, Shape shape, string description, params string[] properties) =>
         Custom(key, shape, static (_, record) => record, description, properties);
 
-    /// <summary>The key must be there, always or when <paramref name="when"/> says so.</summary>
+    /// <summary>The key is required, always or if <paramref name="when"/> returns true.</summary>
     public Keys<T> Required(Func<Section, bool>? when = null)
     {
         Row row = _rows[^1];
@@ -134,42 +134,43 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
         return this;
     }
 
-    /// <summary>What holds where nothing is written, in words.</summary>
+    /// <summary>Sets the text of the default.</summary>
     public Keys<T> DefaultText(string? text, string? json = null)
     {
         (_rows[^1].DefaultText, _rows[^1].Default) = (text, json);
         return this;
     }
 
-    /// <summary>A reload does not change it.</summary>
+    /// <summary>The key is read only at start.</summary>
     public Keys<T> AtStart()
     {
         _rows[^1].AtStart = true;
         return this;
     }
 
-    /// <summary>Nobody may see it.</summary>
+    /// <summary>The value is a secret and is never shown.</summary>
     public Keys<T> Secret()
     {
         _rows[^1].Secret = true;
         return this;
     }
 
-    /// <summary>Whose default it is, too.</summary>
+    /// <summary>Names the software that has the same default.</summary>
     public Keys<T> From(string origin)
     {
         _rows[^1].Origin = origin;
         return this;
     }
 
-    /// <summary>Looks at the key when it has been read, written or not, before those that follow.</summary>
+    /// <summary>Adds a check that runs after this key has been read, before the next key; also if the file does not
+    /// have the key.</summary>
     public Keys<T> Then(Action<Section, T> check)
     {
         _rows[^1].Check = check;
         return this;
     }
 
-    /// <summary>Looks at the record when all keys have been read.</summary>
+    /// <summary>Adds a check that runs when all keys have been read.</summary>
     public Keys<T> Finally(Action<Section, T> check)
     {
         _check = check;
@@ -183,7 +184,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
         return this;
     }
 
-    /// <summary>The same keys but some.</summary>
+    /// <summary>A table with the same keys, except these.</summary>
     public Keys<T> Without(string table, params string[] keys)
     {
         var some = new Keys<T>(table, standard) { _check = _check };
@@ -191,9 +192,8 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
         return some;
     }
 
-    /// <summary>Reads a mapping. All keys of the table are known in it; a key that is not is reported by the
-    /// section.</summary>
-    /// <param name="record">What holds where nothing is written.</param>
+    /// <summary>Reads a mapping. The section reports keys that the table does not have.</summary>
+    /// <param name="record">The values of keys that the mapping does not have.</param>
     public T Read(Section section, T record)
     {
         foreach (Row row in _rows)
@@ -206,7 +206,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
             {
                 section.At.Error($"missing '{row.Name}'");
             }
-            _ = section[row.Name]; // asking for a key is what makes it known
+            _ = section[row.Name]; // asking for a key makes it known
             record = row.Read(section, record);
             row.Check?.Invoke(section, record);
         }
@@ -214,7 +214,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
         return record;
     }
 
-    /// <summary>Keys whose values differ although a reload does not change them.</summary>
+    /// <summary>The names of changed keys that are read only at start.</summary>
     public IEnumerable<string> ReadAtStart(T before, T after) => _rows.SelectMany(row =>
         row.AtStart && row.Differs(before, after) ? [row.Name]
             : row.Within(before, after).Select(name => $"{row.Name}.{name}"));
@@ -225,7 +225,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
         return this;
     }
 
-    /// <summary><c>r =&gt; r.Attempts</c> is about <c>Attempts</c>.</summary>
+    /// <summary>The property of an expression: <c>Attempts</c> of <c>r =&gt; r.Attempts</c>.</summary>
     private static string[] PropertiesOf(string expression) => expression.Contains("=>", StringComparison.Ordinal)
         ? [expression[(expression.IndexOf('.', StringComparison.Ordinal) + 1)..].TrimEnd('!')]
         : expression.Split(' ');

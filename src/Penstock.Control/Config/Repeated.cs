@@ -1,6 +1,6 @@
 namespace Penstock.Control.Config;
 
-/// <summary>Things of one kind that may stand in a file only once.</summary>
+/// <summary>Reports values that a file may contain only once.</summary>
 internal static class Repeated
 {
     public static void Report<T>(string what, IEnumerable<(ConfigField At, T? Value)> items, Func<T, string> identity)

@@ -1,10 +1,10 @@
 namespace Penstock.Control.Config;
 
-/// <summary>Collects every remark about one file, so that the operator hears them all in one run. Nothing leaves it
-/// with a secret: not the lines, not the values that messages quote.</summary>
+/// <summary>Collects all errors and warnings about one file, so that one run shows them all. It hides secrets in the
+/// shown lines and in the values that messages quote.</summary>
 internal sealed class Report(string file, string text)
 {
-    // What YAML 1.1 takes for the end of a line, so that its parser and we count the same lines, in JSON too.
+    // The line breaks of YAML 1.1, so that line numbers equal those of its parser; also used for JSON.
     private static readonly string[] LineEnds = ["\r\n", "\n", "\r", "\u0085", "\u2028", "\u2029"];
 
     private readonly string[] _lines = text.Split(LineEnds, StringSplitOptions.None);
@@ -19,10 +19,10 @@ internal sealed class Report(string file, string text)
 
     public int Errors { get; private set; }
 
-    /// <summary>Names of such things that the file defines, for values that refer to them.</summary>
+    /// <summary>The names of this kind that the file defines, for values that refer to them.</summary>
     public IReadOnlyCollection<string> Names(string what) => _names.GetValueOrDefault(what) ?? [];
 
-    /// <summary>From now on the file is known to define these.</summary>
+    /// <summary>Sets the names of this kind that the file defines.</summary>
     public void Define(string what, IReadOnlyCollection<string> names) => _names[what] = names;
 
     /// <summary>Errors before warnings, each in the order of the file.</summary>
@@ -36,7 +36,7 @@ internal sealed class Report(string file, string text)
     {
         int line = _lineStarts.BinarySearch(index);
         line = line < 0 ? ~line - 1 : line;
-        // Between the CR and the LF of a line's end is still that line's end.
+        // A place between the CR and the LF of a line break belongs to that line.
         return new(line + 1, Math.Min(index - _lineStarts[line], _lines[line].Length) + 1, length);
     }
 
@@ -49,7 +49,7 @@ internal sealed class Report(string file, string text)
     public void Warning(Location at, string path, string message, string? hint = null) =>
         Add(Severity.Warning, at, path, message, hint);
 
-    /// <summary>Values that no line is shown with: of a secret, or of a key that is not known and may be one.</summary>
+    /// <summary>Hides a value in shown lines: that of a secret, or of an unknown key, which may be a secret.</summary>
     public void Hide(ConfigNode node)
     {
         switch (node)
@@ -84,7 +84,7 @@ internal sealed class Report(string file, string text)
         char[] shown = line.ToCharArray();
         foreach (Location place in _hidden.Where(place => place.Line == diagnostic.Line))
         {
-            // what goes on in the next line has no length here
+            // The part of the place on the next line is not marked here.
             int end = place.Length > 1 ? place.Column - 1 + place.Length : line.Length;
             for (int i = place.Column - 1; i < Math.Min(end, shown.Length); i++)
             {
@@ -111,7 +111,7 @@ internal sealed class Report(string file, string text)
 
     private void Add(Severity severity, Location at, string path, string message, string? hint)
     {
-        // A YAML alias brings the same fault to several places.
+        // With a YAML alias the same fault is found several times.
         if (_said.Add((at, message)))
         {
             _diagnostics.Add(new(severity, Secrets.Hide(message), file, at.Line, at.Column, Math.Max(at.Length, 1),

@@ -2,18 +2,18 @@ using System.Text.RegularExpressions;
 
 namespace Penstock.Control.Config;
 
-/// <summary>Takes secrets out of what is shown: a line of the file, a value in a message, an argument. It does not ask
-/// what the parser made of it, because it is shown when the parser could make nothing of it. It rather hides too much.
-/// Lengths stay, so that what is pointed at stays in its column.</summary>
+/// <summary>Hides secrets in shown text: a line of the file, a value in a message, an argument. It does not use the
+/// parser's result, because text is often shown when it cannot be parsed; in doubt it hides too much. Lengths stay the
+/// same, so that carets point at the right column.</summary>
 internal static partial class Secrets
 {
-    private const int Unbounded = -1; // each pattern takes time in proportion to the line
+    private const int Unbounded = -1; // no timeout is needed: each pattern takes linear time
 
-    /// <summary>A sentence, or a value that it quotes.</summary>
+    /// <summary>Hides secrets in a sentence or a quoted value.</summary>
     public static string Hide(string message) =>
         Parameter().Replace(UserInfo().Replace(message, Stars), AfterKey);
 
-    /// <summary>A line of a file.</summary>
+    /// <summary>Hides secrets in a line of a file.</summary>
     public static string HideInLine(string line) =>
         Entry().Replace(Hide(line), AfterKey);
 
@@ -30,8 +30,8 @@ internal static partial class Secrets
             }
         });
 
-    // A scheme, and who it is that comes there. In a password everything may stand, '@' and '/' too. What our own
-    // messages give as an example is no secret.
+    // User and password after a scheme. A password may contain any character, also '@' and '/'. The example in
+    // Penstock's messages is not a secret.
     [GeneratedRegex(@"(?<=[A-Za-z][A-Za-z0-9+.-]*:/{1,3}|postgres(ql)?:)(?!/{0,3}user:password@host).+(?=@)",
         RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase, Unbounded)]
     private static partial Regex UserInfo();
@@ -40,8 +40,8 @@ internal static partial class Secrets
         RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase, Unbounded)]
     private static partial Regex Parameter();
 
-    // A key that sounds like a secret, and its value: in quotes, up to the end of a flow mapping's entry, or up to the
-    // end of the line. Without a colon, too, since that may be the fault.
+    // A key with the name of a secret, and its value: in quotes, up to the end of a flow mapping's entry, or up to the
+    // end of the line. The colon is optional, because it may be the fault that it is missing.
     [GeneratedRegex("""
         (?<key>(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{0,40}
         (tok[a-z]*n|passw|passphrase|pwd|secret|credential|authori[sz]ation|api[-_]?key|private)

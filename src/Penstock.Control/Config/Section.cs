@@ -1,7 +1,7 @@
 namespace Penstock.Control.Config;
 
-/// <summary>A mapping with known keys. Asking for a key is what makes it known, so what the binder reads and what it
-/// accepts cannot differ.</summary>
+/// <summary>A mapping with known keys. Asking for a key makes it known, so the keys that are read and the keys that are
+/// accepted cannot differ.</summary>
 internal sealed class Section
 {
     private readonly Dictionary<string, ConfigEntry> _entries = [];
@@ -24,10 +24,10 @@ internal sealed class Section
 
     public ConfigField At { get; }
 
-    /// <summary>No error so far: what was read means what the operator wrote.</summary>
+    /// <summary>True while this section has no error, so that the read values are those of the operator.</summary>
     public bool Sound => At.Report.Errors == _errorsBefore;
 
-    /// <summary>The value of a key; null when it was not written.</summary>
+    /// <summary>The value of a key; null if the file does not have it.</summary>
     public ConfigField? this[string key]
     {
         get
@@ -41,8 +41,8 @@ internal sealed class Section
         }
     }
 
-    /// <summary>Nobody may see the value of this key. A key of this mapping that is not known may be the same one
-    /// misspelt, so the values of those are not shown either.</summary>
+    /// <summary>Hides the value of this key. The values of unknown keys of this mapping are hidden too, because one of
+    /// them may be this key, misspelt.</summary>
     public void Hide(string key)
     {
         _holdsSecrets = true;
@@ -54,8 +54,8 @@ internal sealed class Section
 
     public bool Has(string key) => this[key] is not null;
 
-    /// <summary>Keys at the top that begin with <c>x-</c> are not read: a place for anchors, as in Compose files.
-    /// </summary>
+    /// <summary>Keys at the top that begin with <c>x-</c> are ignored: they are a place for anchors, as in Compose
+    /// files.</summary>
     private bool IsForAnchors(string key) =>
         At.Path.Length == 0 && key.StartsWith("x-", StringComparison.OrdinalIgnoreCase);
 

@@ -2,8 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Penstock.Control.Config;
 
-/// <summary>A list; a single value counts as a list of one. Items with a fault are left out where they came to
-/// nothing.</summary>
+/// <summary>A list; a single value counts as a list of one. Items that a fault made null are left out.</summary>
 internal sealed class ListShape<T> : Shape<IReadOnlyList<T>>
 {
     private readonly Shape<T> _item;
@@ -18,7 +17,7 @@ internal sealed class ListShape<T> : Shape<IReadOnlyList<T>>
         Tables = item.Tables;
     }
 
-    /// <summary>What is wrong with a list of nothing, and what to write; null: it is allowed.</summary>
+    /// <summary>The error for an empty list and its hint; null: an empty list is allowed.</summary>
     public (string Message, string? Hint)? Empty
     {
         get;
@@ -30,10 +29,10 @@ internal sealed class ListShape<T> : Shape<IReadOnlyList<T>>
         }
     }
 
-    /// <summary>The word <c>off</c> is a list of nothing, and to leave the value out is not.</summary>
+    /// <summary>The word <c>off</c> means an empty list; a missing value does not.</summary>
     public bool MayBeOff { get; init; }
 
-    /// <summary>Looks at all items together, also at those that came to nothing.</summary>
+    /// <summary>Checks all items together, including those that a fault made null.</summary>
     public Action<IReadOnlyList<(ConfigField At, T? Value)>>? Check { get; init; }
 
     public override IReadOnlyList<T> Read(ConfigField field, IReadOnlyList<T> otherwise) =>
@@ -61,7 +60,7 @@ internal sealed class ListShape<T> : Shape<IReadOnlyList<T>>
         value.Count == 1 ? _item.Print(value[0]) : $"[{string.Join(",", value.Select(_item.Print))}]";
 }
 
-/// <summary>A mapping of known keys, or one of some words that stand for one.</summary>
+/// <summary>A mapping of known keys, or a word that means such a mapping.</summary>
 internal sealed class Mapping<T> : Shape<T>
 {
     private readonly Keys<T> _keys;
@@ -81,12 +80,12 @@ internal sealed class Mapping<T> : Shape<T>
         Tables = [keys];
     }
 
-    /// <summary>What messages say could stand there.</summary>
+    /// <summary>The expected form, for messages.</summary>
     public string Expected { get; init; } = "a mapping";
 
     public override T Read(ConfigField field, T otherwise) => Read(field, otherwise, null);
 
-    /// <param name="check">Looks at the whole, with what is around it in mind.</param>
+    /// <param name="check">Checks the mapping and its record.</param>
     public T Read(ConfigField field, T otherwise, Action<Section, T>? check)
     {
         foreach ((string word, T value) in _words)
@@ -108,7 +107,7 @@ internal sealed class Mapping<T> : Shape<T>
         .Select(static w => SchemaPart.Quote(w.Word)).FirstOrDefault();
 }
 
-/// <summary>A single value where that says enough, or a mapping that says more.</summary>
+/// <summary>A single value as a short form, or a mapping with more keys.</summary>
 internal sealed class Either<T> : Shape<T>
     where T : class
 {
@@ -125,13 +124,13 @@ internal sealed class Either<T> : Shape<T>
         Tables = [keys];
     }
 
-    /// <summary>What messages call it, instead of its key.</summary>
+    /// <summary>The name of the value in messages, if it is not its key.</summary>
     public string? Name { get; init; }
 
-    /// <summary>What messages say could stand there, instead of a value.</summary>
+    /// <summary>The expected form, for messages; null: a value.</summary>
     public string? Expected { get; init; }
 
-    /// <summary>The mapping said enough to make something of it.</summary>
+    /// <summary>True if the record that was read from the mapping can be used.</summary>
     public Func<T, bool> Usable { get; init; } = static _ => true;
 
     public override T Read(ConfigField field, T otherwise)
@@ -148,7 +147,7 @@ internal sealed class Either<T> : Shape<T>
     public override string? Print(T value) => _scalar.Print(value);
 }
 
-/// <summary>A mapping of names that the operator chose.</summary>
+/// <summary>A mapping whose keys are names that the operator chooses.</summary>
 internal sealed class NamedShape<T>(Func<ConfigField, T> read) : Shape<IReadOnlyList<(ConfigField At, T Value)>>
 {
     public override IReadOnlyList<(ConfigField At, T Value)> Read(
@@ -163,10 +162,10 @@ internal sealed class NamedShape<T>(Func<ConfigField, T> read) : Shape<IReadOnly
         return pairs;
     }
 
-    /// <summary>Judges the names.</summary>
+    /// <summary>Checks the names.</summary>
     public Parser<string> Name { get; init; } = ConfigValue.TryName;
 
-    /// <summary>Looks at all of them together.</summary>
+    /// <summary>Checks all values together.</summary>
     public Action<IReadOnlyList<(ConfigField At, T Value)>>? Check { get; init; }
 
     

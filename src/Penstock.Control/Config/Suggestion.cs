@@ -1,18 +1,18 @@
 namespace Penstock.Control.Config;
 
-/// <summary>"Did you mean": the known word nearest to the one that was written.</summary>
+/// <summary>"Did you mean": finds the known word that is nearest to a misspelt one.</summary>
 internal static class Suggestion
 {
-    private const int MaxLength = 64; // nobody mistypes a longer word, and the distance costs length²
+    private const int MaxLength = 64; // no known word is longer, and the distance costs length²
 
-    /// <summary>The question, or null when nothing known is near.</summary>
+    /// <summary>The question, or null if no known word is near.</summary>
     public static string? For(string word, IEnumerable<string> known)
     {
         string? nearest = Nearest(word, known);
         return nearest is null ? null : $"did you mean '{nearest}'?";
     }
 
-    /// <summary>A question, or else the list of what could have been written.</summary>
+    /// <summary>The question, or a list of all known words.</summary>
     public static string OrList(string word, IReadOnlyCollection<string> known, string heading) =>
         For(word, known) ?? $"{heading}: {string.Join(", ", known)}";
 

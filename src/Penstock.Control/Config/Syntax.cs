@@ -1,35 +1,35 @@
 namespace Penstock.Control.Config;
 
-/// <summary>What a value of the file may look like, whatever it means: how editors check it (a piece of JSON schema),
-/// how the reference names it, and some values that it takes.</summary>
+/// <summary>The syntax of a value of the file: its JSON schema for editors, its description in the reference, and some
+/// example values.</summary>
 internal abstract class Shape
 {
     /// <summary>JSON schema, draft 7; parts with a name are in <see cref="SchemaPart.All"/>.</summary>
     public required string Schema { get; init; }
 
-    /// <summary>For the reference, in Markdown.</summary>
+    /// <summary>The description in the reference, in Markdown.</summary>
     public required string Text { get; init; }
 
-    /// <summary>Values as they are written. Where the syntax alone decides what is valid, the first two are, and
-    /// differ: a test changes every key with them. The fuzzers mix them all.</summary>
+    /// <summary>Example values, for tests and fuzzers. If only the syntax decides whether a value is valid, the first
+    /// two are valid and differ, because a test changes every key with them.</summary>
     public IReadOnlyList<string> Samples { get; init; } = [];
 
-    /// <summary>The tables of the mappings that may stand in such a value.</summary>
+    /// <summary>The tables of the mappings that such a value may contain.</summary>
     public IReadOnlyList<KeyTable> Tables { get; init; } = [];
 }
 
-/// <summary>A shape, and how a value of that shape is read.</summary>
+/// <summary>A shape and the method that reads a value of that shape.</summary>
 internal abstract class Shape<T> : Shape
 {
-    /// <summary>Reads it; a fault goes to the report.</summary>
-    /// <param name="otherwise">What comes of a value that has a fault.</param>
+    /// <summary>Reads the value; a fault is added to the report.</summary>
+    /// <param name="otherwise">The result for a value with a fault.</param>
     public abstract T Read(ConfigField field, T otherwise);
 
-    /// <summary>A value as it is written in JSON; null where there is no short way to write it.</summary>
+    /// <summary>A value in JSON; null if it has no short form.</summary>
     public virtual string? Print(T value) => null;
 }
 
-/// <summary>The syntax of a single value: how it is read from its text, described, and written again.</summary>
+/// <summary>The syntax of a single value: how it is parsed, described and printed.</summary>
 internal sealed class Syntax<T>(Parser<T> parse, Func<T, string?>? print = null) : Shape<T>
 {
     public Parser<T> Parse => parse;

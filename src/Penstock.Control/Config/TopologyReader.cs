@@ -3,14 +3,13 @@ using Penstock.Proxy.Routing;
 
 namespace Penstock.Control.Config;
 
-/// <summary>What goes where: upstreams and routes as a whole. The full form (<c>upstreams</c>, <c>routes</c>) or the
-/// flat one (<c>backends</c> and its like at the top), which stands for one upstream and a route that takes everything
-/// to it. </summary>
+/// <summary>Reads upstreams and routes, in the full form (<c>upstreams</c>, <c>routes</c>) or in the short form
+/// (<c>backends</c> and other keys at the top), which means one upstream and one route for all requests.</summary>
 internal static class TopologyReader
 {
     private const string DefaultName = "default";
 
-    /// <summary>Routes for one place are compared with each other, as far as there are not thousands of them.</summary>
+    /// <summary>How many routes with the same host and path are compared with each other at most.</summary>
     private const int MaxCompared = 500;
 
     private static readonly string[] FullKeys = ["upstreams", "routes"];
@@ -33,17 +32,17 @@ internal static class TopologyReader
         }
         foreach (ConfigField field in flat)
         {
-            field.Error($"'{field.Name}' at the top is for a single upstream; it cannot stand beside '{full[0]}'",
+            field.Error($"'{field.Name}' at the top is for a single upstream; it cannot be used with '{full[0]}'",
                 "move it into an entry of 'upstreams'");
         }
         if (flat.Count > 0)
         {
-            _ = Flat(file); // for its errors
+            _ = Flat(file); // only to report its errors
         }
         return flat.Count == 0 || file.Has("upstreams") ? config with { Proxy = Full(file, proxy) } : config;
     }
 
-    /// <summary>An entry of <c>upstreams</c>; null when it is none.</summary>
+    /// <summary>Reads an entry of <c>upstreams</c>; null if it is not valid.</summary>
     public static UpstreamConfig? Named(ConfigField field) => field.Section(section =>
         UpstreamKeys.Table.Read(section, UpstreamKeys.Table.Default with { Name = field.Name }));
 
@@ -81,10 +80,10 @@ internal static class TopologyReader
         {
             CheckLimits(at, route, upstreams.Find(u => u?.Name == route.Upstream), proxy);
         }
-        // Only names that were given have no slash.
+        // Default names of routes contain a slash; only given names may be duplicates.
         Repeated.Report("route", routes.Where(static route => !route.Value.Name.Contains('/'))
             .Select(static route => (route.At, (RouteConfig?)route.Value)), static route => route.Name);
-        // A route that could not be read would make every conclusion from the routes a guess.
+        // If a route could not be read, nothing can be concluded from the other routes.
         if (file.At.Report.Errors == errorsBefore && routes.Count >= items.Count)
         {
             WarnShadowed(routes);
@@ -107,8 +106,8 @@ internal static class TopologyReader
             .Where(proxy.Limits.ContainsKey).Distinct()];
         if (names.Count > LimitConfig.MaxPerRequest)
         {
-            at.Error($"{names.Count} limits on one route, its upstream's and those of every request included; "
-                + $"{LimitConfig.MaxPerRequest} are allowed");
+            at.Error($"{names.Count} limits apply to one route, including those of its upstream and of every request; "
+                + $"at most {LimitConfig.MaxPerRequest} are allowed");
         }
         foreach (string name in names)
         {
@@ -130,7 +129,7 @@ internal static class TopologyReader
             {
                 named[i].Warning($"upstreams '{owners[cookie]}' and '{named[i].Name}' both name their session cookie "
                     + $"'{cookie}': on one host each replaces the other's",
-                    "leave 'cookie' out, then each has a name of its own");
+                    "leave 'cookie' out; then each has a different name");
             }
         }
     }

@@ -2,8 +2,8 @@ using System.Text.RegularExpressions;
 
 namespace Penstock.Control.Config;
 
-/// <summary>Fills <c>${NAME}</c> and <c>${NAME:-default}</c> into values; <c>$$</c> stands for one dollar sign.
-/// It happens after parsing, so a variable can never change the structure of the file.</summary>
+/// <summary>Replaces <c>${NAME}</c> and <c>${NAME:-default}</c> in values; <c>$$</c> means one dollar sign. Runs after
+/// parsing, so a variable can never change the structure of the file.</summary>
 internal sealed partial class Variables(Func<string, string?> environment, Report report)
 {
     public ConfigNode Fill(string text, Location place)
@@ -43,7 +43,7 @@ internal sealed partial class Variables(Func<string, string?> environment, Repor
         return value ?? "";
     }
 
-    /// <summary>The reference itself within a longer value, where it can be found there.</summary>
+    /// <summary>The place of the reference within a longer value, if it can be found there.</summary>
     private Location Locate(string reference, Location place)
     {
         string line = report.Lines.ElementAtOrDefault(place.Line - 1) ?? "";

@@ -3,14 +3,14 @@ using YamlDotNet.Core.Events;
 
 namespace Penstock.Control.Config;
 
-/// <summary>YAML text to nodes. Built from parser events, not from YamlDotNet's own tree: that one stops at the first
-/// duplicate key, and the binder wants to report them all.</summary>
+/// <summary>Parses YAML to nodes. Uses parser events instead of YamlDotNet's tree, which stops at the first duplicate
+/// key; all duplicates are to be reported.</summary>
 internal sealed class YamlTree
 {
     private const int MaxDepth = 32;
     private const string MergeKey = "<<";
 
-    /// <summary>Entries that merge keys may add in one file: mappings that merge each other would multiply.</summary>
+    /// <summary>How many entries merge keys may add in one file; nested merges can multiply entries.</summary>
     private const int MaxMerged = 100_000;
 
     private readonly Scanner _scanner;
@@ -29,7 +29,7 @@ internal sealed class YamlTree
         _variables = variables;
     }
 
-    /// <summary>The root; null when the text is no YAML, which has then been reported.</summary>
+    /// <summary>Returns the root; null after reporting that the text is not valid YAML.</summary>
     public static ConfigNode? Read(string text, Report report, Variables variables)
     {
         if (ReportTabs(report))
@@ -46,13 +46,13 @@ internal sealed class YamlTree
         {
             tree.ReportSyntax(PlaceOf(fault.Start, fault.End), fault.Message);
         }
-        // YamlDotNet's answers to a key on a new line within open brackets, and to a tag that is no URI or an anchor
-        // without a name
+        // YamlDotNet throws these for a key on a new line within open brackets, for a tag that is not a URI, and for an
+        // anchor without a name.
         catch (Exception fault) when (fault is InvalidOperationException or ArgumentException)
         {
             Mark position = tree._scanner.CurrentPosition;
             tree.ReportSyntax(PlaceOf(position, position), fault is ArgumentException
-                ? "this tag or anchor is not valid; write a plain value" : "a key cannot stand here");
+                ? "this tag or anchor is not valid; write a plain value" : "a key is not allowed here");
         }
         return null;
     }
@@ -64,19 +64,19 @@ internal sealed class YamlTree
         {
             place = new(lines.Count, lines[^1].Length + 1, 1);
         }
-        else if (place.Column > lines[place.Line - 1].Length) // the scanner is ahead of what it complains about
+        else if (place.Column > lines[place.Line - 1].Length) // the scanner is already behind the faulty text
         {
             place = new(place.Line, lines[place.Line - 1].Length + 1, 1);
         }
 
         string? hint = lines[place.Line - 1].Contains("${", StringComparison.Ordinal)
-            ? "put quotes around a value with ${…}" // YAML takes its braces for a mapping
+            ? "put quotes around a value with ${…}" // YAML parses the braces as a mapping
             : _open is { } open ? $"is the bracket closed that opens at {open.Line}:{open.Column}?" : null;
         string sentence = message.Length == 0 ? "" : char.ToLowerInvariant(message[0]) + message[1..].TrimEnd('.');
         _report.Error(place, "", "not valid YAML: " + sentence, hint);
     }
 
-    // YamlDotNet reports a tab as a syntax error at 1:1, which helps nobody.
+    // YamlDotNet would report a tab as a syntax error at 1:1, which does not help the operator.
     private static bool ReportTabs(Report report)
     {
         var tabbed = report.Lines.Index().Where(line => IsIndentedByTab(line.Item)).ToList();
@@ -128,7 +128,7 @@ internal sealed class YamlTree
         if (_parser.TryConsume<AnchorAlias>(out AnchorAlias? alias))
         {
             return _anchors.TryGetValue(alias.Value.Value, out ConfigNode? named) ? named
-                : throw Fault(alias, $"no anchor '&{alias.Value}' stands before this alias");
+                : throw Fault(alias, $"there is no anchor '&{alias.Value}' before this alias");
         }
 
         NodeEvent start =
@@ -145,7 +145,7 @@ internal sealed class YamlTree
             SequenceStart sequence => Sequence(sequence, depth),
             _ => Value((Scalar)start),
         };
-        _open = outer; // before the next token, whose faults are not about this bracket any more
+        _open = outer; // before the next token, because this bracket is closed now
         _parser.MoveNext();
         if (!start.Anchor.IsEmpty)
         {
@@ -213,8 +213,8 @@ internal sealed class YamlTree
             : PlaceOf(start.Start, start.End), entries);
     }
 
-    /// <summary>The merge key of YAML 1.1: adds the entries of one mapping, or of several of which the earlier come
-    /// first, that the mapping itself does not have. They keep their places, so a fault is shown where it was
+    /// <summary>The merge key of YAML 1.1: adds the entries of one or several mappings that the mapping itself does not
+    /// have; earlier mappings take precedence. Entries keep their places, so that a fault is shown where it is
     /// written.</summary>
     private void Merge(ConfigEntry merge, List<ConfigEntry> entries)
     {
@@ -225,8 +225,8 @@ internal sealed class YamlTree
             {
                 if (source is not FaultyNode)
                 {
-                    _report.Error(merge.Location, "", $"'{MergeKey}' takes the entries of mappings, and this is "
-                        + source.Kind, $"write {MergeKey}: *anchor, of an anchor that stands before a mapping");
+                    _report.Error(merge.Location, "", $"'{MergeKey}' needs a mapping, but this is " + source.Kind,
+                        $"write {MergeKey}: *anchor, with the anchor of a mapping");
                 }
 
                 continue;

@@ -7,13 +7,13 @@ using Penstock.Control.Admin;
 
 namespace Penstock.Commands;
 
-/// <summary>What the admin API answered: a body (null for 204), or a fault.</summary>
-/// <param name="Body">Of a fault too, when the API told it.</param>
-/// <param name="Fault">One line for the operator.</param>
-/// <param name="Status">The HTTP status; 0 when there was no answer.</param>
+/// <summary>The answer of the admin API: a body (null for 204) or a fault.</summary>
+/// <param name="Body">The body; of an error too, if the API sent one.</param>
+/// <param name="Fault">One line for the operator; null if there is no fault.</param>
+/// <param name="Status">The HTTP status; 0 if there was no answer.</param>
 internal readonly record struct AdminAnswer(JsonNode? Body, string? Fault, int Status = 0);
 
-/// <summary>Asks a running Penstock by its admin API; whatever goes wrong becomes one line for the operator.</summary>
+/// <summary>Calls the admin API of a running Penstock; every failure becomes one line for the operator.</summary>
 internal sealed class AdminClient : IDisposable
 {
     private const int PageSize = 500;
@@ -22,7 +22,7 @@ internal sealed class AdminClient : IDisposable
     private readonly HttpClient _http;
     private readonly Uri _url;
 
-    /// <param name="timeoutSeconds">Until an answer begins.</param>
+    /// <param name="timeoutSeconds">How long to wait until an answer begins.</param>
     public AdminClient(Uri url, string token, int timeoutSeconds = 10)
     {
         _url = url;
@@ -42,7 +42,7 @@ internal sealed class AdminClient : IDisposable
 
     public static string PathOf(string clientId) => ClientEndpoints.PathOf(clientId);
 
-    /// <summary>Every client, page by page.</summary>
+    /// <summary>Reads all clients, page by page.</summary>
     public async Task<AdminAnswer> ListAsync()
     {
         var clients = new JsonArray();
@@ -94,7 +94,7 @@ internal sealed class AdminClient : IDisposable
         using HttpRequestMessage request = Request(HttpMethod.Post, path);
         request.Content = new StreamContent(file, CopyBytes);
         request.Content.Headers.TryAddWithoutValidation("Content-Type", type);
-        request.Headers.ExpectContinue = true; // a rejection comes before the file is sent, not as a broken pipe
+        request.Headers.ExpectContinue = true; // a rejection arrives before the file is sent, not as a broken pipe
         return await AskAsync(async () =>
         {
             using HttpResponseMessage response = await _http.SendAsync(request);
@@ -102,8 +102,8 @@ internal sealed class AdminClient : IDisposable
         });
     }
 
-    /// <summary>Copies an answer's bytes as they come.</summary>
-    /// <param name="open">Called when the answer is a good one.</param>
+    /// <summary>Copies the bytes of an answer as they arrive.</summary>
+    /// <param name="open">Called only if the answer is a success.</param>
     public async Task<AdminAnswer> DownloadAsync(string path, Func<Stream> open)
     {
         using HttpRequestMessage request = Request(HttpMethod.Get, path);
@@ -128,7 +128,8 @@ internal sealed class AdminClient : IDisposable
         });
     }
 
-    /// <summary>A fault of the file is the file's, one of the connection the API's.</summary>
+    /// <summary>Reads from the connection. Its errors get another type than those of the file, so that the message
+    /// names the right cause.</summary>
     private static async Task<int> ReadSomeAsync(Stream body, byte[] buffer)
     {
         try
@@ -137,13 +138,13 @@ internal sealed class AdminClient : IDisposable
         }
         catch (IOException failure)
         {
-            throw new HttpRequestException("the answer broke off", failure);
+            throw new HttpRequestException("the answer is incomplete", failure);
         }
     }
 
     private HttpRequestMessage Request(HttpMethod method, string path)
     {
-        // the id's percent-encoding must arrive as written, even for an id such as ".."
+        // The id's percent-encoding must arrive as written, even for an id such as "..".
         var raw = new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true };
         return new(method, new Uri(Origin + path, raw));
     }
@@ -156,7 +157,7 @@ internal sealed class AdminClient : IDisposable
         }
         catch (HttpRequestException failure) when (failure.InnerException is IOException broken)
         {
-            return new(null, $"the connection to the admin API at {Origin} broke: {broken.Message}");
+            return new(null, $"the connection to the admin API at {Origin} failed: {broken.Message}");
         }
         catch (HttpRequestException failure)
         {
@@ -188,10 +189,10 @@ internal sealed class AdminClient : IDisposable
 
         if (response.StatusCode == HttpStatusCode.Unauthorized)
         {
-            return new(null, $"the admin API at {Origin} wants a token: give --token or set $PENSTOCK_TOKEN");
+            return new(null, $"the admin API at {Origin} needs a token: give --token or set $PENSTOCK_TOKEN");
         }
 
-        var error = body as JsonObject; // its message names every fault of what was sent
+        var error = body as JsonObject; // its message lists all faults of the request
         return new(error, error?["message"]?.ToString() ?? $"the admin API answered HTTP {status}", status);
     }
 

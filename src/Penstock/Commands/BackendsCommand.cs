@@ -5,19 +5,19 @@ using Penstock.Proxy;
 
 namespace Penstock.Commands;
 
-/// <summary><c>penstock backends</c>: echo servers to try a balancer on.</summary>
+/// <summary><c>penstock backends</c>: runs echo servers for trying out a balancer.</summary>
 internal static class BackendsCommand
 {
     public const int MaxServers = 1000;
 
     public static Command Create(Terminal terminal)
     {
-        Option<int> count = OptionSyntax.Number("--count", "N", "How many", 1, MaxServers).OrElse(3);
+        Option<int> count = OptionSyntax.Number("--count", "N", "The number of servers", 1, MaxServers).OrElse(3);
         Option<int> startPort = OptionSyntax.Number("--start-port", "PORT",
-            "Port of the first, the others follow; 0 takes free ones", 0, IPEndPoint.MaxPort).OrElse(9001);
+            "The port of the first server, the others follow; 0: free ports", 0, IPEndPoint.MaxPort).OrElse(9001);
         Option<IPAddress> address = OptionSyntax.Read<IPAddress>("--listen-address", "IP",
-            "Address to listen on; 0.0.0.0 for other machines too", TryAddress).OrElse(IPAddress.Loopback);
-        var command = new PenstockCommand("backends", "Run echo servers to try a balancer on.",
+            "The address to listen on; 0.0.0.0: all addresses", TryAddress).OrElse(IPAddress.Loopback);
+        var command = new PenstockCommand("backends", "Run echo servers for trying out a balancer.",
             "penstock backends --count 3 --start-port 9001",
             """curl http://127.0.0.1:9001/echo -d '{"message":"hello"}'""",
             "  also: / /health /ping /sleep?delay=0.5 /status/503 /bytes/1000000 /upload /headers")

@@ -3,13 +3,13 @@ using Penstock.Control.Config;
 
 namespace Penstock.Commands;
 
-/// <summary><c>penstock check</c>: every fault of a configuration file at once, without running it.</summary>
+/// <summary><c>penstock check</c>: reports all faults of a configuration file at once, without running it.</summary>
 internal static class CheckCommand
 {
     public static Command Create(Terminal terminal)
     {
         Option<string> config = RunCommand.ConfigOption();
-        Option<string> format = OptionSyntax.OneOf("--format", "How to report", "text", "json");
+        Option<string> format = OptionSyntax.OneOf("--format", "The format of the report", "text", "json");
         var command = new PenstockCommand("check", "Check a configuration file and report all its faults.",
             "penstock check --config penstock.yaml",
             "penstock check --format json | jq .")

@@ -4,21 +4,21 @@ using Penstock.Control.Admin;
 
 namespace Penstock.Commands;
 
-/// <summary><c>penstock clients import</c> and <c>export</c>: all clients as one file.</summary>
+/// <content><c>penstock clients import</c> and <c>export</c>: all clients as one file.</content>
 internal sealed partial class ClientsCommand
 {
-    /// <summary>A store that is slow, and a million clients.</summary>
+    /// <summary>Enough for a million clients in a slow store.</summary>
     private const int FileTimeoutSeconds = 600;
 
     private PenstockCommand Import()
     {
-        Argument<string> file = FileArgument("The clients, or - for the standard input");
+        Argument<string> file = FileArgument("The file to read; - for the standard input");
         file.Arity = ArgumentArity.ExactlyOne;
         Option<string?> format = FileFormat();
         Option<string> mode =
-            OptionSyntax.OneOf("--mode", "What to do with clients that exist: change them, or reject it all",
+            OptionSyntax.OneOf("--mode", "If clients exist already: change them, or reject the whole file",
             "upsert", "create");
-        var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be done" };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Change nothing, only report what would change" };
         var command = new PenstockCommand("import", "Create or change many clients: all of them or, if there is any "
             + "fault, none.",
             "penstock clients import clients.csv --dry-run",
@@ -47,7 +47,7 @@ internal sealed partial class ClientsCommand
 
     private PenstockCommand Export()
     {
-        Argument<string> file = FileArgument("Where to; - or nothing for the standard output");
+        Argument<string> file = FileArgument("The file to write; - or nothing for the standard output");
         file.DefaultValueFactory = _ => "-";
         Option<string?> format = FileFormat();
         var command = new PenstockCommand("export", "Write all clients to a file, ordered by id.",
@@ -80,7 +80,7 @@ internal sealed partial class ClientsCommand
         return command;
     }
 
-    /// <summary>A new file is for its owner to read: clients' ids are API keys as a rule.</summary>
+    /// <summary>Only the owner may read a new file, because client ids are usually API keys.</summary>
     private static readonly FileStreamOptions ForOwner = new()
     {
         Mode = FileMode.Create,
@@ -91,7 +91,7 @@ internal sealed partial class ClientsCommand
     private static Argument<string> FileArgument(string description) => new("FILE") { Description = description };
 
     private static Option<string?> FileFormat() => OptionSyntax.Read("--format", "csv|jsonl",
-        "How the file is written [default: by its extension, otherwise jsonl]",
+        "The format of the file [default: by its extension, otherwise jsonl]",
         (string text, out string? value, out string error) =>
         {
             value = text;
@@ -102,8 +102,8 @@ internal sealed partial class ClientsCommand
     private static string FormatOf(string? format, string file) =>
         format ?? (Path.GetExtension(file).Equals(".csv", StringComparison.OrdinalIgnoreCase) ? "csv" : "jsonl");
 
-    /// <summary>As far as it is worth sending: its length must be known before, so that too much is rejected at once.
-    /// </summary>
+    /// <summary>Reads the standard input before it is sent, because the API rejects a file that is too large at once
+    /// only if the request has a length. Stops just above the maximum size of an import.</summary>
     private async Task<Stream> InputAsync()
     {
         using Stream input = _terminal.OpenInput();
@@ -127,7 +127,7 @@ internal sealed partial class ClientsCommand
             (JsonNode? created, JsonNode? updated, JsonNode? unchanged) =
                 (body?["created"], body?["updated"], body?["unchanged"]);
             _terminal.Out.WriteLine(dryRun
-                ? $"{name} is fine: it would create {created}, update {updated}, leave {unchanged} as they are"
+                ? $"{name} is valid: it would create {created}, update {updated} and not change {unchanged} clients"
                 : $"{created} created, {updated} updated, {unchanged} unchanged");
             Warn(answer);
             return ExitCode.Ok;
@@ -152,6 +152,6 @@ internal sealed partial class ClientsCommand
             answer.Status == 400 ? ExitCode.Usage : ExitCode.Failure);
     }
 
-    /// <summary>Without what a terminal would obey: faults name what stands in the file.</summary>
+    /// <summary>Replaces control characters, which may come from the file and must not reach the terminal.</summary>
     private static string Plain(string text) => string.Concat(text.Select(static c => char.IsControl(c) ? '?' : c));
 }

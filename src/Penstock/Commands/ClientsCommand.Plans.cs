@@ -3,15 +3,15 @@ using System.Text.Json.Nodes;
 
 namespace Penstock.Commands;
 
-/// <summary><c>penstock plans</c>: a capacity and a rate that many clients have.</summary>
+/// <content><c>penstock plans</c>: a plan is a capacity and a rate for many clients.</content>
 internal sealed partial class ClientsCommand
 {
-    private readonly Argument<string> _name = new("PLAN") { Description = "The plan, such as gold" };
+    private readonly Argument<string> _name = new("PLAN") { Description = "The name of the plan, such as gold" };
 
     public static Command CreatePlans(Terminal terminal)
     {
         var self = new ClientsCommand(terminal);
-        return new PenstockCommand("plans", "See and change the plans of a running Penstock, by its admin API.",
+        return new PenstockCommand("plans", "Show and change the plans of a running Penstock through its admin API.",
             "penstock plans list",
             "penstock plans set gold --capacity 1000 --rate 50/s",
             "penstock clients set user1 --plan gold")
@@ -22,7 +22,7 @@ internal sealed partial class ClientsCommand
 
     private PenstockCommand ListPlans()
     {
-        var command = new PenstockCommand("list", "List the plans, and how many clients each has.",
+        var command = new PenstockCommand("list", "List the plans and how many clients each has.",
             "penstock plans list") { _format };
         command.SetAction(parse => AskAsync(parse, async admin =>
         {
@@ -42,14 +42,14 @@ internal sealed partial class ClientsCommand
 
     private PenstockCommand SetPlan()
     {
-        var command = new PenstockCommand("set", "Create a plan, or change one: the next request of each of its "
-            + "clients sees it.", "penstock plans set gold --capacity 1000 --rate 50/s")
+        var command = new PenstockCommand("set", "Create or change a plan. The change applies from the next request of "
+            + "each of its clients.", "penstock plans set gold --capacity 1000 --rate 50/s")
         { _name, _capacity, _rate, _format };
         command.SetAction(parse =>
         {
             if (!Has(parse, _capacity) || !Has(parse, _rate))
             {
-                return Task.FromResult(_terminal.Fail("a plan has both --capacity and --rate", ExitCode.Usage));
+                return Task.FromResult(_terminal.Fail("a plan needs both --capacity and --rate", ExitCode.Usage));
             }
 
             var plan = new JsonObject

@@ -4,34 +4,34 @@ using Penstock.Control.Config;
 
 namespace Penstock.Commands;
 
-/// <summary><c>penstock clients set</c>.</summary>
+/// <content><c>penstock clients set</c>.</content>
 internal sealed partial class ClientsCommand
 {
     private readonly Option<long> _capacity =
-        OptionSyntax.Number<long>("--capacity", "N", "Requests at once", 1, MaxCapacity);
+        OptionSyntax.Number<long>("--capacity", "N", "Tokens in a full bucket", 1, MaxCapacity);
     private readonly Option<double> _rate = OptionSyntax.Read<double>("--rate", "RATE",
-        "How fast spent requests come back, such as 10/s or 0.5/s", ConfigValue.TryRate);
+        "How fast the bucket refills, such as 10/s or 0.5/s", ConfigValue.TryRate);
     private readonly Option<double> _tokens = OptionSyntax.Number<double>("--tokens", "X",
-        "Tokens it has now [default: a full bucket if new, otherwise those it has]", 0, MaxCapacity);
+        "Set the tokens in the bucket [default: a new client has a full bucket, others keep theirs]", 0, MaxCapacity);
     private readonly Option<string> _plan = new("--plan")
     {
         HelpName = "PLAN",
-        Description = "The plan that it has, instead of a capacity and a rate",
+        Description = "Use the capacity and the rate of this plan",
     };
     private readonly Option<bool> _block = new("--block") { Description = "Answer all its requests with 403" };
-    private readonly Option<bool> _exempt = new("--exempt") { Description = "No limit holds it" };
-    private readonly Option<bool> _allow = new("--allow") { Description = "Its limits hold: neither of the two" };
+    private readonly Option<bool> _exempt = new("--exempt") { Description = "Apply no limit to it" };
+    private readonly Option<bool> _allow = new("--allow") { Description = "Undo --block or --exempt" };
     private readonly Option<IReadOnlyList<OwnLimit>> _limits = OptionSyntax.ReadMany<OwnLimit>("--limit",
-        "NAME=N,RATE", "Its own numbers for a limit of the configuration, such as search=5,1/s; search=off: none",
-        TryOwnLimit);
+        "NAME=N,RATE", "Its own numbers for a limit of the configuration, such as search=5,1/s; search=off removes "
+            + "them", TryOwnLimit);
 
-    /// <param name="Numbers">Null: none of its own.</param>
+    /// <param name="Numbers">Null: remove the client's own numbers.</param>
     private sealed record OwnLimit(string Name, JsonObject? Numbers);
 
     private PenstockCommand Set()
     {
-        var command = new PenstockCommand("set", "Register a client, or change one; its next request sees it. What is "
-            + "not named stays.",
+        var command = new PenstockCommand("set", "Register or change a client. The change applies from its next "
+            + "request; values that are not given stay.",
             "penstock clients set user1 --capacity 100 --rate 10/s",
             "penstock clients set user1 --plan gold --limit search=5,1/s",
             "penstock clients set user1 --block",
@@ -49,17 +49,17 @@ internal sealed partial class ClientsCommand
         int access = new[] { _block, _exempt, _allow }.Count(parse.GetValue);
         if (plan && (capacity || rate))
         {
-            return "--plan gives the capacity and the rate: leave those out, or the plan";
+            return "--plan sets the capacity and the rate: give either --plan, or --capacity and --rate";
         }
 
         if (capacity != rate)
         {
-            return $"--{(capacity ? "rate" : "capacity")} is missing: a limit has both";
+            return $"--{(capacity ? "rate" : "capacity")} is missing: a limit needs both";
         }
 
         if (access > 1)
         {
-            return "--block, --exempt and --allow exclude each other";
+            return "give only one of --block, --exempt and --allow";
         }
 
         return capacity || plan || access > 0 || Has(parse, _tokens) || Has(parse, _limits) ? null
@@ -68,8 +68,8 @@ internal sealed partial class ClientsCommand
 
     private static bool Has(ParseResult parse, Option option) => parse.GetResult(option) is { Implicit: false };
 
-    /// <summary>A client that is new is made with its numbers; numbers by limit come on top, so that those of other
-    /// limits stay.</summary>
+    /// <summary>First creates or replaces the client with its numbers, then patches its numbers for named limits, so
+    /// that those for other limits stay.</summary>
     private async Task<AdminAnswer> SetAsync(ParseResult parse, AdminClient admin)
     {
         string path = AdminClient.PathOf(parse.GetRequiredValue(_id));
@@ -129,7 +129,7 @@ internal sealed partial class ClientsCommand
     private static bool TryOwnLimit(string text, out OwnLimit limit, out string error)
     {
         limit = new("", null);
-        error = $"'{text}' is not a limit with numbers: write search=5,1/s, or search=off";
+        error = $"'{text}' is not a limit with a capacity and a rate: write search=5,1/s, or search=off";
         int equals = text.IndexOf('=', StringComparison.Ordinal);
         if (equals <= 0)
         {

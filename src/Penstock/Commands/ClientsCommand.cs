@@ -8,7 +8,7 @@ using Penstock.Control.Config;
 
 namespace Penstock.Commands;
 
-/// <summary><c>penstock clients</c>: see and change the clients of a running Penstock.</summary>
+/// <summary><c>penstock clients</c>: shows and changes the clients of a running Penstock.</summary>
 internal sealed partial class ClientsCommand
 {
     public const long MaxCapacity = 1_000_000_000;
@@ -23,7 +23,7 @@ internal sealed partial class ClientsCommand
     private readonly Terminal _terminal;
     private readonly Argument<string> _id = new("ID")
     {
-        Description = "The client, such as user1 or 123.5.6.7:890",
+        Description = "The client's id, such as user1 or 123.5.6.7:890",
         Validators = { static result => RejectBadId(result) },
     };
     private readonly Option<Uri> _admin;
@@ -33,20 +33,21 @@ internal sealed partial class ClientsCommand
         Description = "The admin API's token [default: $PENSTOCK_TOKEN]",
         Recursive = true,
     };
-    private readonly Option<string> _format = OptionSyntax.OneOf("--format", "How to print", "text", "json");
+    private readonly Option<string> _format = OptionSyntax.OneOf("--format", "The output format", "text", "json");
 
     private ClientsCommand(Terminal terminal)
     {
         _terminal = terminal;
         _admin = OptionSyntax.Read<Uri>("--admin", "URL",
-            $"The admin API [default: $PENSTOCK_ADMIN, or else {DefaultAdmin}]", TryUrl);
+            $"The address of the admin API [default: $PENSTOCK_ADMIN, otherwise {DefaultAdmin}]", TryUrl);
         _admin.Recursive = true;
     }
 
     public static Command Create(Terminal terminal)
     {
         var self = new ClientsCommand(terminal);
-        return new PenstockCommand("clients", "See and change the clients of a running Penstock, by its admin API.",
+        return new PenstockCommand("clients", "Show and change the clients of a running Penstock through its admin "
+            + "API.",
             "penstock clients list",
             "penstock clients set user1 --capacity 100 --rate 10/s",
             "penstock clients set user1 --plan gold",
@@ -68,7 +69,7 @@ internal sealed partial class ClientsCommand
 
     private PenstockCommand Get()
     {
-        var command = new PenstockCommand("get", "Show one client and the tokens it has now.",
+        var command = new PenstockCommand("get", "Show one client and its current tokens.",
             "penstock clients get user1") { _id, _format };
         command.SetAction(parse => AskAsync(parse, admin =>
             admin.SendAsync(HttpMethod.Get, AdminClient.PathOf(parse.GetRequiredValue(_id)))));
@@ -77,7 +78,7 @@ internal sealed partial class ClientsCommand
 
     private PenstockCommand Delete()
     {
-        var command = new PenstockCommand("delete", "Forget a client; the default limit holds for it again.",
+        var command = new PenstockCommand("delete", "Delete a client; the limit of the route applies to it again.",
             "penstock clients delete user1") { _id, _format };
         command.SetAction(parse => AskAsync(parse,
             admin => admin.SendAsync(HttpMethod.Delete, AdminClient.PathOf(parse.GetRequiredValue(_id))),
@@ -89,7 +90,7 @@ internal sealed partial class ClientsCommand
 
     private PenstockCommand Reset()
     {
-        var command = new PenstockCommand("reset", "Fill a client's bucket again.",
+        var command = new PenstockCommand("reset", "Fill a client's bucket.",
             "penstock clients reset user1") { _id, _format };
         command.SetAction(parse => AskAsync(parse, admin =>
             admin.SendAsync(HttpMethod.Post, AdminClient.PathOf(parse.GetRequiredValue(_id)) + "/reset")));
@@ -130,7 +131,7 @@ internal sealed partial class ClientsCommand
         }
     }
 
-    /// <summary>Whatever is no id would ask for something else: the empty one for all clients.</summary>
+    /// <summary>Rejects the empty id, whose path would be that of all clients.</summary>
     private static void RejectBadId(ArgumentResult result)
     {
         if (result.Tokens.Count > 0 && result.Tokens[0].Value.Length == 0)
@@ -139,7 +140,7 @@ internal sealed partial class ClientsCommand
         }
     }
 
-    /// <returns>Null when $PENSTOCK_ADMIN or the token is wrong, which is told.</returns>
+    /// <returns>Null if $PENSTOCK_ADMIN or the token is invalid; the error is printed.</returns>
     private AdminClient? Connect(ParseResult parse, int timeoutSeconds = 10)
     {
         if (!ConfigValue.TryToken(parse.GetValue(_token) ?? _terminal.Environment("PENSTOCK_TOKEN") ?? "",
@@ -180,8 +181,8 @@ internal sealed partial class ClientsCommand
         PrintTable(rows, 4);
     }
 
-    /// <param name="rows">The first names the columns.</param>
-    /// <param name="needed">Of the columns; those behind them are left out where they are empty.</param>
+    /// <param name="rows">The first row has the names of the columns.</param>
+    /// <param name="needed">How many columns are always shown; further columns are left out if they are empty.</param>
     private void PrintTable(string[][] rows, int needed)
     {
         int[] shown = [.. Enumerable.Range(0, rows[0].Length)

@@ -15,9 +15,9 @@ internal static class DemoCommand
             1, BackendsCommand.MaxServers).OrElse(3);
         var noLimits = new Option<bool>("--no-limits")
         {
-            Description = "No default limit, for load tests: without this, a client has 100 requests at once and 10/s",
+            Description = "Set no limit, for load tests [default: 100 requests at once, then 10/s, per client]",
         };
-        var server = new ServerOptions(terminal, "127.0.0.1:8080", "a file that goes when the demo ends");
+        var server = new ServerOptions(terminal, "127.0.0.1:8080", "a file that is deleted when the demo ends");
         var command = new PenstockCommand("demo",
             "Try everything in one process: a balancer, its client store and some echo servers.",
             "penstock demo",

@@ -8,7 +8,7 @@ namespace Penstock.Commands;
 
 internal delegate bool TryRead<T>(string text, out T value, out string error);
 
-/// <summary>Options whose values are written as in the configuration file, with the same error messages.</summary>
+/// <summary>Options whose values have the same syntax and errors as in the configuration file.</summary>
 internal static class OptionSyntax
 {
     public static Option<T> Read<T>(string name, string helpName, string description, TryRead<T> read) => new(name)
@@ -55,11 +55,11 @@ internal static class OptionSyntax
         where T : INumber<T> =>
         Read(name, helpName, description, (string text, out T value, out string error) =>
         {
-            // without thousands: 1,5 is not 15
+            // No thousands separators: "1,5" must not mean 15.
             const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint;
             bool good = T.TryParse(text, Style, CultureInfo.InvariantCulture, out value!) && value >= min
                 && value <= max;
-            error = good ? "" : $"'{text}' does not fit: write a number from {min} to {max}";
+            error = good ? "" : $"'{text}' is out of range: write a number from {min} to {max}";
             return good;
         });
 

@@ -4,14 +4,14 @@ using System.CommandLine.Invocation;
 
 namespace Penstock.Commands;
 
-/// <summary>A command whose help ends in examples that can be pasted.</summary>
+/// <summary>A command whose help ends with examples that can be pasted.</summary>
 internal sealed class PenstockCommand(string name, string description, params string[] examples)
     : Command(name, description)
 {
     public IReadOnlyList<string> Examples => examples;
 }
 
-/// <summary>The library's help, then the command's examples.</summary>
+/// <summary>Prints the library's help, then the command's examples.</summary>
 internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
 {
     public override bool ClearsParseErrors => true;

@@ -5,20 +5,21 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Commands;
 
-/// <summary><c>penstock proxy</c>: balance over some servers without a configuration file.</summary>
+/// <summary><c>penstock proxy</c>: balances over some servers without a configuration file.</summary>
 internal static class ProxyCommand
 {
     public static Command Create(Terminal terminal)
     {
         Option<IReadOnlyList<BackendConfig>> to = OptionSyntax.ReadMany<BackendConfig>("--to", "URL",
-            "A backend, such as http://10.0.0.5:3000; repeat it for more", ConfigValue.TryBackend);
+            "A backend, such as http://10.0.0.5:3000; repeat the option for more", ConfigValue.TryBackend);
         to.Required = true;
         Option<BalanceAlgorithm> balance = OptionSyntax.Read<BalanceAlgorithm>("--balance", "NAME",
             "round_robin, least_connections, random or power_of_two [default: round_robin]", ConfigValue.TryBalance);
         Option<double> rate = OptionSyntax.Read<double>("--rate", "RATE",
-            "Requests each client may make over time, such as 10/s or 600/m", ConfigValue.TryRate);
+            "How fast each client's bucket refills, such as 10/s or 600/m; needs --capacity", ConfigValue.TryRate);
         Option<long> capacity = OptionSyntax.Number<long>("--capacity", "N",
-            "Requests a client may make at once after a pause; goes with --rate", 1, ClientsCommand.MaxCapacity);
+            "Tokens in each client's full bucket: how many requests it can send at once; needs --rate", 1,
+            ClientsCommand.MaxCapacity);
         var server = new ServerOptions(terminal, "0.0.0.0:8080", "memory");
         var command = new PenstockCommand("proxy", "Balance over the given servers, without a configuration file.",
             "penstock proxy --to http://127.0.0.1:9001 --to http://127.0.0.1:9002",
@@ -36,11 +37,12 @@ internal static class ProxyCommand
             }
             else if (hasRate)
             {
-                return UsageError("--rate needs --capacity: how many requests may come at once, such as --capacity 20");
+                return UsageError("--rate needs --capacity: how many requests a client can send at once, such as "
+                    + "--capacity 20");
             }
             else if (hasCapacity)
             {
-                return UsageError("--capacity needs --rate: how fast spent requests come back, such as --rate 10/s");
+                return UsageError("--capacity needs --rate: how fast the bucket refills, such as --rate 10/s");
             }
 
             if (limit is not null && Limiter.Fault(limit.Capacity, limit.RatePerSecond) is { } fault)

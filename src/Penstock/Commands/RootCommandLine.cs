@@ -31,12 +31,12 @@ internal static class RootCommandLine
         return root;
     }
 
-    /// <param name="args">The words after the program's name.</param>
-    /// <param name="terminal">Where it writes.</param>
-    /// <param name="stop">Ends a server command as a first Ctrl+C would.</param>
+    /// <param name="args">The arguments after the program's name.</param>
+    /// <param name="terminal">Where the command reads and writes.</param>
+    /// <param name="stop">Stops a server command like a first Ctrl+C.</param>
     public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken stop = default)
     {
-        // "@name" is a fine client id, not a file of more arguments
+        // "@name" can be a client id; it does not name a file with more arguments.
         ParseResult parse = Create(terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         var wrong = parse.Action as ParseErrorAction;
         wrong?.ShowHelp = false;
@@ -45,7 +45,7 @@ internal static class RootCommandLine
             Output = wrong is null ? terminal.Out : terminal.Error,
             Error = terminal.Error,
             EnableDefaultExceptionHandler = false,
-            ProcessTerminationTimeout = null, // StopSignals knows how long a graceful stop may take
+            ProcessTerminationTimeout = null, // StopSignals handles signals, and a graceful stop may take longer
         };
         try
         {
@@ -64,7 +64,7 @@ internal static class RootCommandLine
         }
         catch (Exception bug)
         {
-            return terminal.Fail($"this is a bug in Penstock, please report it: {bug}");
+            return terminal.Fail($"bug in Penstock, please report it: {bug}");
         }
     }
 

@@ -3,7 +3,7 @@ using Penstock.Control.Config;
 
 namespace Penstock.Commands;
 
-/// <summary><c>penstock run</c>: the balancer as its configuration file says.</summary>
+/// <summary><c>penstock run</c>: runs the balancer with a configuration file.</summary>
 internal static class RunCommand
 {
     public static Command Create(Terminal terminal)
@@ -41,17 +41,18 @@ internal static class RunCommand
     public static Option<string> ConfigOption() => new("--config", "-c")
     {
         HelpName = "FILE",
-        Description = "The file [default: $PENSTOCK_CONFIG, $CONFIG_PATH, ./penstock.yaml|yml|json, /etc/penstock/]",
+        Description = "The configuration file [default: $PENSTOCK_CONFIG, $CONFIG_PATH, ./penstock.yaml|yml|json, "
+            + "/etc/penstock/]",
     };
 
-    /// <summary>Null after telling the operator where it looked.</summary>
+    /// <summary>Finds the configuration file. Null if there is none; then it has printed where it looked.</summary>
     public static string? Find(string? explicitPath, Terminal terminal)
     {
         string? path = ConfigLoader.Find(explicitPath, terminal.Environment, out IReadOnlyList<string>? tried);
         if (path is null)
         {
             terminal.Fail($"no configuration file: tried {string.Join(", ", tried)}; "
-                + "name one with --config FILE, or do without by 'penstock proxy --to URL'");
+                + "name one with --config FILE, or run 'penstock proxy --to URL', which needs none");
         }
         return path;
     }

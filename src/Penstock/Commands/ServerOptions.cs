@@ -5,7 +5,7 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Commands;
 
-/// <summary>What <c>demo</c> and <c>proxy</c> share: a configuration from the command line alone.</summary>
+/// <summary>The options that <c>demo</c> and <c>proxy</c> share; they make a configuration without a file.</summary>
 internal sealed class ServerOptions
 {
     private const int MaxLoops = 1024;
@@ -22,22 +22,22 @@ internal sealed class ServerOptions
     {
         (_terminal, _defaultListen) = (terminal, defaultListen);
         _listen = OptionSyntax.Read<ListenerConfig>("--listen", "ADDRESS",
-            $"Where clients connect, such as :8080 or unix:/path [default: {defaultListen}]", TryListener);
+            $"The address to listen on, such as :8080 or unix:/path [default: {defaultListen}]", TryListener);
         _admin = OptionSyntax.Read<AdminConfig>("--admin", "ADDRESS|off",
-            "Where the admin API listens; $PENSTOCK_TOKEN guards it [default: 127.0.0.1:9800]", TryAdmin);
+            "The address of the admin API; its token is $PENSTOCK_TOKEN [default: 127.0.0.1:9800]", TryAdmin);
         _store = OptionSyntax.Read<string>("--store", "STORE",
             $"Where clients are kept: sqlite:FILE, postgres://… or memory [default: {defaultStore}]",
             ConfigValue.TryStore);
         _accessLog = new Option<string>("--access-log")
         {
             HelpName = "stdout|off|FILE",
-            Description = "Where requests are logged [default: off on a terminal, otherwise stdout]",
+            Description = "Where to log requests [default: off on a terminal, otherwise stdout]",
         };
         _loops = LoopsOption();
     }
 
     public static Option<int> LoopsOption() => OptionSyntax.Number("--loops", "N",
-        "Event loops, each a thread [default: one per processor]", 1, MaxLoops);
+        "The number of event loops, each with one thread [default: one per processor]", 1, MaxLoops);
 
     public void AddTo(Command command)
     {
@@ -96,7 +96,7 @@ internal sealed class ServerOptions
         admin = admin with { Listen = address };
         if (Token.Length == 0 && address is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address))
         {
-            error = $"{text} can be reached from other machines: set $PENSTOCK_TOKEN first, or use 127.0.0.1";
+            error = $"other machines can reach {text}: set $PENSTOCK_TOKEN first, or use 127.0.0.1";
         }
 
         return error.Length == 0;

@@ -6,7 +6,7 @@ using Penstock.Simulation;
 
 namespace Penstock.Commands;
 
-/// <summary><c>penstock simulate</c>: what a limit would have done to the requests of an access log.</summary>
+/// <summary><c>penstock simulate</c>: shows which requests of an access log a limit would have rejected.</summary>
 internal static class SimulateCommand
 {
     public static Command Create(Terminal terminal)
@@ -14,31 +14,31 @@ internal static class SimulateCommand
         var log = new Option<string>("--log")
         {
             HelpName = "FILE",
-            Description = "The access log: Penstock's, or in the common or combined format",
+            Description = "The access log, in Penstock's, the common or the combined format",
             Required = true,
         };
         Option<long> capacity = OptionSyntax.Number<long>(
-            "--capacity", "N", "Requests at once", 1, ClientsCommand.MaxCapacity);
+            "--capacity", "N", "Tokens in a full bucket", 1, ClientsCommand.MaxCapacity);
         capacity.Required = true;
         Option<double> rate = OptionSyntax.Read<double>("--rate", "RATE",
-            "How fast spent requests come back, such as 10/s or 0.5/s", ConfigValue.TryRate);
+            "How fast the bucket refills, such as 10/s or 0.5/s", ConfigValue.TryRate);
         rate.Required = true;
         Option<string> key = new Option<string>("--key")
         {
             HelpName = "NAME",
-            Description = "What names the client: a member of the log's lines, such as client, client_address, host or "
-                + $"route; in other formats {string.Join(", ", LogLineParser.PlainKeys)}",
+            Description = "The member of a line that names the client, such as client, client_address, host or route; "
+                + $"in other formats {string.Join(", ", LogLineParser.PlainKeys)}",
         }.OrElse("client");
         Option<string> logFormat =
-            OptionSyntax.OneOf("--log-format", "How the log is written", "auto", "json", "common",
-            "combined");
+            OptionSyntax.OneOf("--log-format", "The format of the log", "auto", "json", "common", "combined");
         Option<double> target = OptionSyntax.Read<double>("--target", "SHARE",
             "Also find the smallest capacity that rejects at most this share, such as 1%", TryShare);
         Option<int> top =
-            OptionSyntax.Number("--top", "N", "Clients to list, most rejected first", 1, 1_000_000).OrElse(10);
-        Option<string> format = OptionSyntax.OneOf("--format", "How to print", "text", "json");
-        var command = new PenstockCommand("simulate",
-            "Replay an access log against a limit: who would have been rejected, how often, and when.",
+            OptionSyntax.Number("--top", "N", "How many clients to list, those with the most rejections first", 1,
+                1_000_000).OrElse(10);
+        Option<string> format = OptionSyntax.OneOf("--format", "The output format", "text", "json");
+        var command = new PenstockCommand("simulate", "Replay an access log against a limit: shows which clients it "
+            + "would have rejected, how often, and when.",
             "penstock simulate --log access.log --capacity 100 --rate 10/s",
             "penstock simulate --log nginx.log --capacity 20 --rate 60/m --target 1%",
             "penstock simulate --log access.log --capacity 50 --rate 5/s --key client_address --format json | jq .")
@@ -82,7 +82,7 @@ internal static class SimulateCommand
         {
             if (target is not null && !log.CanSeek)
             {
-                return terminal.Fail("--target reads the log several times: give it a file", ExitCode.Usage);
+                return terminal.Fail("--target reads the log several times: give a regular file", ExitCode.Usage);
             }
 
             simulation.Run(log);
@@ -99,7 +99,7 @@ internal static class SimulateCommand
 
         if (simulation.Requests == 0)
         {
-            return terminal.Fail($"{path} holds no request that a limit would have seen");
+            return terminal.Fail($"{path} contains no request that a limit applies to");
         }
 
         long? smallest = target is { } share ? simulation.SmallestCapacity(share, Open) : null;

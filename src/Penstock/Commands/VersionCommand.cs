@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Penstock.Commands;
 
-/// <summary><c>penstock version</c>: what a bug report needs.</summary>
+/// <summary><c>penstock version</c>: prints what a bug report needs.</summary>
 internal static class VersionCommand
 {
     public static Command Create(Terminal terminal)

@@ -4,12 +4,12 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Simulation;
 
-/// <summary>What a limit would have done to the requests of an access log, in the log's own time. Reads a stream of any
-/// length; memory grows with the number of clients only. Not thread-safe.</summary>
+/// <summary>Replays an access log against a limit, with the times of the log. Reads a stream of any length; its memory
+/// grows only with the number of clients. Not thread-safe.</summary>
 internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> parser)
 {
-    /// <summary>Lines come in the order in which requests ended; so many are put into the order in which they
-    /// began.</summary>
+    /// <summary>How many lines are kept to sort requests by their begin, because the log has them by their end.
+    /// </summary>
     private const int Reordered = 32 * 1024;
     private const int MaxFaults = 20;
     private const int WorstMoments = 5;
@@ -31,11 +31,13 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     public long Requests { get; private set; }
     public long Rejected { get; private set; }
 
-    /// <summary>How many the log itself says were rejected, and of all, on how many the two agree.</summary>
+    /// <summary>How many requests were rejected according to the log.</summary>
     public long RejectedInLog { get; private set; }
+
+    /// <summary>How many requests the limit decides in the same way as in the log.</summary>
     public long Agreed { get; private set; }
 
-    /// <summary>Requests that never came to a limit.</summary>
+    /// <summary>Requests to which no limit applied.</summary>
     public long Undecided { get; private set; }
     public long BadLines { get; private set; }
     public long FirstUnixNs { get; private set; } = long.MaxValue;
@@ -45,11 +47,11 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     public IReadOnlyList<(long Line, string Fault)> Faults => _faults;
     public IReadOnlyCollection<SimulatedClient> Clients => _clients.Values;
 
-    /// <summary>The seconds since 1970 in which most were rejected, worst first.</summary>
+    /// <summary>The seconds (since 1970) with the most rejections, the worst first.</summary>
     public IEnumerable<(long Second, long Rejected)> Worst =>
         _worst.OrderByDescending(w => w.Rejected).ThenBy(w => w.Second).Take(WorstMoments);
 
-    /// <summary>Decides every request of the log. Once.</summary>
+    /// <summary>Replays the log. Call it only once.</summary>
     public void Run(Stream log)
     {
         _decide = Decide;
@@ -57,10 +59,10 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
         EndSecond();
     }
 
-    /// <summary>After <see cref="Run"/>: the smallest capacity, at the same rate, that rejects at most that share of
-    /// all requests, found by replaying the log for many capacities at once.</summary>
-    /// <param name="open">The log from its beginning.</param>
-    /// <returns>Null when no capacity that is allowed does.</returns>
+    /// <summary>Finds the smallest capacity, at the same rate, that rejects at most this share of all requests, by
+    /// replaying the log for many capacities at once. Call it after <see cref="Run"/>.</summary>
+    /// <param name="open">Opens the log at its beginning.</param>
+    /// <returns>Null if no allowed capacity does.</returns>
     public long? SmallestCapacity(double share, Func<Stream> open)
     {
         long most = (long)Math.Ceiling(_clients.Values.Max(client => client.MaxTaken) - 1e-6) + 1;
@@ -85,7 +87,7 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
         return enough;
     }
 
-    /// <summary>Capacities above the first and up to the second, each a like factor from the next.</summary>
+    /// <summary>Capacities above the first and up to the second, in a geometric series.</summary>
     private static long[] Between(long tooLow, long enough) =>
         [.. Enumerable.Range(1, Candidates).Select(i => tooLow + Math.Max(1, (long)Math.Round(
             Math.Pow(enough - tooLow, (double)i / Candidates)))).Append(enough).Distinct().Order()];
@@ -136,7 +138,7 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
             }
             if (ClientOf(line.Key, first) is not { } client)
             {
-                continue; // the file has grown meanwhile
+                continue; // the log has grown since the first run
             }
 
             _waiting.Enqueue((client, line.Rejected), (line.UnixNs, lines.Number));
@@ -168,7 +170,7 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     private void DecideNext()
     {
         _waiting.TryDequeue(out (SimulatedClient Client, bool Rejected) request, out (long Ns, long Line) at);
-        // A request that took longer than the reordering reaches counts at the time that the replay has come to.
+        // A request that began before the sorted lines counts at the current time of the replay.
         _lastNs = Math.Max(_lastNs, at.Ns);
         if (_startNs == long.MinValue)
         {

@@ -1,9 +1,9 @@
 namespace Penstock.Simulation;
 
-/// <summary>The lines of a stream of any length, in constant memory, as bytes. Not thread-safe.</summary>
+/// <summary>Reads the lines of a stream of any length as bytes, in constant memory. Not thread-safe.</summary>
 internal sealed class LineReader(Stream stream)
 {
-    /// <summary>Longer lines are given as <see cref="TooLong"/>.</summary>
+    /// <summary>Longer lines are skipped, see <see cref="TooLong"/>.</summary>
     public const int MaxLineBytes = 1 << 20;
 
     private byte[] _buffer = new byte[256 * 1024];
@@ -17,7 +17,7 @@ internal sealed class LineReader(Stream stream)
     /// <summary>The line was longer than <see cref="MaxLineBytes"/> and is skipped.</summary>
     public bool TooLong { get; private set; }
 
-    /// <param name="line">Without its end; valid until the next call.</param>
+    /// <param name="line">The line without its line break; valid until the next call.</param>
     /// <returns>False at the end of the stream.</returns>
     public bool TryRead(out ReadOnlySpan<byte> line)
     {

@@ -1,18 +1,18 @@
 namespace Penstock.Simulation;
 
-/// <summary>What a replay needs of a request.</summary>
+/// <summary>The values of a request that a replay needs.</summary>
 internal ref struct LogLine
 {
-    /// <summary>Whom it is counted for, in UTF-8.</summary>
+    /// <summary>The client that it counts for, in UTF-8.</summary>
     public ReadOnlySpan<byte> Key;
 
-    /// <summary>When it was decided, in nanoseconds since 1970.</summary>
+    /// <summary>When the limit decided, in nanoseconds since 1970.</summary>
     public long UnixNs;
 
-    /// <summary>A limit rejected it when it was made.</summary>
+    /// <summary>True if a limit rejected it according to the log.</summary>
     public bool Rejected;
 
-    /// <summary>It never came to a limit: it was no request, or nothing was responsible for it.</summary>
+    /// <summary>True if no limit applied: the request was invalid, or it had no route.</summary>
     public bool Undecided;
 }
 

@@ -5,21 +5,21 @@ using System.Text.Json;
 
 namespace Penstock.Simulation;
 
-/// <summary>Reads a line of Penstock's own access log, or of the common or combined format (Apache's
-/// <c>%h %l %u %t "%r" %&gt;s %b</c>, nginx' default). Not thread-safe.</summary>
+/// <summary>Reads a line of Penstock's access log, or of the common format (Apache's
+/// <c>%h %l %u %t "%r" %&gt;s %b</c>) or the combined format (nginx' default). Not thread-safe.</summary>
 /// <param name="format">Auto: a line that begins with a brace is JSON.</param>
 /// <param name="key">The member or field that names the client.</param>
 internal sealed class LogLineParser(LogFormat format, string key)
 {
     private const long NsPerTick = 100;
 
-    /// <summary>The fields that a line of the common and combined formats has for a key.</summary>
+    /// <summary>The fields of the common and combined formats that can name the client.</summary>
     public static readonly string[] PlainKeys = ["client", "client_address", "user", "referer", "user_agent"];
 
     private readonly byte[] _key = Encoding.UTF8.GetBytes(key);
     private byte[] _keyValue = new byte[512];
 
-    /// <returns>Why it cannot be read, or null.</returns>
+    /// <returns>Why the line cannot be read, or null.</returns>
     public string? Parse(ReadOnlySpan<byte> line, out LogLine read)
     {
         read = default;
@@ -77,21 +77,21 @@ internal sealed class LogLineParser(LogFormat format, string key)
         }
         catch (InvalidOperationException)
         {
-            return "holds a text that is not valid Unicode";
+            return "contains a text that is not valid Unicode";
         }
         if (unixNs is not { } ns)
         {
-            return "has no 'time' that is a date";
+            return "has no 'time' with a date";
         }
 
         if (!keyed)
         {
-            return $"has no '{Encoding.UTF8.GetString(_key)}' that is a text or a number";
+            return $"has no '{Encoding.UTF8.GetString(_key)}' with a text or a number";
         }
-        // The line is written at the end of a request; the limit decided at its beginning.
+        // The line is written when a request ends, but the limit decided when it began.
         if (!(durationMs is >= 0 and < 1e12))
         {
-            return "has a 'duration_ms' that is none";
+            return "has an invalid 'duration_ms'";
         }
 
         read.UnixNs = ns - (long)(durationMs * 1e6);
@@ -125,7 +125,7 @@ internal sealed class LogLineParser(LogFormat format, string key)
         ReadOnlySpan<byte> rest = line;
         ReadOnlySpan<byte> address = UpTo(ref rest, " "u8);
         UpTo(ref rest, " "u8);
-        ReadOnlySpan<byte> user = UpTo(ref rest, " ["u8); // a user's name may hold spaces
+        ReadOnlySpan<byte> user = UpTo(ref rest, " ["u8); // a user's name may contain spaces
         ReadOnlySpan<byte> time = UpTo(ref rest, "] "u8);
         if (address.IsEmpty || user.IsEmpty || time.IsEmpty)
         {
@@ -135,7 +135,7 @@ internal sealed class LogLineParser(LogFormat format, string key)
 
         if (!TryTime(time, out read.UnixNs))
         {
-            return "has a time that is not as in [10/Oct/2000:13:55:36 -0700]";
+            return "has a time that is not in the format [10/Oct/2000:13:55:36 -0700]";
         }
 
         if (!TryQuoted(ref rest, out _))
@@ -176,7 +176,7 @@ internal sealed class LogLineParser(LogFormat format, string key)
         return part;
     }
 
-    /// <summary>A text in quotes, in which a backslash keeps the next byte from ending it.</summary>
+    /// <summary>Reads a text in quotes; a backslash escapes the next byte.</summary>
     private static bool TryQuoted(scoped ref ReadOnlySpan<byte> rest, out ReadOnlySpan<byte> text)
     {
         text = default;
@@ -209,7 +209,7 @@ internal sealed class LogLineParser(LogFormat format, string key)
         {
             return false;
         }
-        // .NET wants a colon in the offset, which stands last.
+        // .NET needs a colon in the offset, which is at the end.
         Span<char> withColon = stackalloc char[27];
         chars[..24].CopyTo(withColon);
         withColon[24] = ':';

@@ -8,21 +8,22 @@ internal sealed class SimulatedClient(string name)
     private double _taken;
     private long _atNs;
 
-    /// <summary>Its bucket's word.</summary>
+    /// <summary>The state of its bucket.</summary>
     public long Bucket;
 
     public string Name => name;
     public long Requests { get; set; }
     public long Rejected { get; private set; }
 
-    /// <summary>The second, since 1970, in which most were rejected.</summary>
+    /// <summary>The second (since 1970) with the most rejections.</summary>
     public long WorstSecond { get; private set; }
     public long WorstRejected { get; private set; }
 
-    /// <summary>Most tokens that it would ever have used at once, if there were no end of them.</summary>
+    /// <summary>How many tokens it would have been short of a full bucket at most, with a bucket that never rejects.
+    /// </summary>
     public double MaxTaken { get; private set; }
 
-    /// <summary>Buckets under the capacities that are tried.</summary>
+    /// <summary>The states of its buckets, one for each capacity that is tried.</summary>
     public long[] Candidates { get; set; } = [];
 
     public void CountRejected(long second)

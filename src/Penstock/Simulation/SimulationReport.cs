@@ -5,12 +5,12 @@ using System.Text.Json.Nodes;
 
 namespace Penstock.Simulation;
 
-/// <summary>What came of a replay, for a person or for a program.</summary>
-/// <param name="Simulation">After its run.</param>
+/// <summary>The result of a replay, as text or as JSON.</summary>
+/// <param name="Simulation">The simulation, after its run.</param>
 /// <param name="Log">The file's name.</param>
-/// <param name="Target">Share of rejected requests that was asked for; null when it was not.</param>
-/// <param name="Smallest">The smallest capacity that keeps to the target; null when none does.</param>
-/// <param name="Top">Most clients to list.</param>
+/// <param name="Target">The maximum share of rejected requests; null if none was given.</param>
+/// <param name="Smallest">The smallest capacity that reaches the target; null if none does.</param>
+/// <param name="Top">How many clients to list at most.</param>
 internal sealed record SimulationReport(
     LimitSimulation Simulation, string Log, double? Target, long? Smallest, int Top)
 {
@@ -36,7 +36,7 @@ internal sealed record SimulationReport(
         {
             to.WriteLine(Smallest is { } capacity
                 ? $"The smallest capacity that rejects at most {target:0.###%}: {N(capacity)}."
-                : $"No capacity at this rate rejects as little as {target:0.###%}.");
+                : $"No capacity at this rate rejects at most {target:0.###%}.");
         }
         to.WriteLine();
         string[][] rows =
@@ -104,7 +104,7 @@ internal sealed record SimulationReport(
         }.ToJsonString(Json));
     }
 
-    /// <summary>The capacity at which nothing of the client would have been rejected.</summary>
+    /// <summary>The smallest capacity that would have rejected no request of the client.</summary>
     private static long ForNone(SimulatedClient client) => (long)Math.Ceiling(client.MaxTaken - 1e-6);
 
     private static string N(long number) => number.ToString("#,0", CultureInfo.InvariantCulture);
@@ -118,7 +118,7 @@ internal sealed record SimulationReport(
         .ToString(unixNs % 1_000_000_000 == 0 ? "yyyy-MM-ddTHH:mm:ssZ" : "yyyy-MM-ddTHH:mm:ss.fffZ",
             CultureInfo.InvariantCulture);
 
-    // a log holds what clients sent, and a terminal obeys some of it
+    // The log contains text from clients; its control characters must not reach the terminal.
     private static string Printable(string name) =>
         string.Concat((name.Length <= 64 ? name : name[..64] + "…").Select(c => char.IsControl(c) ? '?' : c));
 }

@@ -21,7 +21,7 @@ public sealed class ClientFileScenarios : ProgramScenarios
         }
         await File.WriteAllTextAsync(Clients, "\uFEFF" + file);
 
-        Assert.Equal((0, $"{Clients} is fine: it would create 5001, update 0, leave 0 as they are"),
+        Assert.Equal((0, $"{Clients} is valid: it would create 5001, update 0 and not change 0 clients"),
             await ClientsAsync($"import {Clients} --dry-run"));
         Assert.Equal((0, "5001 created, 0 updated, 0 unchanged"), await ClientsAsync($"import {Clients}"));
         var statuses = new List<int>();

@@ -52,7 +52,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
         Assert.Equal((0, ""), (run.Code, run.Error));
         Assert.Equal($"POST /clients/import?{query} {type} \uFEFFключ\r\n", _requests.Single());
         Assert.Equal(query.EndsWith("true", StringComparison.Ordinal)
-            ? $"{file} is fine: it would create 3, update 2, leave 1 as they are\n"
+            ? $"{file} is valid: it would create 3, update 2 and not change 1 clients\n"
             : "3 created, 2 updated, 1 unchanged\n", run.Out);
     }
 
@@ -180,7 +180,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
         CommandRun run = await RunAsync("export", "-");
 
         Assert.Equal(1, run.Code);
-        Assert.StartsWith($"error: the connection to the admin API at {_admin.Urls.Single()} broke: ", run.Error);
+        Assert.StartsWith($"error: the connection to the admin API at {_admin.Urls.Single()} failed: ", run.Error);
         Assert.EndsWith("; the output is incomplete\n", run.Error);
     }
 

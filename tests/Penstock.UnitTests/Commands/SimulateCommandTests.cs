@@ -80,7 +80,7 @@ public sealed class SimulateCommandTests : IDisposable
         Assert.Equal(0, run.Code);
         Assert.Contains($"{_log}:2 is not valid JSON", run.Error);
         Assert.Contains($"{_log}:4 is neither JSON nor in the common or combined format", run.Error);
-        Assert.Contains($"{_log}:5 has no 'time' that is a date", run.Error);
+        Assert.Contains($"{_log}:5 has no 'time' with a date", run.Error);
         Assert.Contains($"{_log}:6 has no 'client'", run.Error);
         Assert.Contains($"{_log}:7 is longer than", run.Error);
         Assert.Contains($"{_log}:9 is not valid JSON", run.Error);
@@ -95,7 +95,7 @@ public sealed class SimulateCommandTests : IDisposable
     [InlineData("--capacity", "0", "--top", "1", "'0'", 2)]
     [InlineData("--target", "much", "--top", "1", "1% or 0.01", 2)]
     [InlineData("--log", "/nowhere/at/all", "--top", "1", "/nowhere/at/all", 1)]
-    [InlineData("--log", "/dev/null", "--top", "1", "holds no request", 1)]
+    [InlineData("--log", "/dev/null", "--top", "1", "contains no request", 1)]
     public async Task Simulate_with_a_mistake_says_what_it_is(
         string option, string value, string other, string otherValue, string named, int code)
     {

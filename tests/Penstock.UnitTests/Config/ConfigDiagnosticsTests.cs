@@ -54,9 +54,9 @@ public sealed class ConfigDiagnosticsTests
         + "write sqlite:PATH, postgres://user:password@host:5432/database or memory | store")]
     [InlineData("store: \"postgres://u:p@h:0/d\"", "5:8+22 store: the port in the PostgreSQL address is not a number "
         + "from 1 to 65535 | write postgres://user:password@host:5432/database | store")]
-    [InlineData("backends: [b:1]", "5:1+8 'backends' at the top is for a single upstream; it cannot stand beside "
+    [InlineData("backends: [b:1]", "5:1+8 'backends' at the top is for a single upstream; it cannot be used with "
         + "'upstreams' | move it into an entry of 'upstreams' | backends")]
-    [InlineData("balance: random", "5:10+6 'balance' at the top is for a single upstream; it cannot stand beside "
+    [InlineData("balance: random", "5:10+6 'balance' at the top is for a single upstream; it cannot be used with "
         + "'upstreams' | move it into an entry of 'upstreams' | balance")]
     public void Top_level_fault_is_reported(string lines, string expected) => Only("error " + expected, Full(lines));
 
@@ -205,7 +205,7 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("upstreams: { a: { backends: [\"a:1\"] }, b: { backends: [\"b:1\"] } }",
         "1:1+9 2 upstreams but no routes | write 'routes' to say which requests go where | upstreams")]
     [InlineData("backends: [a:1]\nroutes: [{ upstream: web }]", "1:1+8 'backends' at the top is for a single upstream; "
-        + "it cannot stand beside 'routes' | move it into an entry of 'upstreams' | backends")]
+        + "it cannot be used with 'routes' | move it into an entry of 'upstreams' | backends")]
     [InlineData("- a", "1:1+1 the file: expected keys such as 'listen' and 'backends', found a list |  | ")]
     public void Missing_part_is_reported(string text, string expected) => Only("error " + expected, text);
 
@@ -214,12 +214,12 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("a:\n  \t- 1\n\t- 2",
         "2:3+1 a tab is used for indentation (and 1 more such lines) | YAML indents with spaces | ")]
     [InlineData("backends: [a:1\nlisten: 80",
-        "2:1+1 not valid YAML: a key cannot stand here | is the bracket closed that opens at 1:11? | ")]
+        "2:1+1 not valid YAML: a key is not allowed here | is the bracket closed that opens at 1:11? | ")]
     [InlineData("backends: [a:1", "1:15+1 not valid YAML: while parsing a flow sequence, did not find expected "
         + "',' or ']' | is the bracket closed that opens at 1:11? | ")]
     [InlineData("backends: [a:1]\n loops: 1",
         "2:2+1 not valid YAML: while parsing a block mapping, did not find expected key |  | ")]
-    [InlineData("backends: *x", "1:11+2 not valid YAML: no anchor '&x' stands before this alias |  | ")]
+    [InlineData("backends: *x", "1:11+2 not valid YAML: there is no anchor '&x' before this alias |  | ")]
     [InlineData("backends: [a:1]\n---\na: 1",
         "2:1+3 a second document begins here | a configuration is one YAML document | ")]
     [InlineData("[a]: 1\nbackends: [a:1]", "1:1+1 not valid YAML: a key must be a plain word |  | ")]
@@ -270,16 +270,16 @@ public sealed class ConfigDiagnosticsTests
             """));
 
     [Theory]
-    [InlineData("backends: a:1\n<<: 5", "2:1+2 '<<' takes the entries of mappings, and this is a value"
-        + " | write <<: *anchor, of an anchor that stands before a mapping | ")]
-    [InlineData("backends: &b [a:1]\ntimeouts: { <<: *b }", "2:13+2 '<<' takes the entries of mappings, and this is a "
-        + "value | write <<: *anchor, of an anchor that stands before a mapping | ")]
-    [InlineData("backends: a:1\ntimeouts:\n  <<:\n", "3:3+2 '<<' takes the entries of mappings, and this is nothing"
-        + " | write <<: *anchor, of an anchor that stands before a mapping | ")]
+    [InlineData("backends: a:1\n<<: 5", "2:1+2 '<<' needs a mapping, but this is a value"
+        + " | write <<: *anchor, with the anchor of a mapping | ")]
+    [InlineData("backends: &b [a:1]\ntimeouts: { <<: *b }", "2:13+2 '<<' needs a mapping, but this is a "
+        + "value | write <<: *anchor, with the anchor of a mapping | ")]
+    [InlineData("backends: a:1\ntimeouts:\n  <<:\n", "3:3+2 '<<' needs a mapping, but this is nothing"
+        + " | write <<: *anchor, with the anchor of a mapping | ")]
     [InlineData("backends: a:1\ntimeouts:\n  <<: { idle: 1s }\n  <<: { head: 1s }", "4:3+2 duplicate key '<<'"
         + " | the first is on line 3; write <<: [*one, *other] | ")]
-    [InlineData("backends: a:1\ntimeouts: { <<: *t }", "2:17+2 not valid YAML: no anchor '&t' stands before this alias"
-        + " | is the bracket closed that opens at 2:11? | ")]
+    [InlineData("backends: a:1\ntimeouts: { <<: *t }", "2:17+2 not valid YAML: there is no anchor '&t' before this "
+        + "alias | is the bracket closed that opens at 2:11? | ")]
     [InlineData("x-t: &t\n  idel: 5s\nbackends: a:1\ntimeouts: { <<: *t }", "2:3+4 unknown key 'idel'"
         + " | did you mean 'idle'? | timeouts")]
     [InlineData("x-t: &t\n  head: 5\n  idle: 5s\nbackends: a:1\ntimeouts: { <<: *t, idle: 6s }",
