@@ -4,8 +4,8 @@ using Penstock.TestKit;
 
 namespace Penstock.Fuzz;
 
-/// <summary>What <c>fuzz.sh</c> needs of this program: inputs come from afl-fuzz, which sees by the instrumented
-/// assemblies which branches they took.</summary>
+/// <summary>The part of this program for <c>fuzz.sh</c>: afl-fuzz supplies the inputs, and the instrumented assemblies
+/// show it which branches they take.</summary>
 internal static class Afl
 {
     public const string Usage = """
@@ -18,7 +18,7 @@ internal static class Afl
     private const int MaxWordBytes = 128; // afl-fuzz takes no longer ones
     private const int MaxLineBytes = 300;
 
-    /// <returns>Null: the words are not meant for this.</returns>
+    /// <returns>Null if the arguments are not for afl-fuzz.</returns>
     public static int? Run(string[] args) => args switch
     {
         ["--afl", var target] => Feed(target),
@@ -30,7 +30,7 @@ internal static class Afl
 
     private static FuzzTarget Named(string name) => FuzzTarget.All.Single(t => t.Name == name);
 
-    /// <summary>An exception is what afl-fuzz calls a crash.</summary>
+    /// <summary>Lets exceptions through, because afl-fuzz counts them as crashes.</summary>
     private static int Feed(string name)
     {
         FuzzTarget? target = null; // instrumented code may run only once the fuzzer listens

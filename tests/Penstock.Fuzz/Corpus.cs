@@ -3,10 +3,10 @@ using Penstock.TestKit;
 
 namespace Penstock.Fuzz;
 
-/// <summary>For every word that any input brought, the shortest input that brings it.</summary>
+/// <summary>For every word that an input has produced, the shortest input that produces it.</summary>
 internal sealed class Corpus
 {
-    /// <summary>Longer entries stay in memory: the committed files are for reading.</summary>
+    /// <summary>Longer entries are not saved, because people read the committed files.</summary>
     private const int MaxWrittenBytes = 300;
 
     private readonly Dictionary<string, byte[]> _best = new(StringComparer.Ordinal);
@@ -48,7 +48,7 @@ internal sealed class Corpus
         return File.Exists(file) ? Parse(File.ReadAllText(file)) : [];
     }
 
-    /// <summary>Writes as few entries as bring all the words.</summary>
+    /// <summary>Writes a small set of entries that produces all words.</summary>
     public void Write(string folder, FuzzTarget target)
     {
         var covered = new HashSet<string>(StringComparer.Ordinal);

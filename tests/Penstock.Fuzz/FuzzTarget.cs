@@ -1,12 +1,12 @@
 namespace Penstock.Fuzz;
 
-/// <summary>An input that broke what must always hold.</summary>
+/// <summary>An input violated an invariant.</summary>
 internal sealed class InvariantException(string invariant, string detail) : Exception($"{invariant}: {detail}")
 {
     public string Invariant => invariant;
 }
 
-/// <summary>One thing to feed with hostile bytes.</summary>
+/// <summary>A part of Penstock that a fuzzer tests with hostile bytes.</summary>
 internal abstract class FuzzTarget
 {
     public static IReadOnlyList<FuzzTarget> All { get; } =
@@ -23,17 +23,17 @@ internal abstract class FuzzTarget
     /// <summary>Where the search begins besides the corpus.</summary>
     public abstract IReadOnlyList<byte[]> Seeds { get; }
 
-    /// <summary>Words of the input's language, to be put in anywhere.</summary>
+    /// <summary>Words of the input's language, which the fuzzer inserts anywhere.</summary>
     public abstract IReadOnlyList<byte[]> Tokens { get; }
 
     /// <summary>Longest input; a little past the limits of what is tested.</summary>
     public abstract int MaxBytes { get; }
 
-    /// <summary>Tries one input. The same input always has the same outcome: where chance is wanted, it is seeded by
-    /// the input.</summary>
-    /// <returns>What it did, in words; an input that brings a new word is worth keeping. There must be a bounded
-    /// number of words.</returns>
-    /// <exception cref="InvariantException">Something that must always hold does not.</exception>
+    /// <summary>Runs one input. The same input always has the same outcome: random choices are seeded with the input.
+    /// </summary>
+    /// <returns>The behaviour, in words; an input with a new word is kept. The number of words must be bounded.
+    /// </returns>
+    /// <exception cref="InvariantException">The input violates an invariant.</exception>
     public abstract HashSet<string> Run(byte[] input);
 
     public static void Require(bool holds, string invariant, FormattableString detail)
@@ -44,7 +44,7 @@ internal abstract class FuzzTarget
         }
     }
 
-    /// <summary>Numbers into few words: 0, 1, 2, 4, 8, …</summary>
+    /// <summary>Rounds numbers, so that there are few words: 0, 1, 2, 4, 8, …</summary>
     protected static long Scale(long number) =>
         number <= 0 ? number : 1L << System.Numerics.BitOperations.Log2((ulong)number);
 

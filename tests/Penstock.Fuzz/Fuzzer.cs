@@ -3,11 +3,11 @@ using Penstock.TestKit;
 
 namespace Penstock.Fuzz;
 
-/// <param name="Kind">Two inputs of one kind show the same fault.</param>
+/// <param name="Kind">Two inputs with the same kind have the same fault.</param>
 internal sealed record Finding(string Kind, string Message, byte[] Input);
 
-/// <summary>Runs one target for a while. Its guide is the target's behaviour: an input that makes it say a new word
-/// joins the corpus.</summary>
+/// <summary>Runs one target for some time. The target's behaviour guides it: an input that produces a new word is added
+/// to the corpus.</summary>
 internal sealed class Fuzzer(FuzzTarget target, int seed)
 {
     private const int MaxFindings = 10;
@@ -22,10 +22,10 @@ internal sealed class Fuzzer(FuzzTarget target, int seed)
     public IReadOnlyList<Finding> Findings => _findings;
     public long Executions { get; private set; }
 
-    /// <summary>The input under way, for one who waits for its end in vain.</summary>
+    /// <summary>The running input, which <see cref="Watch"/> saves if it does not end.</summary>
     public byte[] Current => _current;
 
-    /// <param name="cpuTime">What it may cost, of the whole process.</param>
+    /// <param name="cpuTime">How much processor time of the process it may use.</param>
     public void Run(IEnumerable<byte[]> entries, TimeSpan cpuTime, long executions = long.MaxValue)
     {
         TimeSpan end = Environment.CpuUsage.TotalTime + cpuTime;
@@ -53,7 +53,7 @@ internal sealed class Fuzzer(FuzzTarget target, int seed)
         }
     }
 
-    /// <summary>What is wrong with the outcome of an input; null when nothing is.</summary>
+    /// <summary>The fault that an input shows; null if there is none.</summary>
     private Finding? Fault(byte[] input, out HashSet<string> words)
     {
         Executions++;
@@ -77,7 +77,7 @@ internal sealed class Fuzzer(FuzzTarget target, int seed)
         return elapsed > Slow ? new Finding("slow", $"took {elapsed}", input) : null;
     }
 
-    /// <summary>Takes away what is not needed for the fault, in ever smaller pieces.</summary>
+    /// <summary>Removes parts that are not needed for the fault, in smaller and smaller pieces.</summary>
     private Finding Minimise(Finding finding)
     {
         long last = Executions + MinimiseRuns;
@@ -99,7 +99,7 @@ internal sealed class Fuzzer(FuzzTarget target, int seed)
         return finding;
     }
 
-    /// <summary>Short ones more often: they are quicker, and a change to them matters more.</summary>
+    /// <summary>Prefers short inputs, because they are faster and a change has more effect.</summary>
     private byte[] Pick()
     {
         IReadOnlyList<byte[]> entries = Corpus.Entries;

@@ -3,10 +3,10 @@ using System.Text;
 
 namespace Penstock.Fuzz;
 
-/// <summary>Makes an input out of one or two others.</summary>
+/// <summary>Makes a new input from one or two others.</summary>
 internal sealed class Mutator(Random random, IReadOnlyList<byte[]> tokens, int maxBytes)
 {
-    /// <summary>Numbers at which a parser may change its mind.</summary>
+    /// <summary>Numbers at which a parser may behave differently.</summary>
     private static readonly byte[][] Numbers = [.. new[]
     {
         "0", "00", "1", "-1", "+1", "9", "10", "15", "16", "f", "F", "10 ", "0x10", "65535", "65536", "2147483647",

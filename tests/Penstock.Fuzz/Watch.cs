@@ -1,6 +1,6 @@
 namespace Penstock.Fuzz;
 
-/// <summary>Ends the process when one input does not end; the input is saved before.</summary>
+/// <summary>Ends the process if an input does not end, after saving the input.</summary>
 internal sealed class Watch : IDisposable
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(20);

@@ -6,19 +6,20 @@ namespace Penstock.TestKit;
 /// <summary>What happens to a direction after <see cref="Fault.LimitBytes"/>.</summary>
 public enum AtLimit
 {
-    /// <summary>Both connections end in good order.</summary>
+    /// <summary>Both connections are closed normally.</summary>
     Close,
 
     /// <summary>Both connections are reset.</summary>
     Reset,
 
-    /// <summary>This direction ends, the other goes on.</summary>
+    /// <summary>This direction ends, the other one continues.</summary>
     HalfClose,
 
-    /// <summary>What comes is read and dropped for <see cref="Fault.SwallowFor"/>, then both connections end.</summary>
+    /// <summary>Further bytes are read and dropped for <see cref="Fault.SwallowFor"/>; then both connections end.
+    /// </summary>
     Swallow,
 
-    /// <summary>Nothing is read any more, so that the writer gets stuck. With a limit of 0 a black hole.</summary>
+    /// <summary>The relay stops reading, so that the writer gets stuck. With a limit of 0 nothing passes.</summary>
     Stall,
 }
 
@@ -28,10 +29,10 @@ public sealed record Fault
     /// <summary>How long each piece is held back.</summary>
     public TimeSpan Latency { get; init; }
 
-    /// <summary>0: as fast as it goes.</summary>
+    /// <summary>0: as fast as possible.</summary>
     public int BytesPerSecond { get; init; }
 
-    /// <summary>Pieces of at most so many bytes; 0: as they come.</summary>
+    /// <summary>The maximum length of a piece in bytes; 0: pieces pass as they arrive.</summary>
     public int SliceBytes { get; init; }
 
     /// <summary>Bytes of each connection that pass before <see cref="AtLimit"/> happens.</summary>
@@ -44,8 +45,8 @@ public sealed record Fault
     public long CorruptAt { get; init; } = -1;
 }
 
-/// <summary>Stands between a proxy and a server and does to the bytes what networks and dying processes do. What a
-/// test sets holds from the next piece on, for connections that are open too. Thread-safe.</summary>
+/// <summary>A relay between a proxy and a server that injects the faults of networks and dying processes. A fault that
+/// a test sets applies from the next piece, also to open connections. Thread-safe.</summary>
 public sealed class FaultRelay : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -125,7 +126,7 @@ public sealed class FaultRelay : IAsyncDisposable
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
         {
-            // One side went away: the other goes, too.
+            // One side has closed: close the other side too.
         }
     }
 
@@ -211,7 +212,7 @@ public sealed class FaultRelay : IAsyncDisposable
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
-                // Gone already.
+                // The connection is already closed.
             }
         }
     }

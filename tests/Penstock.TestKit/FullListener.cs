@@ -29,7 +29,7 @@ public sealed class FullListener : IDisposable
             }
             catch (Exception e) when (e is TimeoutException or SocketException)
             {
-                // Full now.
+                // The backlog is full now.
             }
             full._fillers.Add(filler);
         }

@@ -4,12 +4,12 @@ using Penstock.Proxy.Http1;
 namespace Penstock.TestKit;
 
 /// <summary>A malformed or hostile message of a client.</summary>
-/// <param name="Class">The kind of fault: what is covered is the kind, not the example.</param>
-/// <param name="Fault">What we reject it for; None when it is incomplete or forwarded without its hostile part.</param>
+/// <param name="Class">The kind of fault, of which the message is one example.</param>
+/// <param name="Fault">Why Penstock rejects it; None if it is incomplete or forwarded without its hostile part.</param>
 /// <param name="Escaped">Its bytes, with the escapes of <see cref="Bytes.Of"/>.</param>
 internal sealed record HostileRequest(int Number, string Class, HttpFault Fault, string Escaped);
 
-/// <summary>One hundred and eighteen messages that some server out there read in a way of its own.</summary>
+/// <summary>118 messages that some servers are known to read in a wrong way.</summary>
 internal static class HostileRequests
 {
     public static readonly ReadOnlyCollection<HostileRequest> All = new(

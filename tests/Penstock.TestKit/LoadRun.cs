@@ -3,7 +3,7 @@ using System.Diagnostics;
 
 namespace Penstock.TestKit;
 
-/// <summary>Steady load by several keep-alive clients; counts what came back.</summary>
+/// <summary>Steady load by several keep-alive clients; counts the responses.</summary>
 public sealed class LoadRun : IAsyncDisposable
 {
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(30) };
@@ -17,10 +17,10 @@ public sealed class LoadRun : IAsyncDisposable
         _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(() => RunAsync(url, clientId)))];
     }
 
-    /// <summary>How many of each status; -1: no valid response.</summary>
+    /// <summary>The number of responses by status; -1: no valid response.</summary>
     public ConcurrentDictionary<int, int> Statuses { get; } = new();
 
-    /// <summary>How many of each body.</summary>
+    /// <summary>The number of responses by body.</summary>
     public ConcurrentDictionary<string, int> Bodies { get; } = new();
 
     /// <summary>How long each response took, in milliseconds, in the order of their ends.</summary>
@@ -28,7 +28,7 @@ public sealed class LoadRun : IAsyncDisposable
 
     public int Total => Statuses.Values.Sum();
 
-    /// <summary>Waits for so many more responses, of one kind if asked.</summary>
+    /// <summary>Waits for this many more responses, optionally of one status.</summary>
     public async Task MoreAsync(int count, string? body = null)
     {
         int Now() => body is null ? Total : Bodies.GetValueOrDefault(body);

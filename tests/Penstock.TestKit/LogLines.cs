@@ -8,7 +8,7 @@ public sealed class LogLines : ILoggerFactory, ILogger
 {
     public ConcurrentQueue<string> Lines { get; } = new();
 
-    /// <summary>Errors: a test that ends with one has found a bug of ours.</summary>
+    /// <summary>Logged errors; a test that ends with one has found a bug in Penstock.</summary>
     public ConcurrentQueue<string> Errors { get; } = new();
 
     public ILogger CreateLogger(string categoryName) => this;

@@ -1,6 +1,6 @@
 namespace Penstock.TestKit;
 
-/// <summary>A clock that stands still until it is moved, and fires the timers it passes.</summary>
+/// <summary>A clock that advances only when a test moves it, and then fires the timers that are due.</summary>
 public sealed class ManualTime : TimeProvider
 {
     private readonly Lock _lock = new();
@@ -37,7 +37,7 @@ public sealed class ManualTime : TimeProvider
         }
     }
 
-    /// <summary>Is anybody waiting for a time that is further away than this?</summary>
+    /// <summary>True if a timer is set for a later time than this.</summary>
     public bool HasTimerBeyond(TimeSpan from)
     {
         lock (_lock)

@@ -10,7 +10,7 @@ public sealed class NginxBackend : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("penstock-nginx-").FullName;
     private Process? _process;
 
-    /// <summary>Where it is installed; null when it is not.</summary>
+    /// <summary>The path of nginx; null if it is not installed.</summary>
     public static string? Program => Places.FirstOrDefault(File.Exists);
 
     public int Port { get; } = PenstockProcess.FreePort();

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Penstock.TestKit;
 
-/// <summary>A script of Node, with Debian's packages of it in reach. Talks by lines.</summary>
+/// <summary>A Node.js script that can load Debian's Node packages; the test and the script exchange lines.</summary>
 public sealed class NodeScript : IAsyncDisposable
 {
     private const string Packages = "/usr/share/nodejs";

@@ -6,10 +6,10 @@ using System.Net.Sockets;
 
 namespace Penstock.TestKit;
 
-/// <summary>The real program, started as an operator would.</summary>
+/// <summary>The real program, started like an operator starts it.</summary>
 public sealed class PenstockProcess : IAsyncDisposable
 {
-    /// <summary>Of the build that the tests are of.</summary>
+    /// <summary>The program of the same build as the tests.</summary>
     public static readonly string Program = Path.Combine(AppContext.BaseDirectory, "penstock.dll");
     private readonly Process _process;
 
@@ -52,18 +52,18 @@ public sealed class PenstockProcess : IAsyncDisposable
             ? new ProcessStartInfo("dotnet", [program, .. arguments])
             : new ProcessStartInfo(program, arguments), folder);
 
-    /// <summary>Starts it and waits for its line that says it is there.</summary>
+    /// <summary>Starts it and waits for its line that says that it has started.</summary>
     public static Task<PenstockProcess> StartedProgramAsync(
         string program, string? folder, params string[] arguments) =>
         StartedAsync(StartProgram(program, folder, arguments));
 
-    /// <summary>Starts it with few descriptors and waits for its line that says it is there.</summary>
+    /// <summary>Starts it with few descriptors and waits for its line that says that it has started.</summary>
     public static Task<PenstockProcess> StartedWithAsync(int descriptors, string? folder, params string[] arguments) =>
         StartedBehindAsync($"ulimit -n {descriptors}; exec", folder, arguments);
 
-    /// <summary>Starts it by a shell in which something is said first, and waits for its line that says it is there.
+    /// <summary>Starts it in a shell after other commands, and waits for its line that says that it has started.
     /// </summary>
-    /// <param name="words">Up to and with the word before its command line, say <c>exec</c>.</param>
+    /// <param name="words">The text before its command line; it ends with a word such as <c>exec</c>.</param>
     public static Task<PenstockProcess> StartedBehindAsync(string words, string? folder, params string[] arguments) =>
         StartedAsync(Start(new ProcessStartInfo("bash",
             ["-c", $"{words} dotnet '{Program}' {string.Join(' ', arguments)}"]), folder));
@@ -89,7 +89,7 @@ public sealed class PenstockProcess : IAsyncDisposable
         return process;
     }
 
-    /// <summary>Starts it and waits for its line that says it is there.</summary>
+    /// <summary>Starts it and waits for its line that says that it has started.</summary>
     public static Task<PenstockProcess> StartedAsync(string? folder, params string[] arguments) =>
         StartedProgramAsync(Program, folder, arguments);
 
@@ -116,7 +116,7 @@ public sealed class PenstockProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
-    /// <summary>A port that nobody had a moment ago; for programs that take one on their command line.</summary>
+    /// <summary>A port that was free a moment ago, for programs that get their port on the command line.</summary>
     public static int FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

@@ -55,7 +55,7 @@ public sealed class PgBouncer : IAsyncDisposable
         return pooler;
     }
 
-    /// <summary>The address of a database by way of this pooler.</summary>
+    /// <summary>The address of a database through this pooler.</summary>
     public string UrlOf(string store) => store.Replace(
         $":{_server.Port.ToString(CultureInfo.InvariantCulture)}/", $":{Port.ToString(CultureInfo.InvariantCulture)}/",
         StringComparison.Ordinal);

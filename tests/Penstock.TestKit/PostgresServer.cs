@@ -3,11 +3,11 @@ using System.Globalization;
 
 namespace Penstock.TestKit;
 
-/// <summary>A PostgreSQL of its own, in a temporary folder on a free port, that asks for a password. It does not run
-/// as root, so then it runs as the user that the package made.</summary>
+/// <summary>A separate PostgreSQL server that requires a password, in a temporary folder, on a free port. PostgreSQL
+/// does not run as root; if the tests do, it runs as the user that its package created.</summary>
 public sealed class PostgresServer : IAsyncDisposable
 {
-    /// <summary>Has characters that mean something in an address.</summary>
+    /// <summary>The password; it contains characters with a meaning in a URL.</summary>
     public const string Password = "p@ss/w:rd?";
 
     private const string User = "penstock";
@@ -17,7 +17,7 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private PostgresServer(string settings) => _settings = settings;
 
-    /// <summary>Where its programs are; null when it is not installed.</summary>
+    /// <summary>The folder of its programs; null if it is not installed.</summary>
     public static string? Programs => !Directory.Exists("/usr/lib/postgresql") ? null
         : Directory.GetDirectories("/usr/lib/postgresql").Select(static d => Path.Combine(d, "bin"))
             .Where(static d => File.Exists(Path.Combine(d, "postgres"))).Order(StringComparer.Ordinal).LastOrDefault();
@@ -54,10 +54,10 @@ public sealed class PostgresServer : IAsyncDisposable
 
     public string UrlOf(string database) => $"postgres://{User}:{Password}@127.0.0.1:{Port}/{database}";
 
-    /// <summary>Runs SQL behind everybody's back and returns what psql prints.</summary>
+    /// <summary>Runs SQL outside of Penstock and returns the output of psql.</summary>
     public Task<string> SqlAsync(string store, params string[] sql) => SqlAtAsync(Port, store, sql);
 
-    /// <summary>The same by way of what listens on a port.</summary>
+    /// <summary>The same through the program that listens on this port.</summary>
     public static Task<string> SqlAtAsync(int port, string store, params string[] sql)
     {
         string database = DatabaseOf(store);
@@ -66,11 +66,12 @@ public sealed class PostgresServer : IAsyncDisposable
             .. sql.SelectMany(static one => new[] { "-c", one })]);
     }
 
-    /// <param name="kill">As a crash does: everybody's connection is cut, nothing is said.</param>
+    /// <param name="kill">As in a crash: all connections are cut without a message.</param>
     public Task StopAsync(bool kill = false) =>
         AsUserAsync("pg_ctl", "stop", "-w", "-D", Data, "-m", kill ? "immediate" : "fast");
 
-    /// <summary>Ends the first process as the kernel does when memory runs out. The others notice, and end.</summary>
+    /// <summary>Kills the first process, like the kernel when memory runs out. Its other processes notice and end.
+    /// </summary>
     public async Task KillAsync()
     {
         string lockFile = Path.Combine(Data, "postmaster.pid");
@@ -87,7 +88,7 @@ public sealed class PostgresServer : IAsyncDisposable
         File.Delete(Path.Combine(_folder, $".s.PGSQL.{Port}.lock"));
     }
 
-    /// <summary>Runs SQL while the server is stopped, so that nobody can hear of it.</summary>
+    /// <summary>Runs SQL while the server is stopped, so that no node gets a notification.</summary>
     public Task SqlWhileStoppedAsync(string store, string sql)
     {
         string script = $"echo \"$2\" | exec '{Path.Combine(Programs!, "postgres")}' --single -j -D \"$0\" \"$1\"";
@@ -120,10 +121,10 @@ public sealed class PostgresServer : IAsyncDisposable
             .Where(child => StatusOf(child) is [_, string parent, ..]
                 && parent == id.ToString(CultureInfo.InvariantCulture))];
 
-    /// <summary>Has not ended; one that has, and that nobody asked for its exit code, does not count.</summary>
+    /// <summary>True if the process has not ended; a zombie counts as ended.</summary>
     private static bool IsRunning(int id) => StatusOf(id) is [not ("Z" or "X"), ..];
 
-    /// <summary>What the kernel tells of a process behind its name: state, parent, ...; empty when it is gone.
+    /// <summary>The fields of <c>/proc/PID/stat</c> after the name: state, parent, ...; empty if the process has ended.
     /// </summary>
     private static string[] StatusOf(int id)
     {

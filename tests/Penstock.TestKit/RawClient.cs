@@ -52,7 +52,7 @@ public sealed class RawClient : IDisposable
 
     public async Task SendAsync(ReadOnlyMemory<byte> bytes) => await _stream.WriteAsync(bytes);
 
-    /// <summary>The next response, interim ones too; throws when it is cut.</summary>
+    /// <summary>Reads the next response, including interim ones; throws if it is incomplete.</summary>
     public async Task<RawResponse?> ReadAsync(bool toHead = false)
     {
         string? head = await Reader.ReadHeadAsync();

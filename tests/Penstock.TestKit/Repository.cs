@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Penstock.TestKit;
 
-/// <summary>Where the sources and documents are that some tests read.</summary>
+/// <summary>The repository, whose sources and documents some tests read.</summary>
 public static class Repository
 {
     public static string Root { get; } = Find();

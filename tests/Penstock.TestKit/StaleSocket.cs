@@ -2,10 +2,10 @@ using System.Net.Sockets;
 
 namespace Penstock.TestKit;
 
-/// <summary>The file of a Unix domain socket as a killed process leaves it.</summary>
+/// <summary>The file of a Unix domain socket that a killed process has left behind.</summary>
 public static class StaleSocket
 {
-    /// <summary>Puts one there that nobody listens on.</summary>
+    /// <summary>Creates a socket file on which no process listens.</summary>
     public static void Leave(string path)
     {
         using var killed = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

@@ -3,17 +3,17 @@ using System.Text;
 
 namespace Penstock.TestKit;
 
-/// <summary>Reads HTTP/1 messages off a stream, plainly and without mercy: what is malformed throws.</summary>
+/// <summary>Reads HTTP/1 messages from a stream in a simple, strict way: a malformed message throws.</summary>
 public sealed class Wire(Stream stream)
 {
     private readonly byte[] _buffer = new byte[64 * 1024];
     private int _start;
     private int _end;
 
-    /// <summary>More came with what was read last than was asked for.</summary>
+    /// <summary>True if the last read returned more bytes than the message had.</summary>
     public bool HasBuffered => _start < _end;
 
-    /// <summary>Bytes that have come, ever.</summary>
+    /// <summary>The number of all bytes that have arrived.</summary>
     public long Received { get; private set; }
 
     /// <summary>A message head without its empty line; null at the end of the stream.</summary>
@@ -71,7 +71,7 @@ public sealed class Wire(Stream stream)
         return body;
     }
 
-    /// <summary>What has come, at least one byte; empty at the end of the stream.</summary>
+    /// <summary>The bytes that have arrived, at least one; empty at the end of the stream.</summary>
     public async Task<byte[]> ReadSomeAsync()
     {
         if (_start == _end && !await FillAsync())

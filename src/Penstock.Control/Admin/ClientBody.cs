@@ -7,8 +7,8 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>The body of a client edit. Read member by member and not by a serializer, because that stops at the
-/// first fault and a caller wants to see all of them at once.</summary>
+/// <summary>The body of an edit of a client or a plan. It is read member by member, because a serializer stops at the
+/// first fault; the answer lists all faults at once.</summary>
 internal sealed class ClientBody
 {
     private readonly List<FieldFault> _faults = [];
@@ -22,13 +22,13 @@ internal sealed class ClientBody
     public string ClientId { get; private set; } = "";
     public ClientChange Change { get; private set; } = new();
 
-    /// <summary>What to answer instead, when the body is not usable.</summary>
+    /// <summary>The error to answer if the body has a fault; otherwise null.</summary>
     public ApiError? Error { get; private set; }
 
     public IReadOnlyList<FieldFault> Faults => _faults;
 
     /// <param name="request">Its body is read to the end.</param>
-    /// <param name="pathId">The client in the path, when the path names it.</param>
+    /// <param name="pathId">The client's id in the path; null if the path has none.</param>
     /// <param name="partial">A merge-patch: members may be left out.</param>
     public static async Task<ClientBody> ReadAsync(HttpRequest request, string? pathId = null, bool partial = false)
     {
@@ -41,7 +41,7 @@ internal sealed class ClientBody
         return body;
     }
 
-    /// <summary>A new client, read from an object.</summary>
+    /// <summary>Reads a new client from an object.</summary>
     /// <exception cref="InvalidOperationException">A text in it is not valid Unicode.</exception>
     public static ClientBody Of(JsonElement root)
     {
@@ -50,7 +50,7 @@ internal sealed class ClientBody
         return body;
     }
 
-    /// <summary>A plan: a capacity and a rate, and the name, which what was read brings with it.</summary>
+    /// <summary>Reads a plan: a capacity and a rate. Members that a <c>GET</c> returns besides are allowed.</summary>
     public static async Task<ClientBody> ReadPlanAsync(HttpRequest request, string name, bool partial)
     {
         var body = new ClientBody { _plan = name };
@@ -119,9 +119,9 @@ internal sealed class ClientBody
                     Change = Change with { RatePerSecond = Number("rate_per_sec", member.Value) };
                     break;
                 case "name" when member.Value.ValueKind != JsonValueKind.String || member.Value.GetString() != _plan:
-                    Fault("name", "must equal the one in the path");
+                    Fault("name", "must equal the name in the path");
                     break;
-                case "name" or "clients" or "source": // what was read may be sent back
+                case "name" or "clients" or "source": // a caller may send back what it has read
                     break;
                 default:
                     Fault(member.Name, "is not known; known are capacity, rate_per_sec");
@@ -143,7 +143,7 @@ internal sealed class ClientBody
     public static ApiError Invalid(IReadOnlyList<FieldFault> faults) =>
         new(400, string.Join("; ", faults.Select(fault => $"{fault.Field} {fault.Message}")), faults);
 
-    /// <summary>A client that is limited has a plan, or numbers of its own.</summary>
+    /// <summary>True if capacity and rate are required: the client is limited and the body names no plan.</summary>
     private bool NeedsNumbers => !_seen.Contains("plan")
         && (Change.Access is null or ClientAccess.Limited || Change.NamesNumbers);
 
@@ -162,7 +162,7 @@ internal sealed class ClientBody
                 }
                 else if (pathId is not null && ClientId != pathId)
                 {
-                    Fault(name, "must equal the one in the path");
+                    Fault(name, "must equal the id in the path");
                 }
 
                 break;
@@ -195,7 +195,7 @@ internal sealed class ClientBody
                 Change = Change with { Limits = Limits(value) };
                 break;
             case "capacity" or "rate_per_sec" or "current_tokens":
-            case "full_in_seconds" or "warnings": // what was read may be sent back
+            case "full_in_seconds" or "warnings": // a caller may send back what it has read
                 break;
             default:
                 Fault(name, "is not known; known are client_id, capacity, rate_per_sec, current_tokens, plan, access, "
@@ -213,7 +213,7 @@ internal sealed class ClientBody
 
         if (value.ValueKind != JsonValueKind.Object)
         {
-            Fault("limits", $"must be an object, limits by their names, not {RequestObject.Kind(value)}");
+            Fault("limits", $"must be an object with limits by name, not {RequestObject.Kind(value)}");
             return null;
         }
         var limits = new Dictionary<string, LimitConfig?>();
@@ -277,7 +277,7 @@ internal sealed class ClientBody
 
     private long? Whole(string name, JsonElement value)
     {
-        // 100.0 and 1e2 are whole numbers too; too large ones saturate and are rejected as such
+        // 100.0 and 1e2 are whole numbers too. The cast saturates numbers that are too large; the limiter rejects them.
         if (Number(name, value) is not { } number)
         {
             return null;

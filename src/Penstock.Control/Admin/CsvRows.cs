@@ -6,8 +6,8 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>A client a row, under a line that names the columns: RFC 4180, read strictly. The library is given a row at
-/// a time: so a fault costs its own line only, and it is told which one that is.</summary>
+/// <summary>CSV (RFC 4180, read strictly): one client per row, after a header line with the names of the columns. The
+/// library gets one row at a time, so that a fault affects only its own line and is reported with that line.</summary>
 internal sealed class CsvRows : ClientRows
 {
     public const string ClientId = "client_id";
@@ -31,8 +31,8 @@ internal sealed class CsvRows : ClientRows
     private List<string>? _columns;
     private bool _badHeader;
 
-    /// <summary>A line feed in quotes does not end the row. In a well-formed row every second quote ends a quoted
-    /// stretch, also those that stand for one.</summary>
+    /// <summary>Finds the line feed that ends the row, which is not one in quotes. Counting quotes is enough, because
+    /// an escaped quote is written as two.</summary>
     protected override int EndOf(ReadOnlySpan<byte> bytes, bool last)
     {
         bool quoted = false;
@@ -63,7 +63,7 @@ internal sealed class CsvRows : ClientRows
     {
         if (_badHeader)
         {
-            return true; // without it nothing more can be told
+            return true; // without a header no row can be read
         }
 
         string? fault = Split(Encoding.UTF8.GetString(row), _fields);
@@ -77,7 +77,7 @@ internal sealed class CsvRows : ClientRows
         }
         else if (_fields.Count != _columns.Count)
         {
-            Fault(line, $"has {_fields.Count} fields, the header line {_columns.Count}");
+            Fault(line, $"has {_fields.Count} fields, but the header line has {_columns.Count}");
         }
         else
         {
@@ -95,9 +95,8 @@ internal sealed class CsvRows : ClientRows
         }
     }
 
-    private static string MissingHeader => "the header line is missing: it names the columns, "
-        + $"{string.Join(", ", Required)} and, if you like, {string.Join(", ", Known.Except(Required))}, with commas "
-        + "between";
+    private static string MissingHeader => "the header line is missing: it must name the columns, separated by commas: "
+        + $"{string.Join(", ", Required)}; optional: {string.Join(", ", Known.Except(Required))}";
 
     private void ReadHeader(int line, string? fault)
     {
@@ -121,7 +120,7 @@ internal sealed class CsvRows : ClientRows
                 }
                 else if (count > 1)
                 {
-                    Fault(line, $"column {name} is there twice");
+                    Fault(line, $"column {name} is given twice");
                 }
             }
             foreach (string name in Needed.Except(_columns))
@@ -193,7 +192,7 @@ internal sealed class CsvRows : ClientRows
         Add(line, clientId, change, _rowFaults.Concat(change.Faults()));
     }
 
-    /// <summary>A file of clients with plans needs no columns for their numbers.</summary>
+    /// <summary>The required columns: a file with plans or access needs none for numbers.</summary>
     private IEnumerable<string> Needed => _columns!.Contains(Plan) || _columns.Contains(Access) ? [ClientId] : Required;
 
     private bool Has(string column) => _columns!.IndexOf(column) is >= 0 and var at && _fields[at].Length > 0;
@@ -226,7 +225,7 @@ internal sealed class CsvRows : ClientRows
     private static string Shown(string text) =>
         text.Length <= MaxShownLength ? $"'{text}'" : $"'{text[..MaxShownLength]}…'";
 
-    /// <returns>What is wrong with the row, or null.</returns>
+    /// <returns>The fault of the row, or null.</returns>
     private static string? Split(string row, List<string> fields)
     {
         fields.Clear();
@@ -243,11 +242,12 @@ internal sealed class CsvRows : ClientRows
             fields.Add(field);
         }
         return read.Span.Length == row.Length ? null
-            : "there is a carriage return in the line that does not end it: lines end in a line feed, or in both";
+            : "the line contains a carriage return that is not before its line feed";
     }
 
-    /// <summary>The library takes quotes wherever they stand; two programs may read such a field differently.</summary>
-    /// <returns>What is wrong with the field, or null.</returns>
+    /// <summary>Removes the quotes of a field and rejects quotes at other places, which the library accepts, but which
+    /// two programs may read differently.</summary>
+    /// <returns>The fault of the field, or null.</returns>
     private static string? Unquote(ReadOnlySpan<char> raw, out string field)
     {
         field = "";
@@ -255,7 +255,7 @@ internal sealed class CsvRows : ClientRows
         {
             field = raw.ToString();
             return raw.Contains('"')
-                ? "a field with a quote in it must be in quotes, and the quote written twice" : null;
+                ? "a field that contains a quote must be in quotes, with the quote written twice" : null;
         }
         for (int at = 1; ; at += 2)
         {
@@ -273,8 +273,7 @@ internal sealed class CsvRows : ClientRows
 
             if (raw[at + 1] != '"')
             {
-                return "between the quote that ends a field and the comma there is something; a quote within a field "
-                    + "is written twice";
+                return "text follows the quote that ends a field; a quote within a field must be written twice";
             }
         }
         field = raw[1..^1].ToString().Replace("\"\"", "\"", StringComparison.Ordinal);

@@ -5,16 +5,16 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>Carries the buckets of clients that are not registered over a restart. Not thread-safe.</summary>
+/// <summary>Saves the buckets of unregistered clients and restores them after a restart. Not thread-safe.</summary>
 internal sealed class BucketKeeper
 {
-    /// <summary>Sorted together: rows next to each other share a page.</summary>
+    /// <summary>How many changes are sorted together, because adjacent rows share a page.</summary>
     private const int BatchSize = 65_536;
 
-    /// <summary>Rows per transaction: an edit waits for one at most, some ten milliseconds.</summary>
+    /// <summary>Rows per transaction. An edit waits for at most one transaction, some ten milliseconds.</summary>
     private const int ChunkSize = 8192;
 
-    /// <summary>Saving takes this share of the time at most: with very many changes it is done less often.</summary>
+    /// <summary>Saving takes at most this share of the time; with very many changes it runs less often.</summary>
     private const double MaxShare = 0.2;
 
     private readonly KeptBuckets _buckets;
@@ -29,7 +29,7 @@ internal sealed class BucketKeeper
     private BucketKeeper(KeptBuckets buckets, SqliteStore store, ClientDirectory directory) =>
         (_buckets, _store, _directory) = (buckets, store, directory);
 
-    /// <summary>Fills the table with what was kept; null where nothing is to be kept.</summary>
+    /// <summary>Restores the saved buckets; null if buckets are not to be saved.</summary>
     /// <exception cref="StoreException">The store cannot be read.</exception>
     public static BucketKeeper? Load(
         bool wanted, IClientStore store, ClientDirectory directory, Limiter limiter, ILogger log)
@@ -41,7 +41,7 @@ internal sealed class BucketKeeper
 
         if (!wanted)
         {
-            own.ForgetBuckets(static _ => false); // they would be older than they say when they are wanted again
+            own.ForgetBuckets(static _ => false); // they would be out of date when saving is switched on again
             return null;
         }
         long beganTicks = Stopwatch.GetTimestamp();
@@ -56,8 +56,8 @@ internal sealed class BucketKeeper
         return new(buckets, own, directory);
     }
 
-    /// <summary>Saves what changed, unless the last time was just now.</summary>
-    /// <param name="atOnce">At the end.</param>
+    /// <summary>Saves the changed buckets, unless the last save was too recent.</summary>
+    /// <param name="atOnce">Save in any case; used at the end.</param>
     public void Flush(bool atOnce = false)
     {
         if (_directory.StoreFault is not null)

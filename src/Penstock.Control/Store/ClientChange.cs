@@ -3,26 +3,26 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
 
-/// <summary>One thing wrong with what a caller sent, by the member's name.</summary>
+/// <summary>A fault of a member of a request, and its name.</summary>
 internal sealed record FieldFault(string Field, string Message);
 
-/// <summary>A client of a file, as it is to be.</summary>
+/// <summary>A client of a file, and what the file sets.</summary>
 internal readonly record struct ClientRow(string ClientId, ClientChange Change);
 
-/// <summary>What a caller wants a client to be; null leaves a value as it is.</summary>
+/// <summary>A change of a client; null leaves a value as it is.</summary>
 internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond = null, double? Tokens = null)
 {
     public string? Plan { get; init; }
 
-    /// <summary>It is to have no plan any more: what the plan gave becomes its own.</summary>
+    /// <summary>The client leaves its plan and keeps the plan's numbers as its own.</summary>
     public bool LeavesPlan { get; init; }
 
     public ClientAccess? Access { get; init; }
 
-    /// <summary>Its numbers by the name of the limit; null takes away those that it has.</summary>
+    /// <summary>The client's own numbers by limit name; null removes its numbers for that limit.</summary>
     public IReadOnlyDictionary<string, LimitConfig?>? Limits { get; init; }
 
-    /// <summary>Every fault that the values show among themselves.</summary>
+    /// <summary>All faults of the values that can be seen without the client's present state.</summary>
     public IEnumerable<FieldFault> Faults()
     {
         foreach (FieldFault fault in NumberFaults("", Capacity, RatePerSecond))
@@ -47,7 +47,7 @@ internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond
         }
     }
 
-    /// <summary>Does it say which bucket a client has that is limited?</summary>
+    /// <summary>True if the change names a plan, a capacity or a rate.</summary>
     public bool NamesNumbers => Plan is not null || Capacity is not null || RatePerSecond is not null;
 
     private static IEnumerable<FieldFault> NumberFaults(string prefix, long? capacity, double? rate)
@@ -64,7 +64,7 @@ internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond
             yield return new(prefix + "rate_per_sec", rateFault.Replace("rate ", ""));
         }
 
-        // each may be fine while the pair is not
+        // Each may be valid while the pair is not.
         if (capacityFault is null && rateFault is null && capacity is { } c && rate is { } r
             && Limiter.Fault(c, r) is { } pairFault)
         {

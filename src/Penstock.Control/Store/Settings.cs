@@ -7,22 +7,22 @@ namespace Penstock.Control.Store;
 /// <summary>The plans that an edit may name.</summary>
 internal readonly record struct KnownPlans(IReadOnlyDictionary<string, PlanNumbers> All);
 
-/// <summary>What a client's settings are after a change.</summary>
-/// <param name="Limit">Its capacity and rate; of no meaning where the terms say that it has none.</param>
-/// <param name="Terms">Null when there are none.</param>
-/// <param name="Faults">Why it cannot be so.</param>
+/// <summary>A client's settings after a change.</summary>
+/// <param name="Limit">Its capacity and rate; without meaning if the terms say that it has no numbers.</param>
+/// <param name="Terms">Its plan, access and numbers for named limits; null: none.</param>
+/// <param name="Faults">Why the change is invalid.</param>
 internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnlyList<FieldFault> Faults)
 {
-    /// <summary>In the columns of a client without numbers. A node that knows no <c>access</c> holds it to them.
-    /// </summary>
+    /// <summary>The numbers in the columns of a client without numbers. A node of a version without <c>access</c>
+    /// enforces them.</summary>
     private static readonly LimitConfig NoNumbers = new(1, 1);
 
-    /// <param name="before">The client; null when there is none.</param>
-    /// <param name="change">What it is to be. Access and limits that are not named stay; so do numbers, when none are
-    /// named.</param>
-    /// <param name="plans">Those that there are.</param>
-    /// <param name="limits">Those of the configuration.</param>
-    /// <param name="partial">A number that is not named stays, too.</param>
+    /// <param name="before">The client before the change; null if it does not exist.</param>
+    /// <param name="change">The change. Access and limits that it does not set stay; numbers stay if it sets none of
+    /// them.</param>
+    /// <param name="plans">The plans that exist.</param>
+    /// <param name="limits">The limits of the configuration.</param>
+    /// <param name="partial">Each number that the change does not set stays.</param>
     public static Settings Of(ClientState? before, ClientChange change, KnownPlans plans,
         IReadOnlyDictionary<string, LimitConfig> limits, bool partial)
     {
@@ -74,16 +74,17 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
             return null;
         }
 
-        // what was read may be sent back
+        // A caller may send back the numbers that it has read.
         if (change.Capacity is { } capacity && capacity != plan.Numbers.Capacity)
         {
-            faults.Add(new("capacity", $"is that of the plan, {plan.Numbers.Capacity}: leave it out, or the plan"));
+            faults.Add(new("capacity",
+                $"must equal that of the plan, {plan.Numbers.Capacity}; leave out the capacity or the plan"));
         }
 
         if (change.RatePerSecond is { } rate && !rate.Equals(plan.Numbers.RatePerSecond))
         {
-            faults.Add(new("rate_per_sec", $"is that of the plan, {plan.Numbers.RatePerSecond}: leave it out, or the "
-                + "plan"));
+            faults.Add(new("rate_per_sec",
+                $"must equal that of the plan, {plan.Numbers.RatePerSecond}; leave out the rate or the plan"));
         }
 
         return plan.Numbers;
@@ -94,8 +95,8 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
         if ((change.Capacity ?? before.Limit.Capacity) != before.Limit.Capacity
             || !(change.RatePerSecond ?? before.Limit.RatePerSecond).Equals(before.Limit.RatePerSecond))
         {
-            faults.Add(new("plan", $"is '{plan}', which gives the numbers: change the plan, give another, or give "
-                + "\"plan\": null with numbers of its own"));
+            faults.Add(new("plan", $"is '{plan}', which sets the numbers: change the plan, choose another one, or send "
+                + "\"plan\": null with the client's own numbers"));
         }
         return before.Limit;
     }
@@ -126,7 +127,7 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
             return null;
         }
 
-        if (faults.Count == 0) // one of them may be the client's of before
+        if (faults.Count == 0) // one of the two numbers may be the client's present one
         {
             faults.AddRange(new ClientChange(tokens, perSecond).Faults());
         }
@@ -152,7 +153,7 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
                 continue;
             }
 
-            // what is there already may stay when the configuration has lost the limit
+            // Numbers that the client already has may stay when the limit was removed from the configuration.
             if (!old.Limits.Contains(new(name, numbers)) && LimitFault(name, limits) is { } fault)
             {
                 faults.Add(new($"limits.{name}", fault));
@@ -162,7 +163,8 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
         }
         if (all.Count > ClientTerms.MaxLimits)
         {
-            faults.Add(new("limits", $"are {all.Count}; a client may have numbers for {ClientTerms.MaxLimits}"));
+            faults.Add(new("limits",
+                $"are {all.Count}, but a client may have numbers for at most {ClientTerms.MaxLimits}"));
         }
 
         return [.. all.OrderBy(static own => own.Key, StringComparer.Ordinal)
@@ -182,7 +184,7 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
             return null;
         }
 
-        return limit.By == LimitKey.Client ? "has no capacity: it only bounds requests at the same time"
+        return limit.By == LimitKey.Client ? "has no capacity, because it is only a concurrency limit"
             : $"counts by {(limit.By == LimitKey.All ? "all" : "address")}: a client can have numbers only for a limit "
                 + "that counts by client";
     }

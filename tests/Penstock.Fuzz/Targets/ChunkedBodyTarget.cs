@@ -98,7 +98,7 @@ internal sealed class ChunkedBodyTarget : FuzzTarget
         return new Outcome(verdict, body.Fault, bytes.Used, [.. payload]);
     }
 
-    /// <summary>What goes out decodes to what came in, and has an end exactly if it had one.</summary>
+    /// <summary>The output decodes to the same payload as the input, and is complete exactly if the input is.</summary>
     private static void RequireSame(List<byte> framed, byte[] payload, Verdict verdict)
     {
         (Verdict again, ChunkedReference sent) = ChunkedReference.Decode([.. framed]);

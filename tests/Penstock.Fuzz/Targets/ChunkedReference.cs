@@ -9,8 +9,8 @@ internal enum Verdict
     Wrong,
 }
 
-/// <summary>A second decoder of the chunked coding, written to be plainly right: recursive descent over bytes that
-/// are all there, one function per rule of RFC 9112 §7.1.</summary>
+/// <summary>A second decoder of the chunked coding, written to be obviously correct: recursive descent over complete
+/// input, one function per rule of RFC 9112 §7.1.</summary>
 internal sealed class ChunkedReference
 {
     private const int MaxExtensionBytes = 4096;

@@ -113,7 +113,7 @@ internal sealed class ConfigTarget(string name, string fileName) : FuzzTarget
         return Words(result);
     }
 
-    /// <summary>As it is in the file, but for stars where a secret may be.</summary>
+    /// <summary>The shown line equals the line of the file, except for stars in place of secrets.</summary>
     private static bool IsLine(string shown, string line) =>
         shown.Length == line.Length && shown.Zip(line).All(static p => p.First is '*' || p.First == p.Second);
 

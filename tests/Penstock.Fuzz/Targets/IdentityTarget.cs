@@ -9,7 +9,7 @@ using Penstock.TestKit;
 
 namespace Penstock.Fuzz.Targets;
 
-/// <summary>A request: whose it is, and where it came from.</summary>
+/// <summary>Which client a request counts for, and its address.</summary>
 internal sealed class IdentityTarget : FuzzTarget
 {
     private const int RoomBytes = 4096;
@@ -108,7 +108,7 @@ internal sealed class IdentityTarget : FuzzTarget
         return $"{Bytes.Escaped(identity.Name)} from {identity.Source}, known: {identity.Registered is not null}";
     }
 
-    /// <summary>All that the request could mean by a name.</summary>
+    /// <summary>All values that the request could have for a name.</summary>
     private static IEnumerable<string> Names(string text) =>
         [text, Bytes.Text(WebUtility.UrlDecodeToBytes(Encoding.Latin1.GetBytes(text), 0, text.Length))];
 }

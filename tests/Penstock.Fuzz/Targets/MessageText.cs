@@ -3,7 +3,7 @@ using Penstock.TestKit;
 
 namespace Penstock.Fuzz.Targets;
 
-/// <summary>A message that Penstock sent, read by the plainest means: lines, split at CRLF.</summary>
+/// <summary>A message that Penstock sent, read in the simplest way: as lines, split at CRLF.</summary>
 internal sealed record MessageText(string StartLine, IReadOnlyList<(string Name, string Value)> Fields)
 {
     /// <summary>Fields that hold for one hop (RFC 9110 §7.6.1), and those that are always written anew.</summary>
@@ -20,7 +20,7 @@ internal sealed record MessageText(string StartLine, IReadOnlyList<(string Name,
         "x-ratelimit-remaining", "x-ratelimit-reset",
     };
 
-    /// <summary>Other fields that tell a backend who asked and how; and all that begin with <c>x-forwarded-</c>.
+    /// <summary>Other fields with the client's address and protocol; and all that begin with <c>x-forwarded-</c>.
     /// </summary>
     private static readonly HashSet<string> Hearsay = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -60,7 +60,7 @@ internal sealed record MessageText(string StartLine, IReadOnlyList<(string Name,
 
     public bool Has(string name) => Fields.Any(f => Same(f.Name, name));
 
-    /// <summary>The fields that must go on to the next hop, in order.</summary>
+    /// <summary>The fields that must reach the next hop, in order.</summary>
     public IEnumerable<(string Name, string Value)> ToForward()
     {
         HashSet<string> nominated = new(Fields.Where(static f => Same(f.Name, "connection"))

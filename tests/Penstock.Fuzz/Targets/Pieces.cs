@@ -2,7 +2,7 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.Fuzz.Targets;
 
-/// <summary>Bytes that arrive in pieces, as from a socket: whole, one by one, or in lengths left to chance.</summary>
+/// <summary>Bytes that arrive in pieces, as from a socket: whole, one by one, or in random lengths.</summary>
 internal sealed class Pieces(byte[] bytes, Random? random, int step)
 {
     private const int MaxRandomPiece = 24;
@@ -16,7 +16,7 @@ internal sealed class Pieces(byte[] bytes, Random? random, int step)
         yield return ("in random pieces", new Pieces(bytes, random, 0));
     }
 
-    /// <summary>What is here and not yet used.</summary>
+    /// <summary>The bytes that have arrived and are not yet used.</summary>
     public ReadOnlySpan<byte> Here => bytes.AsSpan(Used, _seen - Used);
 
     /// <summary>Bytes used.</summary>

@@ -67,7 +67,7 @@ internal sealed class ProxyProtocolTarget : FuzzTarget
         return words;
     }
 
-    /// <summary>What is behind the header says nothing about it.</summary>
+    /// <summary>The bytes after the header do not change its result.</summary>
     private static void RequireAlone(byte[] header, IPEndPoint? source)
     {
         ParseStatus status = ProxyProtocol.Parse(header, out int consumed, out IPEndPoint? again);

@@ -11,7 +11,7 @@ namespace Penstock.Fuzz.Targets;
 /// order in which a connection does it.</summary>
 internal sealed class RequestHeadTarget : FuzzTarget
 {
-    /// <summary>What is forwarded may be a little larger than what came.</summary>
+    /// <summary>The forwarded request may be a little larger than the received one.</summary>
     private static readonly HeadBounds Wide = new(64 * 1024, 128 * 1024, 300);
     private static readonly ClientAddress Peer = new(new IPEndPoint(IPAddress.Parse("192.0.2.9"), 1), 64);
 
@@ -78,7 +78,7 @@ internal sealed class RequestHeadTarget : FuzzTarget
         return new HashSet<string>(_words, StringComparer.Ordinal);
     }
 
-    /// <summary>Everything that a backend and the client could tell apart.</summary>
+    /// <summary>Everything that a backend or the client can observe.</summary>
     private string Walk(byte[] input, Pieces bytes, bool trusted)
     {
         var outcome = new StringBuilder();
@@ -118,7 +118,7 @@ internal sealed class RequestHeadTarget : FuzzTarget
         }
     }
 
-    /// <summary>Writes the request anew, and checks that what a backend would read is what was meant.</summary>
+    /// <summary>Writes the request for the backend, and checks that a backend reads the same request.</summary>
     private string Forward(Exchange exchange, byte[] head, BodyReader body, List<byte> framed, int payload)
     {
         RequestHead request = exchange.Request;

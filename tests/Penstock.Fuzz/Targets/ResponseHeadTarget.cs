@@ -6,8 +6,8 @@ using Penstock.TestKit;
 
 namespace Penstock.Fuzz.Targets;
 
-/// <summary>What a backend sends until it closes: interim responses, a response, its body, and what does not belong to
-/// it.</summary>
+/// <summary>All bytes that a backend sends until it closes: interim responses, a response, its body, and bytes that do
+/// not belong to it.</summary>
 internal sealed class ResponseHeadTarget : FuzzTarget
 {
     private static readonly HeadBounds Wide = new(64 * 1024, 128 * 1024, 300);
@@ -78,7 +78,7 @@ internal sealed class ResponseHeadTarget : FuzzTarget
         return new HashSet<string>(_words, StringComparer.Ordinal);
     }
 
-    /// <summary>Everything that the client could tell apart.</summary>
+    /// <summary>Everything that the client can observe.</summary>
     private string Walk(byte[] input, Pieces bytes, Exchange exchange)
     {
         ResponseHead response = exchange.Response;

@@ -8,10 +8,10 @@ using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Fuzz.Targets;
 
-/// <summary>A table of routes, and what it says of a request.</summary>
+/// <summary>A table of routes, and the route that it finds for a request.</summary>
 internal sealed class RouteProbe
 {
-    /// <summary>What a request is told whose path leads to different routes.</summary>
+    /// <summary>The result for a request whose path leads to different routes.</summary>
     public const string Ambiguous = "ambiguous";
 
     private readonly RouteTable _table;

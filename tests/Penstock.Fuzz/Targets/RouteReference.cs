@@ -4,7 +4,7 @@ using Penstock.Proxy.Configuration;
 
 namespace Penstock.Fuzz.Targets;
 
-/// <summary>What docs/routing.md says, written down once more: slowly, with strings.</summary>
+/// <summary>A second implementation of docs/routing.md: slow, with strings.</summary>
 internal static partial class RouteReference
 {
     private const int MatchTimeoutMs = 60_000;

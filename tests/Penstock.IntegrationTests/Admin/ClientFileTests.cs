@@ -247,8 +247,8 @@ public abstract class ClientFileTests : IAsyncLifetime
     private Task<Answer> ImportAsync(string file, string type = Csv, string query = "") =>
         _admin.SendAsync("POST", "/clients/import" + query, file, type);
 
-    /// <summary>Tokens that a node is just leasing are for a moment seen neither in the shared bucket nor at the node,
-    /// or at both.</summary>
+    /// <summary>While a node leases tokens, they may for a moment be visible neither in the shared bucket nor at the
+    /// node, or at both.</summary>
     private async Task HasAsync(string id, int capacity, double tokens)
     {
         for (var watch = Stopwatch.StartNew(); ; await Task.Delay(10))
@@ -323,7 +323,7 @@ public sealed class SqliteClientFileTests : ClientFileTests
         }
         catch (IOException)
         {
-            // a reset is as good
+            // A reset is also correct.
         }
         Assert.False(end.EndsWith("\r\n0\r\n\r\n", StringComparison.Ordinal), "it ends as if it were whole");
         Assert.Equal(1, admin.Log.Count("store_failing"));

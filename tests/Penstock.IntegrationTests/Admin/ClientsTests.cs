@@ -201,7 +201,7 @@ public sealed class ClientsTests
 
         string readBack = (await admin.SendAsync("GET", "/clients/a")).Body;
         Assert.Equal(200, (await admin.SendAsync("PUT", "/clients/a", readBack)).Status);
-        (await admin.SendAsync("PUT", "/clients/b", readBack)).HasFaults("client_id must equal the one in the path");
+        (await admin.SendAsync("PUT", "/clients/b", readBack)).HasFaults("client_id must equal the id in the path");
     }
 
     [Fact]

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Admin;
 
-/// <summary>What the API rejects, or slows down.</summary>
+/// <summary>Requests that the API rejects or slows down.</summary>
 public sealed class GuardTests
 {
     private const string Limit = """{"capacity":2,"rate_per_sec":1}""";

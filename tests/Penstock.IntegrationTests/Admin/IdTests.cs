@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Admin;
 
-/// <summary>What the API says of ids, and what the data plane then does with them.</summary>
+/// <summary>Ids that the API accepts or rejects, and how the data plane uses them.</summary>
 public sealed class IdTests : ProgramScenarios
 {
     private const string Limit = """{"capacity":1,"rate_per_sec":1}""";
@@ -122,7 +122,7 @@ public sealed class IdTests : ProgramScenarios
         Assert.StartsWith("2 of these clients: ", (await imported.Content.ReadFromJsonAsync<JsonElement>())
             .GetProperty("warnings")[0].GetString(), StringComparison.Ordinal);
 
-        // what was read may be sent back
+        // A caller may send back what it has read.
         JsonElement read = await Http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "clients/user1"));
         Assert.True(read.TryGetProperty("warnings", out _));
         (await Http.PutAsJsonAsync(new Uri(Admin, "clients/user1"), read)).EnsureSuccessStatusCode();

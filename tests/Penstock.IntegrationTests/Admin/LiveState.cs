@@ -6,15 +6,15 @@ using Penstock.Proxy;
 
 namespace Penstock.IntegrationTests.Admin;
 
-/// <summary>The values that the data plane's objects hold, each with the way to it from the server.</summary>
+/// <summary>All values in the data plane's objects, each with its path from the server object.</summary>
 internal sealed class LiveState
 {
     private const int MaxDepth = 14;
     private const int FirstEphemeralPort = 32768; // what port 0 came to
     private const int MaxItems = 300; // tables of buckets are no configuration
 
-    /// <summary>What comes of time, chance and health checks, or is in an order of its own: no configuration.
-    /// </summary>
+    /// <summary>Values that do not come from the configuration, but from time, random numbers or health checks, or
+    /// whose order varies.</summary>
     private static readonly HashSet<string> NotConfigured = new(StringComparer.Ordinal)
     {
         "Backend._health", "Backend._isUsable", "Backend._weight", "Backend._ramp", "Backend._rampStartNs",
@@ -38,7 +38,7 @@ internal sealed class LiveState
         return state._values;
     }
 
-    /// <summary>Breadth first, so that an object is named by the shortest way to it.</summary>
+    /// <summary>Searches breadth first, so that an object is named by its shortest path.</summary>
     private void Walk(ProxyServer server)
     {
         var left = new Queue<(string Path, object? Value, int Depth)>([("", server, 0)]);
@@ -111,7 +111,8 @@ internal sealed class LiveState
         or EndPoint
         || value.GetType().IsPrimitive || value.GetType().IsEnum;
 
-    /// <summary>What may be kept in several places is looked at in each: one of them may keep an old one.</summary>
+    /// <summary>Objects that several places may refer to are compared at each place, because one may keep an old
+    /// object.</summary>
     private static bool IsTree(Type type) => type.IsValueType || type.Name == "Snapshot"
         || typeof(IEnumerable).IsAssignableFrom(type)
         || type.Namespace == "Penstock.Proxy.Configuration";

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Admin;
 
-/// <summary>Plans, access and numbers by limit, by the API.</summary>
+/// <summary>Plans, access and numbers for named limits, through the API.</summary>
 public sealed class PlansTests : IAsyncLifetime
 {
     private AdminFixture _admin = null!;
@@ -84,7 +84,7 @@ public sealed class PlansTests : IAsyncLifetime
         (await SendAsync("POST", "/clients", """{"client_id":"k","plan":7}"""))
             .HasFaults("plan must be the name of a plan, not a number");
         (await SendAsync("POST", "/clients", """{"client_id":"k","plan":"free","capacity":11}"""))
-            .HasFaults("capacity is that of the plan, 10: leave it out, or the plan");
+            .HasFaults("capacity must equal that of the plan, 10; leave out the capacity or the plan");
         (await SendAsync("POST", "/clients", """{"client_id":"k","plan":"free","current_tokens":11}"""))
             .HasFaults("current_tokens must not be above the capacity, 10");
 
@@ -139,7 +139,7 @@ public sealed class PlansTests : IAsyncLifetime
             """)).HasFaults(
             "limits.serch is not known: no limit is named 'serch'; did you mean 'search'?",
             "limits.addresses counts by address: a client can have numbers only for a limit that counts by client",
-            "limits.slots has no capacity: it only bounds requests at the same time");
+            "limits.slots has no capacity, because it is only a concurrency limit");
         (await SendAsync("POST", "/clients", """
             {"client_id":"k","plan":"free","limits":{"search":{"capacity":0,"x":1},"default":5,"default":6}}
             """)).HasFaults(

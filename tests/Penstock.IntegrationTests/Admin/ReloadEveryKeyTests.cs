@@ -10,13 +10,12 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Admin;
 
-/// <summary>A key that a reload changes is in force afterwards, or the answer to the reload names it: none is ignored
-/// in silence. What is in force is read off the live objects: whatever differs between a server that was started with
-/// the old value and one that was started with the new one must, after the reload, be as if started with the new
-/// one.</summary>
+/// <summary>A changed key is in force after a reload, or the answer to the reload names it: no key is ignored silently.
+/// The tests compare live objects: every value that differs between a server started with the old file and one started
+/// with the new file must, after the reload, equal that of the new one.</summary>
 public sealed class ReloadEveryKeyTests : IDisposable
 {
-    /// <summary>Every key there is, with a value. Nothing is connected to: checks come once a day.</summary>
+    /// <summary>All keys, each with a value. Checks run once a day, so that no connection is opened.</summary>
     private const string Everything = """
         {
           "listen": [{ "address": "unix:SOCKET", "mode": "0640" },
@@ -72,7 +71,7 @@ public sealed class ReloadEveryKeyTests : IDisposable
         }
         """;
 
-    /// <summary>Where the syntax alone does not make a value that may stand there: what does.</summary>
+    /// <summary>Values for keys for which the samples of the syntax are not valid.</summary>
     private static readonly Dictionary<string, (string Path, string Value)> Instead = new(StringComparer.Ordinal)
     {
         ["listen[0].address"] = ("listen[0].address", "'unix:OTHER'"),
@@ -174,7 +173,7 @@ public sealed class ReloadEveryKeyTests : IDisposable
         Assert.Equal(expected, reloader.Reload().RestartNeeded);
     }
 
-    /// <summary>What a server holds that was started with the one and then given the other.</summary>
+    /// <summary>The state of a server that was started with the first file and has reloaded the second.</summary>
     private static async Task<Dictionary<string, string>> StateAsync(
         PenstockConfig config, PenstockConfig? next, List<string>? named)
     {
@@ -233,7 +232,7 @@ public sealed class ReloadEveryKeyTests : IDisposable
         return result.Config;
     }
 
-    /// <summary>The keys that stand there, with their rows.</summary>
+    /// <summary>The keys of the file, with their rows.</summary>
     private static IEnumerable<(string Path, Key Row)> Keys(JsonNode node, KeyTable table, string path)
     {
         if (node is JsonArray list)

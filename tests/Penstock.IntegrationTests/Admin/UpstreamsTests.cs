@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Admin;
 
-/// <summary>Looking at upstreams, changing backends, explaining, and reloading by the API.</summary>
+/// <summary>Lists upstreams, changes backends, explains requests and reloads, through the API.</summary>
 public sealed class UpstreamsTests
 {
     private const string Backend = "/upstreams/web/backends/127.0.0.1%3A9";

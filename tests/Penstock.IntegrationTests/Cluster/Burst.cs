@@ -3,8 +3,7 @@ using Penstock.TestKit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>A client that sends so many requests at once, on some connections to each of some nodes, and no more.
-/// </summary>
+/// <summary>A client that sends many requests at once, on several connections to each of several nodes.</summary>
 internal static class Burst
 {
     /// <returns>How many got which status.</returns>

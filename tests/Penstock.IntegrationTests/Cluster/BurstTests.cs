@@ -7,14 +7,15 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>What the shared bucket would admit is admitted, from the first request on, and nothing else.</summary>
+/// <summary>From the first request on, the nodes admit exactly the requests that the shared bucket has tokens for.
+/// </summary>
 [Collection(ClusterCollection.Name)]
 public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper output) : IClassFixture<BurstTests.TwoSizes>
 {
-    /// <summary>So slow that nothing comes back during a test: one token in six hours.</summary>
+    /// <summary>One token in six hours, so that no token is refilled during a test.</summary>
     private const double Rate = 0.000_05;
 
-    /// <summary>One node alone, and three with a database of their own.</summary>
+    /// <summary>One node, and three nodes with another database.</summary>
     public sealed class TwoSizes(SharedPostgres postgres) : ClusterTest
     {
         internal Node One => Nodes[0];
@@ -107,7 +108,7 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
             await Burst.SendAsync(id, tokens + 20, 10, sizes.One));
     }
 
-    /// <summary>What the node has at hand and the shared bucket are no more than the capacity together.</summary>
+    /// <summary>The tokens at the node and in the shared bucket are together at most the capacity.</summary>
     [Fact]
     public async Task Lowered_capacity_of_a_client_in_use_leaves_no_more_than_that()
     {
@@ -151,7 +152,7 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
 
         output.WriteLine($"{admitted} of {capacity} at the first go");
         Assert.InRange(admitted, 1, capacity);
-        // A node that has no more to send gives back what it did not use: in the end it is all.
+        // A node without requests gives back its unused tokens, in the end all of them.
         for (var watch = Stopwatch.StartNew(); admitted < capacity;)
         {
             Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), $"{admitted} of {capacity} after 20 s");

@@ -2,7 +2,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>Tests that hammer several nodes: one at a time, and beside no other test.</summary>
+/// <summary>Tests with much load on several nodes: they run one at a time, and no other test runs at the same time.
+/// </summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class ClusterCollection
 {

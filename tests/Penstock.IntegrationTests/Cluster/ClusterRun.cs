@@ -9,6 +9,6 @@ internal static class ClusterRun
     public static double Seconds { get; } = double.Parse(
         Environment.GetEnvironmentVariable("PENSTOCK_CLUSTER_SECONDS") ?? "2", CultureInfo.InvariantCulture);
 
-    /// <summary>How long the database is away where it is away for long.</summary>
+    /// <summary>How long a long outage of the database lasts.</summary>
     public static double OutageSeconds => Seconds * 2 / 3;
 }

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>Edits at one node, as requests at another see them.</summary>
+/// <summary>Edits at one node, and their effect on requests at another node.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class EditTests(SharedPostgres postgres, ITestOutputHelper output) : ClusterTest
 {

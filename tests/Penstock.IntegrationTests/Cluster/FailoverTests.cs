@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>A node that knows two database servers, of which one takes edits.</summary>
+/// <summary>A node with two database servers in its address, of which one is writable.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class FailoverTests : ClusterTest
 {

@@ -7,8 +7,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>One client that sends to several nodes as fast as they answer, and counts. Where a node does not answer it
-/// goes on with the next. Thread-safe.</summary>
+/// <summary>One client that sends to several nodes as fast as they answer, and counts. If a node does not answer, it
+/// uses the next one. Thread-safe.</summary>
 internal sealed class Hammer : IDisposable
 {
     private readonly Stopwatch _watch = Stopwatch.StartNew();
@@ -25,7 +25,7 @@ internal sealed class Hammer : IDisposable
 
     public int Admitted => _statuses.GetValueOrDefault(200);
 
-    /// <summary>Requests that a node took and did not answer, or that it did not take.</summary>
+    /// <summary>Requests that a node did not accept or did not answer.</summary>
     public int Failed => _statuses.GetValueOrDefault(-1);
 
     public double Seconds => _watch.Elapsed.TotalSeconds;
@@ -39,7 +39,7 @@ internal sealed class Hammer : IDisposable
         return hammer;
     }
 
-    /// <summary>Goes on until so many seconds after its start.</summary>
+    /// <summary>Sends until this many seconds after its start.</summary>
     public async Task ForAsync(double seconds)
     {
         while (Seconds < seconds)
@@ -48,7 +48,7 @@ internal sealed class Hammer : IDisposable
         }
     }
 
-    /// <summary>Waits until so many more are rejected.</summary>
+    /// <summary>Waits until this many more requests have been rejected.</summary>
     public Task MoreRejectedAsync(int count)
     {
         int until = _statuses.GetValueOrDefault(429) + count;
@@ -61,7 +61,7 @@ internal sealed class Hammer : IDisposable
         await Task.WhenAll(_workers);
     }
 
-    /// <summary>Not more so far, while it goes on.</summary>
+    /// <summary>Asserts during the run that not too many requests have been admitted so far.</summary>
     public void AssertAtMost(long capacity, double rate, double beyond = 0)
     {
         int admitted = Admitted; // first: then time can only be for it
@@ -69,10 +69,10 @@ internal sealed class Hammer : IDisposable
         Assert.True(admitted <= most, $"{admitted} admitted so far, allowed {most:0.0}");
     }
 
-    /// <summary>Never more than the capacity and what came back since the first request. How near to that depends on
-    /// how much of the processor the machine has left: it is told, not asserted. (<see cref="SimulationTests"/> does,
-    /// in virtual time.)</summary>
-    /// <param name="beyond">Tokens that it may be more.</param>
+    /// <summary>Asserts that at most the capacity plus the refill since the first request was admitted. How near the
+    /// number is to that depends on the load of the machine, so it is printed and not asserted
+    /// (<see cref="SimulationTests"/> asserts it, in virtual time).</summary>
+    /// <param name="beyond">How many tokens more are allowed.</param>
     public void AssertNeverMore(long capacity, double rate, double beyond = 0)
     {
         double most = capacity + beyond + (rate * _lastAnswerTicks / Stopwatch.Frequency);
@@ -83,7 +83,7 @@ internal sealed class Hammer : IDisposable
         Assert.True(Admitted > 0 && Admitted <= most + 1e-6, told);
     }
 
-    /// <summary>Ends the load, of a test that failed too.</summary>
+    /// <summary>Ends the load, also if the test has failed.</summary>
     public void Dispose()
     {
         _stop.Cancel();

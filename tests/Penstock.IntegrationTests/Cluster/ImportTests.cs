@@ -12,7 +12,7 @@ public sealed class ImportTests(SharedPostgres postgres) : IAsyncLifetime
 {
     private const int Count = 20_000;
 
-    /// <summary>Now and then only: to look at so many clients is work that the nodes would miss.</summary>
+    /// <summary>The pause between two checks; reading so many clients often would slow the nodes down.</summary>
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(20);
 
     private readonly ScriptedBackend _backend = ScriptedBackend.Always("ok");

@@ -4,7 +4,7 @@ namespace Penstock.IntegrationTests.Cluster;
 
 internal static class LeasedBuckets
 {
-    /// <summary>The node's part of a registered client's bucket, where nodes share it.</summary>
+    /// <summary>The node's part of a registered client's shared bucket.</summary>
     public static LeasedBucket LeasedBucketOf(this Limiter limiter, string clientId) =>
         (LeasedBucket)limiter.Clients.Find(clientId)!.Bucket;
 }

@@ -37,7 +37,7 @@ internal sealed class Node : IAsyncDisposable
         {
             Proxy = proxy with
             {
-                // long: on a machine that is busy elsewhere an answer may take its time, and no test is about that
+                // Long timeouts, because an answer may take long on a loaded machine and no test is about that.
                 Timeouts = proxy.Timeouts with { Tokens = patience ?? TimeSpan.FromSeconds(20) },
                 Clients = new() { Identify = [new(IdentityKind.Header, "X-Client-ID"), new(IdentityKind.Address, "")] },
             },
@@ -45,7 +45,7 @@ internal sealed class Node : IAsyncDisposable
         return new(await PenstockHost.StartAsync(config, log.Factory, time ?? TimeProvider.System), log);
     }
 
-    /// <summary>Starts so many, one after the other, and waits until each knows of all.</summary>
+    /// <summary>Starts this many nodes, one after another, and waits until each of them sees all.</summary>
     public static async Task<List<Node>> StartAsync(int count, string store, ScriptedBackend backend)
     {
         var nodes = new List<Node>();
@@ -62,12 +62,12 @@ internal sealed class Node : IAsyncDisposable
         return nodes;
     }
 
-    /// <summary>Waits until this node sees so many alive, itself included.</summary>
+    /// <summary>Waits until this node sees this many nodes alive, including itself.</summary>
     public Task SeesAsync(int count) => Eventually.TrueAsync(
         async () => (await GetAsync("/cluster")).Body.Split("\"alive\":true").Length == count + 1,
         $"the node sees {count} alive");
 
-    /// <summary>Waits until /readyz and /cluster both say that the database is there, or that it is not and why.
+    /// <summary>Waits until /readyz and /cluster both say that the database is reachable, or that it is not and why.
     /// </summary>
     public Task ConnectedAsync(bool isSo) => Eventually.TrueAsync(async () =>
     {

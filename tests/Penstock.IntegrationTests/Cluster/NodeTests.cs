@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>Nodes that idle, leave or die, and nodes whose clocks are wrong.</summary>
+/// <summary>Nodes that are idle, leave or die, and nodes whose clocks are wrong.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
 {
@@ -112,8 +112,7 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
 
     private static WrongTime Wrong(double seconds) => new() { Ahead = TimeSpan.FromSeconds(seconds) };
 
-    /// <summary>A machine whose time of day is wrong. Its monotonic clock is as good as any other's, as on a real
-    /// one.</summary>
+    /// <summary>A machine whose time of day is wrong. Its monotonic clock is right, as on a real machine.</summary>
     private sealed class WrongTime : TimeProvider
     {
         private long _aheadTicks;

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>Nodes that share limits, while the database comes and goes.</summary>
+/// <summary>Nodes that share limits while the database becomes unreachable and reachable again.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper output)
     : ClusterTest, IClassFixture<OutageTests.OwnPostgres>
@@ -106,8 +106,8 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         await Nodes[2].KnowsAsync("c", 5);
     }
 
-    /// <summary>The others have the whole limit meanwhile. So the sum is more by what the lone node gives, its share of
-    /// before: a debt that is paid back, as far as it is no more than the capacity.</summary>
+    /// <summary>During the outage of one node the other nodes have the whole limit. So too much is admitted by the
+    /// share that the lone node grants. The node repays this debt, at most the capacity.</summary>
     [Fact]
     public async Task Node_that_loses_the_database_gives_its_share_and_pays_it_back_and_hears_of_edits_afterwards()
     {
@@ -145,7 +145,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         hammer.AssertNeverMore(Capacity, Rate, beyond: Math.Max(0, shareAtLast - Capacity));
     }
 
-    /// <summary>Waits until all nodes are back and owe nothing.</summary>
+    /// <summary>Waits until all nodes have reconnected and have repaid their debts.</summary>
     private async Task PaidBackAsync()
     {
         foreach (Node node in Nodes)
@@ -156,7 +156,7 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         }
     }
 
-    /// <summary>Waits until what they paid has come back.</summary>
+    /// <summary>Waits until the repaid tokens have been refilled.</summary>
     private Task SolventAsync(string store) => Eventually.TrueAsync(async () => await own.Server.SqlAsync(store, """
         SELECT penstock_refilled(tokens, rate_per_sec, tokens_at, clock_timestamp()) >= 0 FROM penstock_clients
         WHERE client_id = 'c'

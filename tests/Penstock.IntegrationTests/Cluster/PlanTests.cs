@@ -7,8 +7,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>Plans and access at one node, as requests at another see them; and nodes and people who know of
-/// neither.</summary>
+/// <summary>Plans and access set at one node, and their effect at another node; also with nodes of an old version and
+/// with SQL that does not use plans.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
 {

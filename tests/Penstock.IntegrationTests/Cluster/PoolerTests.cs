@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>Nodes whose database is behind PgBouncer in transaction mode, where no session is anybody's own.</summary>
+/// <summary>Nodes whose database is behind PgBouncer in transaction mode, where programs share sessions.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class PoolerTests(SharedPostgres postgres) : ClusterTest
 {

@@ -5,11 +5,11 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>One limit over several nodes: exact, whatever the split of the traffic.</summary>
+/// <summary>One limit over several nodes: exact, however the traffic is distributed.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class SharedLimitTests(SharedLimitTests.ThreeNodes three) : IClassFixture<SharedLimitTests.ThreeNodes>
 {
-    /// <summary>They and their database are the same for all tests here; the clients are not.</summary>
+    /// <summary>All tests of this class share these nodes and their database, but use different clients.</summary>
     public sealed class ThreeNodes(SharedPostgres postgres) : ClusterTest
     {
         internal List<Node> All => Nodes;

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>Requests that wait for tokens of a database that answers late, or that is away.</summary>
+/// <summary>Requests that wait for tokens while the database answers late or is unreachable.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class SilentDatabaseTests(SharedPostgres postgres) : ClusterTest
 {

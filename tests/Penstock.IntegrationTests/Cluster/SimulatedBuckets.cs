@@ -3,8 +3,8 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>What the lease statement does to the shared buckets, in memory and in virtual time. That it does the same
-/// as the statement is a test of its own (<see cref="SimulationTests"/>).</summary>
+/// <summary>The effect of the lease statement on the shared buckets, in memory and in virtual time.
+/// <see cref="SimulationTests"/> checks that it equals that of the real statement.</summary>
 internal sealed class SimulatedBuckets
 {
     private const ulong FnvPrime = 0x100000001b3;
@@ -35,7 +35,7 @@ internal sealed class SimulatedBuckets
     public double TokensOf(string id) => _buckets[id].Tokens;
 
     /// <summary>One statement of a node.</summary>
-    /// <param name="nodes">How many there are.</param>
+    /// <param name="nodes">How many nodes are alive.</param>
     public void Lease(List<LeaseAsk> asks, List<LeaseGrant> grants, int nodes, long nowNs)
     {
         Statements++;

@@ -44,21 +44,21 @@ internal sealed class SimulatedCluster
 
     public long AdmittedOf(int client) => _admitted[client];
 
-    /// <summary>The most that a client was ever admitted beyond its capacity and what came back since the start; less
-    /// than nothing when it never was.</summary>
+    /// <summary>By how many tokens a client's admitted requests exceeded its capacity plus its refill since the start,
+    /// at most; negative if they never did.</summary>
     public double ExcessOf(int client) => _excess[client];
 
-    /// <summary>What one bucket, at one node, would have admitted of the same requests.</summary>
+    /// <summary>How many of the same requests a single bucket at one node would have admitted.</summary>
     public long IdealOf(int client) => _idealAdmitted[client];
 
     /// <summary>Tokens of a client at the nodes.</summary>
     public long HeldOf(int client) => _nodes.Sum(node => node.BalanceOf(client));
 
-    /// <summary>Capacity and what came back since the start.</summary>
+    /// <summary>The capacity plus the refill since the start.</summary>
     public double AllowedOf(int client) =>
         _limits[client].Capacity + (_limits[client].RatePerSecond * Seconds);
 
-    /// <summary>Lets time go by.</summary>
+    /// <summary>Runs the simulation for some time.</summary>
     /// <param name="perSecond">Requests of each client.</param>
     /// <param name="spread">Nodes that a client's requests go to: the first ones.</param>
     public void Run(double seconds, IReadOnlyList<double> perSecond, int spread = int.MaxValue)

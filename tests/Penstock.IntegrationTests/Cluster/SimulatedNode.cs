@@ -42,7 +42,7 @@ internal sealed class SimulatedNode
     private Phase _phase = Phase.Pausing;
     private long _phaseEndNs;
 
-    /// <param name="admitted">Told of each request that is admitted, by its client.</param>
+    /// <param name="admitted">Called with the client of each admitted request.</param>
     public SimulatedNode(SimulatedTime time, SimulatedBuckets buckets, IReadOnlyList<LimitConfig> limits, int nodes,
         Random random, Action<int> admitted)
     {
@@ -67,7 +67,7 @@ internal sealed class SimulatedNode
         Waiting,
     }
 
-    /// <summary>From the ask to the answer.</summary>
+    /// <summary>The time from a statement to its answer.</summary>
     public long StatementNs { get; init; } = 2 * MsNs;
 
     /// <summary>Requests that waited, and those of them that were not answered in time.</summary>
@@ -77,7 +77,7 @@ internal sealed class SimulatedNode
 
     public static string IdOf(int client) => "client-" + client.ToString("d7");
 
-    /// <summary>A request comes, and is admitted, rejected, or waits.</summary>
+    /// <summary>A request arrives, and is admitted, rejected, or waits.</summary>
     public void Request(int client)
     {
         long now = _time.NowNs;

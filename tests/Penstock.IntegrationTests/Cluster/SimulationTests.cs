@@ -8,8 +8,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Cluster;
 
-/// <summary>A hundred nodes in virtual time: the real leases against the arithmetic of the statement. What
-/// docs/scale.md computes is held to what they do.</summary>
+/// <summary>A hundred nodes in virtual time: the real leases with the arithmetic of the statement. Checks the figures
+/// that docs/scale.md computes.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper output)
 {
@@ -53,7 +53,8 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
         Assert.InRange(cluster.Buckets.Statements / Seconds / 100, 1000 / CalmTickMs, (1000 / ShortTickMs) + 1);
     }
 
-    /// <summary>A token of a small bucket that one node takes ahead is one that the others reject.</summary>
+    /// <summary>For each token of a small bucket that one node takes in advance, the other nodes reject a request.
+    /// </summary>
     [Theory]
     [InlineData(3, 1, 1, 3)]
     [InlineData(3, 1, 1, 0.8)]
@@ -175,7 +176,7 @@ public sealed class SimulationTests(SharedPostgres postgres, ITestOutputHelper o
         Assert.True(Enumerable.Range(0, SameClients).Max(cluster.ExcessOf) <= 1e-6);
     }
 
-    /// <summary>What the simulation rests on.</summary>
+    /// <summary>The simulated statement equals the real one.</summary>
     [Fact]
     public async Task Simulated_buckets_do_the_arithmetic_of_the_statement()
     {

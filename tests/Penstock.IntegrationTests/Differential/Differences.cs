@@ -17,7 +17,7 @@ internal enum Difference
     Answer,
 }
 
-/// <summary>Why proxies differ: a difference without a rule here is a finding.</summary>
+/// <summary>Explains why proxies differ; a difference without a rule fails the test.</summary>
 internal static class Differences
 {
     private const string Nginx = "nginx", Haproxy = "HAProxy", Both = "nginx HAProxy";

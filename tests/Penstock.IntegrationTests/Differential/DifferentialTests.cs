@@ -34,7 +34,7 @@ public sealed class DifferentialTests
                 Verdict verdict = await CompareAsync(fronts, lane, message, Quiet);
                 for (int tries = 0; verdict.Faults.Count > 0 && tries < MaxTries; tries++)
                 {
-                    // A busy machine is no finding: once more, when all that was under way has come through.
+                    // It may be the load of the machine: try again when all running requests have ended.
                     await Task.WhenAll(fronts.Select(f => f.SettleAsync(lane)));
                     verdict = await CompareAsync(fronts, lane, message, LongQuiet);
                 }

@@ -6,7 +6,7 @@ using Penstock.TestKit;
 
 namespace Penstock.IntegrationTests.Differential;
 
-/// <summary>What one proxy made of one message.</summary>
+/// <summary>What one proxy did with one message.</summary>
 /// <param name="Status">The last final status that the client got; 0 for none.</param>
 /// <param name="Seen">Each request that the backend read whole: method, target, host, body.</param>
 internal sealed record Outcome(int Status, IReadOnlyList<string> Seen)
@@ -14,8 +14,8 @@ internal sealed record Outcome(int Status, IReadOnlyList<string> Seen)
     public string Text => $"{Status} [{string.Join(" | ", Seen)}]";
 }
 
-/// <summary>One proxy in several lanes, each with a backend of its own that writes down what it reads: a message has a
-/// lane for itself, so that whatever arrives there came of it.</summary>
+/// <summary>One proxy with several lanes, each with a separate backend that records what it reads. Only one message
+/// uses a lane at a time, so everything that arrives there belongs to it.</summary>
 internal sealed class Front : IAsyncDisposable
 {
     public const int Lanes = 8;

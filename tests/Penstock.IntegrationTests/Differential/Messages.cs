@@ -8,7 +8,7 @@ internal sealed record Message(string Class, string Escaped, int Meant)
     public byte[] Content => Bytes.Of(Escaped);
 }
 
-/// <summary>The hostile table, and what is one small change away from good requests.</summary>
+/// <summary>The table of hostile messages, and valid requests with one small change.</summary>
 internal static class Messages
 {
     private const string Fields = @"Host: a\r\n";

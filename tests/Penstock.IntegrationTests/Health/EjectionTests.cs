@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Health;
 
-/// <summary>What live traffic does to backends, over real sockets.</summary>
+/// <summary>Ejection of backends by live traffic, over real sockets.</summary>
 public sealed partial class EjectionTests
 {
     private const string Ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -100,7 +100,7 @@ public sealed partial class EjectionTests
         await using TestProxy proxy = Proxy(Quick, null, flapping, steady);
         await LoadAsync(proxy, () => proxy.Log.Lines.Any(static l =>
             l.Contains("(ejection 2 in a row)", StringComparison.Ordinal)));
-        // A machine that stalls gives the backend time to be well in between: then the count starts anew.
+        // If the machine stalls, the backend is healthy for some time in between, and the count starts again.
         Assert.All(proxy.Log.Lines.Select(static l => Ejected().Match(l)).Where(static m => m.Success), static m =>
         {
             int count = int.Parse(m.Groups["count"].Value, CultureInfo.InvariantCulture);
@@ -216,7 +216,7 @@ public sealed partial class EjectionTests
 
     private static BackendStatus Of(TestProxy proxy, int index) => proxy.Server.Upstreams()[0].Backends[index];
 
-    /// <summary>Requests of four clients until something is so.</summary>
+    /// <summary>Sends requests of four clients until a condition holds.</summary>
     private static async Task LoadAsync(TestProxy proxy, Func<bool> until, bool onlyOk = false, bool mayBeCut = false)
     {
         bool done = false;

@@ -146,7 +146,8 @@ public sealed class HealthCheckerTests : IAsyncDisposable
         await HealthAsync(BackendHealth.Up);
     }
 
-    /// <summary>The hung ones never answer, and time stands still: who waited for them would wait for ever.</summary>
+    /// <summary>The hung backends never answer and the clock does not move, so waiting for them would never end.
+    /// </summary>
     [Fact]
     public async Task Backends_that_hang_delay_no_other_ones_check()
     {
@@ -179,7 +180,7 @@ public sealed class HealthCheckerTests : IAsyncDisposable
         _checker.Apply([_upstream]);
     }
 
-    /// <summary>Lets time pass, always beyond the next check, until so many have been made and judged.</summary>
+    /// <summary>Moves the clock past the next check again and again, until this many checks have ended.</summary>
     private async Task ChecksAsync(int count, TimeSpan? step = null, TimeSpan? most = null)
     {
         for (TimeSpan passed = TimeSpan.Zero; ; passed += step ?? LongerThanSlow)

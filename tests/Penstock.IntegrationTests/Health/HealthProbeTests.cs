@@ -208,7 +208,7 @@ public sealed class HealthProbeTests
         File.Delete(path);
     }
 
-    /// <summary>What would be a 502 for a request is no passed check.</summary>
+    /// <summary>A response that would be a 502 for a request fails the check.</summary>
     [Theory]
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "invalid response")]
     [InlineData("HTTP/1.1 200 OK\r\nX : a\r\n\r\n", "invalid response")]

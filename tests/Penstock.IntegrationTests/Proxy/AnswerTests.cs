@@ -64,7 +64,7 @@ public sealed class AnswerTests
         }
         Assert.Equal(200, (await client.GetAsync()).Status);
 
-        // What is no preflight counts: not asked by a browser, or not OPTIONS.
+        // Other requests count: those without a browser's fields, or with another method than OPTIONS.
         Assert.Equal(200, (await OptionsAsync(client, "Origin: https://app.example\r\n")).Status);
         Assert.Equal(429, (await OptionsAsync(client, "Access-Control-Request-Method: PUT\r\n")).Status);
         Assert.Equal(429, (await client.GetAsync("/", Preflight)).Status);

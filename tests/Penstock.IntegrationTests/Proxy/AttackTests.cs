@@ -43,7 +43,7 @@ public sealed class AttackTests
                 await TrySendAsync(client, body);
             }
 
-            // The connection goes on only behind the body, else it ends.
+            // The connection is used again only after the body; otherwise it is closed.
             await TrySendAsync(client, "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
             RawResponse? next = await TryReadAsync(client);
             Assert.True(next is null or { Status: 200, Text: "ok" }, next?.Head);
@@ -250,7 +250,7 @@ public sealed class AttackTests
         }
         catch (IOException)
         {
-            // Closed already: as good.
+            // The connection is already closed, which is also correct.
         }
     }
 

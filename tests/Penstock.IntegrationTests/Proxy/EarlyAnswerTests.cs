@@ -4,8 +4,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Answers that come before the client has sent its request: clients that write all of it before they read
-/// get them, too.</summary>
+/// <summary>Answers that Penstock sends before it has the whole request. Clients that write the whole request before
+/// they read must get them too.</summary>
 public sealed class EarlyAnswerTests
 {
     private const int UploadBytes = 8_000_000;

@@ -30,7 +30,7 @@ public sealed class EitherFamilyTests
                 HealthCheck = new HealthCheckConfig { Path = "/health", Initial = InitialHealth.Down, Rise = 1 },
             }],
         });
-        // Whatever this machine's resolver says of localhost.
+        // Independent of how this machine resolves localhost.
         Upstream web = proxy.Server.Topology.Upstreams[0];
         web.Resolve("localhost", [IPAddress.Loopback, IPAddress.IPv6Loopback], joins: false);
         await Eventually.TrueAsync(

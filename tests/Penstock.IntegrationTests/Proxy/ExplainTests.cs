@@ -10,7 +10,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>What explain says is what the data plane then does.</summary>
+/// <summary>The data plane does what explain predicts.</summary>
 public sealed class ExplainTests
 {
     private const int Configurations = 1000;
@@ -18,7 +18,7 @@ public sealed class ExplainTests
     private static readonly string[] Paths = ["/", "/v1/x", "/v1/y?user=2", "/v2", "/v1%2fadmin", "/v1/admin"];
     private static readonly string[] Ids = ["known", "blocked", "exempt", "stranger"];
 
-    /// <summary>Every word must have been said, else the test proves less than it claims.</summary>
+    /// <summary>Every word must occur in the run; otherwise the test does not cover all cases.</summary>
     private static readonly string[] Verdicts = ["bad_request", "client_blocked", "loop", "no_backend", "no_route",
         "ok", "queued", "rate_limited", "unknown_client"];
 
@@ -96,7 +96,7 @@ public sealed class ExplainTests
         }
     }
 
-    /// <summary>Answers with its name; a request for /hold only when it is let go.</summary>
+    /// <summary>Answers with its name; a request for /hold is answered only when the test allows it.</summary>
     private static ScriptedBackend Backend(string name, StrongBox<TaskCompletionSource> held) => new(async peer =>
     {
         while (await peer.ReadRequestAsync() is { } request)
@@ -110,7 +110,7 @@ public sealed class ExplainTests
         }
     });
 
-    /// <summary>Takes a place at a backend, if one is to be had.</summary>
+    /// <summary>Takes a slot at a backend, if one is free.</summary>
     private static async Task<Task<RawResponse>> HoldAsync(TestProxy proxy)
     {
         Task<RawResponse> holder = AskAsync(proxy, new("GET", "hold.test", "/hold", [], IPAddress.Loopback));

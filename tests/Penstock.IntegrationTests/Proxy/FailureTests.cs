@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>What clients see, and do not see, when backends misbehave.</summary>
+/// <summary>What clients see when backends misbehave, and what they must not see.</summary>
 public sealed class FailureTests
 {
     [Theory]
@@ -356,7 +356,7 @@ public sealed class FailureTests
         Assert.Empty(backend.Heads);
     }
 
-    /// <summary>A port where nobody listens.</summary>
+    /// <summary>A port on which no process listens.</summary>
     private static int FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>What goes through unharmed.</summary>
+/// <summary>Messages that Penstock forwards without a change.</summary>
 public sealed class ForwardingTests
 {
     [Fact]
@@ -251,7 +251,7 @@ public sealed class ForwardingTests
         await client.SendAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         string head = (await client.Reader.ReadHeadAsync())!;
 
-        // Nobody reads: the backend gets stuck when the sockets on the way are full, long before the end.
+        // The client does not read, so the backend gets stuck when the socket buffers are full, long before the end.
         long before = -1;
         while (before != Interlocked.Read(ref written))
         {

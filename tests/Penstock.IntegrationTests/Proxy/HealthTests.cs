@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>What checks and names do to backends.</summary>
+/// <summary>The effect of health checks and name resolution on backends.</summary>
 public sealed class HealthTests
 {
     [Fact]

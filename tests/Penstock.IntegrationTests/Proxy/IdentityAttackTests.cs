@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Ways to get more than one bucket, or another's: none works.</summary>
+/// <summary>Attempts of a client to get more than one bucket, or the bucket of another client; all must fail.</summary>
 public sealed class IdentityAttackTests
 {
     private const int Capacity = 5;
@@ -24,7 +24,7 @@ public sealed class IdentityAttackTests
         Routes = [new RouteConfig { Path = "/v1/*", Upstream = "web", Limits = ["default"] }],
     };
 
-    /// <summary>What differs in each request; <c>%</c> stands for a number.</summary>
+    /// <summary>The part that differs in each request; <c>%</c> is replaced by a number.</summary>
     [Theory]
     [InlineData("/v1/", "X-Forwarded-For: 10.0.0.%, 10.1.0.%\r\n")]
     [InlineData("/v1/", "Forwarded: for=10.0.0.%\r\nX-Real-IP: 10.0.0.%\r\n")]
@@ -49,8 +49,8 @@ public sealed class IdentityAttackTests
         Assert.Equal(Capacity, admitted);
     }
 
-    /// <summary>A key is a string of bytes: what only looks like it is a stranger's, and white space around a value is
-    /// not part of it.</summary>
+    /// <summary>A key is a string of bytes: a similar one belongs to no client, and white space around a value is not
+    /// part of it.</summary>
     [Theory]
     [InlineData("X-API-Key: known\r\n", true)]
     [InlineData("x-api-key:\t known \r\n", true)]
@@ -68,8 +68,8 @@ public sealed class IdentityAttackTests
         Assert.StartsWith(known ? "\"client\";q=100" : "\"default\";q=5", response["RateLimit-Policy"]);
     }
 
-    /// <summary>A client that has used its limit up: no spelling of its name carries it past that to a backend that
-    /// still reads the name.</summary>
+    /// <summary>A client has used up its limit: no other spelling of its name reaches a backend that would still
+    /// recognise the client.</summary>
     [Theory]
     [InlineData("/v1/", "X_API_Key: known\r\n", "200")]
     [InlineData("/v1/", "X.API-Key: known\r\n", "200")]

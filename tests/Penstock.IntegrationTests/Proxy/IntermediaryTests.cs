@@ -83,7 +83,7 @@ public sealed class IntermediaryTests
         Assert.Equal("key1", Wire.Field(head, "X-API-Key"));
         Assert.Null(Wire.Field(head, "X-Other"));
 
-        // A registered address is not a key that anybody may use.
+        // A client cannot send a registered address as its key.
         Assert.Null((await proxy.GetAsync("/", "X-API-Key: 127.0.0.9\r\n"))["RateLimit-Policy"]);
     }
 }

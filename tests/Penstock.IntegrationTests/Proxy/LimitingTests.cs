@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Each client to its own bucket, seen from outside.</summary>
+/// <summary>Each client has its own bucket, seen from outside.</summary>
 public sealed class LimitingTests
 {
     private static ProxyConfig Limited(ScriptedBackend backend, long capacity, double rate) =>

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>A backend that we did not write.</summary>
+/// <summary>A real nginx as the backend.</summary>
 public sealed class NginxTests
 {
     [Fact]

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Node's <c>ws</c> on both sides: the WebSocket peer that most of the world runs.</summary>
+/// <summary>Node's <c>ws</c> on both sides, because it is the most common WebSocket library.</summary>
 public sealed class NodeWebSocketTests
 {
     private const string Server = """

@@ -6,7 +6,7 @@ namespace Penstock.IntegrationTests.Proxy;
 
 internal static class ProxyAssertions
 {
-    /// <summary>Nothing is left of finished exchanges: no buffer, no in-flight count, no error of our own.</summary>
+    /// <summary>Finished exchanges leave nothing behind: no buffer, no in-flight count, no logged bug.</summary>
     public static async Task AssertQuietAsync(this TestProxy proxy)
     {
         await Eventually.TrueAsync(() => proxy.Server.Workers.All(static w => w.Loop.Buffers.Rented == 0),
@@ -25,8 +25,8 @@ internal static class ProxyAssertions
         return await result.Task;
     }
 
-    /// <summary>Stops the proxy's only loop where it runs posted work, until the result is disposed: what happens
-    /// meanwhile comes to it all at once.</summary>
+    /// <summary>Blocks the proxy's only loop until the result is disposed, so that all events of that time reach the
+    /// loop at once.</summary>
     public static async Task<IDisposable> HoldLoopAsync(this TestProxy proxy)
     {
         var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

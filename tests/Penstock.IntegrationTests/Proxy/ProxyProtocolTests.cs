@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Who the client is, told by the proxy in front and told on to the backend.</summary>
+/// <summary>The client's address in a PROXY header, from the proxy in front and to the backend.</summary>
 public sealed class ProxyProtocolTests
 {
     private static ProxyConfig Behind(int port, string trusted)

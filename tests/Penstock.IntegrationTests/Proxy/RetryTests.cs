@@ -76,7 +76,7 @@ public sealed class RetryTests
             Assert.Equal("quick", (await client.GetAsync()).Text);
         }
 
-        // What may have been done must not be done twice.
+        // A request that a backend may have processed must not be sent again.
         await client.SendAsync("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
         RawResponse post = (await client.ReadAsync())!;
         await client.SendAsync("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");

@@ -58,7 +58,7 @@ public sealed class ReviewTests
         }
         catch (IOException)
         {
-            // Closed already: even better.
+            // The connection is already closed, which is also correct.
         }
         Assert.True(await client.IsEndedAsync());
         Assert.DoesNotContain(backend.Heads, static h => h.Contains("/smuggled", StringComparison.Ordinal));

@@ -4,8 +4,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Spans in which a client need not send: no clock for slow bodies runs in them. The least rate has a grace of
-/// five seconds, which these tests wait out, all of them at once.</summary>
+/// <summary>Times in which a client need not send: they do not count for the minimum rate of a body. That rate is
+/// checked after five seconds, which these tests wait, all at the same time.</summary>
 public sealed class SilentClientTests
 {
     private static readonly TimeSpan LongerThanGrace = TimeSpan.FromSeconds(6);

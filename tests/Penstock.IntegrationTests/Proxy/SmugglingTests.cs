@@ -9,7 +9,7 @@ using Xunit;
 namespace Penstock.IntegrationTests.Proxy;
 
 /// <summary>All hostile messages over real sockets, whole and in pieces, 64 at a time beside honest clients: a backend
-/// never sees a request that was not meant, and nobody gets another's bytes.</summary>
+/// never sees a request that the client did not send, and no client gets bytes of another.</summary>
 public sealed class SmugglingTests
 {
     private const int Parallel = 64;

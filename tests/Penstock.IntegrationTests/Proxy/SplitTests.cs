@@ -5,7 +5,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>A valid exchange that is cut in two at any byte, on either side, ends as one that is not.</summary>
+/// <summary>A valid exchange whose bytes arrive in two pieces, cut at any byte on either side, ends as if they arrived
+/// in one piece.</summary>
 public sealed class SplitTests
 {
     private static readonly string[] Requests =

@@ -44,11 +44,11 @@ internal sealed class Storm : IAsyncDisposable
 
     private bool WentWell => _outcomes.GetValueOrDefault("whole") > MinWhole;
 
-    /// <summary>How often what happened, for people.</summary>
+    /// <summary>How often each event happened, as text.</summary>
     public string Outcomes => string.Join(", ", _outcomes.Select(static o => $"{o.Value} {o.Key}").Order());
 
-    /// <summary>Blows for so long, on a slow machine until enough went well; returns when every client is through.
-    /// </summary>
+    /// <summary>Runs for this time, on a slow machine until enough requests succeeded; returns when all clients have
+    /// ended.</summary>
     public async Task RunAsync(EndPoint proxy, TimeSpan length)
     {
         var watch = Stopwatch.StartNew();
@@ -62,7 +62,8 @@ internal sealed class Storm : IAsyncDisposable
         })));
     }
 
-    /// <summary>No body at another's request, much that went well, no POST twice and nothing three times.</summary>
+    /// <summary>Asserts: no request got the body of another, many requests succeeded, no POST was sent twice, and no
+    /// request three times.</summary>
     public void AssertHarmless()
     {
         Assert.Equal(0, _outcomes.GetValueOrDefault(MixedUp));
@@ -100,7 +101,7 @@ internal sealed class Storm : IAsyncDisposable
             int kind = random.Next(20);
             if (kind == 0)
             {
-                // Early: the rest of the body, if any, is never looked at.
+                // An early answer: the rest of the body, if any, is never read.
                 await peer.SendAsync(Framed(marker, 10, "Connection: close\r\n"));
                 if (random.Next(2) == 0)
                 {
@@ -121,7 +122,7 @@ internal sealed class Storm : IAsyncDisposable
         }
     }
 
-    /// <returns>Does the connection go on?</returns>
+    /// <returns>True if the connection stays open.</returns>
     private static async Task<bool> AnswerAsync(BackendPeer peer, Random random, int kind, string marker, string method)
     {
         int times = random.Next(4) == 0 ? random.Next(20_000) : random.Next(200);
@@ -299,7 +300,7 @@ internal sealed class Storm : IAsyncDisposable
                 + "0\r\nX-T: 1\r\n\r\n";
     }
 
-    /// <returns>May the connection be used further?</returns>
+    /// <returns>True if the connection can be used again.</returns>
     private async Task<bool> ReadAnswerAsync(RawClient client, string method, string marker)
     {
         RawResponse? response;

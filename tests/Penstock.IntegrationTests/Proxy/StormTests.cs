@@ -9,12 +9,12 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>After a storm nothing has been mixed up, nothing was sent twice that must not, and nothing is left. A few
-/// seconds by default; <c>PENSTOCK_STORM_SECONDS</c> makes it a soak, <c>PENSTOCK_STORM_SEED</c> blows one again.
-/// </summary>
+/// <summary>After a storm of faults no response was mixed up, no request was wrongly sent twice, and no resource is
+/// left. It takes a few seconds by default; <c>PENSTOCK_STORM_SECONDS</c> makes it a soak test,
+/// <c>PENSTOCK_STORM_SEED</c> repeats a run.</summary>
 public sealed class StormTests(ITestOutputHelper output)
 {
-    /// <summary>What a run of the program may grow after its first tenth: the heap breathes.</summary>
+    /// <summary>By how much memory may grow after the first tenth of a run; the size of the heap varies.</summary>
     private const long SlackBytes = 16 * 1024 * 1024;
 
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(int.Parse(

@@ -12,7 +12,7 @@ public sealed class TunnelTests
     private const string Upgrade =
         "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n";
 
-    /// <summary>Switches to a protocol that says everything back, in capitals.</summary>
+    /// <summary>Switches to a protocol that echoes everything in capitals.</summary>
     private static ScriptedBackend Shouting(string first = "") => new(async peer =>
     {
         string head = (await peer.ReadHeadAsync())!;

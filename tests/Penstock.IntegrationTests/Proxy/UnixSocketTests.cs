@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Clients that come over a Unix domain socket: a proxy in front, mostly.</summary>
+/// <summary>Clients that connect over a Unix domain socket, usually a proxy in front.</summary>
 public sealed class UnixSocketTests : IDisposable
 {
     private const UnixFileMode Group = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead

@@ -7,7 +7,7 @@ namespace Penstock.UnitTests.Admin;
 
 public sealed class AdminJsonTests
 {
-    /// <summary>Generated code writes a number where nobody said otherwise.</summary>
+    /// <summary>Without a converter, the generated code writes an enum as a number.</summary>
     [Fact]
     public void Enumeration_of_any_type_is_written_as_a_word()
     {

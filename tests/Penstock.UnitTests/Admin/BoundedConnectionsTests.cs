@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Admin;
 
-/// <summary>A bound of two connections, and a third that comes.</summary>
+/// <summary>A maximum of two connections, and a third one that arrives.</summary>
 public sealed class BoundedConnectionsTests : IAsyncDisposable
 {
     private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(50);
@@ -84,7 +84,7 @@ public sealed class BoundedConnectionsTests : IAsyncDisposable
         public ValueTask DisposeAsync() => default;
     }
 
-    /// <summary>A connection that ends when it is closed, as Kestrel would see to.</summary>
+    /// <summary>A connection that ends when it is closed, like one of Kestrel.</summary>
     private sealed class Visitor : DefaultConnectionContext
     {
         public bool Aborted { get; private set; }

@@ -6,8 +6,7 @@ namespace Penstock.UnitTests.Admin;
 
 public sealed class CsvRowsTests
 {
-    private const string LoneReturn = "there is a carriage return in the line that does not end it: lines end in a "
-        + "line feed, or in both";
+    private const string LoneReturn = "the line contains a carriage return that is not before its line feed";
 
     private const string Header = "client_id,capacity,rate_per_sec,current_tokens\n";
 
@@ -94,16 +93,16 @@ public sealed class CsvRowsTests
     [InlineData("a\tb,1,1,", "client_id must hold printable characters only")]
     [InlineData("a\rb,1,1,", LoneReturn)]
     [InlineData("\"a\rb\",1,1,", "client_id must hold printable characters only")]
-    [InlineData("a,1,1", "has 3 fields, the header line 4")]
-    [InlineData("a,1,1,,", "has 5 fields, the header line 4")]
-    [InlineData("a", "has 1 fields, the header line 4")]
-    [InlineData("a\"b,1,1,", "a field with a quote in it must be in quotes, and the quote written twice")]
+    [InlineData("a,1,1", "has 3 fields, but the header line has 4")]
+    [InlineData("a,1,1,,", "has 5 fields, but the header line has 4")]
+    [InlineData("a", "has 1 fields, but the header line has 4")]
+    [InlineData("a\"b,1,1,", "a field that contains a quote must be in quotes, with the quote written twice")]
     [InlineData("a,1,1,\"", "a quoted field does not end")]
     [InlineData("\"a,1,1,", "a quoted field does not end")]
-    [InlineData("\"a\"b,1,1,", "between the quote that ends a field and the comma there is something; a quote within "
-        + "a field is written twice")]
-    [InlineData("\"a\" ,1,1,", "between the quote that ends a field and the comma there is something; a quote within "
-        + "a field is written twice")]
+    [InlineData("\"a\"b,1,1,", "text follows the quote that ends a field; a quote within a field must be written "
+        + "twice")]
+    [InlineData("\"a\" ,1,1,", "text follows the quote that ends a field; a quote within a field must be written "
+        + "twice")]
     public void Faulty_row_is_told_with_its_line_and_hides_no_other(string row, string fault)
     {
         Assert.Equal(["line 3: " + fault], RowReading.Csv(Header + "x,1,1,\n" + row + "\ny,1,1,\n"));
@@ -132,7 +131,7 @@ public sealed class CsvRowsTests
     [InlineData("client_id,capacity,rate_per_sec, current_tokens\n", "line 1: column ' current_tokens' is not known")]
     [InlineData("Client_Id,capacity,rate_per_sec\n",
         "line 1: column 'Client_Id' is not known|line 1: column client_id is missing")]
-    [InlineData("client_id,capacity,capacity,rate_per_sec\n", "line 1: column capacity is there twice")]
+    [InlineData("client_id,capacity,capacity,rate_per_sec\n", "line 1: column capacity is given twice")]
     [InlineData("client_id,capacity,rate_per_sec,\"x\na,1,1,1", "line 1: a quoted field does not end")]
     public void Faulty_header_is_told_and_nothing_after_it(string text, string faults)
     {

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Admin;
 
-/// <summary>Rows read from a text, whole or in pieces, as lines that say what came of it.</summary>
+/// <summary>Reads rows from a text, whole or in pieces, and describes the result line by line.</summary>
 internal static class RowReading
 {
     public static List<string> Csv(string text) => Read(new CsvRows(), Encoding.UTF8.GetBytes(text));

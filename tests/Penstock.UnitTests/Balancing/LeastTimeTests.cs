@@ -33,7 +33,7 @@ public sealed class LeastTimeTests(ITestOutputHelper output)
     [InlineData(10)]
     public void Slow_time_moves_the_traffic_and_is_forgiven_within_fifteen_seconds(int clients)
     {
-        // Everything that A answers for half a minute takes 1 s: it gets next to nothing, and comes back.
+        // For half a minute every response of A takes 1 s: A gets almost no requests, and recovers afterwards.
         var run = new Simulation(clients, [1, 5]);
         run.For(5 * SecondNs);
         run.Latency[0] = 1000;
@@ -104,7 +104,7 @@ public sealed class LeastTimeTests(ITestOutputHelper output)
     [Fact]
     public void Rare_requests_are_not_spent_on_looking()
     {
-        // One request every two seconds: a look was due each time, but fifteen of sixteen go to the quick one.
+        // One request every two seconds: each could be used to measure the slow one, but 15 of 16 go to the fast one.
         var run = new Simulation(1, [1, 300]) { PauseNs = 2 * SecondNs };
         run.For(20 * SecondNs);
         Assert.InRange(run.For(2000 * SecondNs)[1], 0.01, 0.15);
@@ -221,7 +221,7 @@ public sealed class LeastTimeTests(ITestOutputHelper output)
 
         public long PauseNs { get; init; }
 
-        /// <summary>The next answer of a backend takes so long.</summary>
+        /// <summary>Sets the latency of the next response of a backend.</summary>
         public void NextOf(int backend, double ms) => _next[backend] = ms;
 
         /// <returns>Each backend's share of the requests that were sent in that time.</returns>

@@ -8,8 +8,8 @@ namespace Penstock.UnitTests.Balancing;
 
 /// <summary>Two backends that serve one request at a time, one ten times as slow as the other, simulated.
 ///
-/// Ten clients ask without a pause. Taking turns, all but one of them soon stand at the slow one: 9 × 200 ms. By least
-/// connections half of them do: 5 × 200 ms. By least time as many wait there as wait as long at the quick one.
+/// Ten clients send without a pause. With round robin nine of them soon wait at the slow backend: 9 × 200 ms. With
+/// least connections five do: 5 × 200 ms. With least time the waits at both backends become equal.
 /// </summary>
 public sealed class UnevenBackendsTests(ITestOutputHelper output)
 {

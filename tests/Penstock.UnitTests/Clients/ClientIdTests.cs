@@ -10,7 +10,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Clients;
 
-/// <summary>Whatever may be a client's id is met by a request that carries it, or comes from it.</summary>
+/// <summary>For every valid client id there is a request that Penstock counts for that client.</summary>
 public sealed class ClientIdTests
 {
     private const int Ids = 20_000;
@@ -108,7 +108,7 @@ public sealed class ClientIdTests
         Assert.Null(identifier.Identify(request, head, address, new byte[ClientIdentifier.RoomBytes]).Registered?.Id);
     }
 
-    /// <summary>Null: by every request that should.</summary>
+    /// <summary>The request that is not counted for the id; null if all are.</summary>
     private static string? Met(string id, int ipv6Prefix)
     {
         Limiter limiter = Registering(id);

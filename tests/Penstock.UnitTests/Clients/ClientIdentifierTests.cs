@@ -59,7 +59,7 @@ public sealed class ClientIdentifierTests
     public void Identify_reads_the_query_as_forms_write_it(string query, string name) => Assert.Equal(name,
         NameOf(Identifier([Query], "bob", "mr x", "a+b&c", "100%", "100%4", "\u00e9"), "GET /p?" + query, "X: 1"));
 
-    /// <summary>Servers differ on which of them they take, or on where a parameter ends.</summary>
+    /// <summary>Servers read such a query differently: which of equal parameters counts, or where one ends.</summary>
     [Theory]
     [InlineData("/", "X-Api-Key: alice\r\nX-Api-Key: bob")]
     [InlineData("/", "X-Api-Key: stranger\r\nX-Api-Key: bob")]

@@ -55,7 +55,7 @@ public sealed partial class ConfigGoldenTests
         GeneratedText.Check("tests/Penstock.UnitTests/Config/remarks.txt", string.Join('\n', kinds) + "\n");
     }
 
-    /// <summary>The order in which known keys are listed says nothing of the file.</summary>
+    /// <summary>The order of listed known keys does not depend on the file.</summary>
     private static string? Sorted(string? hint) => hint?.StartsWith("known keys: ", StringComparison.Ordinal) == true
         ? "known keys: " + string.Join(", ", hint["known keys: ".Length..].Split(", ").Order(StringComparer.Ordinal))
         : hint;

@@ -160,7 +160,7 @@ public sealed partial class ConfigSchemaTests
         JsonNode definition = mapping.Length == 0 ? Schema : Schema["definitions"]![mapping]!;
         foreach ((string key, JsonNode? property) in definition["properties"]!.AsObject())
         {
-            // The flat form's keys cannot stand beside upstreams.
+            // The keys of the short form cannot be used with 'upstreams'.
             if (property!["default"] is { } value
                 && (mapping.Length > 0 || UpstreamKeys.Flat.Rows.All(row => row.Name != key)))
             {

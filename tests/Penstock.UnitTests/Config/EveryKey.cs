@@ -1,6 +1,6 @@
 namespace Penstock.UnitTests.Config;
 
-/// <summary>Files in which every key stands, with a value that is not its default.</summary>
+/// <summary>Files that together contain every key, each with a value that is not its default.</summary>
 internal static class EveryKey
 {
     public const string Full = """

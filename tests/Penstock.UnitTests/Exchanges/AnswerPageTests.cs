@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Exchanges;
 
-/// <summary>Answers of our own as the operator wants them.</summary>
+/// <summary>Penstock's own answers in the format that the operator configured.</summary>
 public sealed class AnswerPageTests
 {
     private static readonly byte[] Date = "Sat, 21 Nov 2026 04:00:00 GMT"u8.ToArray();
@@ -132,7 +132,7 @@ public sealed class AnswerPageTests
         Assert.InRange(html.Length, 15 * 256 * 8, AnswerRules.MaxBodyBytes);
     }
 
-    /// <summary>Fields that are not ours, and the body if it is not.</summary>
+    /// <summary>The fields that the operator configured, and the body if it is configured.</summary>
     private static string[] Custom(int status, params AnswerConfig[] configs)
     {
         (string[] head, string body) = Answer(status, configs);

@@ -5,10 +5,10 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.UnitTests.Exchanges;
 
-/// <summary>Exchanges that have been to the limiter.</summary>
+/// <summary>Makes exchanges that the limiter has charged.</summary>
 internal static class ChargedExchange
 {
-    /// <summary>Lets the same client ask so often, at one moment; the exchange has the last outcome.</summary>
+    /// <summary>Sends this many requests of one client at one moment; the exchange is that of the last.</summary>
     public static void Charge(this Exchange exchange, string limit, LimitConfig config, int requests)
     {
         var limiter = new Limiter(new ProxyConfig

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Exchanges;
 
-/// <summary>How the ends of relays are told, row by row.</summary>
+/// <summary>The meaning of each end of a relay, row by row.</summary>
 public sealed class EndOfTests
 {
     [Fact]

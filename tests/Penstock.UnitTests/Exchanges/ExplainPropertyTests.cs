@@ -12,8 +12,9 @@ using Xunit;
 
 namespace Penstock.UnitTests.Exchanges;
 
-/// <summary>What explain says of a request is what then happens to it: its limits are charged, a backend is picked, or
-/// it stands in line. Without sockets; <c>ExplainTests</c> does the same with fewer requests over real ones.</summary>
+/// <summary>The data plane does with a request what explain predicts: it charges its limits, and picks a backend or
+/// puts it into the queue. Without sockets; <c>ExplainTests</c> does the same with fewer requests over real sockets.
+/// </summary>
 public sealed class ExplainPropertyTests
 {
     private const int Configurations = 500;
@@ -23,7 +24,7 @@ public sealed class ExplainPropertyTests
     private static readonly string[] Paths = ["/", "/v1/x", "/v1/y?user=2", "/v1%2fx", "/v2", "/v1/admin"];
     private static readonly string[] Ids = ["known", "blocked", "exempt", "stranger", "hashed"];
 
-    /// <summary>Every word must have been said, else the test proves less than it claims.</summary>
+    /// <summary>Every word must occur in the run; otherwise the test does not cover all cases.</summary>
     private static readonly string[] Verdicts = ["bad_request", "client_blocked", "concurrency_limited", "loop",
         "no_backend", "no_route", "ok", "queue_full", "queued", "rate_limited", "unknown_client"];
 
@@ -119,7 +120,7 @@ public sealed class ExplainPropertyTests
 
         public ExplainContext Context => new(_snapshot, _pickRandom, _clock.NowNs);
 
-        /// <summary>Time passes, requests end, operators and checks change their mind about backends.</summary>
+        /// <summary>Time passes, requests end, and operators and checks change the state of backends.</summary>
         public void Disturb()
         {
             _time.Advance(TimeSpan.FromMilliseconds(_random.Next(200)));
@@ -128,7 +129,7 @@ public sealed class ExplainPropertyTests
                 (Upstream upstream, Backend backend, Admission? admission) = _underWay[0];
                 _underWay.RemoveAt(0);
                 admission?.Leave();
-                upstream.Release(backend); // whoever waits gets the place
+                upstream.Release(backend); // a waiting request gets the slot
             }
             foreach (Backend backend in _snapshot.Upstreams.SelectMany(static u => u.Backends))
             {

@@ -103,7 +103,8 @@ public sealed class RouteEditsTests
         Assert.Equal("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", Bytes.Text(room.AsSpan(0, to.Length)));
     }
 
-    /// <summary>Whatever a configuration is allowed to say, the backend sees one request, framed as it came.</summary>
+    /// <summary>With every valid configuration, the backend sees exactly one request with the framing of the client.
+    /// </summary>
     [Theory]
     [InlineData(11)]
     [InlineData(12)]

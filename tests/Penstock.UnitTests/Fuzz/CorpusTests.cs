@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Fuzz;
 
-/// <summary>What the fuzzers have learned, tried again with every build; and that they would find a fault.</summary>
+/// <summary>Runs the corpora of the fuzzers with every build, and checks that the fuzzers would find a fault.</summary>
 public sealed class CorpusTests
 {
     public static TheoryData<string> Targets => [.. FuzzTarget.All.Select(static t => t.Name)];
@@ -40,7 +40,7 @@ public sealed class CorpusTests
         Assert.Equal("open"u8, Assert.Single(fuzzer.Findings).Input);
     }
 
-    /// <summary>Tells how far an input got, and breaks when it got through.</summary>
+    /// <summary>Reports how much of a fixed word an input matches, and fails when it matches the whole word.</summary>
     private sealed class Door : FuzzTarget
     {
         public override string Name => "door";

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Fuzz;
 
-/// <summary>What fuzzers found, so that it stays mended.</summary>
+/// <summary>Faults that fuzzers found; each test keeps one from coming back.</summary>
 public sealed class FoundTests
 {
     [Theory]

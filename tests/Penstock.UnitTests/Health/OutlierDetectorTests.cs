@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Health;
 
-/// <summary>Who is ejected, for how long, and who never is. Traffic and time are made by hand.</summary>
+/// <summary>Which backends are ejected, and for how long. The tests simulate traffic and time.</summary>
 public sealed class OutlierDetectorTests : IDisposable
 {
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(100);

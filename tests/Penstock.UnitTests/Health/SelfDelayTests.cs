@@ -48,7 +48,7 @@ public sealed class SelfDelayTests
         Assert.Equal(TimeSpan.FromMilliseconds(950), watch.Lost);
     }
 
-    /// <summary>A clock whose timers do not fire: a thread pool that is busy.</summary>
+    /// <summary>A clock whose timers do not fire, as with a busy thread pool.</summary>
     private sealed class StoppedTimers : TimeProvider
     {
         public long Now { get; set; }

@@ -52,8 +52,8 @@ public sealed class HostileRequestTests
     /// <summary>Message 32 is a good request with a bad one behind it.</summary>
     private static int RequestsBefore(int number) => number == 32 ? 1 : 0;
 
-    /// <summary>Statuses that are right for a kind of fault. Where the RFCs leave it open whether to reject or to
-    /// repair, we reject as we would anything that is not the grammar.</summary>
+    /// <summary>The right statuses for a kind of fault. If the RFCs allow to reject or to repair a message, Penstock
+    /// rejects it, like every message that does not match the grammar.</summary>
     private static int[] StatusesOf(string kind) => kind switch
     {
         "cl-overflow" => [400, 413],
@@ -65,7 +65,7 @@ public sealed class HostileRequestTests
 
     private static string[] ForwardedOf(int number) => number switch
     {
-        // Trailer fields are dropped, so none of them can pass for a header field.
+        // Trailer fields are dropped, so none of them can be taken for a header field.
         112 => ["POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n" + OursFields
             + "X-Forwarded-Host: 127.0.0.1\r\nX-Request-Id: id\r\nVia: 1.1 penstock\r\n\r\nhello"],
         113 => ["POST /p HTTP/1.1\r\nHost: example.com\r\nTransfer-Encoding: chunked\r\n" + OursFields

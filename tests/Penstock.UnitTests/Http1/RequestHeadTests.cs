@@ -241,7 +241,7 @@ public sealed class RequestHeadTests
     [Fact]
     public void Connection_options_of_1_KiB_are_the_most()
     {
-        // Every field is looked for among them: unbounded, one head costs its square.
+        // Each field is compared with all of them; without a maximum one head would cost quadratic time.
         string start = "GET / HTTP/1.1\r\nHost: a\r\n";
         string half = "Connection: " + new string(',', 512) + "\r\n";
         AssertOutcome(HttpFault.None, start + half + half + "\r\n");

@@ -6,8 +6,8 @@ using Penstock.Proxy.Http1;
 
 namespace Penstock.UnitTests.Http1;
 
-/// <summary>What becomes of the bytes of one client connection: parsed, read and written anew in the order in which
-/// a connection does it, without the sockets.</summary>
+/// <summary>Processes the bytes of one client connection without sockets: parses, reads and writes them in the same
+/// order as a connection.</summary>
 /// <param name="Forwarded">Each request that a backend would see whole: its head, then its decoded body.</param>
 /// <param name="Fault">Why the connection ended; None when all was used up or more bytes are awaited.</param>
 /// <param name="Rest">Bytes that belong to no whole request.</param>

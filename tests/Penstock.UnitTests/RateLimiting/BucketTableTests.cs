@@ -159,7 +159,7 @@ public sealed class BucketTableTests
     [Fact]
     public void TryTake_of_keys_that_share_a_set_touches_that_set_only_and_spares_the_exhausted()
     {
-        // Even who knew the key would fill one set of eight: the others know nothing of it.
+        // Even an attacker who knew the key could fill only one set of eight; the other sets are not affected.
         var table = new BucketTable(4096, [new Limit("x", new LimitConfig(10, 0.001))]);
         ulong exhausted = (1UL << 40) | 7;
         ulong elsewhere = (1UL << 40) | 8;

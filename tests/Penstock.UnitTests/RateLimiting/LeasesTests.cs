@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.RateLimiting;
 
-/// <summary>One node's leases, with a shared bucket that the test plays.</summary>
+/// <summary>One node's leases; the test plays the shared bucket.</summary>
 public sealed class LeasesTests
 {
     private readonly ManualTime _time = new();

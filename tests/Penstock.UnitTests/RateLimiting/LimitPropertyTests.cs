@@ -48,7 +48,7 @@ public sealed class LimitPropertyTests
                 exact.Take((int)capacity);
             }
 
-            // Mostly near the edge: on average as many tokens come as are asked for.
+            // Mostly near the edge: on average the bucket refills as many tokens as the requests take.
             int cost = 1 + (random.Next(8) == 0 ? random.Next(most) : 0);
             now += (long)(random.NextDouble() * nsPerToken * cost * random.Next(4));
             exact.Refill(now);
@@ -68,7 +68,7 @@ public sealed class LimitPropertyTests
         }
         Assert.InRange(admitted, 100_000, 999_999);
         Assert.InRange(edges, 0, 100_000);
-        // After a million steps the two are as near as after one: nothing adds up.
+        // After a million steps the two differ as little as after one: rounding errors do not accumulate.
         Assert.InRange(limit.Tokens(word, limit.Clock(now)) - exact.Value,
             -Math.ScaleB(2, -limit.UnitBits) - (capacity * 1e-15),
             Math.ScaleB(2, -limit.UnitBits) + (capacity * 1e-15));
@@ -107,7 +107,7 @@ public sealed class LimitPropertyTests
     [MemberData(nameof(Limits))]
     public void Property_2_under_saturation_not_one_token_is_lost(long capacity, long numerator, long denominator)
     {
-        // Asked for more than there is before the next token comes: what was admitted is all that ever was.
+        // Requests take all tokens before the next one is refilled: never more than the capacity is admitted.
         var limit = new Limit("x", new LimitConfig(capacity, (double)numerator / denominator));
         var random = new Random(2);
         double nsPerToken = 1e9 * denominator / numerator;
@@ -124,7 +124,7 @@ public sealed class LimitPropertyTests
             }
         }
         Int128 most = capacity + ((Int128)now * numerator / ((Int128)denominator * Second));
-        // A bucket of one is full when its token comes: what passes until it is taken, up to a unit, is nobody's.
+        // A bucket of capacity 1 is full when its token is there: the time until it is taken, up to a unit, is lost.
         Int128 lost = capacity > 1 ? 0 : count >> limit.UnitBits;
         Assert.InRange(count, most - 1 - lost, most + 1);
     }
@@ -224,7 +224,7 @@ public sealed class LimitPropertyTests
             long clock = limit.Clock(now);
             Assert.InRange(limit.Tokens(word, clock), 0, capacity);
             Assert.InRange(limit.WholeTokens(word, clock), 0, capacity);
-            // A bucket may owe as much as it holds, and a clock that was set back looks like that.
+            // A bucket may be negative, down to minus its capacity; a clock that was set back has the same effect.
             long most = limit.WindowSeconds + 1 + (denominator / numerator);
             Assert.InRange(limit.SecondsToNextToken(word, clock), 0, most);
         }

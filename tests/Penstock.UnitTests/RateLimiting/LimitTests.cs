@@ -34,7 +34,7 @@ public sealed class LimitTests
     [InlineData(5, 7.0 / 86400, 12343)]
     public void Rate_means_the_fraction_that_was_written(long capacity, double rate, long seconds)
     {
-        // In binary, 0.1 and one a day are next to it only; a bucket that took them so would come a moment late.
+        // 0.1 and one per day are not exact in binary; a bucket that used the rounded rate would refill a moment late.
         var limit = new Limit("x", new LimitConfig(capacity, rate));
         long start = 123_456_789_012;
         long word = 0;

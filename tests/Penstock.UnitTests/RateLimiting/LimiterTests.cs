@@ -161,7 +161,7 @@ public sealed class LimiterTests
     [Fact]
     public void Property_7_sixteen_threads_admit_exactly_what_one_would_at_each_moment()
     {
-        // The clock stands still while they take, then goes on by a part of a token and more.
+        // The clock does not move while they take; then it advances by the time of a part of a token or more.
         _limiter.Clients.Register("a", new LimitConfig(1000, 10.0 / 3));
         var one = new LocalBucket("one", new LimitConfig(1000, 10.0 / 3), _clock.NowNs);
         for (int round = 0; round < 20; round++)

@@ -5,8 +5,8 @@ using Xunit;
 
 namespace Penstock.UnitTests.Tidy;
 
-/// <summary>The house rules that a machine can hold: who may see whom, how long things get, which names say nothing.
-/// (The idea is TigerBeetle's tidy.zig.)</summary>
+/// <summary>The rules of style that a program can check: which folder may use which, lengths of files, functions and
+/// lines, and names without meaning. (The idea is from TigerBeetle's tidy.zig.)</summary>
 public sealed partial class TidyTests
 {
     private const RegexOptions Options =
@@ -17,7 +17,7 @@ public sealed partial class TidyTests
     private const int MaxFunctionLines = 70;
     private const int MaxLineColumns = 120;
 
-    /// <summary>Files past 400 lines, each with a reason to be one thing. This list only shrinks.</summary>
+    /// <summary>Files with more than 400 lines, each with the reason why it is not split. Add no entry.</summary>
     private static readonly string[] LongFiles = [];
 
     /// <summary>Inside the data plane: which folder may use which. Http1 sees nothing, nothing sees Exchanges but the

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Upstreams;
 
-/// <summary>What a changed configuration, or DNS, does to upstreams that live.</summary>
+/// <summary>The effect of a changed configuration, or of DNS, on live upstreams.</summary>
 public sealed class TopologyTests : IAsyncDisposable
 {
     private readonly List<Backend> _gone = [];
