@@ -13,7 +13,7 @@ internal static partial class ConfigValue
     private const string UnixPrefix = "unix:";
     private const int MaxSocketPathBytes = 107; // sun_path of Linux holds 108 with its final zero
 
-    /// <summary>See <see cref="TryListen"/>; null is nowhere.</summary>
+    /// <summary>See <see cref="TryListen"/>; null: no listener.</summary>
     public static readonly Syntax<EndPoint?> Address = new(
         static (string text, out EndPoint? address, out string error) => TryListen(text, out address!, out error),
         static address => address is null ? null : SchemaPart.Quote(address.ToString()!))
@@ -54,7 +54,7 @@ internal static partial class ConfigValue
         Samples = ["http://127.0.0.1:9003", "127.0.0.1:9004", "http://a", "https://a", "unix:/a"],
     };
 
-    /// <summary>See <see cref="TryNetwork"/>; or <c>unix</c>, whoever connects to a Unix socket.</summary>
+    /// <summary>See <see cref="TryNetwork"/>; or <c>unix</c>, every client of a Unix socket.</summary>
     public static readonly Syntax<TrustedPeer> Trusted = new(
         static (string text, out TrustedPeer peer, out string error) =>
         {
@@ -114,7 +114,7 @@ internal static partial class ConfigValue
     private const string TokenMarks = "!#$%&'*+-.^_`|~"; // RFC 9110, 5.6.2
 
     /// <summary><c>0.0.0.0:8080</c>, <c>:8080</c> and <c>8080</c> (IPv4 and IPv6), <c>[::1]:80</c>,
-    /// <c>localhost:8080</c>, <c>unix:/path</c>. Port 0 takes a free one.</summary>
+    /// <c>localhost:8080</c>, <c>unix:/path</c>. Port 0 means any free port.</summary>
     public static bool TryListen(string text, out EndPoint address, out string error)
     {
         address = new IPEndPoint(IPAddress.Any, 0);
@@ -220,8 +220,8 @@ internal static partial class ConfigValue
             : Fail($"{Quote(text)} has bits set beyond its prefix; write {network}", out error);
     }
 
-    /// <summary>Such a host is an address to whatever resolves names (RFC 6943 §3.1.1), if often another one than it
-    /// looks: <c>1.2</c> is 1.0.0.2 and <c>010.0.0.1</c> is 8.0.0.1.</summary>
+    /// <summary>True for a host that resolvers read as an address (RFC 6943 §3.1.1), often another one than expected:
+    /// <c>1.2</c> is 1.0.0.2 and <c>010.0.0.1</c> is 8.0.0.1.</summary>
     private static bool EndsInNumber(string host)
     {
         string last = host.TrimEnd('.')[(host.TrimEnd('.').LastIndexOf('.') + 1)..];
@@ -265,7 +265,7 @@ internal static partial class ConfigValue
         else
         {
             return Fail(kind is "header" or "query" ? $"{Quote(name)} is not a {kind} name; write {kind}:NAME"
-                : $"{Quote(text)} does not say who a client is; {Suggestion.For(kind, ["address", "header", "query"])
+                : $"{Quote(text)} does not identify a client; {Suggestion.For(kind, ["address", "header", "query"])
                     ?? "write address, header:NAME or query:NAME"}", out error);
         }
 
@@ -273,7 +273,7 @@ internal static partial class ConfigValue
     }
 
     /// <summary><c>sqlite:PATH</c>, <c>postgres://user:password@host:5432/database</c> or <c>memory</c>. Messages do
-    /// not repeat it: it may hold a password.</summary>
+    /// not quote it, because it may contain a password.</summary>
     public static bool TryStore(string text, out string store, out string error)
     {
         store = text;
@@ -285,8 +285,8 @@ internal static partial class ConfigValue
         return Fail(ClientStores.Fault(text), out error);
     }
 
-    /// <summary>A secret that a header field can carry. White space at its ends, such as the newline of the file that
-    /// it is from, is not part of it. Messages do not repeat it.</summary>
+    /// <summary>A secret that a header field can carry. White space at its ends, such as the newline of a file, is not
+    /// part of it. Messages do not quote it.</summary>
     public static bool TryToken(string text, out string token, out string error)
     {
         token = text.Trim();
@@ -295,7 +295,8 @@ internal static partial class ConfigValue
             : Fail("this cannot be sent in a header; write visible ASCII characters", out error);
     }
 
-    /// <summary><c>stdout</c>, <c>off</c>, or a path, which has a slash: a typing error makes no file.</summary>
+    /// <summary><c>stdout</c>, <c>off</c>, or a path. A path must contain a slash, so that a misspelt word does not
+    /// create a file.</summary>
     public static bool TryAccessLog(string text, out string target, out string error)
     {
         target = text;
@@ -320,7 +321,7 @@ internal static partial class ConfigValue
             : Fail($"{Quote(text)} is not a socket; write unix:/path, at most {MaxSocketPathBytes} bytes", out error);
     }
 
-    /// <summary>The host is without brackets, and empty where only a port was written.</summary>
+    /// <summary>Splits host and port. The host has no brackets, and is empty if only a port is given.</summary>
     private static bool TryHostPort(string text, out string host, out int port, out string error)
     {
         int colon = text.LastIndexOf(':');

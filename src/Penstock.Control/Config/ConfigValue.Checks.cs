@@ -6,7 +6,7 @@ namespace Penstock.Control.Config;
 /// <content>Values of health checks.</content>
 internal static partial class ConfigValue
 {
-    /// <summary>A check that asks by HTTP, or one that only connects.</summary>
+    /// <summary>A check with an HTTP request, or one that only connects.</summary>
     public static readonly Syntax<bool> IsTcpCheck = OneOf(("http", false), ("tcp", true));
 
     /// <summary>The request target of a health check; it may have a query.</summary>
@@ -42,13 +42,13 @@ internal static partial class ConfigValue
         Samples = ["204", "200-299", "3xx"],
     };
 
-    /// <summary>What may stand in a header field that we send: printable ASCII.</summary>
+    /// <summary>The value of a header field of a check: printable ASCII.</summary>
     public static bool TryFieldValue(string text, out string value, out string error)
     {
         value = text;
         return text.All(static c => c is >= ' ' and <= '~')
             ? Succeed(out error)
-            : Fail($"{Quote(text)} cannot stand in a header field; write printable ASCII", out error);
+            : Fail($"{Quote(text)} is not allowed in a header field; write printable ASCII", out error);
     }
 
     private static bool TryStatusRange(string text, out StatusRange range, out string error)
@@ -69,7 +69,7 @@ internal static partial class ConfigValue
         }
         if (from > to)
         {
-            return Fail($"{Quote(text)} has no status in it; write {to}-{from}", out error);
+            return Fail($"{Quote(text)} is an empty range; write {to}-{from}", out error);
         }
         range = new(from, to);
         return Succeed(out error);

@@ -67,7 +67,7 @@ internal static partial class ConfigValue
             : TryDuration(text, out value, out error);
     }
 
-    /// <summary>A duration that may be none at all: <c>off</c> and <c>0s</c> are the same.</summary>
+    /// <summary>A duration that may be zero: <c>off</c> or <c>0s</c>.</summary>
     public static bool TryDelay(string text, out TimeSpan value, out string error)
     {
         value = TimeSpan.Zero;
@@ -80,8 +80,8 @@ internal static partial class ConfigValue
         }
     }
 
-    /// <summary>In the largest unit in which it is a whole number; minutes only from ten, as people write them.
-    /// </summary>
+    /// <summary>Prints a duration in the largest unit in which it is a whole number; minutes only from ten, because
+    /// people write it so.</summary>
     private static string Written(TimeSpan value) => value switch
     {
         _ when value.TotalHours >= 1 && value == TimeSpan.FromHours((int)value.TotalHours) =>

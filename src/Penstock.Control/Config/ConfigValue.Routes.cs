@@ -3,7 +3,7 @@ using Penstock.Proxy.Routing;
 
 namespace Penstock.Control.Config;
 
-/// <content>What routes say.</content>
+/// <content>Values of routes.</content>
 internal static partial class ConfigValue
 {
     /// <summary>The host of a route: a name, <c>*.example.com</c>, or <c>*</c> for any, which is null.</summary>
@@ -22,7 +22,7 @@ internal static partial class ConfigValue
         Samples = ["/v1/*", "/v2/a"],
     };
 
-    /// <summary>What is taken off the front of a path, or put there.</summary>
+    /// <summary>A prefix that is removed from a path or added to it.</summary>
     public static readonly Syntax<string> Prefix = new(TryPrefix)
     {
         Schema = SchemaPart.Path,
@@ -38,7 +38,7 @@ internal static partial class ConfigValue
         Samples = ["GET", "POST"],
     };
 
-    /// <summary>What <c>balance: hash</c> goes by: <c>address</c>, <c>path</c>, <c>header:NAME</c>,
+    /// <summary>The part of a request that is hashed: <c>address</c>, <c>path</c>, <c>header:NAME</c>,
     /// <c>cookie:NAME</c> or <c>query:NAME</c>.</summary>
     public static readonly Syntax<HashConfig> HashKey = new(TryHashKey,
         static hash => SchemaPart.Quote(hash.Source.ToString().ToLowerInvariant()
@@ -77,7 +77,7 @@ internal static partial class ConfigValue
         UriHostNameType kind = Uri.CheckHostName(name);
         if (kind == UriHostNameType.IPv6 && !name.StartsWith('['))
         {
-            host = $"[{host}]"; // as requests write it
+            host = $"[{host}]"; // requests have it in brackets
         }
         return text == "*" || kind != UriHostNameType.Unknown
             ? Succeed(out error)
@@ -125,20 +125,20 @@ internal static partial class ConfigValue
         };
         if (source is not { } known)
         {
-            return Fail($"{Quote(text)} is nothing to hash by; write address, path, header:NAME, cookie:NAME or "
+            return Fail($"{Quote(text)} cannot be hashed; write address, path, header:NAME, cookie:NAME or "
                 + "query:NAME", out error);
         }
         value = new() { Source = known, Name = name ?? "" };
         return Succeed(out error);
     }
 
-    /// <summary>The name of a header field that a route looks at.</summary>
+    /// <summary>The name of a header field in a condition of a route.</summary>
     public static bool TryHeaderName(string text, out string name, out string error)
     {
         name = text;
         if (text.Equals("host", StringComparison.OrdinalIgnoreCase))
         {
-            return Fail("a header condition cannot be on Host; write host: NAME in the route", out error);
+            return Fail("Host cannot be a header condition; write host: NAME in the route", out error);
         }
 
         return IsToken(text) ? Succeed(out error)
@@ -149,7 +149,7 @@ internal static partial class ConfigValue
     public static bool TryParameterName(string text, out string name, out string error)
     {
         name = text;
-        return text.Length > 0 ? Succeed(out error) : Fail("a query parameter has a name", out error);
+        return text.Length > 0 ? Succeed(out error) : Fail("a query parameter needs a name", out error);
     }
 
     /// <summary>The name of a header field that a route changes.</summary>

@@ -3,7 +3,7 @@ using Penstock.Proxy.Configuration;
 namespace Penstock.Control.Config;
 
 /// <summary>Reads one value from its text. On failure <paramref name="error"/> is one line, in the form
-/// "what is wrong; what to write instead" where there is something to advise.</summary>
+/// "what is wrong; what to write instead" if there is advice.</summary>
 internal delegate bool Parser<T>(string text, out T value, out string error);
 
 /// <summary>The syntax of values, shared by the configuration file and the command line.</summary>
@@ -47,8 +47,8 @@ internal static partial class ConfigValue
     public static bool TryBalance(string text, out BalanceAlgorithm value, out string error) =>
         Balance.Parse(text, out value, out error);
 
-    /// <summary>A name that the operator chose. Limit names stand in quotes in the RateLimit fields, upstream names in
-    /// metrics and URLs.</summary>
+    /// <summary>A name that the operator chooses. Limit names are used in quotes in the RateLimit fields, upstream
+    /// names in metrics and URLs.</summary>
     public static bool TryName(string text, out string value, out string error)
     {
         value = text;

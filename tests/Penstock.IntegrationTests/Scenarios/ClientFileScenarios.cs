@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>An operator's clients as a file, with the real program at both ends.</summary>
+/// <summary>Clients are imported and exported as a file, with the real program as server and as command.</summary>
 public sealed class ClientFileScenarios : ProgramScenarios
 {
     private string Clients => Path.Combine(Folder, "clients.csv");

@@ -3,8 +3,8 @@ using Penstock.TestKit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>A control group, of version 1 or 2, that bounds the memory or the processor time of a process. For root
-/// only.</summary>
+/// <summary>A control group, of version 1 or 2, that limits the memory or the processor time of a process. Needs root.
+/// </summary>
 internal sealed class ControlGroup : IDisposable
 {
     private const string Root = "/sys/fs/cgroup";
@@ -18,7 +18,7 @@ internal sealed class ControlGroup : IDisposable
         Directory.CreateDirectory(_path);
     }
 
-    /// <summary>What a shell says to put itself in.</summary>
+    /// <summary>The command with which a shell enters the group.</summary>
     public string Enter => $"echo $$ > {_path}/cgroup.procs;";
 
     /// <summary>Processes that the kernel has ended because the group used more memory than it may.</summary>
@@ -32,7 +32,7 @@ internal sealed class ControlGroup : IDisposable
 
     private static bool IsVersion2 => File.Exists($"{Root}/cgroup.controllers");
 
-    /// <summary>Why there can be none; null when there can.</summary>
+    /// <summary>Why no group can be created; null if one can.</summary>
     public static string? Obstacle(string controller)
     {
         if (!OperatingSystem.IsLinux() || Environment.UserName != "root")
@@ -47,7 +47,7 @@ internal sealed class ControlGroup : IDisposable
 
     public void BoundMemory(long bytes) => Set(IsVersion2 ? "memory.max" : "memory.limit_in_bytes", Text(bytes));
 
-    /// <param name="percent">Of one processor.</param>
+    /// <param name="percent">The share of one processor.</param>
     public void BoundProcessor(int percent)
     {
         string quotaUs = Text(percent * 1000); // of each period of 100,000 µs, the kernel's default

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>The program with few descriptors. Without any, the runtime would abort it.</summary>
+/// <summary>The program with few descriptors. If they ran out completely, the runtime would abort it.</summary>
 public sealed class DescriptorScenarios : ProgramScenarios
 {
     private const int Few = 500;
@@ -138,8 +138,8 @@ public sealed class DescriptorScenarios : ProgramScenarios
         Assert.Equal(0, prlimit.ExitCode);
     }
 
-    /// <summary>Connects to the admin port so many times and says nothing. Whom the kernel has no room for is left out.
-    /// </summary>
+    /// <summary>Opens this many connections to the admin port and sends nothing. Connections that the kernel cannot
+    /// queue are left out.</summary>
     private async Task<Socket[]> CrowdAsync(int count)
     {
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(5));

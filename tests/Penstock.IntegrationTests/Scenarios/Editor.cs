@@ -6,9 +6,9 @@ namespace Penstock.IntegrationTests.Scenarios;
 
 internal sealed record ClientLimit(long Capacity, double Rate);
 
-/// <summary>An operator who makes, changes and deletes clients of its own, until the program is gone, and remembers
-/// what was acknowledged.</summary>
-/// <param name="prefix">Of its clients' ids.</param>
+/// <summary>An operator who creates, changes and deletes clients until the program is killed, and remembers which edits
+/// were acknowledged.</summary>
+/// <param name="prefix">The prefix of its clients' ids.</param>
 internal sealed class Editor(Uri admin, string prefix, int seed)
 {
     private const int Clients = 8;
@@ -19,10 +19,10 @@ internal sealed class Editor(Uri admin, string prefix, int seed)
 
     public int Acknowledged { get; private set; }
 
-    /// <summary>Edits whose answer never came: they may have been made or not.</summary>
+    /// <summary>Edits without an answer: they may have been made or not.</summary>
     public int Cut { get; private set; }
 
-    /// <summary>Edits until the program is gone.</summary>
+    /// <summary>Edits until the program is killed.</summary>
     public async Task RunAsync()
     {
         using var http = new HttpClient();
@@ -49,7 +49,7 @@ internal sealed class Editor(Uri admin, string prefix, int seed)
         }
     }
 
-    /// <summary>Says the same again and again, until the program is gone.</summary>
+    /// <summary>Sends the same edit again and again, until the program is killed.</summary>
     public async Task RepeatAsync(string id, ClientLimit limit)
     {
         using var http = new HttpClient();
@@ -65,7 +65,7 @@ internal sealed class Editor(Uri admin, string prefix, int seed)
         return await SendAsync(http, HttpMethod.Put, id, limit);
     }
 
-    /// <summary>The program has all that was acknowledged and nothing else.</summary>
+    /// <summary>Asserts that the program has all acknowledged edits and no others.</summary>
     public static async Task AssertKeptAsync(
         Uri admin, Editor[] editors, params (string Id, ClientLimit Limit)[] more)
     {
@@ -84,7 +84,7 @@ internal sealed class Editor(Uri admin, string prefix, int seed)
             there.Select(static c => (c.Key, c.Value)).OrderBy(static c => c.Key, StringComparer.Ordinal));
     }
 
-    /// <summary>The edit that was cut was made or not, and nothing between.</summary>
+    /// <summary>Asserts that an edit without an answer was made completely or not at all.</summary>
     private void Settle(Dictionary<string, ClientLimit> there)
     {
         if (_open is { } open && there.GetValueOrDefault(open.Id) == open.After)

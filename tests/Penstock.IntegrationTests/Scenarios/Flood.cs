@@ -5,7 +5,7 @@ using Penstock.TestKit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>A client that sends some thousand requests a second, until the server is gone.</summary>
+/// <summary>A client that sends some thousand requests per second until the server is killed.</summary>
 internal sealed class Flood : IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
@@ -21,7 +21,7 @@ internal sealed class Flood : IDisposable
         _connections = [.. Enumerable.Range(0, connections).Select(_ => Task.Run(() => RunAsync(server, client)))];
     }
 
-    /// <summary>From its start to the last answer.</summary>
+    /// <summary>The time from its start to the last answer.</summary>
     public double Seconds => Interlocked.Read(ref _lastAnswerTicks) / (double)Stopwatch.Frequency;
 
     public int Admitted => Volatile.Read(ref _admitted);

@@ -8,15 +8,15 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>Clients that nobody has ever seen, one a request: 200,000 of them, or as many as
-/// <c>PENSTOCK_FLOOD_KEYS</c> says.</summary>
+/// <summary>Unknown clients, a new one for each request: 200,000, or as many as <c>PENSTOCK_FLOOD_KEYS</c> says.
+/// </summary>
 public sealed class FloodScenarios(ITestOutputHelper output) : ProgramScenarios
 {
     private const int Batch = 200;
     private const int Connections = 4;
 
-    /// <summary>A table of 32 bytes a tracked bucket, rounded up to a power of two, and what the heap breathes.
-    /// </summary>
+    /// <summary>The table has 32 bytes per tracked bucket, rounded up to a power of two; the rest allows for the
+    /// varying size of the heap.</summary>
     private const long MaxTracked = 100_000;
     private const long MaxGrownBytes = (MaxTracked * 2 * 32) + (48L << 20);
 
@@ -75,8 +75,8 @@ public sealed class FloodScenarios(ITestOutputHelper output) : ProgramScenarios
         Assert.Equal(429, (await poor.GetAsync("/", "X-Client-ID: poor\r\n")).Status);
     }
 
-    /// <summary>The limiter decides before a backend is looked for, so a route to nowhere is the cheapest way to make
-    /// buckets.</summary>
+    /// <summary>The limiter decides before a backend is picked, so a route without a usable backend is the cheapest way
+    /// to create buckets.</summary>
     private static async Task FloodAsync(EndPoint proxy, Func<long> next)
     {
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

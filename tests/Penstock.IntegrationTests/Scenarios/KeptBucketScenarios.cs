@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>Clients that nobody registered, over restarts and kills of the real program.</summary>
+/// <summary>Unregistered clients keep their buckets over restarts and kills of the real program.</summary>
 public sealed class KeptBucketScenarios : ProgramScenarios
 {
     [Fact]

@@ -6,13 +6,13 @@ using Xunit;
 namespace Penstock.IntegrationTests.Scenarios;
 
 /// <summary><c>kill -9</c> of the real program at any moment, while a registered client sends far more than its limit
-/// and operators edit others. Three rounds by default; <c>PENSTOCK_KILL_ROUNDS</c> makes more of them,
-/// <c>PENSTOCK_KILL_SEED</c> does the same again.
+/// and operators edit others. Three rounds by default; <c>PENSTOCK_KILL_ROUNDS</c> sets another number,
+/// <c>PENSTOCK_KILL_SEED</c> repeats a run.
 ///
-/// What is held. A round admits the tokens at its start and <c>rate · length</c> at most. A kill gives back what was
-/// admitted since the last save: the tokens of that save and <c>rate · w</c> at most, where <c>w</c> is the time from
-/// the save to the kill, a flush interval and what the machine holds it up. All rounds together admit <c>capacity +
-/// rate · time</c> and what their kills gave back.</summary>
+/// What is asserted: a round admits at most the tokens at its start plus <c>rate · length</c>. A kill gives back the
+/// tokens that were admitted since the last save: at most the tokens of that save plus <c>rate · w</c>, where <c>w</c>
+/// is the time from the save to the kill (a flush interval plus delays of the machine). All rounds together admit at
+/// most <c>capacity + rate · time</c> plus the tokens that the kills gave back.</summary>
 public sealed class KillScenarios(ITestOutputHelper output) : ProgramScenarios
 {
     private const string Hammered = "hammered";
@@ -140,7 +140,7 @@ public sealed class KillScenarios(ITestOutputHelper output) : ProgramScenarios
             Math.Min(Limit.Capacity, Tokens + (Limit.Rate * Math.Max(0, (time - At).TotalSeconds)));
     }
 
-    /// <summary>What all rounds did.</summary>
+    /// <summary>The sums over all rounds.</summary>
     private sealed class Sum
     {
         private double _longest;

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>An access log that cannot be written holds no request up.</summary>
+/// <summary>An access log that cannot be written does not delay requests.</summary>
 public sealed class LogFaultScenarios : ProgramScenarios
 {
     [Fact]
@@ -78,7 +78,7 @@ public sealed class LogFaultScenarios : ProgramScenarios
         return lines;
     }
 
-    /// <summary>Sends requests until the log says so.</summary>
+    /// <summary>Sends requests until the log has this line.</summary>
     private Task UntilAsync(PenstockProcess penstock, string name) => UntilAsync(
         () => penstock.Lines.Any(l => l.Contains(name, StringComparison.Ordinal)), $"the log says {name}");
 

@@ -10,8 +10,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>What the machine does to Penstock: pulled cables, no ports, little memory, little processor time, few
-/// descriptors, many connections.</summary>
+/// <summary>Faults of the machine: pulled cables, no free ports, little memory, little processor time, few descriptors,
+/// many connections.</summary>
 public sealed class MachineFaultTests(ITestOutputHelper output) : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
@@ -215,7 +215,7 @@ public sealed class MachineFaultTests(ITestOutputHelper output) : IDisposable
         output.WriteLine($"{grown / 1024} KiB for {Clients} stuck responses of {Size / 1_000_000} MB");
         Assert.InRange(grown, long.MinValue, 24 << 20);
 
-        // Who reads nothing for the response timeout (1 s) is cut.
+        // A client that reads nothing for the response timeout (1 s) is disconnected.
         await Eventually.TrueAsync(() => penstock.Descriptors <= descriptors, "both ends of each are closed");
         foreach (RawClient client in slow)
         {
@@ -249,7 +249,7 @@ public sealed class MachineFaultTests(ITestOutputHelper output) : IDisposable
         Assert.InRange(share, 0, 0.2);
         Assert.InRange(served, 20, 299);
 
-        // Each one that goes away makes room.
+        // Each connection that closes makes room for another one.
         await Task.WhenAll(clients.Zip(answers, static async (client, answer) =>
         {
             Assert.Equal(200, (await answer).Status);

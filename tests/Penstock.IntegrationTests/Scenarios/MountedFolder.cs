@@ -2,8 +2,7 @@ using System.Diagnostics;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>A small file system of its own in a temporary folder, which can get full or read-only. For root only.
-/// </summary>
+/// <summary>A small file system in a temporary folder, which can get full or read-only. Needs root.</summary>
 internal sealed class MountedFolder : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("penstock-mount-").FullName;
@@ -16,25 +15,25 @@ internal sealed class MountedFolder : IDisposable
         Run($"{what.Replace("IMAGE", _image, StringComparison.Ordinal)} {Path}");
     }
 
-    /// <summary>Why there can be none; null when there can.</summary>
+    /// <summary>Why no file system can be mounted; null if one can.</summary>
     public static string? Obstacle => !OperatingSystem.IsLinux() || Environment.UserName != "root"
         ? "mounting is for root" : null;
 
-    /// <summary>Why there can be none <see cref="OnDisk"/>; null when there can.</summary>
+    /// <summary>Why <see cref="OnDisk"/> is not possible; null if it is.</summary>
     public static string? DiskObstacle => Obstacle ?? (File.Exists("/dev/loop-control") ? null : "no loop devices");
 
     public string Path => System.IO.Path.Combine(_folder, "mounted");
 
     private string Filler => System.IO.Path.Combine(Path, "filler");
 
-    /// <summary>In memory, of that size: 1m.</summary>
+    /// <summary>Mounts a file system in memory, with a size such as 1m.</summary>
     public static MountedFolder InMemory(string size) => new($"mount -t tmpfs -o size={size} tmpfs");
 
-    /// <summary>An ext4 in a file, as on a disk.</summary>
+    /// <summary>Mounts an ext4 file system in a file, as on a disk.</summary>
     public static MountedFolder OnDisk() =>
         new("truncate -s 16m IMAGE && mkfs.ext4 -q IMAGE && mount -o loop IMAGE");
 
-    /// <summary>Leaves not an byte free.</summary>
+    /// <summary>Fills the file system to the last byte.</summary>
     public void Fill()
     {
         using var file = new FileStream(Filler, FileMode.Append, FileAccess.Write, FileShare.None, bufferSize: 0);
@@ -54,11 +53,11 @@ internal sealed class MountedFolder : IDisposable
 
     public void MakeRoom() => File.Delete(Filler);
 
-    /// <summary>As an operator does; only while nobody writes to it.</summary>
+    /// <summary>Makes it read-only, like an operator; fails while a process writes to it.</summary>
     public void RemountReadOnly() => Run($"mount -o remount,ro {Path}");
 
-    /// <summary>As the kernel does to an ext4 that it finds damaged, whoever has files open. There is no way back.
-    /// </summary>
+    /// <summary>Makes it read-only, like the kernel when it finds an ext4 damaged, even if files are open. This cannot
+    /// be undone.</summary>
     public void Abort() => Run($"mount -o remount,abort {Path}");
 
     public void Dispose()

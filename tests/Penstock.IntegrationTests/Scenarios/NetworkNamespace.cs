@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>A network of its own, joined to ours by a cable that can be pulled: <c>ip netns</c> and a pair of veth. For
-/// root only.</summary>
+/// <summary>A network namespace, connected to the machine's network by a cable that can be pulled: <c>ip netns</c> and
+/// a pair of veth. Needs root.</summary>
 internal sealed partial class NetworkNamespace : IDisposable
 {
     private const int CloneNewNet = 0x40000000;
@@ -30,22 +30,22 @@ internal sealed partial class NetworkNamespace : IDisposable
         Plug();
     }
 
-    /// <summary>Why there can be none; null when there can.</summary>
+    /// <summary>Why no namespace can be created; null if one can.</summary>
     public static string? Obstacle => !OperatingSystem.IsLinux() || Environment.UserName != "root"
         ? "network namespaces are for root" : null;
 
     public string Name { get; }
 
-    /// <summary>Its address as we see it.</summary>
+    /// <summary>Its address, seen from outside.</summary>
     public IPAddress Address { get; }
 
-    /// <summary>Pulls the cable at the far end: what is sent is lost, and nobody says so.</summary>
+    /// <summary>Pulls the cable at the far end: packets are lost without an error.</summary>
     public void Unplug() => Ip($"-n {Name} link set eth0 down");
 
     public void Plug() => Ip($"-n {Name} link set eth0 up");
 
-    /// <summary>Runs something on a thread inside: a socket that it opens stays inside, whoever uses it
-    /// later.</summary>
+    /// <summary>Runs code on a thread inside the namespace. A socket that it opens stays inside, even if another thread
+    /// uses it later.</summary>
     public T Run<T>(Func<T> inside)
     {
         T? result = default;

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>What an operator does with the program, from the outside: start, look, break, stop.</summary>
+/// <summary>What an operator does with the program, from outside: start, check, break, stop.</summary>
 public sealed class OperatorScenarios : ProgramScenarios
 {
     [Fact]
@@ -53,7 +53,7 @@ public sealed class OperatorScenarios : ProgramScenarios
                 Math.Floor(50 + (5 * atMostSeconds)));
         }
 
-        // A changed limit holds for the next request.
+        // A changed limit applies to the next request.
         using (HttpResponseMessage changed = await Http.PutAsJsonAsync(new Uri(Admin, "clients/client9"),
             new { capacity = 1000, rate_per_sec = 5.0, current_tokens = 700 }))
         {
@@ -72,7 +72,7 @@ public sealed class OperatorScenarios : ProgramScenarios
         await penstock.KillAsync();
         await using PenstockProcess again = await PenstockProcess.StartedAsync(Folder, "run");
         double after = await TokensAsync();
-        // refilled by the time between, never full again; what was saved may be from before the last request
+        // Refilled by the time since the stop, but not full; the saved tokens may be from before the last request.
         Assert.InRange(after, before, before + (5 * watch.Elapsed.TotalSeconds) + 1.01);
     }
 
@@ -219,7 +219,7 @@ public sealed class OperatorScenarios : ProgramScenarios
         (await Http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "clients/client9")))
         .GetProperty("current_tokens").GetDouble();
 
-    /// <summary>What is in the database file, read past the program.</summary>
+    /// <summary>Reads the database file directly, without the program.</summary>
     private double StoredTokens()
     {
         using var connection = new Microsoft.Data.Sqlite.SqliteConnection(
@@ -241,7 +241,7 @@ public sealed class OperatorScenarios : ProgramScenarios
         return total;
     }
 
-    /// <summary>So many bytes that nobody has to keep.</summary>
+    /// <summary>A body of this many bytes, made without keeping it in memory.</summary>
     private sealed class Zeroes(long length) : Stream
     {
         private long _left = length;

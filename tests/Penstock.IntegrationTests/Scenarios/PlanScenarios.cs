@@ -3,8 +3,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>An operator sells plans, blocks a customer, lets the monitoring through, and gives one customer numbers of
-/// its own for one limit: with the real program, by its commands.</summary>
+/// <summary>An operator sells plans, blocks a customer, exempts the monitoring, and gives one customer its own numbers
+/// for one limit, with the commands of the real program.</summary>
 public sealed class PlanScenarios : ProgramScenarios
 {
     [Fact]
@@ -14,7 +14,7 @@ public sealed class PlanScenarios : ProgramScenarios
         await WriteAsync(backend.Port, "free: { capacity: 2, rate: 1/h }");
         await using PenstockProcess penstock = await PenstockProcess.StartedAsync(Folder, "run");
 
-        // a plan of the file, and one by command
+        // One plan from the file, and one from a command.
         await RunAsync("clients set small --plan free");
         Assert.Equal("200 200 429", await StatusesAsync("", "small", 3));
         await RunAsync("plans set gold --capacity 3 --rate 1/h");
@@ -22,7 +22,7 @@ public sealed class PlanScenarios : ProgramScenarios
         await RunAsync("clients set big2 --plan gold");
         Assert.Equal("200 200 200 429", await StatusesAsync("", "big1", 4));
 
-        // an edit of the plan is all its clients'; tokens stay: none for the one, three for the other
+        // An edit of the plan changes all its clients; they keep their tokens: none and three.
         await RunAsync("plans set gold --capacity 5 --rate 1/h");
         Assert.Equal("429", await StatusesAsync("", "big1", 1));
         Assert.Equal("200 200 200 429", await StatusesAsync("", "big2", 4));
@@ -30,14 +30,14 @@ public sealed class PlanScenarios : ProgramScenarios
         await RunAsync("clients reset big1");
         Assert.Equal("200 200 200 200 200 429", await StatusesAsync("", "big1", 6));
 
-        // what cannot be is told
+        // Invalid edits are reported.
         Assert.Contains("plan 'gold' has 2 clients", await RunAsync("plans delete gold", code: 1));
         Assert.Contains("did you mean 'gold'?", await RunAsync("clients set big1 --plan glod", code: 1));
         Assert.Contains("in the configuration file", await RunAsync("plans set free --capacity 9 --rate 1/s", code: 1));
         Assert.Contains("leave those out",
             await RunAsync("clients set a --plan gold --capacity 9 --rate 1/s", code: 2));
 
-        // the file changes its own plan, and loses it: its clients keep the numbers
+        // The file changes its plan, and then no longer has it: the clients keep the numbers.
         await WriteAsync(backend.Port, "free: { capacity: 4, rate: 1/h }");
         (await Http.PostAsync(new Uri(Admin, "reload"), null)).EnsureSuccessStatusCode();
         await RunAsync("clients reset small");
@@ -64,7 +64,7 @@ public sealed class PlanScenarios : ProgramScenarios
         }
         await using PenstockProcess again = await PenstockProcess.StartedAsync(Folder, "run");
 
-        // blocked: everywhere, and told as such
+        // Blocked: on all routes, with a message that says so.
         Assert.Equal("403 403", await StatusesAsync("", "bad", 1) + " " + await StatusesAsync("off", "bad", 1));
         HttpResponseMessage rejected = await GetAsync("", "bad");
         Assert.StartsWith("""{"code":403,"message":"Client is blocked","client":"bad",""",
@@ -78,7 +78,7 @@ public sealed class PlanScenarios : ProgramScenarios
         // exempt: no limit of any kind
         Assert.Equal("200 200 200 200 200 200", await StatusesAsync("search", "monitoring", 6));
 
-        // numbers for one limit, besides those for all that it does
+        // Own numbers for one limit, in addition to the general ones.
         Assert.Equal("200 200 429", await StatusesAsync("search", "searcher", 3));
         Assert.Equal("200 200", await StatusesAsync("", "searcher", 2));
         await RunAsync("clients set searcher --limit search=off");
@@ -103,7 +103,7 @@ public sealed class PlanScenarios : ProgramScenarios
           - { upstream: web }
         """);
 
-    /// <summary>Runs <c>penstock</c> in a shell, and returns what it said.</summary>
+    /// <summary>Runs <c>penstock</c> in a shell and returns its output.</summary>
     private async Task<string> RunAsync(string words, int code = 0)
     {
         string file = Path.Combine(Folder, "said");

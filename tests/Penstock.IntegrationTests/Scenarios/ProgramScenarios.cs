@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>What scenarios with the real program share: a folder for its files, its ports, a client.</summary>
+/// <summary>The base of scenarios with the real program: a folder for its files, its ports, a client.</summary>
 public abstract class ProgramScenarios : IDisposable
 {
     private protected string Folder { get; } = Directory.CreateTempSubdirectory("penstock-test-").FullName;
@@ -26,7 +26,7 @@ public abstract class ProgramScenarios : IDisposable
     private protected static Task<PenstockProcess> EchoAsync(int port) =>
         PenstockProcess.StartedAsync(null, "backends", "--count", "1", "--start-port", $"{port}");
 
-    /// <summary>Waits until the API says this of the backend on that port.</summary>
+    /// <summary>Waits until the API reports this state of the backend on that port.</summary>
     private protected Task BackendAsync(int port, Predicate<JsonElement> isSo) => Eventually.TrueAsync(async () =>
     {
         JsonElement all = await Http.GetFromJsonAsync<JsonElement>(new Uri(Admin, "upstreams"));
@@ -45,7 +45,7 @@ public abstract class ProgramScenarios : IDisposable
         }
     }
 
-    /// <summary>Sends requests until it is so.</summary>
+    /// <summary>Sends requests until a condition holds.</summary>
     private protected Task UntilAsync(Func<bool> isSo, string what) => Eventually.TrueAsync(async () =>
     {
         await SendAsync(10);

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>What the configuration says of everybody, tried with a client that has a limit of its own.</summary>
+/// <summary>The keys of limits and routes, tested with a client that has its own limit.</summary>
 public sealed class RegisteredClientScenarios : ProgramScenarios
 {
     [Theory]
@@ -31,7 +31,7 @@ public sealed class RegisteredClientScenarios : ProgramScenarios
               - { upstream: web }
             """);
 
-        // off: free for everybody, without a word about limits
+        // off: no limit applies to any client, and no RateLimit field is sent
         await SetAsync("off", 2);
         Assert.Equal("200 200 200 200", await StatusesAsync("off", "off", 4));
         Assert.False((await GetAsync("off", "off")).Headers.Contains("RateLimit"));
@@ -39,7 +39,7 @@ public sealed class RegisteredClientScenarios : ProgramScenarios
         Assert.Equal("200 200 429", await StatusesAsync("", "off", 3));
         Assert.Equal("200 200", await StatusesAsync("off", "off", 2)); // with an empty bucket, too
 
-        // cost: from the client's own bucket; one that could never hold it is never admitted, and told no time
+        // cost: taken from the client's own bucket; a cost above the capacity is always rejected, without Retry-After
         await SetAsync("dear", 7);
         Assert.Equal("200 200 429", await StatusesAsync("dear", "dear", 3));
         await SetAsync("poor", 2);
@@ -47,12 +47,12 @@ public sealed class RegisteredClientScenarios : ProgramScenarios
         Assert.Equal(HttpStatusCode.TooManyRequests, never.StatusCode);
         Assert.False(never.Headers.Contains("Retry-After"));
 
-        // statuses: the limit of failures holds besides the client's own, which every request takes from
+        // statuses: the limit of failures applies in addition to the client's own, which every request takes from
         await SetAsync("login", 9);
         Assert.Equal("401 401 429", await StatusesAsync("login", "login", 3));
         Assert.Equal(7, await TokensAsync("login"));
 
-        // dry_run: speaks of that limit alone
+        // dry_run: concerns only that limit
         await SetAsync("maybe", 3);
         Assert.Equal("200 200 200 429", await StatusesAsync("maybe", "maybe", 4));
     }
@@ -87,7 +87,7 @@ public sealed class RegisteredClientScenarios : ProgramScenarios
               - { upstream: web }
             """);
 
-        // concurrent: the client's own tokens, the limit's bound on requests at the same time
+        // concurrent: the client's own tokens, and the concurrency limit
         await SetAsync("held", 9);
         Task<HttpResponseMessage> first = GetAsync("held", "held");
         await Eventually.TrueAsync(() => !backend.Heads.IsEmpty, "a request is under way");
@@ -96,13 +96,13 @@ public sealed class RegisteredClientScenarios : ProgramScenarios
         Assert.Equal(HttpStatusCode.OK, (await first).StatusCode);
         Assert.Equal(8, await TokensAsync("held"));
 
-        // hidden: the client's own limit takes the limit's place, and is as hidden
+        // hidden: the client's own limit replaces the limit, and is hidden too
         await SetAsync("quiet", 2);
         Assert.False((await GetAsync("quiet", "quiet")).Headers.Contains("RateLimit"));
         Assert.Equal("200 429", await StatusesAsync("quiet", "quiet", 2));
         Assert.True((await GetAsync("", "held")).Headers.Contains("RateLimit"));
 
-        // exempt: before any limit of its own
+        // exempt: overrides the client's own limit
         await SetAsync("free", 1);
         Assert.Equal("200 200 200", await StatusesAsync("", "free", 3));
         Assert.Equal(1, await TokensAsync("free"));

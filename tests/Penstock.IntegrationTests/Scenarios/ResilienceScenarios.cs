@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>Backends that come and go under load, seen from the outside.</summary>
+/// <summary>Backends that stop and start under load, seen from outside.</summary>
 public sealed class ResilienceScenarios(ITestOutputHelper output) : ProgramScenarios
 {
     [Fact]
@@ -46,7 +46,7 @@ public sealed class ResilienceScenarios(ITestOutputHelper output) : ProgramScena
         await OutAsync(ports[1]); // and what was under way there is over
         load.DurationsMs.Clear();
         await load.MoreAsync(1000);
-        // one of each client may just be on its way; how quick the others are is the machine's
+        // One request of each client may be in flight; the speed of the others depends on the machine.
         output.WriteLine($"slowest after it was found out: {load.DurationsMs.Skip(8).Max():0} ms");
         silent.Signal("CONT");
         await load.MoreAsync(20, $"Hello from 127.0.0.1:{ports[1]}");

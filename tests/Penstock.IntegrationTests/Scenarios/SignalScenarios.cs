@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>What each signal does to the program, and to its access log.</summary>
+/// <summary>The effect of each signal on the program and on its access log.</summary>
 public sealed class SignalScenarios : ProgramScenarios
 {
     private const UnixFileMode FileMode640 =

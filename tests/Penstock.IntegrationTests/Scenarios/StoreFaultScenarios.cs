@@ -7,8 +7,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>What the machine does to the SQLite store of the real program: a full disk, a lock, a file system that
-/// gets read-only. Limits hold on from memory, edits are rejected with the cause, and what moved is saved when it
+/// <summary>Faults of the SQLite store of the real program: a full disk, a lock, a file system that gets read-only.
+/// Limits are enforced from memory, edits are rejected with the cause, and changed tokens are saved when the store
 /// works again.</summary>
 public sealed class StoreFaultScenarios : ProgramScenarios
 {
@@ -49,7 +49,7 @@ public sealed class StoreFaultScenarios : ProgramScenarios
             Execute(other, "BEGIN EXCLUSIVE");
             await FailsAndHoldsOnAsync(penstock, Folder, "locked by another program");
 
-            // They do not wait for the lock one after the other: that would be 40 seconds, and the client waits for 20.
+            // They must not wait for the lock one after another: that would take 40 seconds, and the client waits 20.
             (HttpStatusCode Status, string)[] edits = await Task.WhenAll(Enumerable.Range(0, 20)
                 .Select(_ => EditAsync(Limit.Capacity + 1)));
             Assert.All(edits, static e => Assert.Equal(HttpStatusCode.ServiceUnavailable, e.Status));
@@ -110,9 +110,9 @@ public sealed class StoreFaultScenarios : ProgramScenarios
         await AssertStartFailsAsync(Folder, "is not an SQLite database");
     }
 
-    /// <summary>Degraded with the cause, one line about it, edits rejected, the limit held, the client as it was.
-    /// </summary>
-    /// <param name="harm">What is done again, with an edit, until it has an effect.</param>
+    /// <summary>Asserts: degraded with the cause, one log line, edits rejected, the limit enforced, the client
+    /// unchanged.</summary>
+    /// <param name="harm">The fault, which is repeated together with an edit until it has an effect.</param>
     private async Task FailsAndHoldsOnAsync(
         PenstockProcess penstock, string folder, string cause, Action? harm = null)
     {
@@ -179,7 +179,7 @@ public sealed class StoreFaultScenarios : ProgramScenarios
             response.IsSuccessStatusCode ? "" : await response.Content.ReadAsStringAsync());
     }
 
-    /// <summary>Waits until /readyz says so.</summary>
+    /// <summary>Waits until /readyz reports this status.</summary>
     private Task UntilAsync(string status, string text, Action? meanwhile = null) => Eventually.TrueAsync(async () =>
     {
         if (meanwhile is not null)
@@ -194,7 +194,7 @@ public sealed class StoreFaultScenarios : ProgramScenarios
             && body.Contains(text, StringComparison.Ordinal);
     }, $"/readyz says {status} {text}");
 
-    /// <summary>What is in the database, read past the program.</summary>
+    /// <summary>Reads the database directly, without the program.</summary>
     private static double Scalar(string folder, string column)
     {
         using SqliteConnection connection = Open(folder);

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Scenarios;
 
-/// <summary>The program under systemd, whose socket is the test's.</summary>
+/// <summary>The program under systemd; the test plays systemd's notification socket.</summary>
 public sealed class SystemdScenarios : ProgramScenarios
 {
     [Theory]

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Smoke;
 
-/// <summary>Every command once, on both forms of the program: what was cut away at publishing, or is written by
+/// <summary>Runs every command once, on both forms of the program. Code that was trimmed at publishing, or that needs
 /// reflection, fails here.</summary>
 public sealed class CommandSmokeTests : ProgramScenarios
 {
@@ -41,7 +41,7 @@ public sealed class CommandSmokeTests : ProgramScenarios
         ("clients delete", ["clients", "delete", "a", "--format", "json", .. At], "\"deleted\": \"a\""),
     ];
 
-    /// <summary>Commands that serve until they are told to stop.</summary>
+    /// <summary>Commands that run until they are stopped.</summary>
     private (string Command, string[] Words)[] Long =>
     [
         ("backends", ["backends", "--count", "1", "--start-port", $"{Port}"]),

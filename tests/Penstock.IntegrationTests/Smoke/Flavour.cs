@@ -3,7 +3,8 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Smoke;
 
-/// <summary>The two forms of the program: compiled while it runs, and ahead as one native program.</summary>
+/// <summary>The two forms of the program: compiled at runtime (JIT), and compiled ahead of time as a native program.
+/// </summary>
 public static class Flavour
 {
     /// <summary>Names the native program to test.</summary>

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Store;
 
-/// <summary>Rows that somebody else wrote into the store and that no limiter can hold to.</summary>
+/// <summary>Rows in the store that other programs wrote and whose numbers are invalid for a limiter.</summary>
 public sealed class InvalidRowTests(SharedPostgres postgres)
 {
     [Theory]

@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Store;
 
-/// <summary>Who the database is, by its certificate.</summary>
+/// <summary>The check of the database's certificate.</summary>
 public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassFixture<PostgresTlsTests.TlsPostgres>
 {
     /// <summary>A PostgreSQL whose certificate is made out to 127.0.0.1, and certificates that are none of
@@ -166,7 +166,7 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
             }
             catch (StartException e) when (attempt < 5 && e.Message.Contains("did not answer in time"))
             {
-                // a busy machine: that says nothing of the certificate
+                // The machine is loaded; this result is not about the certificate.
             }
             catch (StartException e)
             {

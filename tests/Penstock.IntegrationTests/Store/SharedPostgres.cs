@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Store;
 
-/// <summary>One PostgreSQL for all tests that leave it running, started by the first of them.</summary>
+/// <summary>One PostgreSQL for all tests that do not stop it; the first of them starts it.</summary>
 public sealed class SharedPostgres : IAsyncDisposable
 {
     private readonly Lazy<Task<PostgresServer>> _server = new(() => PostgresServer.StartAsync());

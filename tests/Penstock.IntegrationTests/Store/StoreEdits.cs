@@ -4,7 +4,7 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.IntegrationTests.Store;
 
-/// <summary>Edits of one thing, each a transaction of its own.</summary>
+/// <summary>Edits of one client or plan, each in a separate transaction.</summary>
 internal static class StoreEdits
 {
     public static ClientState Put(

@@ -3,7 +3,7 @@ using SQLitePCL;
 
 namespace Penstock.IntegrationTests.Store;
 
-/// <summary>A store file in a directory of its own, and what a test does to it behind Penstock's back.</summary>
+/// <summary>A store file in a temporary directory, and direct changes to it without Penstock.</summary>
 internal sealed class StoreFile : IDisposable
 {
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("penstock-store-");
@@ -11,7 +11,7 @@ internal sealed class StoreFile : IDisposable
     public string Path => System.IO.Path.Combine(_directory.FullName, "clients.db");
     public string Setting => "sqlite:" + Path;
 
-    /// <summary>What a killed process leaves: the file and the log beside it, at this instant.</summary>
+    /// <summary>Copies the file and its log as they are now, as a killed process would leave them.</summary>
     public StoreFile CopyAsKilled()
     {
         var copy = new StoreFile();

@@ -142,7 +142,7 @@ public sealed class ConfigDiagnosticsTests
 
     [Theory]
     [InlineData("identify: [adress]",
-        "14+6 identify: 'adress' does not say who a client is | did you mean 'address'? | clients.identify[0]")]
+        "14+6 identify: 'adress' does not identify a client | did you mean 'address'? | clients.identify[0]")]
     [InlineData("identify: []", "3+8 'identify' is empty | write [address], or leave it out | clients.identify")]
     [InlineData("unknown: owm", "12+3 unknown: unknown value 'owm' | did you mean 'own'? | clients.unknown")]
     [InlineData("trusted_proxies: [10.0.0.0/8, x]",

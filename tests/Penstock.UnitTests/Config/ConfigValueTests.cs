@@ -194,8 +194,8 @@ public sealed class ConfigValueTests
     }
 
     [Theory]
-    [InlineData("adress", "'adress' does not say who a client is; did you mean 'address'?")]
-    [InlineData("cookie:x", "'cookie:x' does not say who a client is; write address, header:NAME or query:NAME")]
+    [InlineData("adress", "'adress' does not identify a client; did you mean 'address'?")]
+    [InlineData("cookie:x", "'cookie:x' does not identify a client; write address, header:NAME or query:NAME")]
     [InlineData("header:a b", "'a b' is not a header name; write header:NAME")]
     [InlineData("query:", "'' is not a query name; write query:NAME")]
     public void Identity_that_is_none_is_rejected_with_advice(string text, string expected) =>

@@ -68,7 +68,7 @@ public sealed class HealthConfigTests
         "'99' is not a status | write 204, 200-299 or 2xx, from 200 to 599")]
     [InlineData("{ path: /, expect: { status: 1xx } }",
         "'1xx' is not a status | write 204, 200-299 or 2xx, from 200 to 599")]
-    [InlineData("{ path: /, expect: { status: 300-200 } }", "'300-200' has no status in it | write 200-300")]
+    [InlineData("{ path: /, expect: { status: 300-200 } }", "'300-200' is an empty range | write 200-300")]
     [InlineData("{ path: /, expect: { status: [] } }",
         "'status' is empty: no backend could ever pass | write 200-399, or leave it out")]
     [InlineData("{ path: /, expect: { body: \"\" } }",
@@ -79,7 +79,7 @@ public sealed class HealthConfigTests
     [InlineData("{ path: /, headers: { Content-Length: 5 } }",
         "'Content-Length' cannot be set, because a check sends one request without a body | ")]
     [InlineData("{ path: /, headers: { X: \"a\\r\\nb\" } }",
-        "'a??b' cannot stand in a header field | write printable ASCII")]
+        "'a??b' is not allowed in a header field | write printable ASCII")]
     [InlineData("{ path: /, initial: unknown }", "unknown value 'unknown' | write check or up or down")]
     [InlineData("{ type: tcp, method: GET }", "a tcp check has no 'method' | remove it, or write type: http")]
     [InlineData("{ type: tcp, expect: { status: 200 } }",

@@ -24,14 +24,14 @@ public sealed class RouteDiagnosticsTests
     [InlineData("{ path: \"/a/%2E/*\", upstream: web }",
         "11+10 path: '/a/%2E/*': " + PathFault + "routes[1].path")]
     [InlineData("{ headers: { hOst: a }, upstream: web }",
-        "16+4 a header condition cannot be on Host | write host: NAME in the route | routes[1].headers")]
+        "16+4 Host cannot be a header condition | write host: NAME in the route | routes[1].headers")]
     [InlineData("{ headers: { \"X Y\": a }, upstream: web }",
         "16+5 'X Y' is not a header name | write one such as X-Version | routes[1].headers")]
     [InlineData("{ headers: { X: [a] }, upstream: web }",
         "16+1 X: expected a value, found a list |  | routes[1].headers.X")]
     [InlineData("{ headers: X, upstream: web }",
         "14+1 headers: expected a mapping of names, found a value |  | routes[1].headers")]
-    [InlineData("{ query: { \"\": a }, upstream: web }", "14+2 a query parameter has a name |  | routes[1].query")]
+    [InlineData("{ query: { \"\": a }, upstream: web }", "14+2 a query parameter needs a name |  | routes[1].query")]
     [InlineData("{ timeouts: { response: 5 }, upstream: web }",
         "27+1 response: '5' has no unit | write 5s or 5000ms | routes[1].timeouts.response")]
     [InlineData("{ timeouts: { head: 5s }, upstream: web }",
