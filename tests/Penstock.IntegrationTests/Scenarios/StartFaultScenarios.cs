@@ -80,7 +80,7 @@ public sealed class StartFaultScenarios : ProgramScenarios
                     "--listen", "127.0.0.1:0", "--admin", "off", "--store", store);
                 Assert.Equal(1, await second.ExitCodeAsync());
                 Assert.Contains(second.Lines, l => l.Contains(
-                    $"store {store["sqlite:".Length..]}: process {first.Id} on {Environment.MachineName} has it"));
+                    $"store {store["sqlite:".Length..]}: process {first.Id} on {Environment.MachineName} uses it"));
             }
             await first.KillAsync();
         }
