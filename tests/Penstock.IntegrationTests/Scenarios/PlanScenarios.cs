@@ -34,7 +34,7 @@ public sealed class PlanScenarios : ProgramScenarios
         Assert.Contains("plan 'gold' has 2 clients", await RunAsync("plans delete gold", code: 1));
         Assert.Contains("did you mean 'gold'?", await RunAsync("clients set big1 --plan glod", code: 1));
         Assert.Contains("in the configuration file", await RunAsync("plans set free --capacity 9 --rate 1/s", code: 1));
-        Assert.Contains("leave those out",
+        Assert.Contains("give either --plan",
             await RunAsync("clients set a --plan gold --capacity 9 --rate 1/s", code: 2));
 
         // The file changes its plan, and then no longer has it: the clients keep the numbers.
