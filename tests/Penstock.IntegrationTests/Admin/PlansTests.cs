@@ -189,7 +189,7 @@ public sealed class PlansTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Import_names_the_lines_whose_plan_or_limit_there_is_not()
+    public async Task Import_names_the_lines_with_an_unknown_plan_or_limit()
     {
         Answer answer = await _admin.SendAsync("POST", "/clients/import",
             "client_id,plan,limits\na,free,\nb,fre,\nc,free,serch=1:1\n", "text/csv");

@@ -173,7 +173,8 @@ public sealed class BurstTests(BurstTests.TwoSizes sizes, ITestOutputHelper outp
         Dictionary<int, int> statuses = await Burst.SendAsync("dry", 2000, 8, sizes.One);
 
         Assert.Equal(new() { [429] = 2000 }, statuses);
-        // what a node has been told goes stale where the lease thread is kept from the processor: then one lease
+        // A node's information is out of date when the lease thread gets no processor time;
+        // then requests may wait for one lease.
         Assert.InRange(await WaitsAsync(sizes.One) - before, 0, 32);
     }
 

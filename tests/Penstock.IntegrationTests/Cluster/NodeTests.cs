@@ -90,7 +90,7 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
         await Eventually.TrueAsync(() => hammer.Admitted > 200, "200 are admitted");
         await hammer.StopAsync();
 
-        // what is neither used nor another node's standing credit is there again
+        // Tokens that are neither used nor another node's credit are in the shared bucket again.
         await Eventually.TrueAsync(
             async () => await TokensAsync(server, store) >= 1000 - hammer.Admitted - (3 * 31) - 1,
             "the idle node gave its tokens back");
@@ -101,7 +101,7 @@ public sealed class NodeTests(SharedPostgres postgres) : ClusterTest
         await other.StopAsync();
         Assert.InRange(hammer.Admitted + other.Admitted, 0, 1000);
 
-        // the credit of a node that leaves is the others'
+        // The other nodes get the credit of a node that leaves.
         await Nodes[2].DisposeAsync();
         Nodes.RemoveAt(2);
         Assert.InRange(await TokensAsync(server, store), 0, 62);

@@ -87,7 +87,7 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
         Assert.Contains("\"plan\":\"gold\",\"access\":\"exempt\"", (await Nodes[1].GetAsync("/clients/c")).Body);
         await Nodes[1].KnowsAsync("new", 7);
 
-        // its edit: the client has numbers of its own then, and stays what else it is
+        // Its edit: the client then has its own numbers; everything else stays.
         await server.SqlAsync(_store, "UPDATE penstock_clients SET capacity = 500 WHERE client_id = 'c'");
         await Nodes[1].KnowsAsync("c", 500);
         (int _, string body) = await Nodes[1].GetAsync("/clients/c");
@@ -128,7 +128,7 @@ public sealed class PlanTests(SharedPostgres postgres) : ClusterTest
         store.PutPlan("gold", new(1000, 0.001));
         store.Put("c", new(1000, 0.001), 100, new() { Plan = "gold" });
 
-        // as if each edit came an hour after what was before
+        // As if each edit was made an hour after the one before it.
         await server.SqlAsync(database, "UPDATE penstock_clients SET tokens_at = tokens_at - interval '1 hour'");
         store.PutPlan("gold", new(1000, 0.01));
         await server.SqlAsync(database, "UPDATE penstock_clients SET tokens_at = tokens_at - interval '1 hour'");

@@ -64,7 +64,7 @@ public sealed class SilentDatabaseTests(SharedPostgres postgres) : ClusterTest
             await WaitingAsync(i + 1);
         }
 
-        // as many wait as the bucket has tokens: one more is known to be too many
+        // As many requests wait as the bucket has tokens; one more cannot get a token.
         using var late = new RawClient(Nodes[0].EndPoint);
         Assert.Equal(429, (await late.GetAsync("/", "X-Client-ID: c\r\n")).Status);
 

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>A keep-alive request costs the collector nothing: no byte is allocated on the loop's thread.</summary>
+/// <summary>A keep-alive request allocates no byte on the loop's thread.</summary>
 public sealed class AllocationTests
 {
     private const int WarmUp = 3_000;
@@ -68,9 +68,9 @@ public sealed class AllocationTests
         string seen = Exchange(socket, bytes, WarmUp);
         Assert.StartsWith($"HTTP/1.1 {status} ", seen);
 
-        // The two looks at the counter allocate a little themselves, and so does what the clock brings, which on a slow
-        // machine comes more often: notes of rejections. So the best of some rounds counts; the smallest object in
-        // every fiftieth request would be too much.
+        // Reading the counter twice allocates a little, and so do periodic notes of rejections, which are more frequent
+        // on a slow machine. So the best of some rounds counts. Even the smallest object in every fiftieth request
+        // would exceed the allowance.
         const int NoiseBytes = 4_800;
         long allocated = long.MaxValue;
         for (int round = 0; round < Rounds && allocated > NoiseBytes; round++)

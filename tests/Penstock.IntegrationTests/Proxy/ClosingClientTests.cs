@@ -4,8 +4,9 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Clients that close their connection (TCP's FIN, not a reset) while their request is under way: wherever it
-/// is, it ends, and gives back what it held. Clients that end only their side, where the operator allows it.</summary>
+/// <summary>Clients that close their connection (TCP FIN, not a reset) during a request: in every phase the request
+/// ends and releases its resources. And clients that close only their sending side, if the operator allows it.
+/// </summary>
 public sealed class ClosingClientTests : IDisposable
 {
     private const string Get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -261,7 +262,7 @@ public sealed class ClosingClientTests : IDisposable
         peer.Reset();
     }
 
-    /// <summary>Reads a request, may begin to answer, and ends its answer only when told to.</summary>
+    /// <summary>Reads a request, may begin its response, and completes it only when the test allows it.</summary>
     private ScriptedBackend Silent(string begin = "") => new(async peer =>
     {
         await peer.ReadHeadAsync();
@@ -293,7 +294,7 @@ public sealed class ClosingClientTests : IDisposable
         await Eventually.TrueAsync(isThere, "the request is where it is to wait");
     }
 
-    /// <summary>Nothing is left of it, and the log says why.</summary>
+    /// <summary>Asserts that the request left nothing behind, and that the log says why it ended.</summary>
     private async Task AssertAbortedAsync(TestProxy proxy, string has = "", int lines = 1, int aborted = 1)
     {
         await Eventually.TrueAsync(() => proxy.Server.OpenConnections == 0, "every client connection is closed");

@@ -21,7 +21,7 @@ public sealed class ProxyProtocolTests
     }
 
     [Fact]
-    public async Task Header_says_who_is_limited_and_what_the_backend_is_told()
+    public async Task Header_decides_who_is_limited_and_which_address_the_backend_gets()
     {
         await using var backend = ScriptedBackend.Always("ok");
         await using var proxy = new TestProxy(Behind(backend.Port, "127.0.0.0/8"));

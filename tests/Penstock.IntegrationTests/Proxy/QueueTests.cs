@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Requests that wait for a place at a backend.</summary>
+/// <summary>Requests that wait for a slot at a backend.</summary>
 public sealed class QueueTests
 {
     [Fact]
@@ -136,8 +136,8 @@ public sealed class QueueTests
         await proxy.AssertQuietAsync();
     }
 
-    /// <summary>Of ten polite clients, who ask one after the other without a pause: the median time of a request, and
-    /// the median number of requests that the backend saw meanwhile.</summary>
+    /// <summary>Ten clients send one request after another without a pause. Returns the median time of a request, and
+    /// the median number of requests that the backend got during that time.</summary>
     private static async Task<(double Ms, int Served)> PoliteAsync(TestProxy proxy, ScriptedBackend backend)
     {
         (double Ms, int Served)[][] seen = await Task.WhenAll(Enumerable.Range(0, 10).Select(n => Task.Run(async () =>

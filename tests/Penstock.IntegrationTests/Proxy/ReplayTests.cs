@@ -9,7 +9,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary><c>penstock simulate</c> on what a live run wrote.</summary>
+/// <summary><c>penstock simulate</c> on the access log of a live run.</summary>
 public sealed class ReplayTests
 {
     [Theory]
@@ -46,7 +46,7 @@ public sealed class ReplayTests
                 RawResponse answer = await client.GetAsync("/", $"X-Client-ID: c{random.Next(3)}\r\n");
                 rejected += answer.Status == 429 ? 1 : 0;
 
-                // Its answer says that the line before it is written; it is no matter for a limit itself.
+                // Its answer proves that the previous line is written; no limit applies to this request.
                 await client.SendAsync("GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n");
                 Assert.Equal(404, (await client.ReadAsync())!.Status);
             }

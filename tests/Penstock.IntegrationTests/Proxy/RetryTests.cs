@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Requests that are sent again, and what that costs the backends.</summary>
+/// <summary>Requests that are retried, and the load that this causes at the backends.</summary>
 public sealed class RetryTests
 {
     private const string Ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Orders of events that are rare on a quiet machine, many of them forced by holding the loop still.</summary>
+/// <summary>Rare orders of events; many tests force them by blocking the loop.</summary>
 public sealed class ReviewTests
 {
     private const string Ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Proxy;
 
-/// <summary>Requests that belong to a backend: sticky sessions, hash, drain.</summary>
+/// <summary>Requests that must go to a certain backend: sticky sessions, hash, drain.</summary>
 public sealed class SessionTests
 {
     [Fact]

@@ -67,7 +67,7 @@ public sealed class SqliteStoreTests : IDisposable
     }
 
     [Fact]
-    public void Open_with_a_table_that_is_not_ours_changes_nothing()
+    public void Open_with_a_foreign_table_changes_nothing()
     {
         _file.Execute("CREATE TABLE clients (name TEXT)");
 

@@ -6,7 +6,7 @@ namespace Penstock.UnitTests.Cluster;
 
 public sealed class LinkStateTests
 {
-    /// <summary>A dash is a transition that changes nothing.</summary>
+    /// <summary>A dash means that the event does not change the state.</summary>
     [Fact]
     public void Table_in_the_documents_is_what_the_link_does()
     {

@@ -107,7 +107,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Import_of_a_file_that_is_not_there_exits_1_and_asks_nobody()
+    public async Task Import_of_a_missing_file_exits_1_and_sends_nothing()
     {
         CommandRun run = await RunAsync("import", Path.Combine(_folder, "nothing.csv"));
 

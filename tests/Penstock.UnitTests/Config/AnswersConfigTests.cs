@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Config;
 
-/// <summary>What <c>errors</c> says of Penstock's own answers.</summary>
+/// <summary>The key <c>errors</c>: the format of Penstock's own answers.</summary>
 public sealed class AnswersConfigTests
 {
     private const string Placeholders = "write {{name}} with one of status, phrase, message, reason, fault, detail, "

@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Config;
 
-/// <summary>Ways the tests of the configuration load text and look at the outcome.</summary>
+/// <summary>Loads configuration texts for tests, and formats the results.</summary>
 internal static class ConfigText
 {
     private static readonly JsonSerializerOptions Readable = new()
@@ -65,7 +65,7 @@ internal static class ConfigText
     public static string Describe(PenstockConfig config) =>
         JsonSerializer.Serialize(config with { File = null }, Readable);
 
-    /// <summary>YAML as editors see it: scalars that look like numbers or booleans are that.</summary>
+    /// <summary>YAML as editors read it: scalars that look like numbers or booleans have that type.</summary>
     public static JsonNode? ToJson(string yaml)
     {
         var report = new Report("a.yaml", yaml);

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Config;
 
-/// <summary>How checks and ejection are written.</summary>
+/// <summary>The keys of health checks and of ejection.</summary>
 public sealed class HealthConfigTests
 {
     [Fact]

@@ -6,7 +6,7 @@ using Penstock.Control.Config;
 
 namespace Penstock.UnitTests.Config;
 
-/// <summary>What the documents say of the keys, made from the tables that the binder reads by.</summary>
+/// <summary>Makes the documents about keys from the tables with which the binder reads the file.</summary>
 internal static partial class KeyTables
 {
     private static readonly JsonSerializerOptions Readable = new()
@@ -14,7 +14,7 @@ internal static partial class KeyTables
         WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>All tables there are, each name once, the file's own first.</summary>
+    /// <summary>All tables, each name once, the one of the file first.</summary>
     public static IReadOnlyList<KeyTable> All { get; } =
         [.. FileKeys.Table.Reachable().DistinctBy(static table => table.Name)];
 

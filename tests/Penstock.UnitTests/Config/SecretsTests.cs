@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Config;
 
-/// <summary>A configuration with a fault: nothing that is said about it has a secret in it.</summary>
+/// <summary>Diagnostics about a configuration with a fault never contain a secret.</summary>
 public sealed class SecretsTests
 {
     private const string Secret = "s3cr3t";

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Docs;
 
-/// <summary>docs/http.md and docs/faults.md say what the tests hold.</summary>
+/// <summary>docs/http.md and docs/faults.md agree with the tests.</summary>
 public sealed partial class HttpDocTests
 {
     [Fact]

@@ -28,6 +28,6 @@ public sealed class WaitSourceTests
     }
 
     [Fact]
-    public void Complete_before_anybody_waits_is_told() =>
+    public void Complete_without_a_wait_returns_false() =>
         Assert.False(new WaitSource().Complete(WaitResult.Ready));
 }

@@ -22,7 +22,7 @@ public sealed class AnswerPageTests
     ];
 
     [Fact]
-    public void Narrowest_entry_wins_its_body_and_field_by_field()
+    public void Body_and_each_field_come_from_the_narrowest_entry()
     {
         AnswerConfig[] configs =
         [

@@ -56,7 +56,7 @@ public sealed class ByteWindowTests
     [InlineData(1)]
     [InlineData(BufferPool.Large)]
     [InlineData(BufferPool.Large + 1)] // more than the pool has
-    public void Fill_copies_however_much_it_is(int count)
+    public void Fill_copies_any_length(int count)
     {
         var pool = new BufferPool();
         var window = default(ByteWindow);

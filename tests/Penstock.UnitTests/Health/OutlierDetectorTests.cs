@@ -255,7 +255,7 @@ public sealed class OutlierDetectorTests : IDisposable
     }
 
     [Fact]
-    public void Latency_ejects_nobody_by_default()
+    public void Latency_ejects_no_backend_by_default()
     {
         Start(3);
         Succeed(0, 100, 5);
@@ -319,7 +319,7 @@ public sealed class OutlierDetectorTests : IDisposable
     }
 
     [Fact]
-    public void Off_ejects_nobody()
+    public void Off_ejects_no_backend()
     {
         _config = null;
         Start(3);

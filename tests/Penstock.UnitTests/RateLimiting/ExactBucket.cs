@@ -13,7 +13,7 @@ internal sealed class ExactBucket(long capacity, long numerator, long denominato
 
     public BigInteger Tokens { get; private set; } = (BigInteger)capacity * denominator * 1_000_000_000;
 
-    /// <summary>Time goes on to <paramref name="nowNs"/>.</summary>
+    /// <summary>Advances the time to <paramref name="nowNs"/>.</summary>
     public void Refill(long nowNs)
     {
         Tokens = BigInteger.Min(capacity * One, Tokens + ((BigInteger)numerator * (nowNs - _atNs)));
@@ -24,12 +24,12 @@ internal sealed class ExactBucket(long capacity, long numerator, long denominato
 
     public bool Has(int cost) => Tokens >= cost * One;
 
-    /// <summary>Is the decision about that cost within one unit, 2^-<paramref name="unitBits"/> token, of the
-    /// edge?</summary>
+    /// <summary>True if the decision about that cost is within one unit, 2^-<paramref name="unitBits"/> token, of the
+    /// edge.</summary>
     public bool IsAtTheEdge(int cost, int unitBits) =>
         BigInteger.Abs(Tokens - (cost * One)) << unitBits <= One;
 
-    /// <summary>Nanoseconds, rounded up, until it has that much.</summary>
+    /// <summary>Nanoseconds, rounded up, until the bucket has that many tokens.</summary>
     public long NsUntil(int cost) =>
         Has(cost) ? 0 : (long)(((cost * One) - Tokens + numerator - 1) / numerator);
 

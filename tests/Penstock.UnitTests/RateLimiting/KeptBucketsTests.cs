@@ -14,7 +14,7 @@ public sealed class KeptBucketsTests
 
     private readonly ManualTime _time = new();
 
-    /// <summary>What a store holds.</summary>
+    /// <summary>The content of a store.</summary>
     private readonly Dictionary<(KeptLimit Limit, ulong Hash), long> _rows = [];
     private Limiter _limiter = null!;
     private KeptBuckets _kept = null!;
@@ -216,7 +216,7 @@ public sealed class KeptBucketsTests
     }
 
     /// <summary>Saves what changed, a few at a time.</summary>
-    /// <returns>How much there was.</returns>
+    /// <returns>The number of changes.</returns>
     private int Flush()
     {
         int all = 0;

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.RateLimiting;
 
-/// <summary>What a node asks the shared bucket for.</summary>
+/// <summary>How many tokens a node requests from the shared bucket.</summary>
 public sealed class LeasePlannerTests
 {
     private const long Ms = 1_000_000;
@@ -76,7 +76,7 @@ public sealed class LeasePlannerTests
         Assert.Equal((0, true), (traffic.UsedInARow, traffic.IsIdle(1051 * Ms)));
     }
 
-    /// <summary>A client that used so many tokens in each tick of 50 ms, for ten seconds.</summary>
+    /// <summary>A client that used this many tokens in each tick of 50 ms, for ten seconds.</summary>
     private static LeaseTraffic Steady(long perTick)
     {
         var traffic = new LeaseTraffic(0);

@@ -53,7 +53,7 @@ public sealed class LeasesTests
     }
 
     [Fact]
-    public void Bucket_that_is_known_to_be_empty_lets_nobody_wait_until_it_may_have_a_token()
+    public void Request_does_not_wait_while_the_bucket_is_known_to_be_empty()
     {
         LeasedBucket client = Register(capacity: 10, rate: 2);
         Wait(client, 0);
@@ -134,7 +134,7 @@ public sealed class LeasesTests
     }
 
     [Fact]
-    public void Nobody_overtakes_who_waits_and_tokens_that_come_back_are_theirs()
+    public void Waiting_requests_are_not_overtaken_and_get_the_refilled_tokens()
     {
         LeasedBucket client = Register(capacity: 10);
         Waiter first = Wait(client, 0);

@@ -4,8 +4,8 @@ using Xunit;
 
 namespace Penstock.UnitTests.RateLimiting;
 
-/// <summary>What a limit says of itself; its arithmetic is held against an ideal bucket in
-/// <see cref="LimitPropertyTests"/>.</summary>
+/// <summary>The figures that a limit reports; <see cref="LimitPropertyTests"/> compares its arithmetic with an ideal
+/// bucket.</summary>
 public sealed class LimitTests
 {
     [Fact]

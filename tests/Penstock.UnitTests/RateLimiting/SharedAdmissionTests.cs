@@ -7,8 +7,8 @@ using Xunit;
 
 namespace Penstock.UnitTests.RateLimiting;
 
-/// <summary>Requests of a client whose tokens nodes share, under several limits: they wait for nothing but its tokens,
-/// hold nothing meanwhile, and are charged once.</summary>
+/// <summary>Requests under several limits, of a client whose tokens nodes share: they wait only for these tokens, hold
+/// no other tokens during the wait, and are charged once.</summary>
 public sealed class SharedAdmissionTests
 {
     private readonly MonotonicClock _clock = new(new ManualTime());
