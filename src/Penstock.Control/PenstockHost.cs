@@ -79,7 +79,7 @@ internal sealed class PenstockHost : IAsyncDisposable
             if (config.Admin.Listen is not null)
             {
                 host._admin = await AdminServer.StartAsync(
-                    config.Admin, proxy, directory, member, reloader, loggers, time);
+                    config.Admin, new(proxy, directory, member, reloader), loggers, time);
             }
             proxy.CountDescriptors();
             return host;

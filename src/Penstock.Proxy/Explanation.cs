@@ -77,28 +77,66 @@ public sealed record Explanation
 }
 
 /// <summary>A limit in the state that the request would meet.</summary>
-/// <param name="Name">The limit's name; <c>client</c>: a registered client's own limit.</param>
-/// <param name="By">Who shares a bucket.</param>
-/// <param name="Capacity">Tokens in a full bucket; null: the limit has no bucket.</param>
-/// <param name="RatePerSec">Tokens per second that are refilled; null: the limit has no bucket.</param>
-/// <param name="Tokens">Tokens in the bucket now; null: the limit has no bucket.</param>
-/// <param name="Concurrent">The concurrency limit; null: none.</param>
-/// <param name="InFlight">Requests in flight under the concurrency limit; null: none.</param>
-/// <param name="DryRun">Rejections are only counted.</param>
-/// <param name="Admits">Whether the limit admits the request.</param>
-public sealed record LimitState(string Name, LimitKey By, long? Capacity, double? RatePerSec, double? Tokens,
-    int? Concurrent, int? InFlight, bool DryRun, bool Admits);
+public sealed record LimitState
+{
+    /// <summary>The limit's name; <c>client</c>: a registered client's own limit.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Who shares a bucket.</summary>
+    public required LimitKey By { get; init; }
+
+    /// <summary>Tokens in a full bucket; null: the limit has no bucket.</summary>
+    public required long? Capacity { get; init; }
+
+    /// <summary>Tokens per second that are refilled; null: the limit has no bucket.</summary>
+    public required double? RatePerSec { get; init; }
+
+    /// <summary>Tokens in the bucket now; null: the limit has no bucket.</summary>
+    public required double? Tokens { get; init; }
+
+    /// <summary>The concurrency limit; null: none.</summary>
+    public required int? Concurrent { get; init; }
+
+    /// <summary>Requests in flight under the concurrency limit; null: none.</summary>
+    public required int? InFlight { get; init; }
+
+    /// <summary>Rejections are only counted.</summary>
+    public required bool DryRun { get; init; }
+
+    /// <summary>Whether the limit admits the request.</summary>
+    public required bool Admits { get; init; }
+}
 
 /// <summary>A backend as the balancer sees it.</summary>
-/// <param name="Address">Its name in the API: <c>host:port</c> or <c>unix:/path</c>.</param>
-/// <param name="Health">The result of its health checks.</param>
-/// <param name="State">The state that the operator has set.</param>
-/// <param name="Usable">It is ready, not down, and not ejected (or ejections are ignored).</param>
-/// <param name="HasRoom">It is below its <c>max_connections</c>.</param>
-/// <param name="Weight">The configured weight, or the one that the operator set at run time.</param>
-/// <param name="SlowStart">Share of the weight in force, 0.1 to 1.</param>
-/// <param name="InFlight">Exchanges in flight.</param>
-/// <param name="Backup">It gets requests only when no primary backend can.</param>
-/// <param name="Cause">Why it is down or ejected.</param>
-public sealed record Candidate(string Address, BackendHealth Health, BackendState State, bool Usable, bool HasRoom,
-    int Weight, double SlowStart, int InFlight, bool Backup, string? Cause);
+public sealed record Candidate
+{
+    /// <summary>Its name in the API: <c>host:port</c> or <c>unix:/path</c>.</summary>
+    public required string Address { get; init; }
+
+    /// <summary>The result of its health checks.</summary>
+    public required BackendHealth Health { get; init; }
+
+    /// <summary>The state that the operator has set.</summary>
+    public required BackendState State { get; init; }
+
+    /// <summary>It is ready, not down, and not ejected (or ejections are ignored).</summary>
+    public required bool Usable { get; init; }
+
+    /// <summary>It is below its <c>max_connections</c>.</summary>
+    public required bool HasRoom { get; init; }
+
+    /// <summary>The configured weight, or the one that the operator set at run time.</summary>
+    public required int Weight { get; init; }
+
+    /// <summary>Share of the weight in force, 0.1 to 1.</summary>
+    public required double SlowStart { get; init; }
+
+    /// <summary>Exchanges in flight.</summary>
+    public required int InFlight { get; init; }
+
+    /// <summary>It gets requests only when no primary backend can.</summary>
+    public required bool Backup { get; init; }
+
+    /// <summary>Why it is down or ejected.</summary>
+    public required string? Cause { get; init; }
+}

@@ -22,6 +22,11 @@ using Penstock.Proxy.Connections;
 
 namespace Penstock.Control.Admin;
 
+/// <summary>What the API shows and changes.</summary>
+/// <param name="Member">Null when this node shares its store with no other.</param>
+internal sealed record AdminSubjects(
+    ProxyServer Proxy, ClientDirectory Directory, ClusterMember? Member, Reloader Reloader);
+
 /// <summary>Serves the admin API on a separate listener, with Kestrel.</summary>
 internal sealed class AdminServer : IAsyncDisposable
 {
@@ -46,9 +51,9 @@ internal sealed class AdminServer : IAsyncDisposable
 
     /// <exception cref="StartException">The address cannot be bound.</exception>
     public static async Task<AdminServer> StartAsync(
-        AdminConfig config, ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader,
-        ILoggerFactory loggers, TimeProvider time)
+        AdminConfig config, AdminSubjects subjects, ILoggerFactory loggers, TimeProvider time)
     {
+        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader) = subjects;
         EndPoint listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
         {

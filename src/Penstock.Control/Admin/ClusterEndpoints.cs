@@ -23,9 +23,18 @@ internal static class ClusterEndpoints
         ClusterState state = member.State;
         return new(
             state.NodeId,
-            new(state.Fault is null ? "connected" : "alone", state.ChangedAt, state.Fault, member.ClientsVersion,
-                state.LeaseStatements, state.LeasedTokens,
-                member.Leases.Waited, member.Leases.WaitedInVain, member.Leases.Waiting),
+            new()
+            {
+                Status = state.Fault is null ? "connected" : "alone",
+                Since = state.ChangedAt,
+                Cause = state.Fault,
+                ClientsVersion = member.ClientsVersion,
+                LeaseStatements = state.LeaseStatements,
+                LeasedTokens = state.LeasedTokens,
+                LeaseWaits = member.Leases.Waited,
+                LeaseWaitTimeouts = member.Leases.WaitedInVain,
+                LeaseWaiting = member.Leases.Waiting,
+            },
             [.. state.Nodes.Select(node =>
                 new NodeView(node.NodeId, node.Version, node.StartedAt, node.LastSeen, node.Alive))]);
     }

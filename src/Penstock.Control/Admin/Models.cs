@@ -9,26 +9,43 @@ using Penstock.Proxy.Upstreams;
 namespace Penstock.Control.Admin;
 
 [Description("A registered client and its bucket.")]
-internal sealed record ClientView(
-    [property: Description("The client's id in requests: an API key, a name, or an address.")] string ClientId,
-    [property: Description("Tokens in a full bucket. Absent if only the client's access is set."),
-        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Capacity,
-    [property: Description("Tokens that are refilled per second."),
-        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? RatePerSec,
-    [property: Description("Tokens in the bucket now, rounded down to thousandths."),
-        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? CurrentTokens,
-    [property: Description("Seconds until the bucket is full if no request uses it; only in `GET` of one client."),
-        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] double? FullInSeconds = null,
-    [property: Description("The plan that gives capacity and rate; absent if the client has its own."),
-        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Plan = null,
-    [property: Description("`blocked`: every request gets 403; `exempt`: no limit applies. Absent: `limited`."),
-        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ClientAccess? Access = null,
-    [property: Description("The client's own numbers for limits of the configuration, by limit name."),
-        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    IReadOnlyDictionary<string, Numbers>? Limits = null,
-    [property: Description("Why this configuration never applies the client's limit; absent if it does."),
-        JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Warnings = null)
+internal sealed record ClientView
 {
+    [Description("The client's id in requests: an API key, a name, or an address.")]
+    public required string ClientId { get; init; }
+
+    [Description("Tokens in a full bucket. Absent if only the client's access is set.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required long? Capacity { get; init; }
+
+    [Description("Tokens that are refilled per second.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required double? RatePerSec { get; init; }
+
+    [Description("Tokens in the bucket now, rounded down to thousandths.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required double? CurrentTokens { get; init; }
+
+    [Description("Seconds until the bucket is full if no request uses it; only in `GET` of one client.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? FullInSeconds { get; init; }
+
+    [Description("The plan that gives capacity and rate; absent if the client has its own.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Plan { get; init; }
+
+    [Description("`blocked`: every request gets 403; `exempt`: no limit applies. Absent: `limited`.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ClientAccess? Access { get; init; }
+
+    [Description("The client's own numbers for limits of the configuration, by limit name.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, Numbers>? Limits { get; init; }
+
+    [Description("Why this configuration never applies the client's limit; absent if it does.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Warnings { get; init; }
+
     public static ClientView Show(ClientState client) => Of(client) with
     {
         FullInSeconds = client.Terms is { HasNumbers: false } ? null
@@ -39,16 +56,25 @@ internal sealed record ClientView(
     {
         if (client.Terms is not { } terms)
         {
-            return new(client.ClientId, client.Limit.Capacity, client.Limit.RatePerSecond, Rounded(client.Tokens));
+            return Of(client, hasNumbers: true);
         }
 
-        bool has = terms.HasNumbers;
-        return new(client.ClientId, has ? client.Limit.Capacity : null, has ? client.Limit.RatePerSecond : null,
-            has ? Rounded(client.Tokens) : null, Plan: terms.Plan,
-            Access: terms.Access == ClientAccess.Limited ? null : terms.Access,
-            Limits: terms.Limits.Count == 0 ? null : terms.Limits.ToDictionary(static own => own.Name,
-                static own => new Numbers(own.Numbers.Capacity, own.Numbers.RatePerSecond)));
+        return Of(client, terms.HasNumbers) with
+        {
+            Plan = terms.Plan,
+            Access = terms.Access == ClientAccess.Limited ? null : terms.Access,
+            Limits = terms.Limits.Count == 0 ? null : terms.Limits.ToDictionary(static own => own.Name,
+                static own => new Numbers(own.Numbers.Capacity, own.Numbers.RatePerSecond)),
+        };
     }
+
+    private static ClientView Of(ClientState client, bool hasNumbers) => new()
+    {
+        ClientId = client.ClientId,
+        Capacity = hasNumbers ? client.Limit.Capacity : null,
+        RatePerSec = hasNumbers ? client.Limit.RatePerSecond : null,
+        CurrentTokens = hasNumbers ? Rounded(client.Tokens) : null,
+    };
 
     // Rounds down, so that all shown tokens can be taken. Adds 0.01 thousandths first, because a bucket counts in ticks
     // of the clock and 50 must not show as 49.999.
@@ -107,19 +133,36 @@ internal sealed record NodeView(
     DateTimeOffset LastSeen,
     [property: Description("True if the last heartbeat is at most ten seconds old.")] bool Alive);
 
-internal sealed record ClusterLink(
-    [property: Description("`connected`, or `alone`: the database is unreachable, and this node grants its share of "
-        + "each limit.")]
-    string Status,
-    [property: Description("When the status last changed, by this machine's clock.")] DateTimeOffset Since,
-    [property: Description("Why the node is alone."), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    string? Cause,
-    [property: Description("Edits up to this version are in force at this node.")] long ClientsVersion,
-    [property: Description("Statements that asked for tokens since the start.")] long LeaseStatements,
-    [property: Description("Tokens that these statements granted.")] long LeasedTokens,
-    [property: Description("Requests that waited for such a statement since the start.")] long LeaseWaits,
-    [property: Description("Requests that got no token within `timeouts.tokens`.")] long LeaseWaitTimeouts,
-    [property: Description("Requests that are waiting now.")] int LeaseWaiting);
+internal sealed record ClusterLink
+{
+    [Description("`connected`, or `alone`: the database is unreachable, and this node grants its share of " + "each limit.")]
+    public required string Status { get; init; }
+
+    [Description("When the status last changed, by this machine's clock.")]
+    public required DateTimeOffset Since { get; init; }
+
+    [Description("Why the node is alone.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public required string? Cause { get; init; }
+
+    [Description("Edits up to this version are in force at this node.")]
+    public required long ClientsVersion { get; init; }
+
+    [Description("Statements that asked for tokens since the start.")]
+    public required long LeaseStatements { get; init; }
+
+    [Description("Tokens that these statements granted.")]
+    public required long LeasedTokens { get; init; }
+
+    [Description("Requests that waited for such a statement since the start.")]
+    public required long LeaseWaits { get; init; }
+
+    [Description("Requests that got no token within `timeouts.tokens`.")]
+    public required long LeaseWaitTimeouts { get; init; }
+
+    [Description("Requests that are waiting now.")]
+    public required int LeaseWaiting { get; init; }
+}
 
 [Description("The nodes that share the store, as this node last saw them.")]
 internal sealed record ClusterReport(

@@ -9,7 +9,11 @@ namespace Penstock.Control.Admin;
 
 internal sealed record RejectionPage(IReadOnlyList<Rejection> Items);
 
-internal sealed record LimitedClientPage(IReadOnlyList<LimitedClient> Items);
+internal sealed record LimitedClientPage(
+    IReadOnlyList<LimitedClient> Items,
+    [property: Description("Buckets in use that were given to other clients since the start, because the table was "
+        + "full: their clients started with full buckets again. More than 0: `clients.max_tracked` is too small.")]
+    long DisplacedBuckets);
 
 /// <summary><c>/rejections</c>: the clients that limits rejected.</summary>
 internal static class RejectionEndpoints
@@ -29,7 +33,7 @@ internal static class RejectionEndpoints
 
         app.MapGet("/rejections/top", (
                 [Description("How many clients to return at most, 1 to 1000; default 100.")] string? limit) =>
-                Counted(limit, count => new LimitedClientPage(proxy.MostLimited(count))))
+                Counted(limit, count => new LimitedClientPage(proxy.MostLimited(count), proxy.Limiter.Displaced)))
             .WithTags("Rejections").WithName("listLimitedClients").WithSummary("The clients with the most rejections")
             .WithDescription("Since the start, counted in constant memory: a client with few rejections may be "
                 + "missing, and a count is too high by at most `error`.")

@@ -58,5 +58,5 @@ internal static class ConfigLoader
     }
 
     private static ConfigResult Unreadable(string path, string why) =>
-        new(null, [new(Severity.Error, $"cannot read the configuration: {why}", path, 1, 1, 1, null, null, null)]);
+        new(null, [new() { Message = $"cannot read the configuration: {why}", File = path }]);
 }

@@ -45,9 +45,21 @@ internal static class DiagnosticWriter
             file,
             diagnostics.Count(d => d.Severity == Severity.Error),
             diagnostics.Count(d => d.Severity == Severity.Warning),
-            diagnostics.Select(d => new ReportedDiagnostic(
-                Describe(d.Severity), d.Message, d.File, d.Line, d.Column, d.Length, d.SourceLine, d.Hint, d.Path))),
+            diagnostics.Select(Reported)),
             Json.DiagnosticReport));
+
+    private static ReportedDiagnostic Reported(Diagnostic diagnostic) => new()
+    {
+        Severity = Describe(diagnostic.Severity),
+        Message = diagnostic.Message,
+        File = diagnostic.File,
+        Line = diagnostic.Line,
+        Column = diagnostic.Column,
+        Length = diagnostic.Length,
+        SourceLine = diagnostic.SourceLine,
+        Hint = diagnostic.Hint,
+        Path = diagnostic.Path,
+    };
 
     private static void Write(TextWriter output, Diagnostic d, bool color)
     {
@@ -99,8 +111,26 @@ internal static class DiagnosticWriter
 internal sealed record DiagnosticReport(
     string File, int Errors, int Warnings, IEnumerable<ReportedDiagnostic> Diagnostics);
 
-internal sealed record ReportedDiagnostic(string Severity, string Message, string File, int Line, int Column,
-    int Length, string? SourceLine, string? Hint, string? Path);
+internal sealed record ReportedDiagnostic
+{
+    public required string Severity { get; init; }
+
+    public required string Message { get; init; }
+
+    public required string File { get; init; }
+
+    public required int Line { get; init; }
+
+    public required int Column { get; init; }
+
+    public required int Length { get; init; }
+
+    public required string? SourceLine { get; init; }
+
+    public required string? Hint { get; init; }
+
+    public required string? Path { get; init; }
+}
 
 [JsonSerializable(typeof(DiagnosticReport))]
 internal sealed partial class DiagnosticTypes : JsonSerializerContext;

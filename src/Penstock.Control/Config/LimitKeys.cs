@@ -105,7 +105,7 @@ internal static class LimitKeys
     {
         if (section.Sound && Limiter.Fault(limit.Capacity, limit.RatePerSecond) is { } fault)
         {
-            section[Limiter.Fault(limit.Capacity, 1) is null ? "rate" : "capacity"]!.Reject(fault);
+            section[fault.Of == LimitNumber.Capacity ? "capacity" : "rate"]!.Reject(fault.ToString());
         }
     }
 }

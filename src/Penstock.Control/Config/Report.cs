@@ -114,9 +114,18 @@ internal sealed class Report(string file, string text)
         // With a YAML alias the same fault is found several times.
         if (_said.Add((at, message)))
         {
-            _diagnostics.Add(new(severity, Secrets.Hide(message), file, at.Line, at.Column, Math.Max(at.Length, 1),
-                _lines.ElementAtOrDefault(at.Line - 1), hint is null ? null : Secrets.Hide(hint),
-                path.Length == 0 ? null : path));
+            _diagnostics.Add(new()
+            {
+                Severity = severity,
+                Message = Secrets.Hide(message),
+                File = file,
+                Line = at.Line,
+                Column = at.Column,
+                Length = Math.Max(at.Length, 1),
+                SourceLine = _lines.ElementAtOrDefault(at.Line - 1),
+                Hint = hint is null ? null : Secrets.Hide(hint),
+                Path = path.Length == 0 ? null : path,
+            });
         }
     }
 }

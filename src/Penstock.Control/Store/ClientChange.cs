@@ -41,9 +41,9 @@ internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond
         {
             yield return new("current_tokens", "must not be negative");
         }
-        else if (Capacity is { } most && Limiter.Fault(most, 1) is null && Tokens > most)
+        else if (Limiter.Fault(Capacity, null) is null && Tokens > Capacity)
         {
-            yield return new("current_tokens", $"must not be above the capacity, {most}");
+            yield return new("current_tokens", $"must not be above the capacity, {Capacity}");
         }
     }
 
@@ -52,23 +52,17 @@ internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond
 
     private static IEnumerable<FieldFault> NumberFaults(string prefix, long? capacity, double? rate)
     {
-        string? capacityFault = capacity is { } tokens ? Limiter.Fault(tokens, 1) : null;
-        string? rateFault = rate is { } perSecond ? Limiter.Fault(1, perSecond) : null;
-        if (capacityFault is not null)
+        if (Limiter.Fault(capacity, null) is { } capacityFault)
         {
-            yield return new(prefix + "capacity", capacityFault.Replace("capacity ", ""));
+            yield return new(prefix + "capacity", capacityFault.Message);
         }
-
-        if (rateFault is not null)
+        if (Limiter.Fault(null, rate) is { } rateFault)
         {
-            yield return new(prefix + "rate_per_sec", rateFault.Replace("rate ", ""));
+            yield return new(prefix + "rate_per_sec", rateFault.Message);
         }
-
-        // Each may be valid while the pair is not.
-        if (capacityFault is null && rateFault is null && capacity is { } c && rate is { } r
-            && Limiter.Fault(c, r) is { } pairFault)
+        if (Limiter.Fault(capacity, rate) is { Of: LimitNumber.Both } pairFault)
         {
-            yield return new(prefix + "rate_per_sec", "is too low: " + pairFault);
+            yield return new(prefix + "rate_per_sec", "is too low: " + pairFault.Message);
         }
     }
 }

@@ -201,7 +201,7 @@ internal sealed partial class ClientDirectory
         var faults = terms.Limits.Select(static own =>
                 (own.Name, Fault: Limiter.Fault(own.Numbers.Capacity, own.Numbers.RatePerSecond)))
             .Where(static own => own.Fault is not null).ToList();
-        foreach ((string? name, string? fault) in faults)
+        foreach ((string name, LimitFault? fault) in faults)
         {
             log.LogError(Events.ClientIgnored,
                 "the numbers of client {Client} for limit {Limit} in the store are ignored: {Fault}",

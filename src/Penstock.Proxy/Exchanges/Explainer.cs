@@ -61,7 +61,7 @@ internal static class Explainer
         {
             explanation = WithLimits(explanation, context, client.For(caller), ruling.Route!.Limits);
         }
-        return WithPick(explanation, context, request, head, caller, client.Name, ruling.Route!.Upstream);
+        return WithPick(explanation, context, request, head, caller, ruling);
     }
 
     private static string WordOf(Outcome outcome) => Encoding.ASCII.GetString(outcome.Word());
@@ -113,20 +113,42 @@ internal static class Explainer
         {
             LimitConfig config = charge.Rule.Config;
             bool bound = config.Concurrent > 0;
-            states.Add(new LimitState(NameOf(charge), config.By, charge.Limit?.Config.Capacity,
-                charge.Limit?.Config.RatePerSecond, charge.Limit is null ? null : Math.Round(charge.Tokens, 3),
-                bound ? config.Concurrent : null, bound ? limiter.Concurrency.Peek(charge.ConcurrencyKey) : null,
-                config.DryRun,
-                admission.Admits(charge)));
+            states.Add(new LimitState
+            {
+                Name = NameOf(charge),
+                By = config.By,
+                Capacity = charge.Limit?.Config.Capacity,
+                RatePerSec = charge.Limit?.Config.RatePerSecond,
+                Tokens = charge.Limit is null ? null : Math.Round(charge.Tokens, 3),
+                Concurrent = bound ? config.Concurrent : null,
+                InFlight = bound ? limiter.Concurrency.Peek(charge.ConcurrencyKey) : null,
+                DryRun = config.DryRun,
+                Admits = admission.Admits(charge),
+            });
         }
         return states;
     }
 
     private static string NameOf(in AppliedLimit charge) => Encoding.UTF8.GetString(charge.NameBytes);
 
-    private static Explanation WithPick(Explanation so, in ExplainContext context, RequestHead request, byte[] head,
-        ClientAddress caller, ReadOnlySpan<byte> clientName, Upstream upstream)
+    private static Candidate CandidateOf(Backend backend) => new()
     {
+        Address = backend.Address,
+        Health = backend.Health.Health,
+        State = backend.State,
+        Usable = backend.IsUsable,
+        HasRoom = backend.HasRoom,
+        Weight = backend.FullWeight,
+        SlowStart = Math.Round(backend.Ramp, 3),
+        InFlight = backend.InFlight,
+        Backup = backend.Config.Backup,
+        Cause = backend.Ejection?.Cause ?? backend.Health.Cause,
+    };
+
+    private static Explanation WithPick(Explanation so, in ExplainContext context, RequestHead request, byte[] head,
+        ClientAddress caller, in Ruling ruling)
+    {
+        Upstream upstream = ruling.Route!.Upstream;
         UpstreamConfig config = upstream.Config;
         (ulong key, Backend? session) = Affinity.Of(request, head, caller, upstream, config);
         bool standsInLine = Decider.StandsInLine(upstream, session);
@@ -143,9 +165,7 @@ internal static class Explainer
         {
             Balance = config.Balance,
             Session = session?.Address,
-            Candidates = [.. upstream.Backends.Select(b => new Candidate(b.Address, b.Health.Health, b.State,
-                b.IsUsable, b.HasRoom, b.FullWeight, Math.Round(b.Ramp, 3), b.InFlight, b.Config.Backup,
-                b.Ejection?.Cause ?? b.Health.Cause))],
+            Candidates = [.. upstream.Backends.Select(CandidateOf)],
             Pick = pick?.Address,
         };
         if (!string.Equals(so.Verdict, WordOf(Outcome.Ok), StringComparison.Ordinal))
@@ -155,7 +175,7 @@ internal static class Explainer
         (string verdict, string? detail) = Decider.Place(upstream, config, pick is not null, standsInLine) switch
         {
             Placement.Backend => (so.Verdict, null),
-            Placement.Queue when upstream.Queue.HasRoomFor(SlotWait.TurnOf(clientName), config.Queue.Length) =>
+            Placement.Queue when upstream.Queue.HasRoomFor(SlotWait.TurnOf(ruling.Client.Name), config.Queue.Length) =>
                 (Queued, "every backend is at its max_connections, or other requests wait already"),
             Placement.Queue => (WordOf(Outcome.QueueFull),
                 $"every backend is at its max_connections, and {config.Queue.Length} requests wait already"),

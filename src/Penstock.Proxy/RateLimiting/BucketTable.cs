@@ -34,6 +34,10 @@ internal sealed unsafe partial class BucketTable
     /// <summary>Maximum number of limits that share the table.</summary>
     public const int MaxLimits = (int)LimitMask;
 
+    /// <param name="State">Of the bucket, afterwards.</param>
+    /// <param name="Taken">Were the tokens there?</param>
+    private readonly record struct Taking(long State, bool Taken);
+
     private struct Entry
     {
         /// <summary>The upper bits of the key's hash, and the limit's number + 1; 0: empty.</summary>
@@ -133,15 +137,16 @@ internal sealed unsafe partial class BucketTable
                 state = 0; // the limit was removed long ago, so it admits everything
                 return true;
             }
-            if (TryTake(hash, rule, nowNs, cost, inAnyCase, out state, out bool taken))
+            if (TryTake(hash, rule, nowNs, cost, inAnyCase, out Taking taking))
             {
-                return taken;
+                state = taking.State;
+                return taking.Taken;
             }
         }
     }
 
     /// <summary>False when another limit has replaced this one in between.</summary>
-    private bool TryTake(ulong hash, Limit rule, long nowNs, int cost, bool inAnyCase, out long state, out bool taken)
+    private bool TryTake(ulong hash, Limit rule, long nowNs, int cost, bool inAnyCase, out Taking taking)
     {
         ulong mark = MarkOf(hash, rule.Number);
         Span<Entry> set = Set(hash);
@@ -152,12 +157,12 @@ internal sealed unsafe partial class BucketTable
         {
             if (way < 0 && cost < 0)
             {
-                state = 0; // the bucket is gone, so there is nothing to give back to
-                return taken = true;
+                taking = new(0, true); // the bucket is gone, so there is nothing to give back to
+                return true;
             }
             if (way < 0)
             {
-                if (TryInsert(hash, mark, rule, nowNs, cost, inAnyCase, out state, out taken))
+                if (TryInsert(hash, rule, nowNs, cost, inAnyCase, out taking))
                 {
                     return true;
                 }
@@ -176,15 +181,16 @@ internal sealed unsafe partial class BucketTable
                 way = Find(set, mark, Home(hash));
                 continue; // the entry was given to another key in between
             }
-            state = before;
+            long state = before;
             if (!rule.TryTake(ref state, clock, cost, inAnyCase))
             {
-                taken = false;
+                taking = new(state, false);
                 return true;
             }
             if (Interlocked.CompareExchange(ref entry.State, state, before) == before)
             {
-                return taken = true;
+                taking = new(state, true);
+                return true;
             }
         }
     }
@@ -225,12 +231,11 @@ internal sealed unsafe partial class BucketTable
 
     /// <summary>Creates the bucket of a new key. False when another thread has just created it, or when another limit
     /// has replaced this one: the bucket may have moved there, and a second one would be full.</summary>
-    private bool TryInsert(ulong hash, ulong mark, Limit rule, long nowNs, int cost, bool inAnyCase, out long state,
-        out bool taken)
+    private bool TryInsert(ulong hash, Limit rule, long nowNs, int cost, bool inAnyCase, out Taking taking)
     {
+        ulong mark = MarkOf(hash, rule.Number);
         long clock = rule.Clock(nowNs);
-        state = 0;
-        taken = false;
+        taking = default;
         lock (_locks[hash & _setMask & (Stripes - 1)])
         {
             Span<Entry> set = Set(hash);
@@ -238,9 +243,10 @@ internal sealed unsafe partial class BucketTable
             {
                 return false;
             }
-            state = Inherited(set, hash, rule, nowNs, take: true);
+            long state = Inherited(set, hash, rule, nowNs, take: true);
             bool inherited = state != 0;
-            taken = rule.TryTake(ref state, clock, cost, inAnyCase);
+            bool taken = rule.TryTake(ref state, clock, cost, inAnyCase);
+            taking = new(state, taken);
             if (!taken && !inherited)
             {
                 return true;

@@ -7,14 +7,30 @@ namespace Penstock.Proxy.RateLimiting;
 internal readonly record struct BucketUse(long Used, long Missed, long Waiting);
 
 /// <summary>What the lease thread knows about a bucket when it decides what to ask for.</summary>
-/// <param name="Balance">Whole tokens that this node has.</param>
-/// <param name="Left">Tokens in the shared bucket by its last answer.</param>
-/// <param name="Idle">No request has asked for a token for a second.</param>
-/// <param name="MayAsk">False while the shared bucket is known to be empty.</param>
-/// <param name="RequestsWait">Whether requests can wait for leases. If so, a lease must bring the tokens that they wait
-/// for; otherwise it must bring the tokens that they will probably need.</param>
-internal readonly record struct LeaseSituation(long Capacity, long Balance, BucketUse Use, double Left,
-    LeaseTraffic Traffic, bool Idle, bool MayAsk, bool RequestsWait);
+internal readonly record struct LeaseSituation
+{
+    public long Capacity { get; init; }
+
+    /// <summary>Whole tokens that this node has.</summary>
+    public long Balance { get; init; }
+
+    public BucketUse Use { get; init; }
+
+    /// <summary>Tokens in the shared bucket by its last answer.</summary>
+    public double Left { get; init; }
+
+    public LeaseTraffic Traffic { get; init; }
+
+    /// <summary>No request has asked for a token for a second.</summary>
+    public bool Idle { get; init; }
+
+    /// <summary>False while the shared bucket is known to be empty.</summary>
+    public bool MayAsk { get; init; }
+
+    /// <summary>Whether requests can wait for leases. If so, a lease must bring the tokens that they wait for;
+    /// otherwise it must bring the tokens that they will probably need.</summary>
+    public bool RequestsWait { get; init; }
+}
 
 /// <summary>What to ask the shared bucket for. When all are zero, do not ask.</summary>
 internal readonly record struct LeaseAmounts(long Need, long Want, double Back)

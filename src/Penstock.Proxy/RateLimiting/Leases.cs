@@ -133,8 +133,18 @@ public sealed partial class Leases
         {
             back += bucket.Reclaim();
         }
-        LeaseAmounts amounts = LeasePlanner.Ask(new LeaseSituation(bucket.Config.Capacity, account.CountedBalance, use,
-            account.Left, account.Traffic, idle, now >= account.NextAskNs, RequestsWait), back);
+        var situation = new LeaseSituation
+        {
+            Capacity = bucket.Config.Capacity,
+            Balance = account.CountedBalance,
+            Use = use,
+            Left = account.Left,
+            Traffic = account.Traffic,
+            Idle = idle,
+            MayAsk = now >= account.NextAskNs,
+            RequestsWait = RequestsWait,
+        };
+        LeaseAmounts amounts = LeasePlanner.Ask(situation, back);
         if (!amounts.Any)
         {
             return false;

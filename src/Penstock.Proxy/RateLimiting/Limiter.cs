@@ -56,21 +56,23 @@ public sealed class Limiter
     /// <summary>The limits of the configuration in force.</summary>
     public IReadOnlyDictionary<string, LimitConfig> Configured => Limits.Configured;
 
-    /// <summary>Why a limit is not valid, as a sentence; null: it is valid. Pure.</summary>
-    /// <param name="capacity">Tokens, 1 to 1,000,000,000.</param>
-    /// <param name="ratePerSecond">Tokens per second, from one in 100 days to 1,000,000.</param>
-    public static string? Fault(long capacity, double ratePerSecond)
+    /// <summary>Why a limit is not valid; null: it is valid. Pure.</summary>
+    /// <param name="capacity">Tokens, 1 to 1,000,000,000. Null: not checked.</param>
+    /// <param name="ratePerSecond">Tokens per second, from one in 100 days to 1,000,000. Null: not checked.</param>
+    public static LimitFault? Fault(long? capacity, double? ratePerSecond)
     {
         if (capacity is < 1 or > 1_000_000_000)
         {
-            return "capacity must be from 1 to 1000000000";
+            return new(LimitNumber.Capacity, "must be from 1 to 1000000000");
         }
-        if (!(ratePerSecond >= MinRatePerSecond && ratePerSecond <= 1_000_000))
+        if (ratePerSecond is { } rate && !(rate >= MinRatePerSecond && rate <= 1_000_000))
         {
-            return "rate must be from one in 100 days to 1000000 per second";
+            return new(LimitNumber.Rate, "must be from one in 100 days to 1000000 per second");
         }
         return capacity / ratePerSecond > MaxSecondsToFull
-            ? "an empty bucket would need more than 100 years to fill; lower the capacity or raise the rate" : null;
+            ? new(LimitNumber.Both, "an empty bucket would need more than 100 years to fill; "
+                + "lower the capacity or raise the rate")
+            : null;
     }
 
     /// <summary>Whether a registered client can have its own numbers for this limit.</summary>

@@ -100,9 +100,20 @@ internal sealed class Rejections
             for (long i = Math.Max(0, _listed - MaxLast); i < _listed; i++)
             {
                 ref Last last = ref _last![i % MaxLast];
-                all.Add(new Rejection(last.Time, Text(last.Name, last.NameLength), last.IdentifiedBy,
-                    Text(last.Limit, last.Limit.Length), last.Times, last.Tokens, last.Cost, last.RetryAfterSeconds,
-                    last.DryRun, Text(last.Route, last.Route.Length), Text(last.Id, last.IdLength)));
+                all.Add(new Rejection
+                {
+                    Time = last.Time,
+                    Client = Text(last.Name, last.NameLength),
+                    IdentifiedBy = last.IdentifiedBy,
+                    Limit = Text(last.Limit, last.Limit.Length),
+                    Times = last.Times,
+                    Tokens = last.Tokens,
+                    Cost = last.Cost,
+                    RetryAfter = last.RetryAfterSeconds,
+                    DryRun = last.DryRun,
+                    Route = Text(last.Route, last.Route.Length),
+                    RequestId = Text(last.Id, last.IdLength),
+                });
             }
         }
         return all;
@@ -184,21 +195,43 @@ internal sealed class Rejections
 }
 
 /// <summary>A request that a limit rejected.</summary>
-/// <param name="Time">When the request was rejected (UTC).</param>
-/// <param name="Client">The client that the request counted for.</param>
-/// <param name="IdentifiedBy">The entry of <c>clients.identify</c> that identified the client.</param>
-/// <param name="Limit">The limit that rejected the request; <c>unknown_client</c> or <c>client_blocked</c> if none was
-/// asked.</param>
-/// <param name="Times">How often the limit has rejected this client since its last entry in the list, this time
-/// included. A client gets at most one entry a second.</param>
-/// <param name="Tokens">Whole tokens that were left.</param>
-/// <param name="Cost">Tokens that the request would have taken.</param>
-/// <param name="RetryAfter">The Retry-After value in seconds; 0: waiting would not help.</param>
-/// <param name="DryRun">The request was admitted, because the limit is in dry run.</param>
-/// <param name="Route">The route's name.</param>
-/// <param name="RequestId">The request's X-Request-Id.</param>
-public sealed record Rejection(DateTimeOffset Time, string Client, string IdentifiedBy, string Limit, long Times,
-    long Tokens, int Cost, long RetryAfter, bool DryRun, string Route, string RequestId);
+public sealed record Rejection
+{
+    /// <summary>When the request was rejected (UTC).</summary>
+    public required DateTimeOffset Time { get; init; }
+
+    /// <summary>The client that the request counted for.</summary>
+    public required string Client { get; init; }
+
+    /// <summary>The entry of <c>clients.identify</c> that identified the client.</summary>
+    public required string IdentifiedBy { get; init; }
+
+    /// <summary>The limit that rejected the request; <c>unknown_client</c> or <c>client_blocked</c> if none was
+    /// asked.</summary>
+    public required string Limit { get; init; }
+
+    /// <summary>How often the limit has rejected this client since its last entry in the list, this time included. A
+    /// client gets at most one entry a second.</summary>
+    public required long Times { get; init; }
+
+    /// <summary>Whole tokens that were left.</summary>
+    public required long Tokens { get; init; }
+
+    /// <summary>Tokens that the request would have taken.</summary>
+    public required int Cost { get; init; }
+
+    /// <summary>The Retry-After value in seconds; 0: waiting would not help.</summary>
+    public required long RetryAfter { get; init; }
+
+    /// <summary>The request was admitted, because the limit is in dry run.</summary>
+    public required bool DryRun { get; init; }
+
+    /// <summary>The route's name.</summary>
+    public required string Route { get; init; }
+
+    /// <summary>The request's X-Request-Id.</summary>
+    public required string RequestId { get; init; }
+}
 
 /// <summary>How often a limit has rejected a client since start.</summary>
 /// <param name="Client">The client's name.</param>

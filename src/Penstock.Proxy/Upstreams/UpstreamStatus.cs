@@ -18,51 +18,70 @@ public sealed record UpstreamStatus(string Name, BalanceAlgorithm Balance, int Q
 }
 
 /// <summary>The state of a backend at one moment.</summary>
-/// <param name="Address">Its name in the API: <c>host:port</c> or <c>unix:/path</c>.</param>
-/// <param name="Name">The DNS name and port that resolved to the address; null when the configuration has the
-/// address.</param>
-/// <param name="Weight">The configured weight, or the one that the operator set at run time.</param>
-/// <param name="SlowStart">Share of the weight in force: below 1 during slow start.</param>
-/// <param name="Backup">It gets requests only when no primary backend can.</param>
-/// <param name="MaxConnections">How many exchanges may be in flight; 0: no bound.</param>
-/// <param name="State">The state that the operator has set.</param>
-/// <param name="Drained">It drains or is in maintenance, and has no exchange in flight and no recent session.</param>
-/// <param name="Health">The result of its health checks.</param>
-/// <param name="Cause">Why it is down; null when it is not.</param>
-/// <param name="ChangedAt">When its health last changed; null before the first check.</param>
-/// <param name="HealthChanges">How often checks have changed its health since start.</param>
-/// <param name="Ejected">Why it is ejected; null when it is not.</param>
-/// <param name="EjectedUntil">When the ejection ends; null when it is not ejected.</param>
-/// <param name="EjectionIgnored">It is used although it is ejected, because too few backends are left.</param>
-/// <param name="Ejections">How often live traffic has ejected it since start.</param>
-/// <param name="LatencyMs">Recent average of the time until the response's first byte, in milliseconds; null before the
-/// first response.</param>
-/// <param name="InFlight">Exchanges in flight.</param>
-/// <param name="Requests">Requests sent to it since start.</param>
-/// <param name="Failures">How many of these requests, and of the connection attempts, brought no valid
-/// response.</param>
-public sealed record BackendStatus(
-    string Address,
-    string? Name,
-    int Weight,
-    double SlowStart,
-    bool Backup,
-    int MaxConnections,
-    BackendState State,
-    bool Drained,
-    BackendHealth Health,
-    string? Cause,
-    DateTimeOffset? ChangedAt,
-    int HealthChanges,
-    string? Ejected,
-    DateTimeOffset? EjectedUntil,
-    bool EjectionIgnored,
-    int Ejections,
-    double? LatencyMs,
-    int InFlight,
-    long Requests,
-    long Failures)
+public sealed record BackendStatus
 {
+    /// <summary>Its name in the API: <c>host:port</c> or <c>unix:/path</c>.</summary>
+    public required string Address { get; init; }
+
+    /// <summary>The DNS name and port that resolved to the address; null when the configuration has the
+    /// address.</summary>
+    public required string? Name { get; init; }
+
+    /// <summary>The configured weight, or the one that the operator set at run time.</summary>
+    public required int Weight { get; init; }
+
+    /// <summary>Share of the weight in force: below 1 during slow start.</summary>
+    public required double SlowStart { get; init; }
+
+    /// <summary>It gets requests only when no primary backend can.</summary>
+    public required bool Backup { get; init; }
+
+    /// <summary>How many exchanges may be in flight; 0: no bound.</summary>
+    public required int MaxConnections { get; init; }
+
+    /// <summary>The state that the operator has set.</summary>
+    public required BackendState State { get; init; }
+
+    /// <summary>It drains or is in maintenance, and has no exchange in flight and no recent session.</summary>
+    public required bool Drained { get; init; }
+
+    /// <summary>The result of its health checks.</summary>
+    public required BackendHealth Health { get; init; }
+
+    /// <summary>Why it is down; null when it is not.</summary>
+    public required string? Cause { get; init; }
+
+    /// <summary>When its health last changed; null before the first check.</summary>
+    public required DateTimeOffset? ChangedAt { get; init; }
+
+    /// <summary>How often checks have changed its health since start.</summary>
+    public required int HealthChanges { get; init; }
+
+    /// <summary>Why it is ejected; null when it is not.</summary>
+    public required string? Ejected { get; init; }
+
+    /// <summary>When the ejection ends; null when it is not ejected.</summary>
+    public required DateTimeOffset? EjectedUntil { get; init; }
+
+    /// <summary>It is used although it is ejected, because too few backends are left.</summary>
+    public required bool EjectionIgnored { get; init; }
+
+    /// <summary>How often live traffic has ejected it since start.</summary>
+    public required int Ejections { get; init; }
+
+    /// <summary>Recent average of the time until the response's first byte, in milliseconds; null before the first
+    /// response.</summary>
+    public required double? LatencyMs { get; init; }
+
+    /// <summary>Exchanges in flight.</summary>
+    public required int InFlight { get; init; }
+
+    /// <summary>Requests sent to it since start.</summary>
+    public required long Requests { get; init; }
+
+    /// <summary>How many of these requests, and of the connection attempts, brought no valid response.</summary>
+    public required long Failures { get; init; }
+
     internal static BackendStatus Of(Upstream upstream, Backend backend, MonotonicClock clock)
     {
         long now = clock.NowNs;
@@ -70,11 +89,28 @@ public sealed record BackendStatus(
         long quietNs = now - Math.Max(backend.LastUsedNs, backend.StateSinceNs);
         bool drained = backend.State != BackendState.Ready && backend.InFlight == 0
             && (backend.State == BackendState.Maintenance || quietNs >= sessionsIdle.TotalNanoseconds);
-        return new(backend.Address, backend.Name, backend.FullWeight, Math.Round(backend.Ramp, 3),
-            backend.Config.Backup, backend.Config.MaxConnections, backend.State, drained, backend.Health.Health,
-            backend.Health.Cause, backend.Health.ChangedAt, backend.HealthChanges,
-            backend.Ejection?.Cause, backend.Ejection?.Until, backend.EjectionIgnored, backend.Ejections,
-            backend.Latency.IsKnown ? Math.Round(backend.Latency.At(now) / 1e6, 3) : null,
-            backend.InFlight, backend.Requests, backend.Failures);
+        return new()
+        {
+            Address = backend.Address,
+            Name = backend.Name,
+            Weight = backend.FullWeight,
+            SlowStart = Math.Round(backend.Ramp, 3),
+            Backup = backend.Config.Backup,
+            MaxConnections = backend.Config.MaxConnections,
+            State = backend.State,
+            Drained = drained,
+            Health = backend.Health.Health,
+            Cause = backend.Health.Cause,
+            ChangedAt = backend.Health.ChangedAt,
+            HealthChanges = backend.HealthChanges,
+            Ejected = backend.Ejection?.Cause,
+            EjectedUntil = backend.Ejection?.Until,
+            EjectionIgnored = backend.EjectionIgnored,
+            Ejections = backend.Ejections,
+            LatencyMs = backend.Latency.IsKnown ? Math.Round(backend.Latency.At(now) / 1e6, 3) : null,
+            InFlight = backend.InFlight,
+            Requests = backend.Requests,
+            Failures = backend.Failures,
+        };
     }
 }

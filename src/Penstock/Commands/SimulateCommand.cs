@@ -62,7 +62,7 @@ internal static class SimulateCommand
             (long n, double perSecond) = (parse.GetValue(capacity), parse.GetValue(rate));
             if (Limiter.Fault(n, perSecond) is { } fault)
             {
-                return terminal.Fail(fault, ExitCode.Usage);
+                return terminal.Fail(fault.ToString(), ExitCode.Usage);
             }
 
             var simulation = new LimitSimulation(new(n, perSecond), () => new LogLineParser(named, keyName));

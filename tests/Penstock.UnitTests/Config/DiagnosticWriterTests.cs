@@ -7,8 +7,17 @@ namespace Penstock.UnitTests.Config;
 
 public sealed class DiagnosticWriterTests
 {
-    private static readonly Diagnostic Typo = new(Severity.Error, "unknown key 'weigth'", "penstock.yaml", 14, 9, 6,
-        "        weigth: 3", "did you mean 'weight'?", "upstreams.web.backends[1]");
+    private static readonly Diagnostic Typo = new()
+    {
+        Message = "unknown key 'weigth'",
+        File = "penstock.yaml",
+        Line = 14,
+        Column = 9,
+        Length = 6,
+        SourceLine = "        weigth: 3",
+        Hint = "did you mean 'weight'?",
+        Path = "upstreams.web.backends[1]",
+    };
 
     private static readonly JsonSerializerOptions Readable = new()
     {
@@ -45,14 +54,18 @@ public sealed class DiagnosticWriterTests
 
         """, Text(
             [
-                new(Severity.Warning, "w", "penstock.yaml", 1, 1, 99, "x", null, null),
-                new(Severity.Error, "cannot read the file", "penstock.yaml", 1, 1, 1, null, "try another", null),
+                new()
+                {
+                    Severity = Severity.Warning, Message = "w", File = "penstock.yaml", Length = 99, SourceLine = "x",
+                },
+                new() { Message = "cannot read the file", File = "penstock.yaml", Hint = "try another" },
             ]));
 
     [Fact]
     public void Text_keeps_carets_under_their_text_after_a_tab() =>
         Assert.Contains("\n  | \t ^^ \n".Replace(" \n", "\n", StringComparison.Ordinal),
-            Text([new(Severity.Error, "e", "penstock.json", 1, 3, 2, "\t abc", null, null)]), StringComparison.Ordinal);
+            Text([new() { Message = "e", File = "penstock.json", Column = 3, Length = 2, SourceLine = "\t abc" }]),
+            StringComparison.Ordinal);
 
     [Fact]
     public void Text_prints_twenty_and_counts_all()
