@@ -11,6 +11,9 @@ public sealed class PenstockProcess : IAsyncDisposable
 {
     /// <summary>The program of the same build as the tests.</summary>
     public static readonly string Program = Path.Combine(AppContext.BaseDirectory, "penstock.dll");
+    private const int FirstFreePort = 10_000;
+    private const int LastFreePort = 32_000;
+
     private readonly Process _process;
 
     private PenstockProcess(Process process) => _process = process;
@@ -116,12 +119,25 @@ public sealed class PenstockProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
-    /// <summary>A port that was free a moment ago, for programs that get their port on the command line.</summary>
+    /// <summary>A free port, for programs that get their port on the command line. It lies below the range from which the
+    /// kernel assigns ports (32768 and up by default), so that it stays free until the program has it, and while the
+    /// program restarts.</summary>
     public static int FreePort()
     {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+        while (true)
+        {
+            int port = Random.Shared.Next(FirstFreePort, LastFreePort + 1);
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+                return port;
+            }
+            catch (SocketException)
+            {
+                // taken: try another
+            }
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -135,8 +135,8 @@ internal sealed record NodeView(
 
 internal sealed record ClusterLink
 {
-    [Description("`connected`, or `alone`: the database is unreachable, and this node grants its share of " "
-        + "+ "each limit.")]
+    [Description("`connected`, or `alone`: the database is unreachable, and this node grants its share of "
+        + "each limit.")]
     public required string Status { get; init; }
 
     [Description("When the status last changed, by this machine's clock.")]

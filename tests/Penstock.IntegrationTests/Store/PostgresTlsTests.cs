@@ -136,7 +136,7 @@ public sealed class PostgresTlsTests(PostgresTlsTests.TlsPostgres tls) : IClassF
         SharedPostgres.SkipUnlessInstalled();
         Assert.True(PostgresUrl.TryParse(
             $"{tls.Url}?sslmode=require&sslcert={tls.PathOf("client.crt")}&sslkey={tls.PathOf("client.key")}"
-            + "&application_name=by-certificate", out PostgresUrl? url));
+            + "&application_name=by-certificate&connect_timeout=60", out PostgresUrl? url));
         using var store = PostgresStore.Open(url);
 
         Assert.Equal("/CN=127.0.0.2", await tls.Server.SqlAsync(tls.Url, "SELECT client_dn FROM pg_stat_ssl JOIN "
