@@ -119,9 +119,9 @@ public sealed class PenstockProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
-    /// <summary>A free port, for programs that get their port on the command line. It lies below the range from which the
-    /// kernel assigns ports (32768 and up by default), so that it stays free until the program has it, and while the
-    /// program restarts.</summary>
+    /// <summary>A free port, for programs that get their port on the command line. It lies below the range from which
+    /// the kernel assigns ports (32768 and up by default), so that it stays free until the program has it, and while
+    /// the program restarts.</summary>
     public static int FreePort()
     {
         while (true)

@@ -46,4 +46,11 @@ internal static class Glossary
             ["(?<![A-Za-z])_?(most|Most|least|Least)(?=[A-Z])"],
             ["[Ll]east(Connections|Time|Requests)", "MostLimited"]),
     ];
+
+    /// <summary>Phrases that a reader must guess at, as patterns. Say the fact instead: who does what.</summary>
+    public static readonly string[] Riddles =
+    [
+        "\\bof ours\\b", "\\bour own\\b", "\\bin vain\\b", "\\bmeanwhile\\b", "\\bgoes on\\b", "\\banew\\b",
+        "\\bowes\\b", "\\bnobody's\\b", "\\bno sooner than\\b", "\\bas long as there is\\b",
+    ];
 }

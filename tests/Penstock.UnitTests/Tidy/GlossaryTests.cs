@@ -28,24 +28,22 @@ public sealed partial class GlossaryTests
     [Fact]
     public void No_second_word_for_a_word_is_used()
     {
-        var faults = new List<string>();
-        foreach (Term term in Glossary.Words.Where(static t => t.Not is not null))
-        {
-            Regex second = Pattern(term.Not!);
-            Regex? but = term.But is null ? null : Pattern(term.But);
-            foreach (string file in Texts())
-            {
-                foreach ((int number, string line) in File.ReadLines(file).Index())
-                {
-                    if (second.IsMatch(but is null ? line : but.Replace(line, "")))
-                    {
-                        faults.Add($"{Path.GetRelativePath(Repository.Root, file)}:{number + 1}: the word is "
-                            + $"'{term.Word}': {line.Trim()}");
-                    }
-                }
-            }
-        }
-        Assert.Empty(faults);
+        string[] files = [.. Texts()];
+        Assert.Empty(Glossary.Words.Where(static term => term.Not is not null).SelectMany(term =>
+            Matches(files, term.Not!, term.But).Select(found => $"the word is '{term.Word}': {found}")));
+    }
+
+    [Fact]
+    public void Sentences_for_readers_are_no_riddles() => Assert.Empty(Matches(
+        Texts().Where(static file => !file.Contains("/tests/", StringComparison.Ordinal)), Glossary.Riddles, null));
+
+    private static IEnumerable<string> Matches(IEnumerable<string> files, string[] patterns, string[]? but)
+    {
+        Regex found = Pattern(patterns);
+        Regex? allowed = but is null ? null : Pattern(but);
+        return files.SelectMany(file => File.ReadLines(file).Index()
+            .Where(line => found.IsMatch(allowed is null ? line.Item : allowed.Replace(line.Item, "")))
+            .Select(line => $"{Path.GetRelativePath(Repository.Root, file)}:{line.Index + 1}: {line.Item.Trim()}"));
     }
 
     [Fact]
