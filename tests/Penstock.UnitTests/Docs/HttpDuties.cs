@@ -107,7 +107,7 @@ internal static class HttpDuties
             "NginxTests.Nginx_serves_small_large_chunked_and_conditional_responses_through_Penstock"),
         new("9110 15.2", "1xx", "forwarded, but not to HTTP/1.0; 502 after a thousand for one request",
             "ForwardingTests.Interim_responses_are_passed_on_and_100_continue_works"
-            + " ReviewTests.Interim_responses_without_end_are_a_502"),
+            + " EventOrderTests.Interim_responses_without_end_are_a_502"),
         new("9110 15.5.22", "426", "with the backend's Upgrade",
             "ResponseWriterTests.Write_of_426_says_what_to_upgrade_to"),
         new("7239", "the caller and its protocol, as proxies report them",
@@ -125,15 +125,15 @@ internal static class HttpDuties
         new("attack 2", "pause: bytes that arrive after their timeout", "408, and nothing more is read as a request",
             "AttackTests.Body_that_comes_after_its_timeout_is_never_a_request"),
         new("attack 3", "an early response while the body is being sent", "the backend connection is not used again",
-            "ReviewTests.Body_that_the_backend_did_not_want_is_never_read_as_a_request"
-            + " ReviewTests.Early_response_tells_the_client_that_the_connection_ends"),
+            "EventOrderTests.Body_that_the_backend_did_not_want_is_never_read_as_a_request"
+            + " EventOrderTests.Early_response_tells_the_client_that_the_connection_ends"),
         new("attack 4", "unknown expectations, 100 twice, 100 after the response", "417; forwarded; connection closed",
             "AttackTests.Expectation_that_is_odd_desynchronises_nobody"
             + " AttackTests.Continue_twice_or_behind_the_answer_reaches_nobody_elses_exchange"),
         new("attack 5", "a backend that closes a connection at the moment of its use",
             "sent again only if that is safe",
             "FailureTests.Kept_connection_that_died_is_replaced_unseen"
-            + " ReviewTests.Upload_never_goes_to_a_kept_connection_that_has_been_closed"),
+            + " EventOrderTests.Upload_never_goes_to_a_kept_connection_that_has_been_closed"),
         new("attack 6", "the queue of responses", "one request at a time on a backend connection",
             "AttackTests.Backend_connection_carries_one_request_at_a_time"),
         new("attack 7", "a head that arrives byte by byte", "408 if it is not complete in time",

@@ -29,6 +29,17 @@ public sealed partial class WalkDocTests
     }
 
     [Fact]
+    public void Every_folder_of_tests_has_its_place_in_their_readme()
+    {
+        string page = Read("tests/README.md");
+        string tests = Path.Combine(Repository.Root, "tests", "Penstock.IntegrationTests");
+        string[] folders = [.. Directory.GetDirectories(tests)
+            .Select(static folder => Path.GetFileName(folder)).Where(static name => name is not ("bin" or "obj"))];
+        Assert.True(folders.Length > 5);
+        Assert.All(folders, name => Assert.Matches($"[`/]{name}`", page));
+    }
+
+    [Fact]
     public void Walk_of_one_request_is_ten_files_at_most()
     {
         string walk = Read("ARCHITECTURE.md");
