@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.OpenApi;
@@ -9,7 +10,7 @@ namespace Penstock.Control.Admin;
 
 /// <summary>Completes the OpenAPI document with examples and general information. The document must not depend on the
 /// address that serves it, because docs/openapi.json is a copy of it.</summary>
-internal static class OpenApiDocument
+internal static partial class OpenApiDocument
 {
     private const string Client =
         """{"client_id":"user1","capacity":100,"rate_per_sec":10,"current_tokens":87.5}""";
@@ -78,7 +79,24 @@ internal static class OpenApiDocument
                 Description = "The admin token, if one is configured.",
             });
             document.Security = [new() { [new("token", document)] = [] }, new()];
+            foreach (IOpenApiSchema schema in document.Components.Schemas?.Values ?? [])
+            {
+                PutOnOneLine(schema);
+            }
             return Task.CompletedTask;
         });
     });
+
+    /// <summary>Descriptions come from doc comments too, with the line breaks of the source.</summary>
+    private static void PutOnOneLine(IOpenApiSchema schema)
+    {
+        schema.Description = schema.Description is { } text ? WhiteSpace().Replace(text, " ") : null;
+        foreach (IOpenApiSchema property in schema.Properties?.Values ?? [])
+        {
+            PutOnOneLine(property);
+        }
+    }
+
+    [GeneratedRegex(@"\s+", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex WhiteSpace();
 }
