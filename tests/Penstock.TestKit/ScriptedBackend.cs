@@ -42,6 +42,16 @@ public sealed class ScriptedBackend : IAsyncDisposable
         }
     });
 
+    /// <summary>Answers each request "ok" when <paramref name="release"/> has completed.</summary>
+    public static ScriptedBackend OkAfter(Task release) => new(async peer =>
+    {
+        while (await peer.ReadRequestAsync() is not null)
+        {
+            await release;
+            await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+
     /// <summary>Answers every request with what the function makes of its head and body.</summary>
     public static ScriptedBackend Answer(Func<BackendRequest, string> answer) => new(async peer =>
     {

@@ -26,14 +26,7 @@ public sealed class QueueTests
     public async Task Full_queue_rejects_at_once()
     {
         var release = new TaskCompletionSource();
-        await using var backend = new ScriptedBackend(async peer =>
-        {
-            while (await peer.ReadRequestAsync() is not null)
-            {
-                await release.Task;
-                await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-            }
-        });
+        await using var backend = ScriptedBackend.OkAfter(release.Task);
         await using var proxy = new TestProxy(Config(backend, maxConnections: 1,
             new QueueConfig { Length = 2, Timeout = TimeSpan.FromHours(1) }));
         Task<RawResponse> served = proxy.GetAsync();
@@ -51,14 +44,7 @@ public sealed class QueueTests
     public async Task Wait_ends_with_a_503_after_its_timeout()
     {
         var release = new TaskCompletionSource();
-        await using var backend = new ScriptedBackend(async peer =>
-        {
-            while (await peer.ReadRequestAsync() is not null)
-            {
-                await release.Task;
-                await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-            }
-        });
+        await using var backend = ScriptedBackend.OkAfter(release.Task);
         await using var proxy = new TestProxy(Config(backend, maxConnections: 1,
             new QueueConfig { Length = 2, Timeout = TimeSpan.FromMilliseconds(300) }));
         Task<RawResponse> served = proxy.GetAsync();
@@ -76,14 +62,7 @@ public sealed class QueueTests
     public async Task Client_that_leaves_the_queue_takes_no_place()
     {
         var release = new TaskCompletionSource();
-        await using var backend = new ScriptedBackend(async peer =>
-        {
-            while (await peer.ReadRequestAsync() is not null)
-            {
-                await release.Task;
-                await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-            }
-        });
+        await using var backend = ScriptedBackend.OkAfter(release.Task);
         await using var proxy = new TestProxy(Config(backend, maxConnections: 1, new QueueConfig()));
         Task<RawResponse> served = proxy.GetAsync("/first");
         await Eventually.TrueAsync(() => backend.Heads.Count == 1, "the first request is served");

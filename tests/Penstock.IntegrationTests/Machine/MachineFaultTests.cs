@@ -88,14 +88,7 @@ public sealed class MachineFaultTests(ITestOutputHelper output) : IDisposable
         await using ScriptedBackend backend = space.Run(() =>
         {
             File.WriteAllText("/proc/sys/net/ipv4/ip_local_port_range", $"40000 {40000 + Ports - 1}");
-            return new ScriptedBackend(async peer =>
-            {
-                while (await peer.ReadRequestAsync() is not null)
-                {
-                    await release.Task;
-                    await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-                }
-            });
+            return ScriptedBackend.OkAfter(release.Task);
         });
         WriteConfig(space.Address, "loops: 1", backend.Port);
         await using PenstockProcess penstock = await PenstockProcess.StartedBehindAsync(

@@ -88,14 +88,7 @@ public sealed class ReloadTests
     public async Task Listener_that_is_new_opens_one_that_is_gone_closes_and_an_exchange_under_way_ends()
     {
         var release = new TaskCompletionSource();
-        await using var backend = new ScriptedBackend(async peer =>
-        {
-            while (await peer.ReadRequestAsync() is not null)
-            {
-                await release.Task;
-                await peer.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-            }
-        });
+        await using var backend = ScriptedBackend.OkAfter(release.Task);
         ProxyConfig config = TestProxy.Config(backend.Port);
         await using var proxy = new TestProxy(config);
         EndPoint old = proxy.EndPoint;

@@ -34,11 +34,9 @@ public sealed partial class EventDocTests
     [Fact]
     public void Every_line_is_an_event_of_the_lists()
     {
-        IEnumerable<string> others = Directory.GetFiles(Path.Combine(Repository.Root, "src"), "*.cs",
-                SearchOption.AllDirectories)
+        IEnumerable<string> others = Repository.Sources("src")
             .Where(static file => !file.EndsWith("/Events.cs", StringComparison.Ordinal)
-                && !file.EndsWith("/EventList.cs", StringComparison.Ordinal)
-                && !file.Contains("/obj/", StringComparison.Ordinal))
+                && !file.EndsWith("/EventList.cs", StringComparison.Ordinal))
             .Where(static file => OtherEvent().IsMatch(File.ReadAllText(file)));
 
         Assert.Empty(others.Select(Path.GetFileName));

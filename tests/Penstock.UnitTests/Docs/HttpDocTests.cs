@@ -48,7 +48,7 @@ public sealed partial class HttpDocTests
     }
 
     private static HashSet<string> KnownTests() =>
-        Directory.GetFiles(Path.Combine(Repository.Root, "tests"), "*.cs", SearchOption.AllDirectories)
+        Repository.Sources("tests")
             .SelectMany(static f => Method().Matches(File.ReadAllText(f))
                 .Select(m => Path.GetFileNameWithoutExtension(f) + "." + m.Groups["name"].Value))
             .ToHashSet(StringComparer.Ordinal);

@@ -19,8 +19,7 @@ public sealed partial class WalkDocTests
     [InlineData("src/Penstock.Proxy/README.md")]
     public void Every_file_that_is_named_exists(string page)
     {
-        string[] sources = [.. Directory.GetFiles(Path.Combine(Repository.Root, "src"), "*.cs",
-            SearchOption.AllDirectories)];
+        string[] sources = [.. Repository.Sources("src")];
         string[] named = [.. FileName().Matches(Read(page)).Select(static m => m.Groups["name"].Value)];
         Assert.True(named.Length >= MaxWalkedFiles);
         Assert.All(named, name => Assert.Contains(sources, s =>

@@ -49,9 +49,7 @@ public sealed partial class GlossaryTests
     [Fact]
     public void No_two_types_have_one_name()
     {
-        IEnumerable<string> faults = Directory
-            .GetFiles(Path.Combine(Repository.Root, "src"), "*.cs", SearchOption.AllDirectories)
-            .Where(static file => !file.Contains("/obj/", StringComparison.Ordinal))
+        IEnumerable<string> faults = Repository.Sources("src")
             .SelectMany(static file => TopLevelType().Matches(File.ReadAllText(file))
                 .Where(static type => !type.Value.Contains("partial ", StringComparison.Ordinal)
                     && type.Groups["arguments"].Length == 0)

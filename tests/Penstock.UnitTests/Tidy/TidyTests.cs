@@ -61,7 +61,7 @@ public sealed partial class TidyTests
                 Assert.True(folder is "bin" or "obj", $"folder {folder} is not in the table");
                 continue;
             }
-            foreach (string file in Sources(Path.Combine(proxy, folder)))
+            foreach (string file in Repository.Sources(Path.Combine(proxy, folder)))
             {
                 faults.AddRange(UsingProxy().Matches(File.ReadAllText(file))
                     .Select(static m => m.Groups["used"].Value)
@@ -133,11 +133,7 @@ public sealed partial class TidyTests
         Assembly.Load(assembly).GetReferencedAssemblies().Select(static a => a.Name!);
 
     private static IEnumerable<string> AllSources() => new[] { "src", "tests", "bench" }
-        .SelectMany(static top => Sources(Path.Combine(Repository.Root, top)));
-
-    private static IEnumerable<string> Sources(string folder) =>
-        Directory.GetFiles(folder, "*.cs", SearchOption.AllDirectories)
-            .Where(static f => !f.Contains("/obj/", StringComparison.Ordinal));
+        .SelectMany(Repository.Sources);
 
     [GeneratedRegex(@"^using Penstock\.Proxy\.(?<used>\w+)", Options, MatchTimeoutMs)]
     private static partial Regex UsingProxy();
