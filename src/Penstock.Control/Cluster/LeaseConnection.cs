@@ -46,7 +46,7 @@ internal sealed class LeaseConnection : IDisposable
             tokens_at = CASE WHEN g.tokens_at > g.at + interval '5 seconds' THEN g.at
                              ELSE greatest(g.tokens_at, g.at) END
         FROM granted g WHERE c.client_id = g.client_id
-        RETURNING c.client_id, c.epoch, g.grant, c.tokens, c.leased
+        RETURNING c.client_id, c.epoch, g.grant, c.tokens, g.capacity, c.leased
         """;
 
     private const string HeartbeatSql = """
@@ -126,7 +126,8 @@ internal sealed class LeaseConnection : IDisposable
         var grants = new List<LeaseGrant>(asks.Count);
         while (await rows.ReadAsync())
         {
-            grants.Add(new(rows.GetString(0), rows.GetInt64(1), rows.GetInt64(2), rows.GetDouble(3), rows.GetInt64(4)));
+            grants.Add(new(rows.GetString(0), rows.GetInt64(1), rows.GetInt64(2), rows.GetDouble(3), rows.GetInt64(4),
+                rows.GetInt64(5)));
         }
         while (await rows.NextResultAsync())
         {

@@ -2,7 +2,7 @@ namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>What the lease thread knows about a bucket, in tokens and in nanoseconds of the monotonic clock. Hold the
 /// bucket's gate to use it.</summary>
-internal sealed class LeaseAccount(double left, long nowNs)
+internal sealed class LeaseAccount(double left, long capacity, long nowNs)
 {
     public LeaseTraffic Traffic = new(nowNs);
     public OutageShare Share = new();
@@ -10,14 +10,26 @@ internal sealed class LeaseAccount(double left, long nowNs)
     /// <summary>The balance when use was last counted.</summary>
     public long CountedBalance { get; set; }
 
-    /// <summary>Tokens in the shared bucket by its last answer.</summary>
-    public double Left { get; set; } = left;
+    /// <summary>Tokens in the shared bucket by its last answer or by an edit since.</summary>
+    public double Left { get; private set; } = left;
+
+    /// <summary>The capacity that <see cref="Left"/> belongs to.</summary>
+    public long Capacity { get; private set; } = capacity;
 
     /// <summary>Before this time the node asks only for tokens that requests wait for.</summary>
     public long NextAskNs { get; set; }
 
     /// <summary>Tokens to give back, in addition to unused ones.</summary>
-    public long Returned { get; set; }
+    public double Returned { get; set; }
+
+    /// <summary>Takes note of the shared bucket's content and capacity.</summary>
+    public void Note(double left, long capacity) => (Left, Capacity) = (Math.Min(left, capacity), capacity);
+
+    /// <summary>Gives back tokens that were leased before the capacity was lowered: as many as the shared bucket had
+    /// room for then. The others are void: later, when requests have made room, they would come on top of the new
+    /// capacity.</summary>
+    public void ReturnOld(long tokens) =>
+        Returned += Math.Clamp(Capacity - Math.Max(0, Left) - Returned, 0, tokens);
 
     /// <summary>Tokens that this node granted by itself during an outage and must repay.</summary>
     public long Debt { get; set; }

@@ -15,6 +15,9 @@ public readonly record struct LeaseAsk(string ClientId, long Epoch, long Need, l
 /// <param name="Epoch">The client's epoch in the store. If this node knows another one, the tokens are void.</param>
 /// <param name="Granted">Tokens that this node has now; they are deducted from the shared bucket.</param>
 /// <param name="Left">Tokens left in the shared bucket.</param>
+/// <param name="Capacity">The capacity of the shared bucket when it answered. This node may know an older or a newer
+/// one.</param>
 /// <param name="LeasedByAll">Tokens of this client that all nodes have ever leased. From its growth a node computes its
 /// share.</param>
-public readonly record struct LeaseGrant(string ClientId, long Epoch, long Granted, double Left, long LeasedByAll);
+public readonly record struct LeaseGrant(
+    string ClientId, long Epoch, long Granted, double Left, long Capacity, long LeasedByAll);

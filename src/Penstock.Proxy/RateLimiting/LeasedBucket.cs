@@ -25,7 +25,7 @@ internal sealed partial class LeasedBucket : Bucket
         (Version, Epoch) = (client.Version, client.Epoch);
         _view = new View(limit, client.Tokens, nowNs);
         _toldNs = nowNs;
-        Account = new LeaseAccount(client.Tokens, nowNs);
+        Account = new LeaseAccount(client.Tokens, limit.Config.Capacity, nowNs);
     }
 
     public string ClientId { get; }
@@ -143,8 +143,8 @@ internal sealed partial class LeasedBucket : Bucket
                 Epoch = client.Epoch;
                 Interlocked.Exchange(ref _balance, 0);
                 Account.Returned = 0;
+                Account.Note(client.Tokens, limit.Config.Capacity);
             }
-            Account.Left = client.Tokens;
             Volatile.Write(ref _toldNs, nowNs);
             returns = ReplaceLimit(limit, client.Tokens, nowNs);
         }
@@ -172,37 +172,33 @@ internal sealed partial class LeasedBucket : Bucket
         return this;
     }
 
-    /// <summary>Replaces the limit. If the new capacity is smaller, the leased tokens go back, because those of all
-    /// nodes and the shared bucket together might exceed it.</summary>
+    /// <summary>Replaces the limit. If the new capacity is smaller, the leased tokens go back
+    /// (<see cref="LeaseAccount.ReturnOld"/>), because those of all nodes and the shared bucket together might exceed
+    /// it.</summary>
     /// <returns>Whether there are tokens to give back.</returns>
     private bool ReplaceLimit(Limit limit, double shared, long nowNs)
     {
         long capacity = limit.Config.Capacity;
+        bool answered = capacity != Config.Capacity && capacity == Account.Capacity; // after the edit
+        if (!answered)
+        {
+            Account.Note(shared, capacity);
+        }
         if (capacity < Config.Capacity)
         {
-            Account.Returned += Reclaim();
+            Account.ReturnOld(Reclaim());
         }
-        Account.Left = Math.Min(Account.Left, capacity);
         Volatile.Write(ref _emptyUntilNs, 0);
-        Volatile.Write(ref _view, new View(limit, Math.Min(shared, capacity), nowNs));
+        Volatile.Write(ref _view, new View(limit, Math.Min(shared + Account.Returned, capacity), nowNs));
         Serve(nowNs);
         return Account.Returned > 0;
     }
 
-    /// <summary>Adds granted tokens. If the client's tokens were set in between, the granted ones are void.</summary>
-    /// <returns>False when they are void.</returns>
-    public bool TryAdd(long granted, long epoch)
+    /// <summary>Adds granted tokens.</summary>
+    public void Add(long granted)
     {
-        lock (Gate)
-        {
-            if (epoch != Epoch)
-            {
-                return false;
-            }
-            Interlocked.Add(ref _balance, granted);
-            Account.CountedBalance += granted;
-            return true;
-        }
+        Interlocked.Add(ref _balance, granted);
+        Account.CountedBalance += granted;
     }
 
     /// <summary>Takes all leased tokens out of the bucket.</summary>

@@ -61,7 +61,7 @@ public sealed partial class Leases
         long granted = account.Share.Take(want - bucket.Balance, account.Left, bucket.Config, _nodes, now);
         if (granted > 0)
         {
-            bucket.TryAdd(granted, bucket.Epoch);
+            bucket.Add(granted);
             account.Debt += granted;
         }
         bucket.OnSharedState(account.Share.Tokens, now, 0, now);

@@ -190,16 +190,23 @@ public sealed partial class Leases
 
     private static void HandOut(LeasedBucket bucket, in LeaseGrant grant, long now)
     {
+        if (grant.Epoch != bucket.Epoch)
+        {
+            return; // the client's tokens were set in between, so the granted ones are void
+        }
         LeaseAccount account = bucket.Account;
         long owedSince = account.Debt - account.AskedOwed;
         long paid = Math.Min(grant.Granted, owedSince);
-        if (!bucket.TryAdd(grant.Granted - paid, grant.Epoch))
+        account.Debt = owedSince - paid;
+        account.Share.Note(grant, now);
+        if (grant.Capacity > bucket.Config.Capacity)
         {
+            account.ReturnOld(grant.Granted - paid); // the capacity was lowered in between
+            bucket.MarkUsed(wake: true);
             return;
         }
-        account.Debt = owedSince - paid;
-        account.Left = grant.Left;
-        account.Share.Note(grant, now);
+        bucket.Add(grant.Granted - paid);
+        account.Note(grant.Left, grant.Capacity);
         long emptyUntil = 0;
         if (grant.Left < 1)
         {

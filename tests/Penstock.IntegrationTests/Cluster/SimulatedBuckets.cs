@@ -50,7 +50,7 @@ internal sealed class SimulatedBuckets
             long chunk = Math.Max(ask.Need, (long)Math.Floor(have / (nodes == 1 ? 2 : 8 * nodes)));
             long grant = Math.Max(0, Math.Min(Math.Min(ask.Want, (long)Math.Floor(have)), chunk));
             (bucket.Tokens, bucket.AtNs, bucket.Leased) = (have - grant, nowNs, bucket.Leased + grant);
-            grants.Add(new(ask.ClientId, ask.Epoch, grant, bucket.Tokens, bucket.Leased));
+            grants.Add(new(ask.ClientId, ask.Epoch, grant, bucket.Tokens, capacity, bucket.Leased));
             rows += Hash(ask, grant);
         }
         Digest = (Digest ^ rows ^ (ulong)nowNs) * FnvPrime;

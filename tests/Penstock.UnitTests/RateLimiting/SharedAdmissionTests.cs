@@ -78,7 +78,7 @@ public sealed class SharedAdmissionTests
     [Fact]
     public void Tokens_that_were_taken_meanwhile_are_used_once_or_given_back()
     {
-        _client.TryAdd(4, epoch: 1);
+        _client.Add(4);
         Assert.True(TryAdmit(mayWait: false, _client, "default", "site"));
         Assert.Equal(4, _client.Balance);
 
