@@ -1,5 +1,4 @@
 using System.Globalization;
-using Penstock.Control.Store;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
 
@@ -13,7 +12,7 @@ internal static class ClientFileText
         .Select(static own => string.Create(CultureInfo.InvariantCulture,
             $"{own.Name}={own.Numbers.Capacity}:{own.Numbers.RatePerSecond}")));
 
-    public static Dictionary<string, LimitConfig?> ReadLimits(string field, List<FieldFault> faults)
+    public static Dictionary<string, LimitConfig?> ReadLimits(string field, ClientDraft draft)
     {
         var limits = new Dictionary<string, LimitConfig?>();
         const StringSplitOptions Tidy = StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries;
@@ -24,13 +23,13 @@ internal static class ClientFileText
                 || !long.TryParse(item[(equals + 1)..colon], CultureInfo.InvariantCulture, out long capacity)
                 || !double.TryParse(item[(colon + 1)..], CultureInfo.InvariantCulture, out double rate))
             {
-                faults.Add(new("limits", "must be LIMIT=CAPACITY:RATE_PER_SEC, separated by ';', such as "
-                    + "search=5:1;login=3:0.1"));
+                draft.Fault(ClientDraft.Limits,
+                    "must be LIMIT=CAPACITY:RATE_PER_SEC, separated by ';', such as search=5:1;login=3:0.1");
                 return limits;
             }
             if (!limits.TryAdd(item[..equals], new(capacity, rate)))
             {
-                faults.Add(new($"limits.{item[..equals]}", "is given twice"));
+                draft.Fault($"{ClientDraft.Limits}.{item[..equals]}", "is given twice");
             }
         }
         return limits;

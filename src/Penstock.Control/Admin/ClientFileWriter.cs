@@ -19,7 +19,7 @@ internal sealed class ClientFileWriter : IDisposable
     {
         if (csv)
         {
-            _written.Write("client_id,capacity,rate_per_sec,current_tokens,plan,access,limits\n"u8);
+            Encoding.UTF8.GetBytes(string.Join(',', ClientDraft.Members) + "\n", _written);
         }
         else
         {

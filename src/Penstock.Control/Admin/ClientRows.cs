@@ -98,7 +98,7 @@ internal abstract class ClientRows
         bool badId = clientId.Length == 0;
         foreach (FieldFault fault in faults)
         {
-            badId |= fault.Field == "client_id";
+            badId |= fault.Field == ClientDraft.ClientId;
             Fault(line, $"{fault.Field} {fault.Message}");
         }
         if (!badId && !_lineOfId.TryAdd(clientId, line))

@@ -10,24 +10,14 @@ namespace Penstock.Control.Admin;
 /// library gets one row at a time, so that a fault affects only its own line and is reported with that line.</summary>
 internal sealed class CsvRows : ClientRows
 {
-    public const string ClientId = "client_id";
-    public const string Capacity = "capacity";
-    public const string RatePerSecond = "rate_per_sec";
-    public const string CurrentTokens = "current_tokens";
-    public const string Plan = "plan";
-    public const string Access = "access";
-    public const string Limits = "limits";
-
     private const int MaxShownLength = 40;
-    private static readonly string[] Known =
-        [ClientId, Capacity, RatePerSecond, CurrentTokens, Plan, Access, Limits];
-    private static readonly string[] Required = [ClientId, Capacity, RatePerSecond];
+    private static readonly string[] Required =
+        [ClientDraft.ClientId, ClientDraft.Capacity, ClientDraft.RatePerSecond];
 
     private static readonly SepReaderOptions Reader =
         Sep.New(',').Reader(static reader => reader with { HasHeader = false, DisableColCountCheck = true });
 
     private readonly List<string> _fields = [];
-    private readonly List<FieldFault> _rowFaults = [];
     private List<string>? _columns;
     private bool _badHeader;
 
@@ -96,7 +86,7 @@ internal sealed class CsvRows : ClientRows
     }
 
     private static string MissingHeader => "the header line is missing: it must name the columns, separated by commas: "
-        + $"{string.Join(", ", Required)}; optional: {string.Join(", ", Known.Except(Required))}";
+        + $"{string.Join(", ", Required)}; optional: {string.Join(", ", ClientDraft.Members.Except(Required))}";
 
     private void ReadHeader(int line, string? fault)
     {
@@ -106,7 +96,7 @@ internal sealed class CsvRows : ClientRows
         {
             Fault(line, fault);
         }
-        else if (!_columns.Exists(Known.Contains))
+        else if (!_columns.Exists(ClientDraft.Members.Contains))
         {
             Fault(line, MissingHeader);
         }
@@ -114,9 +104,10 @@ internal sealed class CsvRows : ClientRows
         {
             foreach ((string? name, int count) in _columns.CountBy(static name => name))
             {
-                if (!Known.Contains(name))
+                if (!ClientDraft.Members.Contains(name))
                 {
-                    Fault(line, $"column {Shown(name)} is not known; known are {string.Join(", ", Known)}");
+                    Fault(line, $"column {Shown(name)} is not known; known are "
+                        + string.Join(", ", ClientDraft.Members));
                 }
                 else if (count > 1)
                 {
@@ -131,96 +122,65 @@ internal sealed class CsvRows : ClientRows
         _badHeader = FaultCount > before;
     }
 
+    /// <summary>An empty field is a member that is not given.</summary>
     private void ReadClient(int line)
     {
-        (string clientId, ClientChange change) = ("", new ClientChange());
-        _rowFaults.Clear();
-        for (int i = 0; i < _fields.Count; i++)
+        var draft = new ClientDraft();
+        foreach ((string member, string field) in _columns!.Zip(_fields))
         {
-            string field = _fields[i];
-            switch (_columns![i])
+            if (field.Length > 0 && draft.TryBegin(member))
             {
-                case ClientId when Proxy.Clients.ClientId.Fault(field) is { } fault:
-                    _rowFaults.Add(new(ClientId, field.Length == 0 ? "is required" : fault));
-                    break;
-                case ClientId:
-                    clientId = field;
-                    break;
-                case Plan when field.Length > 0:
-                    change = change with { Plan = field };
-                    break;
-                case Access when TermsText.TryAccess(field, out ClientAccess access):
-                    change = change with { Access = access };
-                    break;
-                case Access when field.Length > 0:
-                    _rowFaults.Add(new(Access, $"must be one of limited, blocked, exempt, not {Shown(field)}"));
-                    break;
-                case Limits:
-                    change = change with { Limits = ClientFileText.ReadLimits(field, _rowFaults) };
-                    break;
-                case Capacity when Number(Capacity, field) is { } capacity:
-                    if (double.IsInteger(capacity))
-                    {
-                        change = change with { Capacity = (long)capacity };
-                    }
-                    else
-                    {
-                        _rowFaults.Add(new(Capacity, "must be a whole number"));
-                    }
-
-                    break;
-                case RatePerSecond when Number(RatePerSecond, field) is { } rate:
-                    change = change with { RatePerSecond = rate };
-                    break;
-                case CurrentTokens when field.Length > 0 && Number(CurrentTokens, field) is { } tokens:
-                    change = change with { Tokens = tokens };
-                    break;
+                Set(draft, member, field);
             }
         }
-        if (change.Plan is null && (change.Access is null or ClientAccess.Limited || change.NamesNumbers))
+        draft.Require(ClientDraft.ClientId);
+        if (_columns!.Contains(ClientDraft.Limits) && !draft.IsGiven(ClientDraft.Limits))
         {
-            if (!Has(Capacity))
-            {
-                _rowFaults.Add(new(Capacity, "is required"));
-            }
-
-            if (!Has(RatePerSecond))
-            {
-                _rowFaults.Add(new(RatePerSecond, "is required"));
-            }
+            draft.SetLimits([]);
         }
-        Add(line, clientId, change, _rowFaults.Concat(change.Faults()));
+        draft.End(partial: false);
+        Add(line, draft.Id, draft.Change, draft.Faults);
     }
 
-    /// <summary>The required columns: a file with plans or access needs none for numbers.</summary>
-    private IEnumerable<string> Needed => _columns!.Contains(Plan) || _columns.Contains(Access) ? [ClientId] : Required;
+    private static void Set(ClientDraft draft, string member, string field)
+    {
+        switch (member)
+        {
+            case ClientDraft.ClientId:
+                draft.SetId(field);
+                break;
+            case ClientDraft.Plan:
+                draft.SetPlan(field);
+                break;
+            case ClientDraft.Access:
+                draft.SetAccess(field);
+                break;
+            case ClientDraft.Limits:
+                draft.SetLimits(ClientFileText.ReadLimits(field, draft));
+                break;
+            default:
+                SetNumber(draft, member, field);
+                break;
+        }
+    }
 
-    private bool Has(string column) => _columns!.IndexOf(column) is >= 0 and var at && _fields[at].Length > 0;
-
-    private double? Number(string column, string field)
+    private static void SetNumber(ClientDraft draft, string member, string field)
     {
         const NumberStyles Style =
             NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
-        if (field.Length == 0)
+        if (double.TryParse(field, Style, CultureInfo.InvariantCulture, out double number) && !double.IsNaN(number))
         {
-            return null;
-        }
-
-        if (!double.TryParse(field, Style, CultureInfo.InvariantCulture, out double number) || double.IsNaN(number))
-        {
-            _rowFaults.Add(new(column, $"must be a number, not {Shown(field)}"));
-        }
-        else if (double.IsInfinity(number))
-        {
-            _rowFaults.Add(new(column, "is too large"));
+            draft.Set(member, number);
         }
         else
         {
-            return number;
+            draft.Fault(member, $"must be a number, not {Shown(field)}");
         }
-
-        return null;
     }
+
+    /// <summary>The required columns: a file with plans or access needs none for numbers.</summary>
+    private IEnumerable<string> Needed =>
+        _columns!.Contains(ClientDraft.Plan) || _columns.Contains(ClientDraft.Access) ? Required[..1] : Required;
 
     private static string Shown(string text) =>
         text.Length <= MaxShownLength ? $"'{text}'" : $"'{text[..MaxShownLength]}…'";

@@ -36,9 +36,14 @@ internal sealed class Limit
     private volatile Limit? _successor;
 
     /// <param name="name">The name in the RateLimit fields and the log: a limit's name, or <c>client</c>.</param>
-    /// <param name="config">Must have passed <see cref="Limiter.Fault"/>.</param>
+    /// <exception cref="ArgumentException">The numbers have a fault, see <see cref="Limiter.Fault"/>. So no bucket can
+    /// have them, wherever they come from.</exception>
     public Limit(string name, LimitConfig config)
     {
+        if (Limiter.Fault(config.Capacity, config.RatePerSecond) is { } fault)
+        {
+            throw new ArgumentException($"limit {name}: {fault}", nameof(config));
+        }
         Name = name;
         NameBytes = Encoding.UTF8.GetBytes(name);
         Config = config;

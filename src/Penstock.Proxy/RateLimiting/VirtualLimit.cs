@@ -4,7 +4,7 @@ namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>A limit in virtual time, for replays of past traffic. It decides as the data plane does, with the caller's
 /// times and buckets. Immutable, thread-safe.</summary>
-/// <param name="config">Must have passed <see cref="Limiter.Fault"/>.</param>
+/// <exception cref="ArgumentException">The numbers have a fault, see <see cref="Limiter.Fault"/>.</exception>
 public sealed class VirtualLimit(LimitConfig config)
 {
     private readonly Limit _limit = new("virtual", config);

@@ -116,7 +116,8 @@ public sealed class PlansTests : IAsyncLifetime
         (await SendAsync("PATCH", "/clients/bad", """{"current_tokens":1}"""))
             .HasFaults("current_tokens needs a capacity");
         (await SendAsync("PUT", "/clients/bad", """{"access":"open"}""")).HasFaults(
-            "access must be one of limited, blocked, exempt", "capacity is required", "rate_per_sec is required");
+            "access must be one of limited, blocked, exempt, not 'open'", "capacity is required",
+            "rate_per_sec is required");
         await SendAsync("PATCH", "/clients/bad", """{"access":"limited","plan":"free"}""", 200);
 
         await SendAsync("POST", "/clients",

@@ -49,14 +49,14 @@ public sealed class LimitTests
     {
         foreach (double rate in new[] { 1.0 / 8_640_000, 1, 1_000_000 })
         {
-            var limit = new Limit("x", new LimitConfig(1_000, rate));
+            var limit = new Limit("x", new LimitConfig(300, rate));
             long tenYears = (long)(10 * 365.25 * 24 * 3600) * 1_000_000_000;
             long word = 0;
             Assert.Equal(0, limit.Clock(-5));
             Assert.True(limit.TryTake(ref word, limit.Clock(tenYears), 1));
-            Assert.InRange(limit.Tokens(word, limit.Clock(tenYears)), 998.999, 999.001);
-            Assert.InRange(limit.Tokens(word, limit.Clock(0)), 0, 1000); // even if the clock stepped back
-            Assert.Equal(1000, limit.WholeTokens(word, limit.Clock(2 * tenYears)));
+            Assert.InRange(limit.Tokens(word, limit.Clock(tenYears)), 298.999, 299.001);
+            Assert.InRange(limit.Tokens(word, limit.Clock(0)), 0, 300); // even if the clock stepped back
+            Assert.Equal(300, limit.WholeTokens(word, limit.Clock(2 * tenYears)));
         }
     }
 

@@ -122,7 +122,7 @@ public sealed class LimiterTests
     /// <summary>Puts a limit that hardly refills in force.</summary>
     private Limit Apply(int capacity)
     {
-        Assert.True(_limiter.Limits.TryApply(new Dictionary<string, LimitConfig> { ["x"] = new(capacity, 0.00001) }));
+        Assert.True(_limiter.Limits.TryApply(new Dictionary<string, LimitConfig> { ["x"] = new(capacity, 0.0001) }));
         return _limiter.Limits.Find("x")!;
     }
 
