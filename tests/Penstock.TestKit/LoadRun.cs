@@ -23,6 +23,9 @@ public sealed class LoadRun : IAsyncDisposable
     /// <summary>The number of responses by body.</summary>
     public ConcurrentDictionary<string, int> Bodies { get; } = new();
 
+    /// <summary>The first body of each status that is no success.</summary>
+    public ConcurrentDictionary<int, string> Errors { get; } = new();
+
     /// <summary>How long each response took, in milliseconds, in the order of their ends.</summary>
     public ConcurrentQueue<double> DurationsMs { get; } = new();
 
@@ -39,6 +42,18 @@ public sealed class LoadRun : IAsyncDisposable
     /// <summary>When the last request that was answered was sent, in seconds since the start. On a busy machine there
     /// may be a pause before the end.</summary>
     public double LastSentSeconds => Interlocked.Read(ref _lastSentMs) / 1000.0;
+
+    /// <exception cref="InvalidOperationException">There were responses with other statuses. The message has their
+    /// bodies.</exception>
+    public void HadOnly(params int[] statuses)
+    {
+        int[] others = [.. Statuses.Keys.Except(statuses)];
+        if (others.Length > 0)
+        {
+            throw new InvalidOperationException(string.Join("; ", others.Select(status =>
+                $"{Statuses[status]} responses {status}, the first: {Errors.GetValueOrDefault(status, "none")}")));
+        }
+    }
 
     /// <summary>Ends the load.</summary>
     public async Task StopAsync()
@@ -74,6 +89,10 @@ public sealed class LoadRun : IAsyncDisposable
                 if (response.IsSuccessStatusCode)
                 {
                     Bodies.AddOrUpdate(body.Trim(), 1, static (_, n) => n + 1);
+                }
+                else
+                {
+                    Errors.TryAdd(status, body);
                 }
             }
             catch (HttpRequestException)

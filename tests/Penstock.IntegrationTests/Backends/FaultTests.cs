@@ -77,7 +77,7 @@ public sealed class FaultTests
         await load.MoreAsync(1, "slow");
         await load.MoreAsync(3000);
         await load.StopAsync();
-        Assert.Equal([200], load.Statuses.Keys);
+        load.HadOnly(200);
         // The number depends on the machine; UnevenBackendsTests computes it.
         TestContext.Current.TestOutputHelper?.WriteLine($"slow {load.Bodies["slow"]}, first {load.Bodies["first"]}, "
             + $"second {load.Bodies["second"]} of {load.Total}");
