@@ -41,6 +41,7 @@ needs=(
     "/usr/share/nodejs/ws|node-ws|WebSockets of Node"
     "/sbin/mkfs.ext4|e2fsprogs|disks that get full or break"
     "/sbin/ip|iproute2|a network whose cable is pulled"
+    "/usr/bin/promtool|prometheus|metrics and alert rules for Prometheus"
     "/usr/bin/clang|clang|the native program"
     "/usr/include/zlib.h|zlib1g-dev|the native program"
 )

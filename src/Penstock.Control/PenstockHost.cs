@@ -72,7 +72,7 @@ internal sealed class PenstockHost : IAsyncDisposable
         var flusher = new BucketFlusher(proxy.Limiter.Clients.CollectChanged, directory, time,
             loggers.CreateLogger<BucketFlusher>(), keeper);
         flusher.Start();
-        var reloader = new Reloader(config, proxy, directory, read, loggers.CreateLogger<Reloader>());
+        var reloader = new Reloader(config, proxy, directory, read, time, loggers.CreateLogger<Reloader>());
         var host = new PenstockHost(config, proxy, store, flusher, member, reloader);
         try
         {

@@ -16,16 +16,31 @@ internal sealed record ReloadResult(
 /// <summary>Reads the configuration file again and puts it in force, completely or not at all. Thread-safe.</summary>
 /// <param name="read">Reads the file; null when the configuration came from the command line.</param>
 internal sealed class Reloader(
-    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, Func<ConfigResult>? read, ILogger log)
+    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, Func<ConfigResult>? read, TimeProvider time,
+    ILogger log)
 {
     private readonly Lock _lock = new();
+    private volatile bool _lastFailed;
+    private long _lastSuccessTicks = time.GetUtcNow().UtcTicks;
+
+    /// <summary>The last reload changed nothing. Thread-safe.</summary>
+    public bool LastFailed => _lastFailed;
+
+    /// <summary>When the configuration in force was read. Thread-safe.</summary>
+    public DateTimeOffset LastSuccess => new(Volatile.Read(ref _lastSuccessTicks), TimeSpan.Zero);
 
     public ReloadResult Reload()
     {
         lock (_lock)
         {
             proxy.ReopenAccessLog(); // log rotation also sends HUP
+            DateTimeOffset now = time.GetUtcNow();
             ReloadResult result = Apply();
+            _lastFailed = result.Error is not null;
+            if (!_lastFailed)
+            {
+                Volatile.Write(ref _lastSuccessTicks, now.UtcTicks);
+            }
             foreach (Diagnostic diagnostic in result.Diagnostics)
             {
                 log.Log(diagnostic.Severity == Severity.Error ? LogLevel.Error : LogLevel.Warning,

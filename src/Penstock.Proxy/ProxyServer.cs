@@ -47,7 +47,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(config);
         _clock = new MonotonicClock(time ?? TimeProvider.System);
         _logger = loggers.CreateLogger("penstock");
-        _loops = config.Loops > 0 ? config.Loops : Environment.ProcessorCount;
+        _loops = config.LoopCount;
         Limiter = new Limiter(config, _clock, sharesTokens);
         _health = new UpstreamHealth(_clock, _logger);
         _topology = new Topology(_clock, _logger, _loops, OnBackendsChanged);
@@ -80,13 +80,12 @@ public sealed partial class ProxyServer : IAsyncDisposable
     internal IReadOnlyList<Worker> Workers => _workers;
 
     /// <summary>Client connections that are open now.</summary>
-    public int OpenConnections => _workers.Sum(static w => w.Counters.OpenConnections);
+    public long OpenConnections => Counters.Sum(static c => c.Open);
 
-    /// <summary>Requests that got an answer or a response, since start.</summary>
-    public long Requests => _workers.Sum(static w => w.Counters.Requests);
+    /// <summary>Requests that have ended since start.</summary>
+    public long Requests => Counters.Sum(static c => c.Requests.Sum(static r => r.Count));
 
-    /// <summary>Requests that a limit rejected since start.</summary>
-    public long Rejected => _workers.Sum(static w => w.Counters.Rejected);
+    private IEnumerable<ListenerCounters> Counters => _workers.SelectMany(static w => w.Counters);
 
     /// <summary>The last requests that limits rejected, the newest first; at most <paramref name="most"/>.</summary>
     public IReadOnlyList<Rejection> LastRejections(int most) =>

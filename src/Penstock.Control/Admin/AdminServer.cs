@@ -76,6 +76,7 @@ internal sealed class AdminServer : IAsyncDisposable
         app.MapReload(reloader);
         app.MapCluster(member);
         app.MapRejections(proxy);
+        app.MapMetrics(subjects);
         try
         {
             await app.StartAsync();

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
 using Penstock.Control.Telemetry;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Observability;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
@@ -33,9 +35,22 @@ internal sealed partial class ClientDirectory(
     private readonly Lock _edits = new();
     private volatile string? _storeFault;
     private long _failingSinceMs;
+    private readonly DurationHistogram _storeTimes = new(DurationHistogram.UsualBounds);
 
     /// <summary>Why the store fails; null while it works.</summary>
     public string? StoreFault => _storeFault;
+
+    /// <summary>How long each use of the store took, failed ones too.</summary>
+    public Durations StoreTimes
+    {
+        get
+        {
+            lock (_storeTimes)
+            {
+                return DurationHistogram.Sum([_storeTimes]);
+            }
+        }
+    }
 
     /// <summary>Registers all clients of the store, with the tokens that refilled since they were saved.</summary>
     /// <exception cref="StoreException">The store cannot be read.</exception>
@@ -214,6 +229,7 @@ internal sealed partial class ClientDirectory(
     /// <returns>False when it failed.</returns>
     private bool TryUse<T>(Func<T> use, [MaybeNullWhen(false)] out T result)
     {
+        long began = Stopwatch.GetTimestamp();
         try
         {
             result = use();
@@ -230,6 +246,13 @@ internal sealed partial class ClientDirectory(
             }
             result = default;
             return false;
+        }
+        finally
+        {
+            lock (_storeTimes)
+            {
+                _storeTimes.Add((long)Stopwatch.GetElapsedTime(began).TotalNanoseconds);
+            }
         }
     }
 

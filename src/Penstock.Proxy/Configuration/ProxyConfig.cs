@@ -53,6 +53,9 @@ public sealed record ProxyConfig
     /// <value>Key <c>loops</c>: <c>auto</c>, or 1 to 1024; default: auto.</value>
     public int Loops { get; init; }
 
+    /// <summary>The number of event loops that <see cref="Loops"/> asks for.</summary>
+    internal int LoopCount => Loops > 0 ? Loops : Environment.ProcessorCount;
+
     /// <summary>The target of the access log: <c>stdout</c>, <c>off</c>, or the path of a file. Read at start
     /// only.</summary>
     /// <value>Key <c>access_log</c>: <c>stdout</c>, <c>off</c>, or the path of a file, which has a <c>/</c>; default:

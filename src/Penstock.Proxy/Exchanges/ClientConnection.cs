@@ -26,9 +26,10 @@ internal sealed class ClientConnection : IConnectionOwner
     private Ending _ending;
     private Linger? _linger;
 
-    public ClientConnection(Worker worker, Socket socket, bool proxyProtocol)
+    public ClientConnection(Worker worker, Socket socket, bool proxyProtocol, ListenerCounters counters)
     {
         Worker = worker;
+        Counters = counters;
         _snapshot = worker.Snapshot;
         PeerAddress = new ClientAddress(socket.RemoteEndPoint, _snapshot.Identifier.Ipv6Prefix);
         PeerTrusted = _snapshot.Identifier.IsTrusted(PeerAddress.Ip);
@@ -51,6 +52,9 @@ internal sealed class ClientConnection : IConnectionOwner
     }
 
     public Worker Worker { get; }
+
+    /// <summary>What the loop counts for the listener that accepted the connection.</summary>
+    public ListenerCounters Counters { get; }
 
     public Connection Io { get; }
 

@@ -238,9 +238,12 @@ internal sealed class Exchange(HeadBounds bounds)
     /// already.</summary>
     public void End()
     {
-        Worker.Counters.Count(
-            (Status == 429 && Admission.Rejected) || Outcome == Outcome.ClientBlocked,
-            Outcome is not Outcome.Ok && Status >= 500);
+        Client.Counters.Count(this);
+        Admission.CountDecisions(Loop.Index);
+        if (ResponseNs > 0)
+        {
+            Route!.Upstream.ResponseTimes[Loop.Index].Add(ResponseNs - SentNs);
+        }
         Caller ??= Client.PeerAddress;
         Worker.LogAccess(this, Client.Received);
         Upload?.Stop();

@@ -30,6 +30,10 @@ internal static class Sending
         }
 
         attempt.SentNs = exchange.Loop.NowNs;
+        if (exchange.Sends == 0)
+        {
+            exchange.Client.Counters.Overheads.Add(exchange.Worker.ExactNowNs - exchange.StartNs - exchange.QueuedNs);
+        }
         attempt.Response.ToHead = request.Method == Method.Head;
         attempt.Connection!.Pool.CountRequest();
         int sent = attempt.Io.TrySend(scratch.AsSpan(0, length));

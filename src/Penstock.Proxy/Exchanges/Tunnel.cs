@@ -45,12 +45,12 @@ internal static class Tunnel
         RelayEnd end = await Relaying.FlushAsync(exchange, client);
         if (end == RelayEnd.Done)
         {
-            exchange.Worker.Counters.OpenTunnels++;
+            exchange.Client.Counters.Tunnels++;
             Task<RelayEnd> up = CarryUpAsync(exchange, client, backend);
             Task<RelayEnd> down = CarryAsync(exchange, backend, client, upwards: false);
             RelayEnd upEnd = await up;
             RelayEnd downEnd = await down;
-            exchange.Worker.Counters.OpenTunnels--;
+            exchange.Client.Counters.Tunnels--;
             end = upEnd is RelayEnd.Done or RelayEnd.Canceled ? downEnd : upEnd;
         }
         exchange.Outcome = EndOf.Tunnel(end);

@@ -32,6 +32,7 @@ internal sealed class Worker
     private readonly LogFlush _logFlush;
     private readonly ulong _requestIdSeed;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile ListenerCounters[] _counters = [];
     private ulong _requestCount;
 
     public Worker(Loop loop, Snapshot snapshot, MonotonicClock clock, ConnectionBounds bounds,
@@ -60,7 +61,13 @@ internal sealed class Worker
     public PickRandom Random { get; }
     public ILogger Logger { get; }
     public ConnectionBounds Bounds { get; }
-    public LoopCounters Counters { get; } = new();
+
+    /// <summary>What this loop has counted, by listener, also for closed ones. Thread-safe.</summary>
+    public IReadOnlyList<ListenerCounters> Counters => _counters;
+
+    /// <summary>The time now. <see cref="EventLoop.Loop.NowNs"/> is the time at which the loop's round began.</summary>
+    public long ExactNowNs => _clock.NowNs;
+
     public Rejections Rejections { get; }
 
     /// <summary>Penstock stops: no connection accepts a further request.</summary>
@@ -68,9 +75,13 @@ internal sealed class Worker
 
     public ConnectionPool PoolOf(Backend backend) => backend.PoolOf(Loop);
 
-    public void Listen(Socket socket, ListenerConfig config) => _listeners.Add((config.Text, new Listener(Loop, socket,
-        client => Accept(client, config.ProxyProtocol), WhyNotAccept, cause =>
-        Logger.LogWarning(Events.AcceptPaused, "accepting pauses: {Cause}", cause))));
+    public void Listen(Socket socket, ListenerConfig config)
+    {
+        ListenerCounters counters = CountersOf(config.Text);
+        _listeners.Add((config.Text, new Listener(Loop, socket,
+            client => Accept(client, config.ProxyProtocol, counters), WhyNotAccept, cause =>
+            Logger.LogWarning(Events.AcceptPaused, "accepting pauses: {Cause}", cause))));
+    }
 
     /// <summary>Starts to open a connection to a backend, if there is a file descriptor for it; see
     /// <see cref="ConnectionPool.Dial"/>.</summary>
@@ -115,13 +126,13 @@ internal sealed class Worker
     {
         if (_clients.Remove(client))
         {
+            client.Counters.CountClosed();
             Bounds.Leave();
             if (client.CountedAs is { } address)
             {
                 Bounds.LeaveAddress(address);
             }
         }
-        Counters.OpenConnections = _clients.Count;
         if (Draining && _clients.Count == 0)
         {
             _drained.TrySetResult();
@@ -242,7 +253,18 @@ internal sealed class Worker
         return false;
     }
 
-    private void Accept(Socket socket, bool proxyProtocol)
+    private ListenerCounters CountersOf(string listener)
+    {
+        if (Array.Find(_counters, one => one.Listener == listener) is { } known)
+        {
+            return known;
+        }
+        var added = new ListenerCounters(listener);
+        _counters = [.. _counters, added];
+        return added;
+    }
+
+    private void Accept(Socket socket, bool proxyProtocol, ListenerCounters counters)
     {
         ClientConnection client;
         try
@@ -251,9 +273,10 @@ internal sealed class Worker
             {
                 socket.NoDelay = true;
             }
-            client = new ClientConnection(this, socket, proxyProtocol);
+            client = new ClientConnection(this, socket, proxyProtocol, counters);
             if (!client.MayConnect || !client.TryCount())
             {
+                counters.CountTurnedAway();
                 client.CloseUnserved();
                 return;
             }
@@ -265,7 +288,7 @@ internal sealed class Worker
         }
         Bounds.Enter();
         _clients.Add(client);
-        Counters.OpenConnections = _clients.Count;
+        counters.CountOpened();
         _ = client.ServeAsync();
     }
 

@@ -118,6 +118,7 @@ internal sealed class BackendChecks : IAsyncDisposable
             }
             _inconclusive = false;
             bool passed = result.Verdict == CheckVerdict.Passed;
+            _backend.CountCheck(passed);
             if (_streak.Add(passed, _backend.Health.Health) is { } health)
             {
                 SetHealth(health, result.Cause);

@@ -24,48 +24,6 @@ internal readonly ref struct AdmissionRequest
     public LeasedBucket? Prepaid { get; init; }
 }
 
-/// <summary>One limit that applies to a request, and what the request took from it.</summary>
-internal struct AppliedLimit
-{
-    public LimitRule Rule;
-
-    /// <summary>The arithmetic of the bucket; null when the rule has no bucket.</summary>
-    public Limit? Limit;
-
-    /// <summary>The bucket; null when it is in the bucket table.</summary>
-    public Bucket? Bucket;
-
-    /// <summary>The key of the bucket in the bucket table, and of the count of requests in flight.</summary>
-    public ulong Hash;
-
-    /// <summary>The bucket's state after the decision, and the limit's clock at that moment.</summary>
-    public long State;
-    public long Clock;
-
-    /// <summary>Tokens were taken from the bucket.</summary>
-    public bool Taken;
-
-    /// <summary>The request is counted as in flight.</summary>
-    public bool Entered;
-
-    /// <summary>The client has as many requests in flight as the limit allows.</summary>
-    public bool Full;
-
-    /// <summary>The limit's name for the client and the log; a registered client's own limit is named
-    /// <c>client</c>.</summary>
-    public readonly byte[] NameBytes => Full || Limit is null ? Rule.NameBytes : Limit.NameBytes;
-
-    public readonly double Tokens => Limit!.Tokens(State, Clock);
-
-    public readonly long WholeTokens => Limit!.WholeTokens(State, Clock);
-
-    public readonly long SecondsToNextToken => Limit!.SecondsToNextToken(State, Clock);
-
-    public readonly long SecondsToFull => Limit!.SecondsToFull(State, Clock);
-
-    public readonly ulong ConcurrencyKey => Hash ^ Rule.ConcurrencyKey;
-}
-
 /// <summary>Admits one request under all its limits, or takes nothing from any. Reused with its exchange; allocates
 /// nothing. Not thread-safe, but the buckets are.</summary>
 internal sealed class Admission
@@ -145,6 +103,7 @@ internal sealed class Admission
             }
             if (limit.Rule.Config.DryRun)
             {
+                limit.DryRejected = true;
                 _dryRejectedBy = _dryRejectedBy < 0 ? i : _dryRejectedBy;
                 Leave(ref limit);
                 continue;
@@ -232,6 +191,30 @@ internal sealed class Admission
         }
     }
 
+    /// <summary>Counts what each limit has decided. A limit that would have admitted a request which another one
+    /// rejected has decided nothing.</summary>
+    /// <param name="loop">The number of the calling loop.</param>
+    public void CountDecisions(int loop)
+    {
+        for (int i = 0; i < _count; i++)
+        {
+            ref AppliedLimit limit = ref _limits[i];
+            LimitCounts? counts = limit.IsOwn ? _limiter!.Limits.OwnCounts : limit.Rule.Counts;
+            if (i == _rejectedBy)
+            {
+                counts?.Add(loop, LimitDecision.Rejected);
+            }
+            else if (limit.DryRejected)
+            {
+                counts?.Add(loop, LimitDecision.DryRunRejected);
+            }
+            else if (!Rejected)
+            {
+                counts?.Add(loop, LimitDecision.Admitted);
+            }
+        }
+    }
+
     /// <summary>Removes the request from the counts of requests in flight.</summary>
     public void Leave()
     {
@@ -247,17 +230,27 @@ internal sealed class Admission
         ulong address = 0;
         if (request.Registered is not null && rules.AddsOwn)
         {
-            _limits[_count++] = new AppliedLimit { Rule = LimitRule.OwnLimit, Bucket = request.Registered.Bucket };
+            _limits[_count++] = new AppliedLimit
+            {
+                Rule = LimitRule.OwnLimit,
+                Bucket = request.Registered.Bucket,
+                IsOwn = true,
+            };
         }
         for (int i = 0; i < rules.Rules.Length; i++)
         {
             LimitRule rule = rules.Rules[i];
             bool own = i == rules.OwnIndex && request.Registered is not null;
             ref AppliedLimit limit = ref _limits[_count++];
-            limit = new AppliedLimit { Rule = rule, Bucket = own ? request.Registered!.Bucket : rule.Common };
-            if (request.Registered?.Terms is { } terms)
+            limit = new AppliedLimit
             {
-                limit.Bucket = terms.BucketOf(rule) ?? limit.Bucket;
+                Rule = rule,
+                Bucket = own ? request.Registered!.Bucket : rule.Common,
+                IsOwn = own,
+            };
+            if (request.Registered?.Terms?.BucketOf(rule) is { } named)
+            {
+                (limit.Bucket, limit.IsOwn) = (named, false);
             }
             if (limit.Bucket is not null && rule.Config.Concurrent == 0)
             {

@@ -32,6 +32,9 @@ internal sealed class LimitRule
     public LimitConfig Config { get; }
     public Limit? Tracked { get; }
     public LocalBucket? Common { get; }
+
+    /// <summary>Where its decisions are counted; null: nowhere.</summary>
+    public LimitCounts? Counts { get; init; }
     public ulong ConcurrencyKey { get; }
 
     /// <summary>Empty: every request counts.</summary>

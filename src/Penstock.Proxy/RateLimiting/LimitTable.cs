@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using Penstock.Proxy.Configuration;
 
@@ -19,13 +20,16 @@ internal sealed class LimitTable
 
     /// <summary>The buckets that all requests share, by their limits' names.</summary>
     private readonly Dictionary<string, LocalBucket> _common = [];
+    private readonly ConcurrentDictionary<string, LimitCounts> _counts = [];
+    private readonly int _loops;
     private volatile Limit[] _limits = [];
     private volatile BucketTable _table;
     private volatile IReadOnlyDictionary<string, LimitConfig> _configured = new Dictionary<string, LimitConfig>();
 
     public LimitTable(ProxyConfig config, MonotonicClock clock, KeyHash nameHash)
     {
-        (_clock, _nameHash) = (clock, nameHash);
+        (_clock, _nameHash, _loops) = (clock, nameHash, config.LoopCount);
+        OwnCounts = CountsOf(RegisteredClient.LimitName);
         _maxTracked = config.Clients.MaxTracked;
         _keepsBuckets = config.Clients.SaveUnregistered;
         _table = NewTable([]);
@@ -36,6 +40,12 @@ internal sealed class LimitTable
 
     /// <summary>The buckets of unregistered clients.</summary>
     public BucketTable Table => _table;
+
+    /// <summary>The decisions of registered clients' own limits.</summary>
+    public LimitCounts OwnCounts { get; }
+
+    /// <summary>The decisions of all limits since start, also of those that no longer exist. Thread-safe.</summary>
+    public IEnumerable<LimitCounts> Counts => _counts.Values;
 
     /// <summary>Puts changed limits in force. A limit with another capacity or rate is a new limit, whose buckets begin
     /// with the old buckets' tokens.</summary>
@@ -91,10 +101,16 @@ internal sealed class LimitTable
 
     /// <summary>The rule of a limit.</summary>
     public LimitRule RuleOf(string name, LimitConfig config) => new(name, config, Find(name),
-        _common.GetValueOrDefault(name), _nameHash.Hash(Encoding.UTF8.GetBytes(name), NameDomain));
+        _common.GetValueOrDefault(name), _nameHash.Hash(Encoding.UTF8.GetBytes(name), NameDomain))
+    {
+        Counts = CountsOf(name),
+    };
 
     /// <summary>The limit of this name with buckets in the table; null when there is none.</summary>
     public Limit? Find(string name) => _numbers.TryGetValue(name, out int number) ? _limits[number] : null;
+
+    private LimitCounts CountsOf(string name) =>
+        _counts.GetOrAdd(name, static (name, loops) => new LimitCounts(name, loops), _loops);
 
     /// <summary>Whether enough numbers are free; frees some if not. Numbers are few, and each change of a limit takes
     /// one. Numbers of replaced limits are reused, the oldest first, so that requests that used them have ended long

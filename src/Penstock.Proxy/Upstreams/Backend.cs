@@ -62,6 +62,8 @@ internal sealed class Backend
     private long _rampStartNs = -1;
     private long _lastUsedNs;
     private long _stateSinceNs;
+    private long _checksPassed;
+    private long _checksFailed;
 
     /// <param name="upstream">Name of the upstream.</param>
     /// <param name="config">Its host is an address, or a name that is not resolved yet. Nobody can connect to the
@@ -125,6 +127,12 @@ internal sealed class Backend
     /// <summary>How often live traffic has ejected the backend since start.</summary>
     public int Ejections { get; private set; }
 
+    /// <summary>Health checks since start that passed, and that failed.</summary>
+    public long ChecksPassed => Volatile.Read(ref _checksPassed);
+
+    /// <inheritdoc cref="ChecksPassed"/>
+    public long ChecksFailed => Volatile.Read(ref _checksFailed);
+
     /// <summary>The backend is no longer configured; each of its connections closes after its present
     /// exchange.</summary>
     public bool IsRetired => _isRetired;
@@ -143,6 +151,8 @@ internal sealed class Backend
             }
         }
     }
+
+    public void CountCheck(bool passed) => Interlocked.Increment(ref passed ? ref _checksPassed : ref _checksFailed);
 
     /// <summary>Why and how long the backend is ejected; null when it is not.</summary>
     public Ejection? Ejection

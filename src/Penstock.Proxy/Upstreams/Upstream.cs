@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Observability;
 
 namespace Penstock.Proxy.Upstreams;
 
@@ -33,6 +34,8 @@ internal sealed class Upstream
         Name = config.Name;
         NameBytes = Encoding.UTF8.GetBytes(config.Name);
         Queue = new SlotQueue(PickForQueue);
+        ResponseTimes = [.. Enumerable.Range(0, loops)
+            .Select(static _ => new DurationHistogram(DurationHistogram.UsualBounds))];
         _members = new Members(config, []);
         Rebuild(config, joins: false);
     }
@@ -43,6 +46,9 @@ internal sealed class Upstream
     public IReadOnlyList<Backend> Backends => _members.All;
     public SlotQueue Queue { get; }
     public RetryBudget Budget { get; } = new(MaxSaved);
+
+    /// <summary>Times from the sending of a request to the head of its response, by loop.</summary>
+    public DurationHistogram[] ResponseTimes { get; }
 
     /// <summary>Retries paid from the budget since start.</summary>
     public long Retried => Volatile.Read(ref _retried);

@@ -82,6 +82,12 @@ public sealed record BackendStatus
     /// <summary>How many of these requests, and of the connection attempts, brought no valid response.</summary>
     public required long Failures { get; init; }
 
+    /// <summary>Health checks since start that passed, and that failed.</summary>
+    public required long ChecksPassed { get; init; }
+
+    /// <inheritdoc cref="ChecksPassed"/>
+    public required long ChecksFailed { get; init; }
+
     internal static BackendStatus Of(Upstream upstream, Backend backend, MonotonicClock clock)
     {
         long now = clock.NowNs;
@@ -111,6 +117,8 @@ public sealed record BackendStatus
             InFlight = backend.InFlight,
             Requests = backend.Requests,
             Failures = backend.Failures,
+            ChecksPassed = backend.ChecksPassed,
+            ChecksFailed = backend.ChecksFailed,
         };
     }
 }

@@ -18,9 +18,11 @@ internal sealed class LiveState
     private static readonly HashSet<string> NotConfigured = new(StringComparer.Ordinal)
     {
         "Backend._health", "Backend._isUsable", "Backend._weight", "Backend._ramp", "Backend._rampStartNs",
-        "Backend.<HealthChanges>k__BackingField", "BackendChecks._streak", "Upstream._queueRandom",
+        "Backend._checksPassed", "Backend._checksFailed", "Backend.<HealthChanges>k__BackingField",
+        "BackendChecks._streak", "Upstream._queueRandom",
         "Worker._requestIdSeed", "Worker.<Random>k__BackingField", "Worker._logFlush", "Worker._listeners",
         "KeyHash._key0", "KeyHash._key1", "TableMemory.handle", "SafeHandle.handle",
+        "LimitTable._counts", "Worker._counters", // names from before the reload stay
         "ConnectionBounds._own", "ConnectionBounds._count", "ConnectionBounds._byAddress",
     };
 

@@ -166,7 +166,7 @@ public sealed class ReloadEveryKeyTests : IDisposable
         proxy.Start();
         var reloader = new Reloader(old, proxy, new ClientDirectory(store, proxy.Limiter,
             NullLogger<ClientDirectory>.Instance),
-            () => new ConfigResult(changed, []), NullLogger.Instance);
+            () => new ConfigResult(changed, []), TimeProvider.System, NullLogger.Instance);
 
         string[] expected = ["clients.max_tracked", "loops", "store"];
         Assert.Equal(expected, reloader.Reload().RestartNeeded);
@@ -186,7 +186,7 @@ public sealed class ReloadEveryKeyTests : IDisposable
         if (next is not null)
         {
             var reloader = new Reloader(config, proxy, directory, () => new ConfigResult(next, []),
-                NullLogger.Instance);
+                TimeProvider.System, NullLogger.Instance);
             ReloadResult result = reloader.Reload();
             named!.AddRange(result.Error is { } error ? [error] : result.RestartNeeded);
         }

@@ -48,6 +48,7 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
         ("get /rejections", "/rejections", 200, null, Json, "retry_after"),
         ("get /rejections/top", "/rejections/top", 200, null, Json, "rejected"),
         ("get /rejections", "/rejections?limit=x", 400, null, Json, "errors"),
+        ("get /metrics", "/metrics", 200, null, Json, "penstock_limit_decisions_total{limit=\"client\","),
         ("post /reload", "/reload", 200, null, Json, "restart_needed"),
         ("get /cluster", "/cluster", 404, null, Json, "message"),
     ];

@@ -1,0 +1,35 @@
+using Penstock.Proxy.Exchanges;
+using Penstock.Proxy.Observability;
+using Penstock.Proxy.RateLimiting;
+
+namespace Penstock.Proxy;
+
+/// <content>The figures for monitoring.</content>
+public sealed partial class ProxyServer
+{
+    /// <summary>Reads what the loops have counted. Stops no loop and takes no lock.</summary>
+    public ProxyMetrics ReadMetrics()
+    {
+        List<ListenerCounters> counters = [.. Counters];
+        return new()
+        {
+            Requests = [.. counters.SelectMany(static c => c.Requests)
+                .GroupBy(static r => r with { Count = 0 })
+                .Select(static same => same.Key with { Count = same.Sum(static r => r.Count) })],
+            Listeners = [.. counters.GroupBy(static c => c.Listener)
+                .Select(static same => MetricsOf(same.Key, [.. same]))],
+            Upstreams = [.. _topology.Upstreams
+                .Select(static u => new UpstreamMetrics(u.Name, DurationHistogram.Sum(u.ResponseTimes)))],
+            Limits = [.. Limiter.Limits.Counts.Select(static c => new LimitMetrics(c.Limit, c[LimitDecision.Admitted],
+                c[LimitDecision.Rejected], c[LimitDecision.DryRunRejected]))],
+            Tunnels = counters.Sum(static c => c.Tunnels),
+            AccessLogBytesDropped = _accessLog?.DroppedBytes ?? 0,
+        };
+    }
+
+    private static ListenerMetrics MetricsOf(string listener, List<ListenerCounters> loops) => new(
+        listener, loops.Sum(static c => c.Accepted), loops.Sum(static c => c.Open),
+        loops.Sum(static c => c.TurnedAway), loops.Sum(static c => c.BytesIn), loops.Sum(static c => c.BytesOut),
+        DurationHistogram.Sum([.. loops.Select(static c => c.Durations)]),
+        DurationHistogram.Sum([.. loops.Select(static c => c.Overheads)]));
+}
