@@ -25,16 +25,19 @@ internal sealed class LeaseAccount(double left, long capacity, long nowNs)
     /// <summary>Takes note of the shared bucket's content and capacity.</summary>
     public void Note(double left, long capacity) => (Left, Capacity) = (Math.Min(left, capacity), capacity);
 
-    /// <summary>Gives back tokens that were leased before the capacity was lowered: as many as the shared bucket had
-    /// room for then. The others are void: later, when requests have made room, they would come on top of the new
-    /// capacity.</summary>
+    /// <summary>Gives back tokens from before the capacity was lowered: as many as the shared bucket had room for then,
+    /// and as many as cancel the debt. The others are void: later, when requests have made room, they would come on top
+    /// of the new capacity.</summary>
     public void ReturnOld(long tokens) =>
-        Returned += Math.Clamp(Capacity - Math.Max(0, Left) - Returned, 0, tokens);
+        Returned = Math.Min(Returned + tokens, Math.Max(0, Capacity - Math.Max(0, Left)) + Debt);
 
     /// <summary>Tokens that this node granted by itself during an outage and must repay.</summary>
     public long Debt { get; set; }
 
     /// <summary>The need that the last statement asked for, and the debt that it repaid.</summary>
     public long AskedNeed { get; set; }
+
+    /// <summary>The capacity that this node knew then.</summary>
+    public long AskedCapacity { get; set; }
     public long AskedOwed { get; set; }
 }

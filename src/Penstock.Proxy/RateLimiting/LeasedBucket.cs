@@ -163,7 +163,7 @@ internal sealed partial class LeasedBucket : Bucket
         {
             View view = _view;
             double shared = view.Limit.Tokens(Volatile.Read(ref view.SharedState), view.Limit.Clock(nowNs));
-            returns = ReplaceLimit(limit, shared, nowNs);
+            returns = ReplaceLimit(limit, Math.Max(0, shared - Account.Returned), nowNs);
         }
         if (returns)
         {

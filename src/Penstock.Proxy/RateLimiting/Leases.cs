@@ -163,6 +163,7 @@ public sealed partial class Leases
     private void AddAsk(LeasedBucket bucket, LeaseAmounts amounts, List<LeaseAsk> asks)
     {
         (bucket.Account.AskedNeed, bucket.Account.AskedOwed) = (amounts.Need, bucket.Account.Debt);
+        bucket.Account.AskedCapacity = bucket.Config.Capacity;
         _asked[bucket.ClientId] = bucket;
         asks.Add(new LeaseAsk(bucket.ClientId, bucket.Epoch, amounts.Need, amounts.Want, amounts.Back));
     }
@@ -199,9 +200,10 @@ public sealed partial class Leases
         long paid = Math.Min(grant.Granted, owedSince);
         account.Debt = owedSince - paid;
         account.Share.Note(grant, now);
-        if (grant.Capacity > bucket.Config.Capacity)
+        long capacity = bucket.Config.Capacity;
+        if (capacity < account.AskedCapacity && capacity < grant.Capacity)
         {
-            account.ReturnOld(grant.Granted - paid); // the capacity was lowered in between
+            account.ReturnOld(grant.Granted - paid); // granted before the edit that lowered the capacity
             bucket.MarkUsed(wake: true);
             return;
         }

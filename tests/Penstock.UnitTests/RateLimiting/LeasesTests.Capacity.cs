@@ -95,6 +95,49 @@ public sealed partial class LeasesTests
         Assert.Equal(20, Math.Round(client.TokensAt(_clock.NowNs)));
     }
 
+    /// <summary>The node hears of the edit after the answer, or never, if it ignores numbers that SQL has set.
+    /// </summary>
+    [Fact]
+    public void Raised_capacity_that_the_node_does_not_know_yet_voids_nothing()
+    {
+        LeasedBucket client = Register(capacity: 100);
+        Waiter waiter = Wait(client, 0);
+
+        Answer(Plan(), granted: 3, left: 97, capacity: 1000);
+
+        Assert.True(waiter.Granted);
+        Assert.Equal(2, client.Balance);
+    }
+
+    [Fact]
+    public void Second_lowering_gives_back_no_more_than_there_is_room_for()
+    {
+        LeasedBucket client = Register(capacity: 100);
+        Wait(client, 0);
+        Answer(Plan(), granted: 50, left: 10);
+
+        Lower(50, tokens: 10);
+        Assert.Equal(40, client.Account.Returned);
+        _limiter.Clients.Put(new("c", new(25, 0.001), 10, Version: 3, Epoch: 1));
+
+        Assert.Equal(15, client.Account.Returned);
+    }
+
+    [Fact]
+    public void Unused_tokens_of_an_outage_cancel_their_debt_when_the_capacity_is_lowered()
+    {
+        LeasedBucket client = Register(capacity: 100);
+        Waiter waiter = Wait(client, 0);
+        _leases.GrantShare(nodes: 1);
+        Assert.True(waiter.Granted);
+        long unused = client.Balance;
+        Assert.Equal(client.Account.Debt, unused + 1);
+
+        Lower(80, tokens: 80);
+
+        Assert.Equal(unused, client.Account.Returned);
+    }
+
     [Fact]
     public void Lowered_capacity_forgives_no_debt()
     {
