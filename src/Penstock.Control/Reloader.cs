@@ -21,26 +21,21 @@ internal sealed class Reloader(
 {
     private readonly Lock _lock = new();
     private volatile bool _lastFailed;
-    private long _lastSuccessTicks = time.GetUtcNow().UtcTicks;
+    private long _lastReadTicks = time.GetUtcNow().UtcTicks;
 
-    /// <summary>The last reload changed nothing. Thread-safe.</summary>
+    /// <summary>The last reload failed, or its plans could not be stored. Thread-safe.</summary>
     public bool LastFailed => _lastFailed;
 
     /// <summary>When the configuration in force was read. Thread-safe.</summary>
-    public DateTimeOffset LastSuccess => new(Volatile.Read(ref _lastSuccessTicks), TimeSpan.Zero);
+    public DateTimeOffset LastRead => new(Volatile.Read(ref _lastReadTicks), TimeSpan.Zero);
 
     public ReloadResult Reload()
     {
         lock (_lock)
         {
             proxy.ReopenAccessLog(); // log rotation also sends HUP
-            DateTimeOffset now = time.GetUtcNow();
             ReloadResult result = Apply();
-            _lastFailed = result.Error is not null;
-            if (!_lastFailed)
-            {
-                Volatile.Write(ref _lastSuccessTicks, now.UtcTicks);
-            }
+            _lastFailed = result.Error is not null && read is not null;
             foreach (Diagnostic diagnostic in result.Diagnostics)
             {
                 log.Log(diagnostic.Severity == Severity.Error ? LogLevel.Error : LogLevel.Warning,
@@ -76,6 +71,7 @@ internal sealed class Reloader(
             return new("Penstock is stopping", [], []);
         }
 
+        DateTimeOffset readAt = time.GetUtcNow();
         (PenstockConfig? config, IReadOnlyList<Diagnostic>? diagnostics) = read();
         if (config is null)
         {
@@ -85,6 +81,7 @@ internal sealed class Reloader(
         try
         {
             List<string> later = [.. proxy.Apply(config.Proxy), .. FileKeys.Table.ReadAtStart(started, config)];
+            Volatile.Write(ref _lastReadTicks, readAt.UtcTicks);
             directory.Publish(config.Plans);
             return new(null, diagnostics, later);
         }

@@ -18,6 +18,7 @@ internal static class Admitting
     public static Step Decide(Exchange exchange)
     {
         ClientConnection client = exchange.Client;
+        exchange.HeadNs = exchange.Loop.NowNs;
         exchange.PeerTrusted = client.PeerTrusted;
         exchange.Caller = client.PeerTrusted
             ? exchange.Snapshot.Identifier.Caller(exchange.Request, exchange.Head, client.PeerAddress)

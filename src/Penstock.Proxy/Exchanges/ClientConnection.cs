@@ -53,7 +53,7 @@ internal sealed class ClientConnection : IConnectionOwner
 
     public Worker Worker { get; }
 
-    /// <summary>What the loop counts for the listener that accepted the connection.</summary>
+    /// <summary>Those of the listener.</summary>
     public ListenerCounters Counters { get; }
 
     public Connection Io { get; }
@@ -92,8 +92,7 @@ internal sealed class ClientConnection : IConnectionOwner
 
     private Loop Loop => Worker.Loop;
 
-    /// <summary>Counts the connection under its client's address. With the PROXY protocol this happens when the header
-    /// has arrived: the peer is a proxy, and its clients must not count as one.</summary>
+    /// <summary>Counts the connection under its client's address. A PROXY protocol header names it later.</summary>
     /// <returns>False when the address has too many connections.</returns>
     public bool TryCount()
     {
@@ -314,6 +313,7 @@ internal sealed class ClientConnection : IConnectionOwner
             }
             if (!ReadOrigin(length, source))
             {
+                Counters.CountTurnedAway();
                 ResetOnClose();
                 return Step.Close;
             }

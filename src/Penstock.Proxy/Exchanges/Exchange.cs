@@ -152,6 +152,9 @@ internal sealed class Exchange(HeadBounds bounds)
 
     public long StartNs;
 
+    /// <summary>When the request's head was complete.</summary>
+    public long HeadNs;
+
     /// <summary>How long the request waited for a slot at a backend.</summary>
     public long QueuedNs;
     public long ResponseNs;
@@ -294,7 +297,7 @@ internal sealed class Exchange(HeadBounds bounds)
         Upload = null;
         Outcome = Outcome.Ok;
         Fault = HttpFault.None;
-        StartNs = QueuedNs = ResponseNs = BytesIn = BytesOut = 0;
+        StartNs = HeadNs = QueuedNs = ResponseNs = BytesIn = BytesOut = 0;
         _clientNameLength = _requestIdLength = 0;
     }
 

@@ -23,7 +23,8 @@ internal sealed class ListenerCounters(string listener)
     /// <summary>From a request's first byte to its response's last.</summary>
     public DurationHistogram Durations { get; } = new(DurationHistogram.UsualBounds);
 
-    /// <summary>From a request's first byte to its first sending to a backend, without the wait for a slot.</summary>
+    /// <summary>From the end of a request's head to its first sending to a backend, without the wait for a slot.
+    /// </summary>
     public DurationHistogram Overheads { get; } = new(DurationHistogram.ShortBounds);
 
     /// <summary>Client connections that were accepted.</summary>

@@ -30,10 +30,6 @@ internal static class Sending
         }
 
         attempt.SentNs = exchange.Loop.NowNs;
-        if (exchange.Sends == 0)
-        {
-            exchange.Client.Counters.Overheads.Add(exchange.Worker.ExactNowNs - exchange.StartNs - exchange.QueuedNs);
-        }
         attempt.Response.ToHead = request.Method == Method.Head;
         attempt.Connection!.Pool.CountRequest();
         int sent = attempt.Io.TrySend(scratch.AsSpan(0, length));
@@ -42,6 +38,10 @@ internal static class Sending
             return Failing.Failed(exchange, Failure.NotSent);
         }
         exchange.Sends++;
+        if (exchange.Sends == 1)
+        {
+            exchange.Client.Counters.Overheads.Add(exchange.Worker.ExactNowNs - exchange.HeadNs - exchange.QueuedNs);
+        }
         if (sent == length)
         {
             return AwaitResponse(exchange);

@@ -47,13 +47,14 @@ public sealed record Durations(
 /// <param name="BytesIn">Bytes of request bodies.</param>
 /// <param name="BytesOut">Bytes of response bodies.</param>
 /// <param name="Requests">Times from a request's first byte to its response's last.</param>
-/// <param name="Overheads">Times from a request's first byte to its first sending, without the wait for a slot.</param>
+/// <param name="Overheads">Times from the end of a request's head to its first sending, without the wait for a slot.
+/// </param>
 public sealed record ListenerMetrics(string Listener, long Accepted, long Open, long TurnedAway, long BytesIn,
     long BytesOut, Durations Requests, Durations Overheads);
 
 /// <summary>What an upstream has counted.</summary>
 /// <param name="Upstream">Its name.</param>
-/// <param name="Responses">Times from the sending of a request to the head of its response.</param>
+/// <param name="Responses">Times from the first byte sent to the head of the response that was passed on.</param>
 public sealed record UpstreamMetrics(string Upstream, Durations Responses);
 
 /// <summary>What a limit has decided.</summary>

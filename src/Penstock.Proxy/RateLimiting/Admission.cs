@@ -192,14 +192,19 @@ internal sealed class Admission
     }
 
     /// <summary>Counts what each limit has decided. A limit that would have admitted a request which another one
-    /// rejected has decided nothing.</summary>
+    /// rejected has decided nothing, and neither has any if the client left while the request waited for tokens.
+    /// </summary>
     /// <param name="loop">The number of the calling loop.</param>
     public void CountDecisions(int loop)
     {
+        if (Awaited is not null)
+        {
+            return;
+        }
         for (int i = 0; i < _count; i++)
         {
             ref AppliedLimit limit = ref _limits[i];
-            LimitCounts? counts = limit.IsOwn ? _limiter!.Limits.OwnCounts : limit.Rule.Counts;
+            LimitCounts? counts = limit.IsOwn && !limit.Full ? _limiter!.Limits.OwnCounts : limit.Rule.Counts;
             if (i == _rejectedBy)
             {
                 counts?.Add(loop, LimitDecision.Rejected);

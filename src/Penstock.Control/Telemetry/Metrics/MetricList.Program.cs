@@ -11,10 +11,10 @@ internal static partial class MetricList
 {
     private static IEnumerable<Metric> Store() =>
     [
-        new("penstock_store_up", MetricKind.Gauge, "1 if the last use of the store succeeded.",
+        new("penstock_store_up", MetricKind.Gauge, "0 from a failed use of the store until a write succeeds.",
             None, static now => One(now.Directory.StoreFault is null ? 1 : 0)),
         new("penstock_store_duration_seconds", MetricKind.Histogram,
-            "Time of each use of the store: edits, reads by the API, and saved tokens.",
+            "Time of each use of the store: edits, reads by the API, saved tokens, probes.",
             None, static now => [new([], 0, now.Directory.StoreTimes)]),
         new("penstock_cluster_connected", MetricKind.Gauge,
             "1 while the database is reachable; 0: this node grants its share. Like all further `cluster` and `lease` "
@@ -38,11 +38,11 @@ internal static partial class MetricList
     private static IEnumerable<Metric> Program() =>
     [
         new("penstock_config_last_reload_successful", MetricKind.Gauge,
-            "1 if the last reload put the file in force, or there was none.",
+            "0 if the last reload changed nothing, or could not store the plans.",
             None, static now => One(now.Reloader.LastFailed ? 0 : 1)),
         new("penstock_config_last_reload_success_timestamp_seconds", MetricKind.Gauge,
             "When the configuration in force was read.",
-            None, static now => One(now.Reloader.LastSuccess.ToUnixTimeMilliseconds() / 1000.0)),
+            None, static now => One(now.Reloader.LastRead.ToUnixTimeMilliseconds() / 1000.0)),
         new("penstock_build_info", MetricKind.Gauge, "Always 1.",
             ["version", "runtime", "flavour"], static _ => [new(
                 [Version, RuntimeInformation.FrameworkDescription,
@@ -54,7 +54,7 @@ internal static partial class MetricList
         new("process_start_time_seconds", MetricKind.Gauge, "When the process started.",
             None, static _ => One(StartedAt.ToUnixTimeMilliseconds() / 1000.0)),
         new("process_open_fds", MetricKind.Gauge, "Open file descriptors.",
-            None, static _ => One(Directory.EnumerateFileSystemEntries("/proc/self/fd").Count())),
+            None, static _ => OpenDescriptors() is { } count ? One(count) : []),
         new("process_max_fds", MetricKind.Gauge, "Maximum number of open file descriptors.",
             None, static _ => One(Descriptors.Limit)),
         new("dotnet_gc_collections_total", MetricKind.Counter, "Garbage collections by generation.",
@@ -69,6 +69,19 @@ internal static partial class MetricList
         new("dotnet_threadpool_threads", MetricKind.Gauge, "Threads of the thread pool. Event loops have their own.",
             None, static _ => One(ThreadPool.ThreadCount)),
     ];
+
+    /// <returns>Null when none is left to read the folder with.</returns>
+    private static int? OpenDescriptors()
+    {
+        try
+        {
+            return Directory.EnumerateFileSystemEntries("/proc/self/fd").Count();
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
 
     private static DateTimeOffset StartedAt { get; } =
         new(System.Diagnostics.Process.GetCurrentProcess().StartTime.ToUniversalTime());

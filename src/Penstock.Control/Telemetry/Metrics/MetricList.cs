@@ -26,10 +26,11 @@ internal static partial class MetricList
             "Time from a request's first byte to its response's last.",
             Listener, static now => OfListeners(now, static l => l.Requests)),
         new("penstock_request_overhead_seconds", MetricKind.Histogram,
-            "Time from a request's first byte until Penstock sent it to a backend for the first time, without the wait "
-                + "for a slot.",
+            "Time from the end of a request's head until the request was sent to a backend for the first time: "
+                + "decisions, waits for tokens, connecting. Without the wait for a slot.",
             Listener, static now => OfListeners(now, static l => l.Overheads)),
-        new("penstock_request_body_bytes_total", MetricKind.Counter, "Bytes of request bodies.",
+        new("penstock_request_body_bytes_total", MetricKind.Counter,
+            "Bytes of request bodies that were sent to backends.",
             Listener, static now => OfListeners(now, static l => l.BytesIn)),
         new("penstock_response_body_bytes_total", MetricKind.Counter, "Bytes of response bodies.",
             Listener, static now => OfListeners(now, static l => l.BytesOut)),
@@ -51,7 +52,8 @@ internal static partial class MetricList
     private static IEnumerable<Metric> Upstreams() =>
     [
         new("penstock_upstream_response_duration_seconds", MetricKind.Histogram,
-            "Time from the sending of a request to the head of its response.",
+            "Time from the first byte sent to a backend to the head of the response, for responses that were passed "
+                + "on. It includes slow uploads, and not the attempts that failed.",
             Upstream, static now => now.Loops.Upstreams.Select(static u => new Sample([u.Upstream], 0, u.Responses))),
         new("penstock_upstream_queue", MetricKind.Gauge, "Requests that wait for a slot at a backend.",
             Upstream, static now => OfUpstreams(now, static u => u.Queued)),
