@@ -95,7 +95,8 @@ public sealed class StormTests(ITestOutputHelper output)
         Assert.DoesNotContain(penstock.Lines, static l => l.Contains("bug in Penstock", StringComparison.Ordinal));
         if (Length > TimeSpan.FromMinutes(1))
         {
-            Assert.InRange(samples[^1], 1, samples[samples.Count / 10] + SlackBytes);
+            // What grows for ever also grows in the second half; the first one may still warm up.
+            Assert.InRange(samples[^1], 1, samples[samples.Count / 2] + SlackBytes);
         }
         Directory.Delete(folder, recursive: true);
     }
