@@ -37,6 +37,19 @@ public static partial class Descriptors
         }
     }
 
+    /// <summary>How many descriptors are open; null when none is left to count them with.</summary>
+    public static int? CountOpen()
+    {
+        try
+        {
+            return Directory.GetFileSystemEntries(OpenNow).Length;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Descriptors for connections to the admin API: a twentieth of the limit, 16 to 256.</summary>
     public static int AdminShare => Math.Clamp(Limit / 20, 16, 256);
 
@@ -54,17 +67,8 @@ public static partial class Descriptors
 
     /// <summary>How many descriptors the program itself has and may still need, without the proxy's
     /// <paramref name="ofProxy"/>.</summary>
-    internal static int CountOwn(int ofProxy)
-    {
-        try
-        {
-            return OpenedLater + Math.Max(0, Directory.GetFileSystemEntries(OpenNow).Length - ofProxy);
-        }
-        catch (IOException)
-        {
-            return Minimum; // no descriptor is left to read the folder with
-        }
-    }
+    internal static int CountOwn(int ofProxy) =>
+        CountOpen() is { } open ? OpenedLater + Math.Max(0, open - ofProxy) : Minimum;
 
     /// <summary>Changes the number of backends that have health checks by <paramref name="more"/>, which may be
     /// negative.</summary>

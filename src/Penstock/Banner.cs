@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Reflection;
 using System.Text.Json;
 using Penstock.Control;
 using Penstock.Control.Store;
@@ -15,19 +14,13 @@ internal static class Banner
     private const int UpstreamLines = 3;
     private const int BackendsNamed = 4;
 
-    /// <summary>The version without the commit, which <c>penstock version</c> adds.</summary>
-    public static string Version => FullVersion.Split('+')[0];
-
-    public static string FullVersion { get; } = typeof(Banner).Assembly
-        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
-
     public static void Write(PenstockHost host, Terminal terminal)
     {
         TextWriter output = terminal.Out;
         void Line(string label, string text) => output.WriteLine($"  {terminal.Faint(label.PadRight(9))} {text}");
 
         string[] urls = host.Proxy.EndPoints.Select(UrlOf).ToArray();
-        output.WriteLine(terminal.Strong("Penstock " + Version));
+        output.WriteLine(terminal.Strong("Penstock " + ProductVersion.Short));
         Line("listen", terminal.Strong(string.Join("  ", urls)));
         IReadOnlyList<UpstreamStatus> upstreams = host.Proxy.Upstreams();
         foreach (UpstreamStatus upstream in upstreams.Take(UpstreamLines))

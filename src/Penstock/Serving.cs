@@ -80,7 +80,7 @@ internal static class Serving
         }
 
         log.LogInformation(Events.Started, "Penstock {Version} listens on {Listen}, admin on {Admin}",
-            Banner.Version, string.Join(", ", host.Proxy.EndPoints.Select(Banner.UrlOf)),
+            ProductVersion.Short, string.Join(", ", host.Proxy.EndPoints.Select(Banner.UrlOf)),
             host.AdminUrl?.ToString().TrimEnd('/') ?? "nothing");
     }
 }

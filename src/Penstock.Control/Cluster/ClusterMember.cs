@@ -1,4 +1,3 @@
-using System.Reflection;
 using Microsoft.Extensions.Logging;
 using Penstock.Control.Store;
 using Penstock.Proxy.RateLimiting;
@@ -33,9 +32,7 @@ internal sealed class ClusterMember : IAsyncDisposable
             return null;
         }
 
-        string version = typeof(ClusterMember).Assembly
-            .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
-        var link = LeaseLink.Join(url, leases, version, time, loggers.CreateLogger<LeaseLink>());
+        var link = LeaseLink.Join(url, leases, ProductVersion.Short, time, loggers.CreateLogger<LeaseLink>());
         var feed = new EditFeed(url, store, directory, limiter, loggers.CreateLogger<EditFeed>());
         link.SawVersion = feed.Saw;
         try

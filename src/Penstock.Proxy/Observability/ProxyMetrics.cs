@@ -13,7 +13,7 @@ public sealed record ProxyMetrics
     /// <summary>Each upstream in use.</summary>
     public required IReadOnlyList<UpstreamMetrics> Upstreams { get; init; }
 
-    /// <summary>Each limit that has decided about a request; <c>client</c> is registered clients' own.</summary>
+    /// <summary>Each limit that has been configured since start; <c>client</c> is registered clients' own.</summary>
     public required IReadOnlyList<LimitMetrics> Limits { get; init; }
 
     /// <summary>Upgraded connections that are open.</summary>

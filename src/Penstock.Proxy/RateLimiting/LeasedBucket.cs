@@ -130,7 +130,6 @@ internal sealed partial class LeasedBucket : Bucket
     public override bool TryApply(in ClientState client, Limit limit, bool keepsTokens, long nowNs, out Bucket after)
     {
         after = this;
-        bool returns;
         lock (Gate)
         {
             if (IsAsNewAs(client.Version))
@@ -146,11 +145,7 @@ internal sealed partial class LeasedBucket : Bucket
                 Account.Note(client.Tokens, limit.Config.Capacity);
             }
             Volatile.Write(ref _toldNs, nowNs);
-            returns = ReplaceLimit(limit, client.Tokens, nowNs);
-        }
-        if (returns)
-        {
-            MarkUsed(wake: true);
+            ReplaceLimit(limit, client.Tokens, nowNs);
         }
         return true;
     }
@@ -158,16 +153,11 @@ internal sealed partial class LeasedBucket : Bucket
     /// <summary>The tokens stay, here and in the shared bucket, up to the new capacity.</summary>
     public override Bucket WithLimit(Limit limit, long nowNs)
     {
-        bool returns;
         lock (Gate)
         {
             View view = _view;
             double shared = view.Limit.Tokens(Volatile.Read(ref view.SharedState), view.Limit.Clock(nowNs));
-            returns = ReplaceLimit(limit, Math.Max(0, shared - Account.Returned), nowNs);
-        }
-        if (returns)
-        {
-            MarkUsed(wake: true);
+            ReplaceLimit(limit, Math.Max(0, shared - Account.Returned), nowNs);
         }
         return this;
     }
@@ -175,8 +165,7 @@ internal sealed partial class LeasedBucket : Bucket
     /// <summary>Replaces the limit. If the new capacity is smaller, the leased tokens go back
     /// (<see cref="LeaseAccount.ReturnOld"/>), because those of all nodes and the shared bucket together might exceed
     /// it.</summary>
-    /// <returns>Whether there are tokens to give back.</returns>
-    private bool ReplaceLimit(Limit limit, double shared, long nowNs)
+    private void ReplaceLimit(Limit limit, double shared, long nowNs)
     {
         long capacity = limit.Config.Capacity;
         bool answered = capacity != Config.Capacity && capacity == Account.Capacity; // after the edit
@@ -191,7 +180,10 @@ internal sealed partial class LeasedBucket : Bucket
         Volatile.Write(ref _emptyUntilNs, 0);
         Volatile.Write(ref _view, new View(limit, Math.Min(shared + Account.Returned, capacity), nowNs));
         Serve(nowNs);
-        return Account.Returned > 0;
+        if (Account.Returned > 0)
+        {
+            MarkUsed(wake: true);
+        }
     }
 
     /// <summary>Adds granted tokens.</summary>

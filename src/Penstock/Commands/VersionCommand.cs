@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using Penstock.Control;
 
 namespace Penstock.Commands;
 
@@ -10,7 +11,7 @@ internal static class VersionCommand
     {
         var command = new PenstockCommand("version", "Print the version of Penstock, .NET and the system.",
             "penstock version");
-        command.SetAction(_ => terminal.Out.WriteLine($"penstock {Banner.FullVersion} "
+        command.SetAction(_ => terminal.Out.WriteLine($"penstock {ProductVersion.Full} "
             + $"({RuntimeInformation.FrameworkDescription}, {RuntimeInformation.OSDescription}, "
             + $"{RuntimeInformation.RuntimeIdentifier})"));
         return command;

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Penstock.Control.Cluster;
@@ -45,7 +44,7 @@ internal static partial class MetricList
             None, static now => One(now.Reloader.LastRead.ToUnixTimeMilliseconds() / 1000.0)),
         new("penstock_build_info", MetricKind.Gauge, "Always 1.",
             ["version", "runtime", "flavour"], static _ => [new(
-                [Version, RuntimeInformation.FrameworkDescription,
+                [ProductVersion.Short, RuntimeInformation.FrameworkDescription,
                     RuntimeFeature.IsDynamicCodeCompiled ? "jit" : "native"], 1)]),
         new("process_cpu_seconds_total", MetricKind.Counter, "Processor time of the process.",
             None, static _ => One(Environment.CpuUsage.TotalTime.TotalSeconds)),
@@ -54,7 +53,7 @@ internal static partial class MetricList
         new("process_start_time_seconds", MetricKind.Gauge, "When the process started.",
             None, static _ => One(StartedAt.ToUnixTimeMilliseconds() / 1000.0)),
         new("process_open_fds", MetricKind.Gauge, "Open file descriptors.",
-            None, static _ => OpenDescriptors() is { } count ? One(count) : []),
+            None, static _ => Descriptors.CountOpen() is { } count ? One(count) : []),
         new("process_max_fds", MetricKind.Gauge, "Maximum number of open file descriptors.",
             None, static _ => One(Descriptors.Limit)),
         new("dotnet_gc_collections_total", MetricKind.Counter, "Garbage collections by generation.",
@@ -70,24 +69,8 @@ internal static partial class MetricList
             None, static _ => One(ThreadPool.ThreadCount)),
     ];
 
-    /// <returns>Null when none is left to read the folder with.</returns>
-    private static int? OpenDescriptors()
-    {
-        try
-        {
-            return Directory.EnumerateFileSystemEntries("/proc/self/fd").Count();
-        }
-        catch (IOException)
-        {
-            return null;
-        }
-    }
-
     private static DateTimeOffset StartedAt { get; } =
         new(System.Diagnostics.Process.GetCurrentProcess().StartTime.ToUniversalTime());
-
-    private static string Version { get; } = typeof(MetricList).Assembly
-        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
     private static Sample[] OfCluster(MetricReading now, Func<ClusterMember, double> value) =>
         now.Member is { } member ? One(value(member)) : [];
