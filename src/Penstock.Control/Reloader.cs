@@ -9,9 +9,14 @@ namespace Penstock.Control;
 /// <summary>The result of a reload.</summary>
 /// <param name="Error">Why nothing was changed; null when the new configuration is in force.</param>
 /// <param name="Diagnostics">All errors and warnings about the file.</param>
+/// <param name="Changes">See <see cref="SettingChanges"/>.</param>
 /// <param name="RestartNeeded">Keys whose value has changed, but which are read only at start.</param>
-internal sealed record ReloadResult(
-    string? Error, IReadOnlyList<Diagnostic> Diagnostics, IReadOnlyList<string> RestartNeeded);
+internal sealed record ReloadResult(string? Error, IReadOnlyList<Diagnostic> Diagnostics,
+    IReadOnlyList<string> Changes, IReadOnlyList<string> RestartNeeded)
+{
+    public static ReloadResult Failed(string error, params IReadOnlyList<Diagnostic> diagnostics) =>
+        new(error, diagnostics, [], []);
+}
 
 /// <summary>Reads the configuration file again and puts it in force, completely or not at all. Thread-safe.</summary>
 /// <param name="read">Reads the file; null when the configuration came from the command line.</param>
@@ -19,7 +24,13 @@ internal sealed class Reloader(
     PenstockConfig started, ProxyServer proxy, ClientDirectory directory, Func<ConfigResult>? read, TimeProvider time,
     ILogger log)
 {
+    /// <summary>How many changes are logged one by one.</summary>
+    private const int MaxChangesLogged = 50;
+
     private readonly Lock _lock = new();
+    private readonly PenstockConfig _started = started;
+    private volatile PenstockConfig _current = started;
+    private volatile IReadOnlyList<FileVersion> _files = started.Files;
     private volatile bool _lastFailed;
     private long _lastReadTicks = time.GetUtcNow().UtcTicks;
 
@@ -28,6 +39,13 @@ internal sealed class Reloader(
 
     /// <summary>When the configuration in force was read. Thread-safe.</summary>
     public DateTimeOffset LastRead => new(Volatile.Read(ref _lastReadTicks), TimeSpan.Zero);
+
+    /// <summary>The configuration that was read last without errors; keys that are read only at start may still have
+    /// other values. Thread-safe.</summary>
+    public PenstockConfig Current => _current;
+
+    /// <summary>The files that were read last, also if they had errors. Thread-safe.</summary>
+    public IReadOnlyList<FileVersion> Files => _files;
 
     public ReloadResult Reload()
     {
@@ -50,9 +68,14 @@ internal sealed class Reloader(
             }
             else
             {
-                log.LogInformation(Events.Reloaded, "configuration reloaded{Rest}", result.RestartNeeded.Count == 0 ? ""
-                    : $"; these keys changed, but take effect only after a restart: "
-                        + string.Join(", ", result.RestartNeeded));
+                log.LogInformation(Events.Reloaded, "configuration reloaded, {Changes}{Rest}",
+                    result.Changes.Count switch { 0 => "nothing changed", 1 => "1 change", int n => $"{n} changes" },
+                    result.RestartNeeded.Count == 0 ? "" : "; these keys changed, but take effect only after a "
+                        + "restart: " + string.Join(", ", result.RestartNeeded));
+                foreach (string change in result.Changes.Take(MaxChangesLogged))
+                {
+                    log.LogInformation(Events.ConfigChanged, "{Change}", change);
+                }
             }
 
             return result;
@@ -63,36 +86,42 @@ internal sealed class Reloader(
     {
         if (read is null)
         {
-            return new("the configuration came from the command line, so there is no file to read again", [], []);
+            return ReloadResult.Failed(
+                "the configuration came from the command line, so there is no file to read again");
         }
 
         if (proxy.Stopping)
         {
-            return new("Penstock is stopping", [], []);
+            return ReloadResult.Failed("Penstock is stopping");
         }
 
         DateTimeOffset readAt = time.GetUtcNow();
-        (PenstockConfig? config, IReadOnlyList<Diagnostic>? diagnostics) = read();
+        ConfigResult result = read();
+        (PenstockConfig? config, IReadOnlyList<Diagnostic>? diagnostics) = result;
+        _files = result.Files;
         if (config is null)
         {
             int errors = diagnostics.Count(d => d.Severity == Severity.Error);
-            return new(errors == 1 ? "the file has an error" : $"the file has {errors} errors", diagnostics, []);
+            return ReloadResult.Failed(errors == 1 ? "the file has an error" : $"the file has {errors} errors",
+                diagnostics);
         }
         try
         {
-            List<string> later = [.. proxy.Apply(config.Proxy), .. FileKeys.Table.ReadAtStart(started, config)];
+            List<string> later = [.. proxy.Apply(config.Proxy), .. FileKeys.Table.ReadAtStart(_started, config)];
             Volatile.Write(ref _lastReadTicks, readAt.UtcTicks);
+            IReadOnlyList<string> changes = SettingChanges.Between(_current.Settings, config.Settings);
+            _current = config;
             directory.Publish(config.Plans);
-            return new(null, diagnostics, later);
+            return new(null, diagnostics, changes, later);
         }
         catch (ProxyStartException e)
         {
-            return new(e.Message, diagnostics, []);
+            return ReloadResult.Failed(e.Message, diagnostics);
         }
         catch (StoreException e)
         {
-            return new($"everything is in force except the plans, because the store failed: {e.Message}", diagnostics,
-                []);
+            return ReloadResult.Failed(
+                $"everything is in force except the plans, because the store failed: {e.Message}", diagnostics);
         }
     }
 }

@@ -44,7 +44,10 @@ internal static class Serving
             signals.HangUp = () => Reload(host);
             signals.Reopen = host.Proxy.ReopenAccessLog;
             Announce(host, terminal, log);
-            await signals.Asked;
+            await using (new ConfigWatcher(host.Reloader, () => Reload(host), TimeProvider.System, log))
+            {
+                await signals.Asked;
+            }
             SystemdNotification.Stopping();
             long started = Stopwatch.GetTimestamp();
             if (terminal.Interactive)

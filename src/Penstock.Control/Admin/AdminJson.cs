@@ -40,6 +40,7 @@ internal static class AdminJson
 [JsonSerializable(typeof(ClientPatch))]
 [JsonSerializable(typeof(ClientSettings))]
 [JsonSerializable(typeof(ClusterReport))]
+[JsonSerializable(typeof(ConfigView))]
 [JsonSerializable(typeof(Explanation))]
 [JsonSerializable(typeof(ExplainRequest))]
 [JsonSerializable(typeof(ImportReport))]

@@ -73,7 +73,7 @@ internal sealed class AdminServer : IAsyncDisposable
         app.MapPlans(directory);
         app.MapStatus(proxy, directory, member);
         app.MapUpstreams(proxy);
-        app.MapReload(reloader);
+        app.MapConfig(reloader);
         app.MapCluster(member);
         app.MapRejections(proxy);
         app.MapMetrics(subjects);

@@ -116,24 +116,12 @@ internal static class AnswerKeys
         {
             return answer;
         }
-        try
+        string full = FileReader.Beside(file.Location.File.Name, path);
+        if (FileReader.Read(full, file.Report, out string fault, AnswerRules.MaxBodyBytes) is { } bytes)
         {
-            string full = Path.GetFullPath(path, Path.GetDirectoryName(Path.GetFullPath(file.Report.File))!);
-            using FileStream stream = File.OpenRead(full);
-            byte[] room = new byte[AnswerRules.MaxBodyBytes + 1];
-            int length = stream.ReadAtLeast(room, room.Length, throwOnEndOfStream: false); // a device has no end
-            if (length < room.Length)
-            {
-                return answer with { Body = Encoding.UTF8.GetString(room, 0, length) };
-            }
-            file.Error($"{Quote(path)} has more than {AnswerRules.MaxBodyCharacters} characters");
+            return answer with { Body = Encoding.UTF8.GetString(bytes) };
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException
-            or NotSupportedException)
-        {
-            file.Error($"cannot read {Quote(path)}: {fault.Message}",
-                "a path that does not begin with / is relative to the configuration's folder");
-        }
+        file.Error($"cannot read {Quote(path)}: {fault}", FileReader.PathHint);
         return answer;
     }
 

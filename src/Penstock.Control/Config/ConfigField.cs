@@ -7,7 +7,8 @@ namespace Penstock.Control.Config;
 internal sealed record ConfigField(string Name, ConfigNode Node, Location Location, string Path, Report Report)
 {
     /// <summary>The whole file.</summary>
-    public static ConfigField Root(ConfigNode root, Report report) => new("", root, Location.Start, "", report);
+    public static ConfigField Root(ConfigNode root, Report report) =>
+        new("", root, root.Location.File.Start, "", report);
 
     public void Error(string message, string? hint = null) => Report.Error(Location, Path, message, hint);
 
@@ -125,7 +126,7 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
         Report);
 
     public void ReportRepeated(ConfigEntry entry, ConfigField first) => Report.Error(entry.Location, Path,
-        $"duplicate key {ConfigValue.Quote(entry.Key)}", $"the first is on line {first.Location.Line}");
+        $"duplicate key {ConfigValue.Quote(entry.Key)}", $"the first is {first.Location.SeenFrom(entry.Location)}");
 
     private void Expected(string what)
     {

@@ -1,18 +1,19 @@
+using System.Text;
+
 namespace Penstock.Control.Config;
 
-/// <summary>Finds and reads the configuration file, and returns all its faults at once.</summary>
+/// <summary>Finds and reads the configuration, which is a file or a directory of files, and returns all its faults at
+/// once.</summary>
 internal static class ConfigLoader
 {
-    private const long MaxFileBytes = 4 * 1024 * 1024;
-
     private static readonly string[] Places =
     [
         "penstock.yaml", "penstock.yml", "penstock.json",
         "/etc/penstock/penstock.yaml", "/etc/penstock/penstock.yml", "/etc/penstock/penstock.json",
     ];
 
-    /// <summary>The file to load. A named file is returned without a check, because <see cref="Load"/> reports its
-    /// faults; null if no file is named and none of the usual places has one.</summary>
+    /// <summary>The file or directory to load. A named one is returned without a check, because <see cref="Load"/>
+    /// reports its faults; null if none is named and none of the usual places has a file.</summary>
     public static string? Find(string? explicitPath, Func<string, string?> environment, out IReadOnlyList<string> tried)
     {
         string?[] named = [explicitPath, environment("PENSTOCK_CONFIG"), environment("CONFIG_PATH")];
@@ -25,38 +26,71 @@ internal static class ConfigLoader
         return Places.FirstOrDefault(File.Exists);
     }
 
-    public static ConfigResult Load(string path, Func<string, string?> environment)
+    /// <param name="options">Keys at the top that the command line sets instead of the file, with the option's name.
+    /// </param>
+    public static ConfigResult Load(string path, Func<string, string?> environment,
+        params ReadOnlySpan<(string Key, string Value, string Option)> options)
     {
-        try
+        var report = new Report();
+        List<SourceFile> files = [];
+        foreach (string name in NamesOf(path, report))
         {
-            long length = new FileInfo(path).Length;
-            return length <= MaxFileBytes
-                ? Parse(path, File.ReadAllText(path), environment)
-                : Unreadable(path, $"it has {length} bytes, but at most {MaxFileBytes} are allowed");
+            if (FileReader.Read(name, report, out string fault) is { } bytes)
+            {
+                using var reader = new StreamReader(new MemoryStream(bytes), Encoding.UTF8); // understands a BOM
+                files.Add(new(name, reader.ReadToEnd()));
+            }
+            else
+            {
+                report.Error(new SourceFile(name, null).Start, "", $"cannot read the configuration: {fault}");
+            }
         }
-        catch (FileNotFoundException)
-        {
-            return Unreadable(path, Directory.Exists(path) ? "it is a directory" : "there is no such file");
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException
-            or NotSupportedException)
-        {
-            return Unreadable(path, fault.Message);
-        }
+        return Parse(path, files, report, environment, options);
     }
 
     /// <summary>Parses the text as JSON if the file name ends in <c>.json</c>, otherwise as YAML.</summary>
-    public static ConfigResult Parse(string fileName, string text, Func<string, string?> environment)
+    public static ConfigResult Parse(string fileName, string text, Func<string, string?> environment) =>
+        Parse(fileName, [new SourceFile(fileName, text)], new Report(), environment, []);
+
+    private static IReadOnlyList<string> NamesOf(string path, Report report)
     {
-        var report = new Report(fileName, text);
-        var variables = new Variables(environment, report);
-        ConfigNode? root = fileName.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
-            ? JsonTree.Read(text, report, variables)
-            : YamlTree.Read(text, report, variables);
-        PenstockConfig? config = root is null ? null : FileKeys.Read(root, report);
-        return new(report.Errors > 0 ? null : config! with { File = fileName }, report.Diagnostics);
+        if (!Directory.Exists(path))
+        {
+            return [path];
+        }
+        string[]? names = FileReader.List(path, out string fault);
+        report.Uses(names is null ? new(path, fault) : FileReader.VersionOf(path, names));
+        if (names is not { Length: > 0 })
+        {
+            report.Error(new SourceFile(path, null).Start, "", "cannot read the configuration: "
+                + (names is null ? fault : "this directory has no file whose name ends in .yaml, .yml or .json"));
+        }
+        return names ?? [];
     }
 
-    private static ConfigResult Unreadable(string path, string why) =>
-        new(null, [new() { Message = $"cannot read the configuration: {why}", File = path }]);
+    private static ConfigResult Parse(string path, IReadOnlyList<SourceFile> files, Report report,
+        Func<string, string?> environment, ReadOnlySpan<(string Key, string Value, string Option)> options)
+    {
+        var variables = new Variables(environment, report);
+        List<ConfigNode> roots = [];
+        foreach (SourceFile file in files)
+        {
+            if ((file.Name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
+                ? JsonTree.Read(file, report, variables) : YamlTree.Read(file, report, variables)) is { } read)
+            {
+                roots.Add(read);
+            }
+        }
+        PenstockConfig? config = null;
+        if (roots.Count > 0 && roots.Count == files.Count)
+        {
+            ConfigNode root = ConfigMerge.Override(roots.Aggregate(ConfigMerge.Join), options);
+            config = FileKeys.Read(root, report);
+            config = report.Errors > 0 ? null : config! with
+            {
+                File = path, Settings = SettingList.Of(root), Files = report.Files,
+            };
+        }
+        return new(config, report.Diagnostics) { Files = report.Files };
+    }
 }

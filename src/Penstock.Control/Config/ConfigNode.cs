@@ -1,17 +1,18 @@
 namespace Penstock.Control.Config;
 
-/// <summary>A place in the file: line and column from 1, length in characters.</summary>
-internal readonly record struct Location(int Line, int Column, int Length)
-{
-    public static readonly Location Start = new(1, 1, 1);
-}
-
 /// <summary>The file as a tree, the same for YAML and JSON, every node with its place.</summary>
 internal abstract record ConfigNode(Location Location, string Kind);
 
 /// <summary>A text in which variables are already replaced. Numbers and booleans are texts too: the reader of the
 /// value decides its type, so <c>"8080"</c> from a variable equals <c>8080</c>.</summary>
-internal sealed record ScalarNode(Location Location, string Text) : ConfigNode(Location, "a value");
+internal sealed record ScalarNode(Location Location, string Text) : ConfigNode(Location, "a value")
+{
+    /// <summary>The variables and files that the text is made of, such as <c>$PORT</c>; null: none.</summary>
+    public string? MadeOf { get; init; }
+
+    /// <summary>A part of the text is from a file, which usually holds a secret.</summary>
+    public bool IsSecret { get; init; }
+}
 
 internal sealed record SequenceNode(Location Location, IReadOnlyList<ConfigNode> Items)
     : ConfigNode(Location, "a list");

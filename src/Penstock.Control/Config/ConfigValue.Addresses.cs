@@ -47,7 +47,8 @@ internal static partial class ConfigValue
     };
 
     /// <summary>See <see cref="TryBackend"/>.</summary>
-    public static readonly Syntax<BackendConfig> Backend = new(TryBackend)
+    public static readonly Syntax<BackendConfig> Backend = new(TryBackend,
+        static backend => SchemaPart.Quote(backend.Address))
     {
         Schema = SchemaPart.String,
         Text = "`http://host:port`, `http://host` (port 80), `host:port` or `unix:/path`",

@@ -33,4 +33,8 @@ internal sealed record Diagnostic
 }
 
 /// <summary>The result of reading a file. The configuration is null if one of the diagnostics is an error.</summary>
-internal sealed record ConfigResult(PenstockConfig? Config, IReadOnlyList<Diagnostic> Diagnostics);
+internal sealed record ConfigResult(PenstockConfig? Config, IReadOnlyList<Diagnostic> Diagnostics)
+{
+    /// <summary>See <see cref="Report.Files"/>.</summary>
+    public IReadOnlyList<FileVersion> Files { get; init; } = [];
+}

@@ -189,6 +189,8 @@ internal static class FileKeys
                 Plans = v.ToDictionary(static plan => plan.At.Name, static plan => plan.Value),
             }, "A capacity and a rate for many clients, by name: [plans](#plans).", "Plans")
         .DefaultText("no plans")
+        .Key("watch", Switch, config => config.Watch, (config, v) => config with { Watch = v },
+            "Penstock [reloads](resilience.md#reload) when a file of the configuration has changed.")
         .Declared("$schema", Text, "For [editors](#help-in-the-editor); Penstock ignores it.")
         .Finally(static (section, config) =>
         {
@@ -221,8 +223,8 @@ internal static class FileKeys
     {
         foreach (Key row in UpstreamKeys.Flat.Rows)
         {
-            keys.Declared(row.Name, row.Shape, "Short form of the same key of an [upstream](#upstreams).")
-                .DefaultText(row.Required ? "" : row.DefaultText is null ? null : "see there", row.Default);
+            keys.Of(row, "Short form of the same key of an [upstream](#upstreams).",
+                row.Required ? "" : row.DefaultText is null ? null : "see there");
         }
         return keys;
     }

@@ -14,8 +14,6 @@ internal static class HealthKeys
         "Transfer-Encoding", "Upgrade",
     ];
 
-    private static readonly string[] OfHttp = ["path", "method", "headers", "expect"];
-
     private static readonly Keys<HealthCheckConfig> Expect =
         new Keys<HealthCheckConfig>("health_check_expect", new())
             .Key("status", new ListShape<StatusRange>(Statuses)
@@ -45,16 +43,20 @@ internal static class HealthKeys
         .Key("path", CheckPath, check => check.Path!, (check, v) => check with { Path = v },
             "The path that an http check requests. A query is allowed.")
         .DefaultText("required for http")
+        .OnlyWith("type", "http")
         .Then(CheckType)
         .Key("method", CheckMethod, check => check.Method, (check, v) => check with { Method = v },
             "The method of an http check.")
+        .OnlyWith("type", "http")
         .Key("headers", new NamedShape<CheckField>(FieldOf)
         {
             Schema = NamesOf(SchemaPart.Scalar), Text = "`NAME: value`", Samples = ["{ X-A: a }", "{ Host: b }"],
         }, static _ => [], (check, v) => check with { Fields = [.. v.Select(static f => f.Value)] },
             "Header fields of an http check's request, including `Host`.", "Fields")
         .DefaultText("`Host`: the backend's address")
+        .OnlyWith("type", "http")
         .Nested("expect", Expect, "The response of a healthy backend to an http check.")
+        .OnlyWith("type", "http")
         .Then(static (section, check) =>
         {
             if (check is { Method: "HEAD", ExpectBody: not null })
@@ -145,9 +147,9 @@ internal static class HealthKeys
         {
             section.At.Error("missing 'path'", "write path: /health, or type: tcp for a check that only connects");
         }
-        foreach (string key in tcp ? OfHttp : [])
+        foreach (Key key in tcp ? Check.Rows.Where(static row => row.OnlyWith is not null) : [])
         {
-            section[key]?.Error($"a tcp check has no '{key}'", "remove it, or write type: http");
+            section[key.Name]?.Error($"a tcp check has no '{key.Name}'", "remove it, or write type: http");
         }
     }
 

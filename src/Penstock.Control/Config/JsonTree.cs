@@ -7,27 +7,27 @@ namespace Penstock.Control.Config;
 /// parsed as YAML, because a comment would silently become part of a value.</summary>
 internal sealed class JsonTree
 {
+    private readonly SourceFile _file;
     private readonly byte[] _utf8;
-    private readonly Report _report;
     private readonly Variables _variables;
     private (int Bytes, int Characters) _counted;
 
-    private JsonTree(string text, Report report, Variables variables)
+    private JsonTree(SourceFile file, Variables variables)
     {
-        _utf8 = Encoding.UTF8.GetBytes(text);
-        _report = report;
+        _file = file;
+        _utf8 = Encoding.UTF8.GetBytes(file.Text);
         _variables = variables;
     }
 
     /// <summary>Returns the root; null after reporting that the text is not valid JSON.</summary>
-    public static ConfigNode? Read(string text, Report report, Variables variables)
+    public static ConfigNode? Read(SourceFile file, Report report, Variables variables)
     {
-        if (string.IsNullOrWhiteSpace(text))
+        if (string.IsNullOrWhiteSpace(file.Text))
         {
-            return new EmptyNode(Location.Start);
+            return new EmptyNode(file.Start);
         }
 
-        var tree = new JsonTree(text, report, variables);
+        var tree = new JsonTree(file, variables);
         var reader = new Utf8JsonReader(tree._utf8,
             new JsonReaderOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
         try
@@ -108,7 +108,7 @@ internal sealed class JsonTree
         int start = from.Characters + Encoding.UTF8.GetCharCount(_utf8, from.Bytes, offset - from.Bytes);
         _counted = (offset, start);
         int inside = Encoding.UTF8.GetCharCount(_utf8, offset, Math.Min(length, _utf8.Length - offset));
-        return _report.PlaceOf(start, inside);
+        return _file.PlaceOf(start, inside);
     }
 
     // The rest is "LineNumber: … | BytePositionInLine: …".

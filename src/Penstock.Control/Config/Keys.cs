@@ -33,6 +33,12 @@ internal abstract class Key
 
     /// <summary>Its value is a secret.</summary>
     public bool Secret { get; set; }
+
+    /// <summary>It has an effect only if another key of the mapping, which is before it, has this value.</summary>
+    public (string Key, string Value)? OnlyWith { get; set; }
+
+    /// <summary>Its value is a mapping whose keys have their defaults where the file does not have it.</summary>
+    public bool HasParts { get; set; }
 }
 
 /// <summary>The keys of one mapping.</summary>
@@ -97,6 +103,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
         {
             Name = key, Shape = shape, Description = description, Properties = PropertiesOf(property),
             Default = shape.Print(get(standard)),
+            HasParts = get(standard) is not null && shape.Print(get(standard)) is null,
             Read = (section, record) => section[key] is not { } field ? record
                 : set(record, shape.Read(field, get(record), check is null ? null
                     : (inner, read) => check(inner, read, record))),
@@ -108,7 +115,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
     /// <summary>Adds a key whose value is a mapping that sets properties of this record.</summary>
     public Keys<T> Nested(string key, Keys<T> keys, string description) => Add(new Row
     {
-        Name = key, Shape = new Mapping<T>(keys), Description = description, Properties = [],
+        Name = key, Shape = new Mapping<T>(keys), Description = description, Properties = [], HasParts = true,
         Read = (section, record) => section[key] is { } field
             ? field.Section(inner => keys.Read(inner, record), record)! : record,
     });
@@ -120,6 +127,14 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
         {
             Name = key, Shape = shape, Description = description, Properties = properties, Read = read,
         });
+
+    /// <summary>Adds a key of another table, which also reads it.</summary>
+    public Keys<T> Of(Key row, string description, string? defaultText) => Add(new Row
+    {
+        Name = row.Name, Shape = row.Shape, Description = description, Properties = [], HasParts = row.HasParts,
+        OnlyWith = row.OnlyWith, Default = row.Default, DefaultText = defaultText,
+        Read = static (_, record) => record,
+    });
 
     /// <summary>Adds a key that is read elsewhere, together with other keys.</summary>
     public Keys<T> Declared(string key, Shape shape, string description, params string[] properties) =>
@@ -152,6 +167,13 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
     public Keys<T> Secret()
     {
         _rows[^1].Secret = true;
+        return this;
+    }
+
+    /// <summary>See <see cref="Config.Key.OnlyWith"/>.</summary>
+    public Keys<T> OnlyWith(string key, string value)
+    {
+        _rows[^1].OnlyWith = (key, value);
         return this;
     }
 

@@ -17,8 +17,17 @@ internal sealed record PenstockConfig
     /// reload.</summary>
     public IReadOnlyDictionary<string, LimitConfig> Plans { get; init; } = new Dictionary<string, LimitConfig>();
 
-    /// <summary>The file; null if the configuration was made from the command line.</summary>
+    /// <summary>Default: true.</summary>
+    public bool Watch { get; init; } = true;
+
+    /// <summary>The file or directory; null if the configuration was made from the command line.</summary>
     public string? File { get; init; }
+
+    /// <summary>All values, as they were written or by default.</summary>
+    public IReadOnlyList<Setting> Settings { get; init; } = [];
+
+    /// <summary>See <see cref="Report.Files"/>.</summary>
+    public IReadOnlyList<FileVersion> Files { get; init; } = [];
 }
 
 internal sealed record AdminConfig

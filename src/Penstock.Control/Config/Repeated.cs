@@ -12,7 +12,8 @@ internal static class Repeated
         {
             foreach ((ConfigField at, _) in group.Skip(1))
             {
-                at.Error($"duplicate {what} '{group.Key}'", $"the first is on line {group.First().At.Location.Line}");
+                at.Error($"duplicate {what} '{group.Key}'",
+                    $"the first is {group.First().At.Location.SeenFrom(at.Location)}");
             }
         }
     }

@@ -1,21 +1,18 @@
 namespace Penstock.Control.Config;
 
-/// <summary>Collects all errors and warnings about one file, so that one run shows them all. It hides secrets in the
-/// shown lines and in the values that messages quote.</summary>
-internal sealed class Report(string file, string text)
+/// <summary>Collects all errors and warnings about a configuration, so that one run shows them all. It hides secrets in
+/// the shown lines and in the values that messages quote.</summary>
+internal sealed class Report
 {
-    // The line breaks of YAML 1.1, so that line numbers equal those of its parser; also used for JSON.
-    private static readonly string[] LineEnds = ["\r\n", "\n", "\r", "\u0085", "\u2028", "\u2029"];
-
-    private readonly string[] _lines = text.Split(LineEnds, StringSplitOptions.None);
-    private readonly List<int> _lineStarts = StartsOf(text);
-    private readonly List<Diagnostic> _diagnostics = [];
+    private readonly List<(Diagnostic Diagnostic, Location At)> _diagnostics = [];
     private readonly HashSet<(Location, string)> _said = [];
     private readonly HashSet<Location> _hidden = [];
+    private readonly List<string> _secrets = [];
+    private readonly List<FileVersion> _files = [];
     private readonly Dictionary<string, IReadOnlyCollection<string>> _names = [];
 
-    /// <summary>The name of the file.</summary>
-    public string File => file;
+    /// <summary>Every file that was read, or should have been.</summary>
+    public IReadOnlyList<FileVersion> Files => _files;
 
     public int Errors { get; private set; }
 
@@ -25,20 +22,23 @@ internal sealed class Report(string file, string text)
     /// <summary>Sets the names of this kind that the file defines.</summary>
     public void Define(string what, IReadOnlyCollection<string> names) => _names[what] = names;
 
-    /// <summary>Errors before warnings, each in the order of the file.</summary>
-    public IReadOnlyList<Diagnostic> Diagnostics =>
-        [.. _diagnostics.Select(WithoutHidden).OrderBy(d => d.Severity).ThenBy(d => d.Line).ThenBy(d => d.Column)];
+    /// <summary>Notes that the configuration depends on this file or directory.</summary>
+    public void Uses(FileVersion file) => _files.Add(file);
 
-    public IReadOnlyList<string> Lines => _lines;
-
-    /// <summary>The place of the character with this index in the text.</summary>
-    public Location PlaceOf(int index, int length)
+    /// <summary>Messages do not show this text.</summary>
+    public void HideText(string secret)
     {
-        int line = _lineStarts.BinarySearch(index);
-        line = line < 0 ? ~line - 1 : line;
-        // A place between the CR and the LF of a line break belongs to that line.
-        return new(line + 1, Math.Min(index - _lineStarts[line], _lines[line].Length) + 1, length);
+        if (secret.Length > 0)
+        {
+            _secrets.Add(secret);
+        }
     }
+
+    /// <summary>Errors before warnings, each in the order of the files.</summary>
+    public IReadOnlyList<Diagnostic> Diagnostics =>
+        [.. _diagnostics.Select(WithoutHidden).OrderBy(static d => d.Severity)
+            .ThenBy(static d => d.File, StringComparer.Ordinal).ThenBy(static d => d.Line)
+            .ThenBy(static d => d.Column)];
 
     public void Error(Location at, string path, string message, string? hint = null)
     {
@@ -74,15 +74,16 @@ internal sealed class Report(string file, string text)
         }
     }
 
-    private Diagnostic WithoutHidden(Diagnostic diagnostic)
+    private Diagnostic WithoutHidden((Diagnostic Diagnostic, Location At) found)
     {
+        (Diagnostic diagnostic, Location at) = found;
         if (diagnostic.SourceLine is not { } line)
         {
             return diagnostic;
         }
 
         char[] shown = line.ToCharArray();
-        foreach (Location place in _hidden.Where(place => place.Line == diagnostic.Line))
+        foreach (Location place in _hidden.Where(place => place.File == at.File && place.Line == at.Line))
         {
             // The part of the place on the next line is not marked here.
             int end = place.Length > 1 ? place.Column - 1 + place.Length : line.Length;
@@ -94,38 +95,26 @@ internal sealed class Report(string file, string text)
         return diagnostic with { SourceLine = Secrets.HideInLine(new string(shown)) };
     }
 
-    private static List<int> StartsOf(string text)
-    {
-        var starts = new List<int> { 0 };
-        for (int i = 0; i < text.Length; i++)
-        {
-            if (text[i] is '\n' or '\u0085' or '\u2028' or '\u2029'
-                || (text[i] == '\r' && (i + 1 == text.Length || text[i + 1] != '\n')))
-            {
-                starts.Add(i + 1);
-            }
-        }
-
-        return starts;
-    }
-
     private void Add(Severity severity, Location at, string path, string message, string? hint)
     {
         // With a YAML alias the same fault is found several times.
         if (_said.Add((at, message)))
         {
-            _diagnostics.Add(new()
+            _diagnostics.Add((new()
             {
                 Severity = severity,
-                Message = Secrets.Hide(message),
-                File = file,
+                Message = Secrets.Hide(WithoutSecrets(message)),
+                File = at.File.Name,
                 Line = at.Line,
                 Column = at.Column,
                 Length = Math.Max(at.Length, 1),
-                SourceLine = _lines.ElementAtOrDefault(at.Line - 1),
-                Hint = hint is null ? null : Secrets.Hide(hint),
+                SourceLine = at.File.HasText ? at.File.Lines.ElementAtOrDefault(at.Line - 1) : null,
+                Hint = hint is null ? null : Secrets.Hide(WithoutSecrets(hint)),
                 Path = path.Length == 0 ? null : path,
-            });
+            }, at));
         }
     }
+
+    private string WithoutSecrets(string sentence) =>
+        _secrets.Aggregate(sentence, static (text, secret) => text.Replace(secret, "***", StringComparison.Ordinal));
 }

@@ -38,6 +38,8 @@ internal sealed class ListShape<T> : Shape<IReadOnlyList<T>>
     public override IReadOnlyList<T> Read(ConfigField field, IReadOnlyList<T> otherwise) =>
         [.. Pairs(field).Select(static pair => pair.Value)];
 
+    public override Shape Item => _item;
+
     /// <summary>The items with their places.</summary>
     public IReadOnlyList<(ConfigField At, T Value)> Pairs(ConfigField field)
     {
@@ -144,6 +146,10 @@ internal sealed class Either<T> : Shape<T>
         return value is not null && Usable(value) ? value : otherwise;
     }
 
+    public override bool HasShortForm => true;
+
+    public override string Canonical(string text) => _scalar.Canonical(text);
+
     public override string? Print(T value) => _scalar.Print(value);
 }
 
@@ -153,6 +159,8 @@ internal sealed class NamedShape<T>(Func<ConfigField, T> read) : Shape<IReadOnly
     public override IReadOnlyList<(ConfigField At, T Value)> Read(
         ConfigField field, IReadOnlyList<(ConfigField At, T Value)> otherwise) =>
         Pairs(field);
+
+    public override bool IsNamed => true;
 
     /// <summary>The values with their names and places.</summary>
     public IReadOnlyList<(ConfigField At, T Value)> Pairs(ConfigField field)
@@ -167,8 +175,6 @@ internal sealed class NamedShape<T>(Func<ConfigField, T> read) : Shape<IReadOnly
 
     /// <summary>Checks all values together.</summary>
     public Action<IReadOnlyList<(ConfigField At, T Value)>>? Check { get; init; }
-
-    
 }
 
 /// <summary>The name of something that is defined elsewhere in the file, see <see cref="Report.Names"/>.</summary>
@@ -202,6 +208,8 @@ internal sealed class Optional<T> : Shape<T?>
     }
 
     public override T? Read(ConfigField field, T? otherwise) => _value.Read(field, otherwise ?? default);
+
+    public override string Canonical(string text) => _value.Canonical(text);
 
     public override string? Print(T? value) => value is { } written ? _value.Print(written) : null;
 }

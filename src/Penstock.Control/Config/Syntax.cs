@@ -16,6 +16,18 @@ internal abstract class Shape
 
     /// <summary>The tables of the mappings that such a value may contain.</summary>
     public IReadOnlyList<KeyTable> Tables { get; init; } = [];
+
+    /// <summary>The shape of the items of a list; null: it is no list.</summary>
+    public virtual Shape? Item => null;
+
+    /// <summary>The keys of the mapping are names that the operator chooses.</summary>
+    public virtual bool IsNamed => false;
+
+    /// <summary>A single value means a mapping with the first key of its table.</summary>
+    public virtual bool HasShortForm => false;
+
+    /// <summary>One spelling for all spellings of the same value.</summary>
+    public virtual string Canonical(string text) => text;
 }
 
 /// <summary>A shape and the method that reads a value of that shape.</summary>
@@ -37,6 +49,9 @@ internal sealed class Syntax<T>(Parser<T> parse, Func<T, string?>? print = null)
     public override T Read(ConfigField field, T otherwise) => field.Parse(parse, otherwise)!;
 
     public override string? Print(T value) => print?.Invoke(value);
+
+    public override string Canonical(string text) =>
+        parse(text, out T value, out _) && Print(value) is { } json ? json.Trim('"') : text;
 }
 
 /// <summary>Parts of the schema that other parts refer to.</summary>

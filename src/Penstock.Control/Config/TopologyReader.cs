@@ -148,7 +148,8 @@ internal static class TopologyReader
                 if (tried.Take(i).FirstOrDefault(earlier => RouteOrder.Covers(earlier.Value, route)).At is { } first)
                 {
                     at.Warning(
-                        $"this route never matches: the one on line {first.Location.Line} takes the same requests");
+                        $"this route never matches: the one {first.Location.SeenFrom(at.Location)} takes the same "
+                        + "requests");
                 }
             }
         }

@@ -33,7 +33,7 @@ internal static class UpstreamKeys
         .Key("secret", Text, sticky => sticky.Secret, (sticky, v) => sticky with { Secret = v },
             "Signs the cookie; at least 16 characters. It must be the same on every node and after a restart, because "
                 + "otherwise sessions move to other backends.")
-        .Required()
+        .Required().Secret()
         .Then(static (section, sticky) =>
         {
             if (section["secret"] is { } field && section.Sound && sticky.Secret.Length < 16)
@@ -108,6 +108,7 @@ internal static class UpstreamKeys
                     + "`hash` (equal keys go to the same backend). See [balancing.md](balancing.md).")
             .Key("hash", new Either<HashConfig>(HashKey, Hash), upstream => upstream.Hash,
                 (upstream, v) => upstream with { Hash = v }, "The part of the request that `balance: hash` uses.")
+            .OnlyWith("balance", "hash")
             .Then(static (section, upstream) =>
             {
                 if (upstream.Balance != BalanceAlgorithm.Hash)

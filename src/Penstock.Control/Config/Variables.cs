@@ -1,30 +1,50 @@
+using System.Text;
 using System.Text.RegularExpressions;
 
 namespace Penstock.Control.Config;
 
-/// <summary>Replaces <c>${NAME}</c> and <c>${NAME:-default}</c> in values; <c>$$</c> means one dollar sign. Runs after
-/// parsing, so a variable can never change the structure of the file.</summary>
+/// <summary>Replaces <c>${NAME}</c> and <c>${NAME:-default}</c> in values by environment variables, and
+/// <c>${file:PATH}</c> by the text of a file; <c>$$</c> means one dollar sign. Runs after parsing, so a variable can
+/// never change the structure of the file.</summary>
 internal sealed partial class Variables(Func<string, string?> environment, Report report)
 {
+    private const int MaxFileBytes = 64 * 1024;
+
     public ConfigNode Fill(string text, Location place)
     {
         int errorsBefore = report.Errors;
-        string filled = Reference().Replace(text, reference => Value(reference, place));
-        return report.Errors == errorsBefore ? new ScalarNode(place, filled) : new FaultyNode(place);
+        List<string> madeOf = [];
+        bool isSecret = false;
+        string filled = Reference().Replace(text, reference =>
+        {
+            if (reference.Value == "$$")
+            {
+                return "$";
+            }
+            Location at = Locate(reference.Value, place);
+            if (reference.Groups["path"] is { Success: true } path)
+            {
+                madeOf.Add("file:" + path.Value);
+                isSecret = true;
+                return FileText(path.Value, at);
+            }
+            madeOf.Add("$" + reference.Groups["name"].Value);
+            return Variable(reference, at);
+        });
+        return report.Errors != errorsBefore ? new FaultyNode(place) : new ScalarNode(place, filled)
+        {
+            MadeOf = madeOf.Count == 0 ? null : string.Join(", ", madeOf),
+            IsSecret = isSecret,
+        };
     }
 
-    private string Value(Match reference, Location place)
+    private string Variable(Match reference, Location at)
     {
-        if (reference.Value == "$$")
-        {
-            return "$";
-        }
-
         string name = reference.Groups["name"].Value;
         if (name.Length == 0)
         {
-            report.Error(Locate(reference.Value, place), "", "'${' does not begin a variable",
-                "write ${NAME}, ${NAME:-default}, or $$ for a dollar sign");
+            report.Error(at, "", "'${' does not begin a variable",
+                "write ${NAME}, ${NAME:-default}, ${file:/path}, or $$ for a dollar sign");
             return "";
         }
         string? value = environment(name);
@@ -36,23 +56,38 @@ internal sealed partial class Variables(Func<string, string?> environment, Repor
 
         if (value is null)
         {
-            report.Error(Locate(reference.Value, place), "", $"environment variable '{name}' is not set",
+            report.Error(at, "", $"environment variable '{name}' is not set",
                 $"set it, or write ${{{name}:-default}}");
         }
 
         return value ?? "";
     }
 
-    /// <summary>The place of the reference within a longer value, if it can be found there.</summary>
-    private Location Locate(string reference, Location place)
+    /// <summary>The text of a file without the line break at its end. Its text is taken for a secret.</summary>
+    private string FileText(string path, Location at)
     {
-        string line = report.Lines.ElementAtOrDefault(place.Line - 1) ?? "";
+        string full = FileReader.Beside(at.File.Name, path);
+        if (FileReader.Read(full, report, out string fault, MaxFileBytes) is not { } bytes)
+        {
+            report.Error(at, "", $"cannot read {ConfigValue.Quote(path)}: {fault}", FileReader.PathHint);
+            return "";
+        }
+        string text = Encoding.UTF8.GetString(bytes).TrimEnd('\r', '\n');
+        report.HideText(text);
+        return text;
+    }
+
+    /// <summary>The place of the reference within a longer value, if it can be found there.</summary>
+    private static Location Locate(string reference, Location place)
+    {
+        string line = place.File.Lines.ElementAtOrDefault(place.Line - 1) ?? "";
         int from = Math.Min(place.Column - 1, line.Length);
         int index = line.IndexOf(reference, from, StringComparison.Ordinal);
         return index < 0 ? place : place with { Column = index + 1, Length = reference.Length };
     }
 
-    [GeneratedRegex(@"\$\$|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?<default>[^{}]*))?\}|\$\{",
+    [GeneratedRegex(@"\$\$|\$\{file:(?<path>[^{}]+)\}"
+        + @"|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?<default>[^{}]*))?\}|\$\{",
         RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Reference();
 }

@@ -13,6 +13,7 @@ internal sealed class YamlTree
     /// <summary>How many entries merge keys may add in one file; nested merges can multiply entries.</summary>
     private const int MaxMerged = 100_000;
 
+    private readonly SourceFile _file;
     private readonly Scanner _scanner;
     private readonly Parser _parser;
     private readonly Report _report;
@@ -21,37 +22,38 @@ internal sealed class YamlTree
     private int _merged;
     private Location? _open; // the innermost bracket that is still open
 
-    private YamlTree(string text, Report report, Variables variables)
+    private YamlTree(SourceFile file, Report report, Variables variables)
     {
-        _scanner = new Scanner(new StringReader(text));
+        _file = file;
+        _scanner = new Scanner(new StringReader(file.Text));
         _parser = new Parser(_scanner);
         _report = report;
         _variables = variables;
     }
 
     /// <summary>Returns the root; null after reporting that the text is not valid YAML.</summary>
-    public static ConfigNode? Read(string text, Report report, Variables variables)
+    public static ConfigNode? Read(SourceFile file, Report report, Variables variables)
     {
-        if (ReportTabs(report))
+        if (ReportTabs(file, report))
         {
             return null;
         }
 
-        var tree = new YamlTree(text, report, variables);
+        var tree = new YamlTree(file, report, variables);
         try
         {
             return tree.Document();
         }
         catch (YamlException fault)
         {
-            tree.ReportSyntax(PlaceOf(fault.Start, fault.End), fault.Message);
+            tree.ReportSyntax(tree.PlaceOf(fault.Start, fault.End), fault.Message);
         }
         // YamlDotNet throws these for a key on a new line within open brackets, for a tag that is not a URI, and for an
         // anchor without a name.
         catch (Exception fault) when (fault is InvalidOperationException or ArgumentException)
         {
             Mark position = tree._scanner.CurrentPosition;
-            tree.ReportSyntax(PlaceOf(position, position), fault is ArgumentException
+            tree.ReportSyntax(tree.PlaceOf(position, position), fault is ArgumentException
                 ? "this tag or anchor is not valid; write a plain value" : "a key is not allowed here");
         }
         return null;
@@ -59,14 +61,14 @@ internal sealed class YamlTree
 
     private void ReportSyntax(Location place, string message)
     {
-        IReadOnlyList<string> lines = _report.Lines;
+        IReadOnlyList<string> lines = _file.Lines;
         if (place.Line > lines.Count) // the end of a file without a final newline
         {
-            place = new(lines.Count, lines[^1].Length + 1, 1);
+            place = new(_file, lines.Count, lines[^1].Length + 1, 1);
         }
         else if (place.Column > lines[place.Line - 1].Length) // the scanner is already behind the faulty text
         {
-            place = new(place.Line, lines[place.Line - 1].Length + 1, 1);
+            place = new(_file, place.Line, lines[place.Line - 1].Length + 1, 1);
         }
 
         string? hint = lines[place.Line - 1].Contains("${", StringComparison.Ordinal)
@@ -77,9 +79,9 @@ internal sealed class YamlTree
     }
 
     // YamlDotNet would report a tab as a syntax error at 1:1, which does not help the operator.
-    private static bool ReportTabs(Report report)
+    private static bool ReportTabs(SourceFile file, Report report)
     {
-        var tabbed = report.Lines.Index().Where(line => IsIndentedByTab(line.Item)).ToList();
+        var tabbed = file.Lines.Index().Where(line => IsIndentedByTab(line.Item)).ToList();
         if (tabbed.Count == 0)
         {
             return false;
@@ -87,7 +89,7 @@ internal sealed class YamlTree
 
         (int index, string? text) = tabbed[0];
         string also = tabbed.Count == 1 ? "" : $" (and {tabbed.Count - 1} more such lines)";
-        report.Error(new(index + 1, text.IndexOf('\t') + 1, 1), "", "a tab is used for indentation" + also,
+        report.Error(new(file, index + 1, text.IndexOf('\t') + 1, 1), "", "a tab is used for indentation" + also,
             "YAML indents with spaces");
         return true;
     }
@@ -103,7 +105,7 @@ internal sealed class YamlTree
         _parser.Consume<StreamStart>();
         if (_parser.Accept<StreamEnd>(out _))
         {
-            return new EmptyNode(Location.Start);
+            return new EmptyNode(_file.Start);
         }
 
         _parser.Consume<DocumentStart>();
@@ -244,6 +246,6 @@ internal sealed class YamlTree
 
     private static YamlException Fault(ParsingEvent at, string message) => new(at.Start, at.End, message);
 
-    private static Location PlaceOf(Mark start, Mark end) => new((int)Math.Max(start.Line, 1),
+    private Location PlaceOf(Mark start, Mark end) => new(_file, (int)Math.Max(start.Line, 1),
         (int)Math.Max(start.Column, 1), end.Line == start.Line ? (int)Math.Max(end.Column - start.Column, 1) : 1);
 }

@@ -12,6 +12,10 @@ internal static class Events
         "A reload put the configuration in force, except for keys that are read only at start.");
     public static readonly EventId ReloadFailed = List.Add(101, "reload_failed",
         "A reload failed; the previous configuration stays in force.");
+    public static readonly EventId ConfigChanged = List.Add(103, "config_changed",
+        "What a reload changed, one line for each change.");
+    public static readonly EventId ConfigFileChanged = List.Add(104, "config_file_changed",
+        "A file of the configuration has changed; a reload follows.");
     public static readonly EventId AdminLoginFailed = List.Add(102, "admin_login_failed",
         "A request to the admin API had no token or a wrong one.");
     public static readonly EventId ClientChanged = List.Add(110, "client_changed",

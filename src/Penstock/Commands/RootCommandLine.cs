@@ -14,6 +14,7 @@ internal static class RootCommandLine
             ProxyCommand.Create(terminal),
             RunCommand.Create(terminal),
             CheckCommand.Create(terminal),
+            ConfigCommand.Create(terminal),
             BackendsCommand.Create(terminal),
             ClientsCommand.Create(terminal),
             ClientsCommand.CreatePlans(terminal),

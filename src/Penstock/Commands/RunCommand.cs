@@ -28,12 +28,9 @@ internal static class RunCommand
             }
             return await Serving.RunAsync(loaded, diagnostics, terminal, stop, Read);
 
-            ConfigResult Read()
-            {
-                ConfigResult result = ConfigLoader.Load(path, terminal.Environment);
-                return parse.GetValue(loops) is > 0 and var pinned && result.Config is { } config
-                    ? result with { Config = config with { Proxy = config.Proxy with { Loops = pinned } } } : result;
-            }
+            ConfigResult Read() => parse.GetValue(loops) is > 0 and int number
+                ? ConfigLoader.Load(path, terminal.Environment, ("loops", $"{number}", "--loops"))
+                : ConfigLoader.Load(path, terminal.Environment);
         });
         return command;
     }
@@ -41,7 +38,8 @@ internal static class RunCommand
     public static Option<string> ConfigOption() => new("--config", "-c")
     {
         HelpName = "FILE",
-        Description = "The configuration file [default: $PENSTOCK_CONFIG, $CONFIG_PATH, ./penstock.yaml|yml|json, "
+        Description = "The configuration: a file, or a directory whose files are merged "
+            + "[default: $PENSTOCK_CONFIG, $CONFIG_PATH, ./penstock.yaml|yml|json, "
             + "/etc/penstock/]",
     };
 

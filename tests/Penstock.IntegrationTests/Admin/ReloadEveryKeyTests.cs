@@ -96,7 +96,11 @@ public sealed class ReloadEveryKeyTests : IDisposable
         ["plans"] = ("plans.more", "{ capacity: 9, rate: 9/s }"),
     };
 
-    private static readonly string[] NotOfServer = ["$schema"]; // not read
+    private static readonly string[] NotOfServer =
+    [
+        "$schema", // not read
+        "watch", // of the program, see ConfigScenarios
+    ];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
 

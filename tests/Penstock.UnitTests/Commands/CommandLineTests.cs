@@ -65,7 +65,8 @@ public sealed class CommandLineTests
         var none = new Terminal(TextWriter.Null, TextWriter.Null);
         foreach (Command command in WithSubcommands(RootCommandLine.Create(none)))
         {
-            string path = command.Parents.Single() is RootCommand ? command.Name : "clients " + command.Name;
+            var parent = (Command)command.Parents.Single();
+            string path = parent is RootCommand ? command.Name : $"{parent.Name} {command.Name}";
             CommandRun help = await CommandRun.Of([.. path.Split(' '), "--help"]);
 
             Assert.Equal(0, help.Code);

@@ -1,3 +1,4 @@
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Commands;
@@ -78,6 +79,65 @@ public sealed class ConfigCommandTests : IDisposable
         Assert.Equal(0, run.Code);
         Assert.Contains("kept in", run.Out);
     }
+
+    [Fact]
+    public async Task Init_writes_a_file_that_is_valid_and_never_replaces_one_unasked()
+    {
+        string path = Path.Combine(_folder.FullName, "penstock.yaml");
+
+        Assert.Equal(0, (await CommandRun.Of("config", "init", path)).Code);
+        Assert.Contains("is valid", (await CommandRun.Of("check", "--config", path)).Out);
+
+        File.WriteAllText(path, Good);
+        CommandRun again = await CommandRun.Of("config", "init", path);
+        Assert.Equal((2, $"error: {path} exists; --force replaces it\n"), (again.Code, again.Error));
+        Assert.Equal(Good, File.ReadAllText(path));
+        Assert.Equal(0, (await CommandRun.Of("config", "init", path, "--force")).Code);
+        Assert.NotEqual(Good, File.ReadAllText(path));
+    }
+
+    /// <summary>Each commented line that is no sentence can be switched on by removing its '#'.</summary>
+    [Fact]
+    public async Task Every_commented_line_of_the_first_file_is_valid()
+    {
+        string[] lines = (await CommandRun.Of("config", "init", "-")).Out.Split('\n');
+        string all = string.Join('\n', lines.Where(static line => !line.StartsWith("store: ", StringComparison.Ordinal))
+            .Select(static line => line is ['#', not ' ', ..] or ['#', ' ', ' ', ..] ? line[1..] : line));
+        Assert.Contains("\nroutes:\n- { path: /login", all, StringComparison.Ordinal);
+
+        CommandRun run = await CommandRun.Of(static name => name switch
+        {
+            "STICKY_SECRET" => "0123456789abcdef",
+            "PENSTOCK_TOKEN" or "PGPASSWORD" => "x",
+            _ => null,
+        }, "check", "--config", FileOf(all));
+
+        Assert.Equal("", run.Error);
+        Assert.Contains("is valid: 1 listener, 1 upstream, 3 backends, 2 routes, 2 limits", run.Out);
+    }
+
+    [Fact]
+    public async Task Show_prints_each_value_with_its_origin()
+    {
+        string path = FileOf(Good);
+
+        CommandRun all = await CommandRun.Of("config", "show", "--config", path);
+        Assert.Contains($"store: memory # {path}:3\n", all.Out);
+        Assert.Contains("  connect: 2s # default\n", all.Out);
+
+        CommandRun set = await CommandRun.Of("config", "show", "--no-defaults", "--config", path);
+        Assert.DoesNotContain("default", set.Out);
+        Assert.Equal(0, set.Code);
+
+        CommandRun faulty = await CommandRun.Of("config", "show", "--config", FileOf(Good + "\nweigth: 3"));
+        Assert.Equal((2, ""), (faulty.Code, faulty.Out));
+        Assert.Contains("unknown key 'weigth'", faulty.Error);
+    }
+
+    [Fact]
+    public async Task Schema_is_the_one_of_the_documents() => Assert.Equal(
+        await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "penstock.schema.json")),
+        (await CommandRun.Of("config", "schema")).Out);
 
     private string FileOf(string yaml)
     {

@@ -376,7 +376,8 @@ public sealed class ConfigLoaderTests
     {
         Assert.Equal("cannot read the configuration: there is no such file", Message("/tmp/no-such-file.yaml"));
         Assert.Equal("cannot read the configuration: there is no such file", Message("/no/such/directory.yaml"));
-        Assert.Equal("cannot read the configuration: it is a directory", Message(Path.GetTempPath()));
+        Assert.Equal("cannot read the configuration: this directory has no file whose name ends in .yaml, .yml or "
+            + ".json", Message("/proc/self/fd"));
 
         static string Message(string path)
         {

@@ -63,13 +63,13 @@ internal static class ConfigText
 
     /// <summary>Everything in a configuration, for comparing two of them.</summary>
     public static string Describe(PenstockConfig config) =>
-        JsonSerializer.Serialize(config with { File = null }, Readable);
+        JsonSerializer.Serialize(config with { File = null, Settings = [], Files = [] }, Readable);
 
     /// <summary>YAML as editors read it: scalars that look like numbers or booleans have that type.</summary>
     public static JsonNode? ToJson(string yaml)
     {
-        var report = new Report("a.yaml", yaml);
-        return Json(YamlTree.Read(yaml, report, new Variables(static _ => "", report))!);
+        var report = new Report();
+        return Json(YamlTree.Read(new("a.yaml", yaml), report, new Variables(static _ => "", report))!);
 
         static JsonNode? Json(ConfigNode node) => node switch
         {

@@ -37,6 +37,7 @@ internal static class EveryKey
         loops: 2
         access_log: /var/log/penstock/access.log
         store: sqlite:other.db
+        watch: false
         upstreams:
           web:
             backends:

@@ -49,9 +49,9 @@ public sealed class VariablesTests
     [InlineData("listen: ${MISSING}", "error 2:18+10 environment variable 'MISSING' is not set "
         + "| set it, or write ${MISSING:-default} | ")]
     [InlineData("token: ${1x}", "error 2:17+2 '${' does not begin a variable "
-        + "| write ${NAME}, ${NAME:-default}, or $$ for a dollar sign | ")]
+        + "| write ${NAME}, ${NAME:-default}, ${file:/path}, or $$ for a dollar sign | ")]
     [InlineData("token: ${A:-${B}}", "error 2:17+2 '${' does not begin a variable "
-        + "| write ${NAME}, ${NAME:-default}, or $$ for a dollar sign | ",
+        + "| write ${NAME}, ${NAME:-default}, ${file:/path}, or $$ for a dollar sign | ",
         "error 2:22+4 environment variable 'B' is not set | set it, or write ${B:-default} | ")]
     public void Fault_is_reported_once_at_the_variable(string line, params string[] expected)
     {

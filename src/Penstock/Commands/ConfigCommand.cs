@@ -1,0 +1,92 @@
+using System.CommandLine;
+using Penstock.Control.Config;
+
+namespace Penstock.Commands;
+
+/// <summary><c>penstock config</c>: writes a first file, shows what a file means, prints the schema.</summary>
+internal static class ConfigCommand
+{
+    private const string Starter = "Penstock.starter.yaml";
+
+    public static Command Create(Terminal terminal) => new PenstockCommand("config",
+        "Write, show and describe configurations.",
+        "penstock config init",
+        "penstock config show --no-defaults",
+        "penstock config schema > penstock.schema.json")
+    {
+        Init(terminal), Show(terminal), Schema(terminal),
+    };
+
+    private static PenstockCommand Init(Terminal terminal)
+    {
+        var file = new Argument<string>("FILE")
+        {
+            Description = "The file to write, or - for stdout", DefaultValueFactory = static _ => "penstock.yaml",
+        };
+        var force = new Option<bool>("--force") { Description = "Replace a file that exists" };
+        var command = new PenstockCommand("init", "Write a commented configuration to start from.",
+            "penstock config init && penstock run",
+            "penstock config init /etc/penstock/penstock.yaml") { file, force };
+        command.SetAction(parse =>
+        {
+            string path = parse.GetRequiredValue(file);
+            using Stream starter = typeof(ConfigCommand).Assembly.GetManifestResourceStream(Starter)!;
+            if (path == "-")
+            {
+                using var reader = new StreamReader(starter);
+                terminal.Out.Write(reader.ReadToEnd());
+                return ExitCode.Ok;
+            }
+            if (File.Exists(path) && !parse.GetValue(force))
+            {
+                return terminal.Fail($"{path} exists; --force replaces it", ExitCode.Usage);
+            }
+            using (FileStream written = File.Create(path))
+            {
+                starter.CopyTo(written);
+            }
+            terminal.Out.WriteLine($"{path} written; 'penstock run --config {path}' runs with it");
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static PenstockCommand Show(Terminal terminal)
+    {
+        Option<string> config = RunCommand.ConfigOption();
+        var set = new Option<bool>("--no-defaults") { Description = "Leave out the values that are not in the file" };
+        var command = new PenstockCommand("show",
+            "Show every value of a configuration, with its origin: file and line, variable, or default. "
+                + "GET /config of the admin API shows the same of a running Penstock.",
+            "penstock config show --config penstock.yaml",
+            "penstock config show --no-defaults") { config, set };
+        command.SetAction(parse =>
+        {
+            if (RunCommand.Find(parse.GetValue(config), terminal) is not { } path)
+            {
+                return ExitCode.Usage;
+            }
+            (PenstockConfig? loaded, IReadOnlyList<Diagnostic>? diagnostics) =
+                ConfigLoader.Load(path, terminal.Environment);
+            if (diagnostics.Count > 0)
+            {
+                DiagnosticWriter.WriteText(terminal.Error, path, diagnostics, terminal.Color);
+            }
+            if (loaded is null)
+            {
+                return ExitCode.Usage;
+            }
+            terminal.Out.Write(SettingsText.Write(loaded.Settings, withDefaults: !parse.GetValue(set)));
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static PenstockCommand Schema(Terminal terminal)
+    {
+        var command = new PenstockCommand("schema", "Print the JSON schema of the configuration, for editors.",
+            "penstock config schema > penstock.schema.json");
+        command.SetAction(_ => terminal.Out.Write(ConfigSchema.Make()));
+        return command;
+    }
+}
