@@ -101,7 +101,8 @@ internal static class ClientKeys
         if (address >= 0 && address < sources.Count - 1)
         {
             sources[address + 1].At.Warning(
-                "every request has an address, so sources after 'address' are never used");
+                "every request has an address, so sources after 'address' are never used",
+                "move 'address' to the end, or remove what follows it");
         }
     }
 

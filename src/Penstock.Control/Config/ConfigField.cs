@@ -38,7 +38,7 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
     {
         if (Node is not ScalarNode scalar)
         {
-            Expected("a value");
+            Expected("a value", $"write one value behind '{Name}:'");
         }
         else if (parser(scalar.Text.Trim(), out T? value, out string? fault))
         {
@@ -55,11 +55,12 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
     /// <summary>Reads a mapping of known keys; keys that <paramref name="read"/> does not ask for are reported.
     /// </summary>
     [return: NotNullIfNotNull(nameof(otherwise))]
-    public T? Section<T>(Func<Section, T> read, T? otherwise = default, string expected = "a mapping")
+    public T? Section<T>(
+        Func<Section, T> read, T? otherwise = default, string expected = "a mapping", string? hint = null)
     {
         if (Node is not (MappingNode or EmptyNode))
         {
-            Expected(expected);
+            Expected(expected, hint);
             return otherwise;
         }
         var section = new Section(this, Node is MappingNode mapping ? mapping.Entries : []);
@@ -81,7 +82,7 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
             case ScalarNode:
                 return [this];
             case MappingNode:
-                Expected("a list");
+                Expected("a list", "write [one, other], or one item in each line, after '- '");
                 return [];
             default:
                 return [];
@@ -98,7 +99,7 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
         {
             if (Node is not EmptyNode)
             {
-                Expected("a mapping of names");
+                Expected("a mapping of names", $"write {Name}: {{ NAME: … }}");
             }
 
             return [];
@@ -128,15 +129,15 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
     public void ReportRepeated(ConfigEntry entry, ConfigField first) => Report.Error(entry.Location, Path,
         $"duplicate key {ConfigValue.Quote(entry.Key)}", $"the first is {first.Location.SeenFrom(entry.Location)}");
 
-    private void Expected(string what)
+    private void Expected(string what, string? hint)
     {
         if (Node is EmptyNode)
         {
-            Error($"'{Name}' has no value");
+            Error($"'{Name}' has no value", "write one, or remove the key");
         }
         else if (Node is not FaultyNode)
         {
-            Error($"{(Name.Length == 0 ? "the file" : Name)}: expected {what}, found {Node.Kind}");
+            Error($"{(Name.Length == 0 ? "the file" : Name)}: expected {what}, found {Node.Kind}", hint);
         }
     }
 }

@@ -129,6 +129,17 @@ internal static partial class ConfigValue
             address = new UnixDomainSocketEndPoint(path);
             return true;
         }
+        if (text.Contains("://", StringComparison.Ordinal))
+        {
+            return Fail(text.StartsWith("https", StringComparison.OrdinalIgnoreCase)
+                ? $"{Quote(text)}: this version has no TLS; write 0.0.0.0:8080, and put a TLS proxy in front"
+                : $"{Quote(text)} is a URL; write the address alone, such as 0.0.0.0:8080", out error);
+        }
+        if (text.Contains(',', StringComparison.Ordinal))
+        {
+            return Fail($"{Quote(text)} is more than one address; write [0.0.0.0:8080, 0.0.0.0:8081]", out error);
+        }
+
         if (!TryHostPort(text, out string? host, out int port, out error))
         {
             return false;
@@ -166,6 +177,10 @@ internal static partial class ConfigValue
 
             backend = new() { Host = path, Port = 0 };
             return true;
+        }
+        if (url.Contains(',', StringComparison.Ordinal))
+        {
+            return Fail($"{Quote(url)} is more than one server; write [http://a:8080, http://b:8080]", out error);
         }
         int schemeEnd = url.IndexOf("://", StringComparison.Ordinal);
         if (schemeEnd >= 0 && url[..schemeEnd].ToLowerInvariant() is not "http" and var scheme)

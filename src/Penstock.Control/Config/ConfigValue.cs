@@ -35,6 +35,20 @@ internal static partial class ConfigValue
 
     /// <summary>How a backend is picked.</summary>
     public static readonly Syntax<BalanceAlgorithm> Balance = OneOf(
+        new Dictionary<string, string>
+        {
+            ["iphash"] = "write hash, which hashes the client's address by default",
+            ["source"] = "write hash, which hashes the client's address by default",
+            ["uri"] = "write balance: hash and hash: path",
+            ["ringhash"] = "write hash", ["consistenthash"] = "write hash", ["maglev"] = "write hash",
+            ["weightedroundrobin"] = "write round_robin, which obeys weights",
+            ["weighted"] = "write round_robin, which obeys weights",
+            ["wrr"] = "write round_robin, which obeys weights",
+            ["staticrr"] = "write round_robin", ["rr"] = "write round_robin",
+            ["leastrequest"] = "write least_connections", ["leastloaded"] = "write least_connections",
+            ["ewma"] = "write least_time", ["peakewma"] = "write least_time", ["fastest"] = "write least_time",
+            ["sticky"] = "write sticky: { secret: … }, which works with any algorithm",
+        },
         ("round_robin", BalanceAlgorithm.RoundRobin),
         ("least_connections", BalanceAlgorithm.LeastConnections),
         ("random", BalanceAlgorithm.Random),
@@ -60,7 +74,14 @@ internal static partial class ConfigValue
 
     /// <summary>One of some words, in any spelling of case, <c>-</c> and <c>_</c>. Of several words for one value the
     /// first is the usual one.</summary>
-    public static Syntax<T> OneOf<T>(params (string Word, T Value)[] choices)
+    public static Syntax<T> OneOf<T>(params (string Word, T Value)[] choices) =>
+        OneOf(new Dictionary<string, string>(), choices);
+
+    /// <param name="instead">What to write instead of words of other software, which are without <c>-</c> and
+    /// <c>_</c>.</param>
+    /// <param name="choices">See the other overload.</param>
+    private static Syntax<T> OneOf<T>(
+        IReadOnlyDictionary<string, string> instead, params (string Word, T Value)[] choices)
     {
         string[] words = [.. choices.Select(static c => c.Word)];
         string[] quoted = [.. words.Select(static w => $"`{w}`")];
@@ -81,7 +102,8 @@ internal static partial class ConfigValue
             {
                 return Succeed(out error);
             }
-            string hint = Suggestion.For(text, words) ?? "write " + string.Join(" or ", words);
+            string hint = instead.GetValueOrDefault(Suggestion.Fold(text))
+                ?? Suggestion.For(text, words) ?? "write " + string.Join(" or ", words);
             return Fail($"unknown value {Quote(text)}; {hint}", out error);
         }
     }

@@ -9,6 +9,9 @@ internal static class DiagnosticWriter
 {
     private const int MaxPrinted = 20;
 
+    /// <summary>In characters.</summary>
+    private const int MaxLine = 100;
+
     private const string Bold = "\e[1m", Red = "\e[1;31m", Yellow = "\e[1;33m", Blue = "\e[1;34m", Reset = "\e[0m";
 
     private static readonly DiagnosticTypes Json = new(new()
@@ -73,10 +76,11 @@ internal static class DiagnosticWriter
         if (d.SourceLine is { } source)
         {
             string bar = Paint(Blue, "|");
+            (string shown, int column) = Around(source, d.Column);
             output.WriteLine($"{margin} {bar}");
-            output.WriteLine($"{Paint(Blue, number)} {bar} {source}".TrimEnd());
-            output.WriteLine($"{margin} {bar} {Indent(source, d.Column)}" +
-                Paint(accent, $"{Carets(source, d)} {d.Hint}".TrimEnd()));
+            output.WriteLine($"{Paint(Blue, number)} {bar} {shown}".TrimEnd());
+            output.WriteLine($"{margin} {bar} {Indent(shown, column)}" +
+                Paint(accent, $"{Carets(shown, column, d.Length)} {d.Hint}".TrimEnd()));
         }
         else if (d.Hint is { } hint)
         {
@@ -89,12 +93,25 @@ internal static class DiagnosticWriter
         }
     }
 
+    /// <summary>A long line is cut on both sides of the place.</summary>
+    private static (string Line, int Column) Around(string line, int column)
+    {
+        if (line.Length <= MaxLine)
+        {
+            return (line, column);
+        }
+        int from = Math.Max(0, Math.Min(column - 1 - (MaxLine / 2), line.Length - MaxLine));
+        string part = line.Substring(from, Math.Min(MaxLine, line.Length - from));
+        string before = from > 0 ? "…" : "";
+        return (before + part + (from + part.Length < line.Length ? "…" : ""), column - from + before.Length);
+    }
+
     // Keeps tabs, so that the carets are under their text for any tab width.
     private static string Indent(string source, int column) =>
         string.Concat(source.PadRight(column).Take(column - 1).Select(c => c == '\t' ? '\t' : ' '));
 
-    private static string Carets(string source, Diagnostic d) =>
-        new('^', Math.Clamp(d.Length, 1, Math.Max(1, source.Length - d.Column + 1)));
+    private static string Carets(string source, int column, int length) =>
+        new('^', Math.Clamp(length, 1, Math.Max(1, source.Length - column + 1)));
 
     private static string? Count(IReadOnlyList<Diagnostic> diagnostics, Severity severity) =>
         diagnostics.Count(d => d.Severity == severity) switch

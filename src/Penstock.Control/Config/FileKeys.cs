@@ -119,12 +119,17 @@ internal static class FileKeys
                 all.Where(static l => l.Value?.Address is not IPEndPoint { Port: 0 }),
                 static l => l.Address.ToString()!),
         }, config => config.Proxy.Listeners, (config, v) => With(config, config.Proxy with { Listeners = v }),
-            "The addresses that clients connect to. A mapping has more keys: [listeners](#listeners)."))
+            "The addresses that clients connect to. A mapping has more keys: [listeners](#listeners).")
+        .AlsoCalled("listen: 0.0.0.0:8080", "port", "bind", "listen_port", "listen_address", "address", "addr",
+            "server", "frontend", "frontends", "entrypoints", "entry_points", "listeners", "ports", "http"))
         .Key("limits", LimitKeys.Limits, static _ => [], (config, v) => With(config, config.Proxy with
         {
             Limits = v.ToDictionary(static limit => limit.At.Name, static limit => limit.Value),
         }), "[Limits](#limits) by name.", "Proxy.Limits")
         .DefaultText("no limits")
+        .AlsoCalled("limits: { default: { capacity: 100, rate: 10/s } }", "rate_limit", "rate_limits",
+            "rate_limiting", "ratelimit", "rate_limiter", "limiter", "throttle", "throttling", "limit_req",
+            "limit_req_zone", "quota", "quotas", "rate", "token_bucket", "default_limit", "capacity")
         .Then(static (section, config) => section.At.Report.Define("limit", [.. config.Proxy.Limits.Keys]))
         .Key("limit", LimitKeys.Names, config => config.Proxy.EveryLimit,
             (config, v) => With(config, config.Proxy with { EveryLimit = [.. v.Distinct()] }),
@@ -134,6 +139,8 @@ internal static class FileKeys
         {
             Schema = LimitKeys.Named(UpstreamKeys.Table), Text = "`NAME: { … }`", Tables = [UpstreamKeys.Table],
         }, TopologyReader.Read, "Named groups of servers: [upstreams](#upstreams).", "Proxy.Upstreams")
+        .AlsoCalled("upstreams: { web: { backends: [http://10.0.0.5:8080] } }", "upstream", "services", "clusters",
+            "pools", "groups", "target_groups")
         .DefaultText("required, unless `backends` is given")
         .Declared("routes", new ListShape<RouteConfig>(new Mapping<RouteConfig>(RouteKeys.Table))
         {
@@ -141,10 +148,14 @@ internal static class FileKeys
         },
             "Which upstream gets a request: [routes](#routes).", "Proxy.Routes")
         .DefaultText("all requests go to the only upstream")
+        .AlsoCalled("routes: [{ path: /v1/*, upstream: web }]", "routers", "rules", "locations", "location",
+            "paths", "virtual_hosts", "hosts", "server_names")
         .Group("clients", new Mapping<ClientsConfig>(ClientKeys.Table), config => config.Proxy.Clients,
             (config, v) => With(config, config.Proxy with { Clients = v }),
             "[Which client a request counts for](#clients).")
         .DefaultText("by address")
+        .AlsoCalled("clients: { identify: [header:X-API-Key, address] }", "client", "identify", "client_id",
+            "api_key_header", "key_header", "consumers", "trusted_proxies")
         .Then(CheckListeners)
         .Key("limit_fields", OneOf(("standard", LimitFields.Standard), ("legacy", LimitFields.Legacy),
             ("both", LimitFields.Both), ("off", LimitFields.Off)), config => config.Proxy.LimitFields,
@@ -160,6 +171,9 @@ internal static class FileKeys
             (config, v) => With(config, config.Proxy with { Timeouts = v }),
             "[How long Penstock waits](#timeouts).")
         .DefaultText("see there")
+        .AlsoCalled("timeouts: { connect: 2s, response: 60s }", "timeout", "connect_timeout", "read_timeout",
+            "write_timeout", "proxy_read_timeout", "proxy_connect_timeout", "request_timeout", "backend_timeout",
+            "idle_timeout", "keepalive_timeout", "shutdown_timeout")
         .Group("bounds", new Mapping<BoundsConfig>(Bounds), config => config.Proxy.Bounds,
             (config, v) => With(config, config.Proxy with { Bounds = v }),
             "[How much a client may send, and how many connections it may have](#bounds).")
@@ -167,21 +181,31 @@ internal static class FileKeys
         .Key("loops", Loops, config => config.Proxy.Loops,
             (config, v) => With(config, config.Proxy with { Loops = v }),
             "The number of event loops, each with one thread; `auto`: one per processor.")
+        .AlsoCalled("loops: 4", "workers", "worker_processes", "threads", "nbthread", "concurrency", "processes")
         .AtStart()
         .Key("access_log", AccessLog, config => config.Proxy.AccessLog,
             (config, v) => With(config, config.Proxy with { AccessLog = v }),
             "Where Penstock writes one line of JSON per request.")
+        .AlsoCalled("access_log: /var/log/penstock/access.log", "log", "logs", "logging", "log_file", "accesslog",
+            "access_logs")
         .AtStart()
         .Group("admin", new Mapping<AdminConfig>(Admin, ("off", new() { Listen = null }))
         {
             Expected = "a mapping or 'off'",
+            Instead = static text => $"write admin: {{ listen: {(TryListen(text, out _, out _) ? text
+                : "127.0.0.1:9800")} }}",
         }, config => config.Admin, (config, v) => config with { Admin = v }, "[The admin API](#admin).", CheckAdmin)
         .DefaultText("on `127.0.0.1:9800`")
+        .Then(CheckAddresses)
+        .AlsoCalled("admin: { listen: 127.0.0.1:9800 }", "api", "stats", "dashboard", "management", "admin_port",
+            "admin_listen", "control")
         .AtStart()
         .Key("store", ConfigValue.Store, config => config.Store, (config, v) => config with { Store = v },
             "Where clients, their limits and their buckets are kept: in a file, whose path is relative to the working "
                 + "directory; in a database that several nodes can share ([store.md](store.md)); or in memory, where "
                 + "they are lost at exit.")
+        .AlsoCalled("store: sqlite:penstock.db", "database", "db", "storage", "persistence", "redis", "dsn",
+            "sqlite", "postgres", "postgresql", "database_url")
         .AtStart()
         .Key("plans", LimitKeys.Plans, static _ => [],
             (config, v) => config with
@@ -200,11 +224,18 @@ internal static class FileKeys
                     "write store: sqlite:PATH, or leave save_unregistered out");
             }
         })
+        .Lacks("this version has no TLS: put a TLS proxy in front, as in examples/behind-a-proxy.yaml", "tls",
+            "ssl", "https", "certificate", "certificates", "cert", "acme", "letsencrypt", "ssl_certificate",
+            "cert_file")
+        .Lacks("remove it: GET /metrics of the admin API always answers", "metrics", "prometheus", "statsd")
+        .Lacks("Penstock does not do this: let the backends do it", "cache", "caching", "gzip", "compression",
+            "compress", "cors", "auth", "basic_auth", "jwt")
         .WithSchema(Forms());
 
     /// <summary>The configuration of a file; null only if a reported error left nothing to read.</summary>
     public static PenstockConfig? Read(ConfigNode root, Report report) => ConfigField.Root(root, report).Section(
-        static file => Table.Read(file, Table.Default), expected: "keys such as 'listen' and 'backends'");
+        static file => Table.Read(file, Table.Default), expected: "keys such as 'listen' and 'backends'",
+        hint: "write backends: [127.0.0.1:9001]");
 
     private static PenstockConfig Standard() => new()
     {
@@ -272,10 +303,16 @@ internal static class FileKeys
             at.Error($"admin on {admin.Listen} needs a token: otherwise everybody who reaches it can change limits",
                 "set admin.token, or listen on 127.0.0.1");
         }
-        if (config.Proxy.Listeners.Any(l => l.Address.Equals(admin.Listen)
-            && admin.Listen is not IPEndPoint { Port: 0 }))
+    }
+
+    /// <summary>Also if the file does not say where the admin API listens.</summary>
+    private static void CheckAddresses(Section file, PenstockConfig config)
+    {
+        if (config.Admin.Listen is not IPEndPoint { Port: 0 }
+            && config.Proxy.Listeners.Any(listener => listener.Address.Equals(config.Admin.Listen)))
         {
-            at.Error($"admin and a listener cannot share {admin.Listen}", "give one of them another port");
+            (file["admin"] ?? file["listen"])!.Error(
+                $"admin and a listener cannot share {config.Admin.Listen}", "give one of them another port");
         }
     }
 }

@@ -43,6 +43,7 @@ internal static class HealthKeys
         .Key("path", CheckPath, check => check.Path!, (check, v) => check with { Path = v },
             "The path that an http check requests. A query is allowed.")
         .DefaultText("required for http")
+        .AlsoCalled("path: /health", "uri", "url", "endpoint", "target", "http_path")
         .OnlyWith("type", "http")
         .Then(CheckType)
         .Key("method", CheckMethod, check => check.Method, (check, v) => check with { Method = v },
@@ -56,6 +57,8 @@ internal static class HealthKeys
         .DefaultText("`Host`: the backend's address")
         .OnlyWith("type", "http")
         .Nested("expect", Expect, "The response of a healthy backend to an http check.")
+        .AlsoCalled("expect: { status: 200-399 }", "status", "expected_status", "expect_status", "match", "codes",
+            "body")
         .OnlyWith("type", "http")
         .Then(static (section, check) =>
         {
@@ -75,8 +78,11 @@ internal static class HealthKeys
             "How long one check may take: connect, head and, if it is checked, body.")
         .Key("rise", Whole(1, 1000), check => check.Rise, (check, v) => check with { Rise = v },
             "This many successful checks in a row bring a backend up.")
+        .AlsoCalled("rise: 2", "healthy_threshold", "passes", "success_threshold", "successes")
         .Key("fall", Whole(1, 1000), check => check.Fall, (check, v) => check with { Fall = v },
             "This many failed checks in a row take a backend down.")
+        .AlsoCalled("fall: 3", "unhealthy_threshold", "fails", "failure_threshold", "failures", "max_fails",
+            "retries")
         .Key("initial", OneOf(("check", InitialHealth.Check), ("up", InitialHealth.Up), ("down", InitialHealth.Down)),
             check => check.Initial, (check, v) => check with { Initial = v },
             "The state before the first check. `check`: the backend is used, and the first check alone decides. `up`, "

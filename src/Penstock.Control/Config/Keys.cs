@@ -34,6 +34,10 @@ internal abstract class Key
     /// <summary>Its value is a secret.</summary>
     public bool Secret { get; set; }
 
+    /// <summary>What other software calls it. The first is what to write instead, such as <c>listen: :8080</c>.
+    /// </summary>
+    public (string Instead, IReadOnlyList<string> Names) AlsoCalled { get; set; } = ("", []);
+
     /// <summary>It has an effect only if another key of the mapping, which is before it, has this value.</summary>
     public (string Key, string Value)? OnlyWith { get; set; }
 
@@ -73,6 +77,7 @@ internal abstract class KeyTable(string name)
 internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
 {
     private readonly List<Row> _rows = [];
+    private readonly List<(string Remedy, string[] Names)> _lacks = [];
     private Action<Section, T>? _check;
 
     public T Default => standard;
@@ -170,6 +175,20 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
         return this;
     }
 
+    /// <summary>See <see cref="Config.Key.AlsoCalled"/>.</summary>
+    public Keys<T> AlsoCalled(string instead, params string[] names)
+    {
+        _rows[^1].AlsoCalled = (instead, names);
+        return this;
+    }
+
+    /// <summary>Keys of other software that Penstock does not have, and what to do instead.</summary>
+    public Keys<T> Lacks(string remedy, params string[] names)
+    {
+        _lacks.Add((remedy, names));
+        return this;
+    }
+
     /// <summary>See <see cref="Config.Key.OnlyWith"/>.</summary>
     public Keys<T> OnlyWith(string key, string value)
     {
@@ -226,11 +245,17 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
             }
             if (row.IsMissing?.Invoke(section) == true)
             {
-                section.At.Error($"missing '{row.Name}'");
+                section.At.Error($"missing '{row.Name}'", "write " + (row.AlsoCalled.Instead.Length > 0
+                    ? row.AlsoCalled.Instead : $"{row.Name}: {row.Shape.Samples[0]}"));
             }
             _ = section[row.Name]; // asking for a key makes it known
+            section.Remedy($"write {row.AlsoCalled.Instead}", row.AlsoCalled.Names);
             record = row.Read(section, record);
             row.Check?.Invoke(section, record);
+        }
+        foreach ((string remedy, string[] names) in _lacks)
+        {
+            section.Remedy(remedy, names);
         }
         _check?.Invoke(section, record);
         return record;

@@ -19,9 +19,13 @@ internal static class LimitKeys
     public static readonly Keys<LimitConfig> Limit = new Keys<LimitConfig>("limit", new(0, 0))
         .Key("capacity", Tokens, limit => limit.Capacity, (limit, v) => limit with { Capacity = v },
             "Tokens in a full bucket: how many requests a client can send at once.")
+        .AlsoCalled("capacity: 100", "burst", "max", "limit", "requests", "size", "tokens", "bucket_size",
+            "max_tokens", "quota", "count", "max_requests")
         .Required(HasBucket).DefaultText("required, unless `concurrent` is given")
         .Key("rate", Rate, limit => limit.RatePerSecond, (limit, v) => limit with { RatePerSecond = v },
             "How fast the bucket refills, at most 1,000,000/s.")
+        .AlsoCalled("rate: 10/s", "refill", "refill_rate", "rps", "rate_per_sec", "rate_per_second", "per_second",
+            "average", "window", "period", "interval", "requests_per_second", "fill_rate", "refill_interval")
         .Required(HasBucket).DefaultText("required with `capacity`")
         .Key("by", OneOf(("client", LimitKey.Client), ("address", LimitKey.Address), ("all", LimitKey.All)),
             limit => limit.By, (limit, v) => limit with { By = v },
@@ -94,7 +98,8 @@ internal static class LimitKeys
             field.Error(fault, hint);
             return keys.Default;
         }
-        return field.Section(section => keys.Read(section, keys.Default), keys.Default, "{ capacity, rate }");
+        return field.Section(section => keys.Read(section, keys.Default), keys.Default, "{ capacity, rate }",
+            $"write {field.Name}: {{ capacity: 100, rate: 10/s }}");
     }
 
     /// <summary>False for a limit that is only a concurrency limit.</summary>

@@ -34,15 +34,20 @@ internal static class RouteKeys
         .Key("host", RouteHost, route => route.Host, (route, v) => route with { Host = v },
             "An exact name, `*.` and a name for all its subdomains, or `*` for any; without a port, case-insensitive.")
         .DefaultText("any")
+        .AlsoCalled("host: api.example.com", "hosts", "hostname", "domain", "domains", "server_name",
+            "virtual_host")
         .Key("path", RoutePath, route => route.Path!, (route, v) => route with { Path = v },
             "An exact path, or a prefix that ends in `*`; `/v1/*` also matches `/v1`. Case-sensitive.")
         .DefaultText("any")
+        .AlsoCalled("path: /v1/*", "prefix", "path_prefix", "match", "location", "uri", "url", "paths", "rule",
+            "pattern", "path_beg")
         .Key("method", new ListShape<string>(Method)
         {
             Empty = ("'method' is empty", "write GET or [GET, HEAD], or leave it out"),
         }, route => route.Methods, (route, v) => route with { Methods = [.. v.Distinct()] },
             "The methods that the route matches.")
         .DefaultText("any")
+        .AlsoCalled("method: [GET, HEAD]", "methods", "verb", "verbs", "http_method")
         .Key("headers", Conditions(TryHeaderName), static _ => [],
             (route, v) => route with { Headers = [.. v.Select(static c => c.Value)] },
             "Header fields that the request must have: `{ X-Version: \"2\", X-Debug: \"*\" }`; the exact value, or `*` "
@@ -55,11 +60,14 @@ internal static class RouteKeys
         .Key("upstream", new Reference("upstream"), route => route.Upstream, (route, v) => route with { Upstream = v },
             "The upstream that gets its requests.")
         .Required()
+        .AlsoCalled("upstream: NAME", "backend", "backends", "service", "cluster", "cluster_id", "proxy_pass", "to",
+            "target", "use_backend", "pool", "dest", "destination")
         .Key("limit", LimitKeys.Names, route => route.Limits!,
             (route, v) => route with { Limits = [.. v.Distinct()] },
             "[Limits](#limits) that apply to its requests. The first that counts by client is replaced by a client's "
                 + "own limit, if it has one. `off`: no limit applies, not even the own limit of a client.")
         .DefaultText("the limit named `default`")
+        .AlsoCalled("limit: NAME", "limits", "rate_limit", "limit_req", "middlewares", "plugins")
         .Key("cost", Whole(1, 1_000_000), route => route.Cost, (route, v) => route with { Cost = v },
             "Tokens that a request takes from each bucket.")
         .Group("timeouts", new Mapping<RouteTimeoutsConfig>(Timeouts), route => route.Timeouts,
@@ -71,6 +79,8 @@ internal static class RouteKeys
         .Group("rewrite", new Mapping<RewriteConfig?>(Rewrite!), route => route.Rewrite,
             (route, v) => route with { Rewrite = v }, "Changes the path that the backend gets.", CheckRewrite)
         .DefaultText("none")
+        .AlsoCalled("rewrite: { strip_prefix: /v1 }", "strip_prefix", "strip_path", "rewrite_path", "path_rewrite",
+            "replace_path", "add_prefix")
         .Group("request_headers", new Mapping<HeaderEditsConfig?>(HeaderEdits(ofResponse: false)!),
             route => route.RequestHeaders, (route, v) => route with { RequestHeaders = v },
             "Changes the request's header fields.")

@@ -6,6 +6,7 @@ internal sealed class Section
 {
     private readonly Dictionary<string, ConfigEntry> _entries = [];
     private readonly List<string> _known = [];
+    private readonly Dictionary<string, string> _remedies = [];
     private readonly int _errorsBefore;
     private bool _holdsSecrets;
 
@@ -52,6 +53,15 @@ internal sealed class Section
         }
     }
 
+    /// <summary>Sets the hint for unknown keys of these names.</summary>
+    public void Remedy(string remedy, IReadOnlyList<string> names)
+    {
+        foreach (string name in names)
+        {
+            _remedies.TryAdd(Suggestion.Fold(name), remedy);
+        }
+    }
+
     public bool Has(string key) => this[key] is not null;
 
     /// <summary>Keys at the top that begin with <c>x-</c> are ignored: they are a place for anchors, as in Compose
@@ -75,7 +85,7 @@ internal sealed class Section
             }
 
             At.Report.Error(entry.Location, At.Path, $"unknown key {ConfigValue.Quote(entry.Key)}",
-                Suggestion.OrList(entry.Key, _known, "known keys"));
+                _remedies.GetValueOrDefault(folded) ?? Suggestion.OrList(entry.Key, _known, "known keys"));
         }
     }
 }

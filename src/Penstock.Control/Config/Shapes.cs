@@ -85,6 +85,9 @@ internal sealed class Mapping<T> : Shape<T>
     /// <summary>The expected form, for messages.</summary>
     public string Expected { get; init; } = "a mapping";
 
+    /// <summary>What to write instead of a single value; null: nobody knows.</summary>
+    public Func<string, string?> Instead { get; init; } = static _ => null;
+
     public override T Read(ConfigField field, T otherwise) => Read(field, otherwise, null);
 
     /// <param name="check">Checks the mapping and its record.</param>
@@ -102,7 +105,8 @@ internal sealed class Mapping<T> : Shape<T>
             T value = _keys.Read(section, _keys.Default);
             check?.Invoke(section, value);
             return value;
-        }, otherwise, Expected)!;
+        }, otherwise, Expected, (field.Node is ScalarNode scalar ? Instead(scalar.Text.Trim()) : null)
+            ?? $"its keys: {string.Join(", ", _keys.Rows.Select(static row => row.Name))}")!;
     }
 
     public override string? Print(T value) => _words.Where(w => Equals(w.Value, value))
@@ -142,7 +146,8 @@ internal sealed class Either<T> : Shape<T>
         {
             return named.Parse(_scalar.Parse, otherwise)!;
         }
-        T? value = named.Section(section => _keys.Read(section, _keys.Default), expected: Expected ?? "a mapping");
+        T? value = named.Section(section => _keys.Read(section, _keys.Default), expected: Expected ?? "a mapping",
+            hint: $"write {_scalar.Samples[0]}, or a mapping with {_keys.Rows[0].Name}");
         return value is not null && Usable(value) ? value : otherwise;
     }
 

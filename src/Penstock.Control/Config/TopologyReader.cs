@@ -44,7 +44,8 @@ internal static class TopologyReader
 
     /// <summary>Reads an entry of <c>upstreams</c>; null if it is not valid.</summary>
     public static UpstreamConfig? Named(ConfigField field) => field.Section(section =>
-        UpstreamKeys.Table.Read(section, UpstreamKeys.Table.Default with { Name = field.Name }));
+        UpstreamKeys.Table.Read(section, UpstreamKeys.Table.Default with { Name = field.Name }),
+        hint: $"write {field.Name}: {{ backends: [http://10.0.0.5:8080] }}");
 
     private static UpstreamConfig Flat(Section file) =>
         UpstreamKeys.Flat.Read(file, UpstreamKeys.Flat.Default with { Name = DefaultName });
@@ -65,7 +66,8 @@ internal static class TopologyReader
         IReadOnlyList<ConfigField> items = file["routes"]?.Items() ?? [];
         List<(ConfigField At, RouteConfig Value)> routes = [.. items
             .Select(static item => (At: item, Value: item.Section(
-                static section => RouteKeys.Table.Read(section, RouteKeys.Table.Default))!))
+                static section => RouteKeys.Table.Read(section, RouteKeys.Table.Default),
+                hint: "write { path: /v1/*, upstream: NAME }")!))
             .Where(static route => route.Value is not null)];
         if (items.Count == 0 && named.Count == 1)
         {
@@ -89,7 +91,8 @@ internal static class TopologyReader
             WarnShadowed(routes);
             foreach (ConfigField unused in named.Where(field => routes.All(r => r.Value.Upstream != field.Name)))
             {
-                unused.Warning($"no route uses upstream '{unused.Name}': it receives no requests");
+                unused.Warning($"no route uses upstream '{unused.Name}': it receives no requests",
+                    $"add a route with upstream: {unused.Name}, or remove the upstream");
             }
             WarnUnlimited(file, proxy, routes.Any(static r => r.Value.Limits is null));
         }
@@ -149,7 +152,7 @@ internal static class TopologyReader
                 {
                     at.Warning(
                         $"this route never matches: the one {first.Location.SeenFrom(at.Location)} takes the same "
-                        + "requests");
+                        + "requests", "remove one of the two");
                 }
             }
         }
@@ -161,7 +164,7 @@ internal static class TopologyReader
             && !proxy.Limits.ContainsKey(DefaultName))
         {
             file["limits"]!.Warning($"no limit is named '{DefaultName}': where a route names none, "
-                + "only registered clients are limited");
+                + "only registered clients are limited", "name one of them default, or name limits in the routes");
         }
     }
 }

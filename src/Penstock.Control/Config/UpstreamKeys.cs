@@ -12,13 +12,24 @@ internal static class UpstreamKeys
                 (backend, v) => backend with { Host = v.Host, Port = v.Port },
                 "The server's address, without a path: requests keep theirs.", "Host Port")
             .Required()
+            .AlsoCalled("url: http://10.0.0.5:8080", "address", "addr", "host", "server", "uri", "target",
+                "endpoint", "ip", "name", "port", "upstream")
             .Key("weight", Whole(1, 256), backend => backend.Weight, (backend, v) => backend with { Weight = v },
                 "The backend's share of the traffic, relative to the other backends.")
+            .AlsoCalled("weight: 2", "ratio", "priority", "share")
             .Key("max_connections", Whole(0, 1_000_000), backend => backend.MaxConnections,
                 (backend, v) => backend with { MaxConnections = v },
                 "The maximum number of requests in flight at this backend; 0: no maximum.")
+            .AlsoCalled("max_connections: 100", "max_conns", "maxconn", "max_requests", "connections", "limit")
             .Key("backup", Switch, backend => backend.Backup, (backend, v) => backend with { Backup = v },
-                "The backend gets requests only if no other backend of the upstream can take them.");
+                "The backend gets requests only if no other backend of the upstream can take them.")
+            .AlsoCalled("backup: true", "standby", "fallback", "secondary")
+            .Lacks(
+                "remove the backend, or take it out with PATCH /upstreams/NAME/backends/ADDRESS of the admin API",
+                "down", "disabled", "enabled", "drain", "state", "status")
+            .Lacks("write passive_health: { … } in the upstream", "max_fails", "fail_timeout", "observe",
+                "on_error")
+            .Lacks("write health_check: { path: /health } in the upstream", "check", "health_check", "health");
 
     private static readonly Keys<HashConfig> Hash = new Keys<HashConfig>("hash", new())
         .Key("key", HashKey, hash => hash, (hash, v) => v with { Bound = hash.Bound },
@@ -33,7 +44,7 @@ internal static class UpstreamKeys
         .Key("secret", Text, sticky => sticky.Secret, (sticky, v) => sticky with { Secret = v },
             "Signs the cookie; at least 16 characters. It must be the same on every node and after a restart, because "
                 + "otherwise sessions move to other backends.")
-        .Required().Secret()
+        .Required().Secret().AlsoCalled("secret: \"${SECRET}\"", "key", "salt", "password")
         .Then(static (section, sticky) =>
         {
             if (section["secret"] is { } field && section.Sound && sticky.Secret.Length < 16)
@@ -95,17 +106,24 @@ internal static class UpstreamKeys
                         Name = "backend", Expected = "an address or a mapping", Usable = static b => b.Host.Length > 0,
                     })
                 {
-                    Empty = ("'backends' is empty: no server can get the requests", null),
+                    Empty = ("'backends' is empty: no server can get the requests",
+                        "write backends: [127.0.0.1:9001]"),
                     Check = static all => Repeated.Report("backend", all, static backend => backend.Address),
                 },
                 upstream => upstream.Backends, (upstream, v) => upstream with { Backends = v },
                 "The servers.")
+            .AlsoCalled("backends: [http://10.0.0.5:8080]", "servers", "server", "targets", "endpoints", "nodes",
+                "hosts", "backend", "members", "destinations", "instances", "origins", "urls", "addresses",
+                "proxy_pass")
             .Required(static section => section.At.Path.Length > 0) // the top of the file may have 'upstreams' instead
             .Key("balance", Balance, upstream => upstream.Balance, (upstream, v) => upstream with { Balance = v },
                 "How a backend is picked: `round_robin` (by weight, evenly interleaved), `least_connections` (fewest "
                     + "requests in flight for its weight), `random` (by weight), `power_of_two` (the less busy of two "
                     + "random backends), `least_time` (smallest product of recent latency and requests in flight), "
                     + "`hash` (equal keys go to the same backend). See [balancing.md](balancing.md).")
+            .AlsoCalled("balance: least_connections", "algorithm", "strategy", "method", "policy", "lb_policy",
+                "lb_method", "lb_algorithm", "load_balancing", "balancing", "balancer", "load_balancer", "mode",
+                "least_conn", "ip_hash")
             .Key("hash", new Either<HashConfig>(HashKey, Hash), upstream => upstream.Hash,
                 (upstream, v) => upstream with { Hash = v }, "The part of the request that `balance: hash` uses.")
             .OnlyWith("balance", "hash")
@@ -113,12 +131,19 @@ internal static class UpstreamKeys
             {
                 if (upstream.Balance != BalanceAlgorithm.Hash)
                 {
-                    section["hash"]?.Warning("'hash' has no effect, because 'balance' is not hash");
+                    section["hash"]?.Warning("'hash' has no effect, because 'balance' is not hash",
+                        "write balance: hash, or remove it");
                 }
             })
-            .Group("sticky", new Mapping<StickyConfig?>(Sticky!, ("off", null)) { Expected = "a mapping or 'off'" },
+            .Group("sticky", new Mapping<StickyConfig?>(Sticky!, ("off", null))
+            {
+                Expected = "a mapping or 'off'",
+                Instead = static _ => "write sticky: { secret: \"${SECRET}\" }, with at least 16 characters",
+            },
                 upstream => upstream.Sticky, (upstream, v) => upstream with { Sticky = v },
                 "[Sticky sessions](balancing.md#sticky-sessions) by a signed cookie, on top of any algorithm.")
+            .AlsoCalled("sticky: { secret: \"${SECRET}\" }", "session_affinity", "affinity", "session", "sessions",
+                "stickiness", "sticky_session", "sticky_sessions", "cookie", "stick_table")
             .Key("slow_start", DurationOrOff, upstream => upstream.SlowStart,
                 (upstream, v) => upstream with { SlowStart = v },
                 "How long the weight of a backend that recovers, or is added to working ones, grows from a tenth to "
@@ -127,6 +152,7 @@ internal static class UpstreamKeys
                 upstream => upstream.Retries, (upstream, v) => upstream with { Retries = v },
                 "When a request is retried at another backend. See [resilience.md](resilience.md).")
             .DefaultText("see below")
+            .AlsoCalled("retries: { attempts: 2 }", "retry", "max_retries", "proxy_next_upstream", "retry_policy")
             .Group("queue", new Mapping<QueueConfig>(Queue, ("off", new() { Length = 0 })),
                 upstream => upstream.Queue, (upstream, v) => upstream with { Queue = v },
                 "Requests that wait for a slot while every backend is at its `max_connections`.")
@@ -142,9 +168,13 @@ internal static class UpstreamKeys
                 new Mapping<HealthCheckConfig?>(HealthKeys.Check!, ("off", null), ("tcp", HealthKeys.Check.Default))
                 {
                     Expected = "a mapping, 'tcp' or 'off'",
+                    Instead = static text => $"write {{ path: {(text.StartsWith('/') ? text : "/health")} }}",
                 },
                 upstream => upstream.HealthCheck, (upstream, v) => upstream with { HealthCheck = v },
                 "[Active checks](health.md#active-checks) of every backend; `tcp` only connects.")
+            .AlsoCalled("health_check: { path: /health }", "health", "health_checks", "check", "checks",
+                "option_httpchk", "httpchk", "active_health", "active_health_check", "probe", "liveness",
+                "health_path", "health_uri", "health_check_path", "health_check_interval")
             .Group("passive_health",
                 new Mapping<PassiveHealthConfig?>(HealthKeys.Passive!, ("off", null))
                 {
@@ -155,6 +185,8 @@ internal static class UpstreamKeys
                     + "than those of the others.",
                 static (section, passive, upstream) => HealthKeys.CheckPassive(section, passive!, upstream.Backends))
             .DefaultText("on, see below")
+            .AlsoCalled("passive_health: { consecutive_errors: 5 }", "outlier_detection", "circuit_breaker",
+                "circuit_breakers", "passive_health_check", "max_fails", "fail_timeout")
             .Key("backend_idle", new Optional<TimeSpan>(DurationOrOff), upstream => upstream.BackendIdle,
                 (upstream, v) => upstream with { BackendIdle = v },
                 "How long an idle connection to its backends stays open for the next request; `off`: it serves one "

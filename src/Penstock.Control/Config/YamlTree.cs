@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
@@ -5,7 +6,7 @@ namespace Penstock.Control.Config;
 
 /// <summary>Parses YAML to nodes. Uses parser events instead of YamlDotNet's tree, which stops at the first duplicate
 /// key; all duplicates are to be reported.</summary>
-internal sealed class YamlTree
+internal sealed partial class YamlTree
 {
     private const int MaxDepth = 32;
     private const string MergeKey = "<<";
@@ -71,12 +72,18 @@ internal sealed class YamlTree
             place = new(_file, place.Line, lines[place.Line - 1].Length + 1, 1);
         }
 
+        int glued = lines.Take(place.Line).ToList().FindLastIndex(static line => GluedColon().IsMatch(line));
         string? hint = lines[place.Line - 1].Contains("${", StringComparison.Ordinal)
             ? "put quotes around a value with ${…}" // YAML parses the braces as a mapping
+            : glued >= place.Line - 2 && glued >= 0 ? $"write a space behind the colon of line {glued + 1}"
             : _open is { } open ? $"is the bracket closed that opens at {open.Line}:{open.Column}?" : null;
         string sentence = message.Length == 0 ? "" : char.ToLowerInvariant(message[0]) + message[1..].TrimEnd('.');
         _report.Error(place, "", "not valid YAML: " + sentence, hint);
     }
+
+    /// <summary><c>listen:8080</c>, which YAML reads as one text.</summary>
+    [GeneratedRegex(@"^\s*(- )?[a-z_]+:[^\s/]", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex GluedColon();
 
     // YamlDotNet would report a tab as a syntax error at 1:1, which does not help the operator.
     private static bool ReportTabs(SourceFile file, Report report)

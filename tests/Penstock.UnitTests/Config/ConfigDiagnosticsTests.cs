@@ -44,11 +44,13 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("listen: [1, \":1\"]", "5:13+4 duplicate listener '[::]:1' | the first is on line 5 | listen[1]")]
     [InlineData("listen: []", "5:1+6 'listen' has no address | write 0.0.0.0:8080, or leave it out | listen")]
     [InlineData("listen:", "5:1+6 'listen' has no address | write 0.0.0.0:8080, or leave it out | listen")]
-    [InlineData("listen: { port: 1 }", "5:1+6 listen: expected a list, found a mapping |  | listen")]
-    [InlineData("listen: [[1]]", "5:10+1 listen: expected a value, found a list |  | listen[0]")]
+    [InlineData("listen: { port: 1 }", "5:1+6 listen: expected a list, found a mapping "
+        + "| write [one, other], or one item in each line, after '- ' | listen")]
+    [InlineData("listen: [[1]]", "5:10+1 listen: expected a value, found a list "
+        + "| write one value behind 'listen:' | listen[0]")]
     [InlineData("loops: 0",
         "5:8+1 loops: '0' is not a number of loops | write auto, or a number from 1 to 1024 | loops")]
-    [InlineData("loops:", "5:1+5 'loops' has no value |  | loops")]
+    [InlineData("loops:", "5:1+5 'loops' has no value | write one, or remove the key | loops")]
     [InlineData("access_log: stdot", "5:13+5 access_log: unknown value 'stdot' | did you mean 'stdout'? | access_log")]
     [InlineData("store: redis", "5:8+5 store: this is not a store | "
         + "write sqlite:PATH, postgres://user:password@host:5432/database or memory | store")]
@@ -64,9 +66,10 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("a: { capacity: 0, rate: 1/s }", "16+1 capacity must be from 1 to 1000000000 |  | limits.a.capacity")]
     [InlineData("a: { capacity: x, rate: 1/s }", "16+1 capacity: 'x' is not a whole number |  | limits.a.capacity")]
     [InlineData("a: { capacity: 1, rate: 10 }", "25+2 rate: '10' has no unit | write 10/s | limits.a.rate")]
-    [InlineData("a: { capacity: 1 }", "1+1 missing 'rate' |  | limits.a")]
-    [InlineData("a: { rate: 1/s }", "1+1 missing 'capacity' |  | limits.a")]
-    [InlineData("a: 10/s", "4+4 a: expected { capacity, rate }, found a value |  | limits.a")]
+    [InlineData("a: { capacity: 1 }", "1+1 missing 'rate' | write rate: 10/s | limits.a")]
+    [InlineData("a: { rate: 1/s }", "1+1 missing 'capacity' | write capacity: 100 | limits.a")]
+    [InlineData("a: 10/s", "4+4 a: expected { capacity, rate }, found a value "
+        + "| write a: { capacity: 100, rate: 10/s } | limits.a")]
     [InlineData("a b: { capacity: 1, rate: 1/s }",
         "1+3 'a b' is not a name | use up to 64 letters, digits, '-', '_' and '.' | limits")]
     [InlineData("rate: 1/s", "7+3 a limit needs a name | write default: { capacity: 100, rate: 10/s } | limits.rate")]
@@ -86,7 +89,7 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("url: x", "8+1 url: 'x' has no port from 0 to 65535 | write host:port | backends[0].url")]
     [InlineData("url: https://x", "8+9 url: TLS to backends is not supported in this version "
         + "| write http://host:port | backends[0].url")]
-    [InlineData("weight: 1", "3+6 missing 'url' |  | backends[0]")]
+    [InlineData("weight: 1", "3+6 missing 'url' | write url: http://10.0.0.5:8080 | backends[0]")]
     [InlineData("{ url: a:1, weight: 0 }",
         "23+1 weight: '0' is not a whole number from 1 to 256 |  | backends[0].weight")]
     [InlineData("{ url: a:1, weight: 257 }",
@@ -98,7 +101,8 @@ public sealed class ConfigDiagnosticsTests
         "15+14 unknown key 'max_conections' | did you mean 'max_connections'? | backends[0]")]
     [InlineData("{ url: a:1, slots: 1 }",
         "15+5 unknown key 'slots' | known keys: url, weight, max_connections, backup | backends[0]")]
-    [InlineData("[a:1]", "3+1 backend: expected an address or a mapping, found a list |  | backends[0]")]
+    [InlineData("[a:1]", "3+1 backend: expected an address or a mapping, found a list "
+        + "| write http://127.0.0.1:9003, or a mapping with url | backends[0]")]
     [InlineData("app", "3+3 backend: 'app' has no port from 0 to 65535 | write host:port | backends[0]")]
     public void Backend_fault_is_reported(string line, string expected) =>
         Only("error 2:" + expected, $"backends:\n- {line}");
@@ -116,7 +120,8 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("{ path: /, timeout: x }", "1:35+1 timeout: 'x' " + NoDuration + " | health_check.timeout")]
     [InlineData("{ path: /, rise: 0 }", "1:32+1 rise: '0' is not a whole number from 1 to 1000 |  | health_check.rise")]
     [InlineData("{ path: /, fall: x }", "1:32+1 fall: 'x' is not a whole number from 1 to 1000 |  | health_check.fall")]
-    [InlineData("http", "1:15+4 health_check: expected a mapping, 'tcp' or 'off', found a value |  | health_check")]
+    [InlineData("http", "1:15+4 health_check: expected a mapping, 'tcp' or 'off', found a value "
+        + "| write { path: /health } | health_check")]
     public void Health_check_fault_is_reported(string value, string expected) =>
         Only("error " + expected, $"health_check: {value}\nbackends: [a:1]");
 
@@ -129,14 +134,15 @@ public sealed class ConfigDiagnosticsTests
         "11+4 path: '/a*b' is not a path | write /exact or /prefix/* | routes[1].path")]
     [InlineData("{ method: \"G T\", upstream: web }",
         "13+5 method: 'G T' is not a method | write GET or POST | routes[1].method")]
-    [InlineData("{ path: / }", "3+1 missing 'upstream' |  | routes[1]")]
+    [InlineData("{ path: / }", "3+1 missing 'upstream' | write upstream: NAME | routes[1]")]
     [InlineData("{ path: /, upstream: wbe }",
         "24+3 upstream: no upstream is named 'wbe' | did you mean 'web'? | routes[1].upstream")]
     [InlineData("{ path: /, upstream: other }",
         "24+5 upstream: no upstream is named 'other' | known upstreams: web | routes[1].upstream")]
     [InlineData("{ path: /, upstream: web, limit: slow }",
         "36+4 limit: no limit is named 'slow' | there is no limit | routes[1].limit")]
-    [InlineData("web", "3+3 routes: expected a mapping, found a value |  | routes[1]")]
+    [InlineData("web", "3+3 routes: expected a mapping, found a value "
+        + "| write { path: /v1/*, upstream: NAME } | routes[1]")]
     public void Route_fault_is_reported(string line, string expected) => Only("error 4:" + expected,
         $"upstreams: {{ web: {{ backends: [\"a:1\"] }} }}\nroutes:\n- {{ upstream: web }}\n- {line}");
 
@@ -187,8 +193,9 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("{ listen: 0.0.0.0:9800, token: \"\" }", "18+12 admin on 0.0.0.0:9800 needs a token: otherwise "
         + "everybody who reaches it can change limits | set admin.token, or listen on 127.0.0.1 | admin.listen")]
     [InlineData("{ listen: 127.0.0.1:70 }",
-        "18+12 admin and a listener cannot share 127.0.0.1:70 | give one of them another port | admin.listen")]
-    [InlineData("on", "8+2 admin: expected a mapping or 'off', found a value |  | admin")]
+        "1+5 admin and a listener cannot share 127.0.0.1:70 | give one of them another port | admin")]
+    [InlineData("on", "8+2 admin: expected a mapping or 'off', found a value "
+        + "| write admin: { listen: 127.0.0.1:9800 } | admin")]
     public void Admin_fault_is_reported(string value, string expected) =>
         Only("error 1:" + expected, $"admin: {value}\nbackends: [a:1]\nlisten: 127.0.0.1:70");
 
@@ -196,17 +203,22 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("", "1:1+1 no backends | write 'backends: [127.0.0.1:9001]', or 'upstreams' | ")]
     [InlineData("listen: 80", "1:1+1 no backends | write 'backends: [127.0.0.1:9001]', or 'upstreams' | ")]
     [InlineData("balance: random", "1:1+1 no backends | write 'backends: [127.0.0.1:9001]', or 'upstreams' | ")]
-    [InlineData("backends: []", "1:1+8 'backends' is empty: no server can get the requests |  | backends")]
-    [InlineData("backends:", "1:1+8 'backends' is empty: no server can get the requests |  | backends")]
-    [InlineData("upstreams: { web: { } }", "1:14+3 missing 'backends' |  | upstreams.web")]
-    [InlineData("upstreams: { web: a:1 }", "1:19+3 web: expected a mapping, found a value |  | upstreams.web")]
+    [InlineData("backends: []", "1:1+8 'backends' is empty: no server can get the requests "
+        + "| write backends: [127.0.0.1:9001] | backends")]
+    [InlineData("backends:", "1:1+8 'backends' is empty: no server can get the requests "
+        + "| write backends: [127.0.0.1:9001] | backends")]
+    [InlineData("upstreams: { web: { } }",
+        "1:14+3 missing 'backends' | write backends: [http://10.0.0.5:8080] | upstreams.web")]
+    [InlineData("upstreams: { web: a:1 }", "1:19+3 web: expected a mapping, found a value "
+        + "| write web: { backends: [http://10.0.0.5:8080] } | upstreams.web")]
     [InlineData("upstreams:",
         "1:1+9 no upstreams | write 'upstreams: { web: { backends: [127.0.0.1:9001] } }' | upstreams")]
     [InlineData("upstreams: { a: { backends: [\"a:1\"] }, b: { backends: [\"b:1\"] } }",
         "1:1+9 2 upstreams but no routes | write 'routes' to say which requests go where | upstreams")]
     [InlineData("backends: [a:1]\nroutes: [{ upstream: web }]", "1:1+8 'backends' at the top is for a single upstream; "
         + "it cannot be used with 'routes' | move it into an entry of 'upstreams' | backends")]
-    [InlineData("- a", "1:1+1 the file: expected keys such as 'listen' and 'backends', found a list |  | ")]
+    [InlineData("- a", "1:1+1 the file: expected keys such as 'listen' and 'backends', found a list "
+        + "| write backends: [127.0.0.1:9001] | ")]
     public void Missing_part_is_reported(string text, string expected) => Only("error " + expected, text);
 
     [Theory]
@@ -233,7 +245,8 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("{ \"store\": \"\\ud800\" }", "1:12+8 not valid JSON: the string is not valid Unicode |  | ")]
     [InlineData("{ \"backends\": [\"a:1\"],\n /* é */ \"loops\": \"ü\" }",
         "2:19+3 loops: 'ü' is not a number of loops | write auto, or a number from 1 to 1024 | loops")]
-    [InlineData("{ \"backends\": [\"a:1\"], \"loops\": null }", "1:24+7 'loops' has no value |  | loops")]
+    [InlineData("{ \"backends\": [\"a:1\"], \"loops\": null }",
+        "1:24+7 'loops' has no value | write one, or remove the key | loops")]
     [InlineData("{ \"backends\": [\"a:1\"], \"lops\": 1 }", "1:24+6 unknown key 'lops' | did you mean 'loops'? | ")]
     [InlineData("{ \"backends\": [\"a:1\"], \"loops\": 1, \"Loops\": 1 }",
         "1:36+7 duplicate key 'Loops' | the first is on line 1 | ")]
@@ -242,9 +255,11 @@ public sealed class ConfigDiagnosticsTests
 
     [Theory]
     [InlineData("upstreams: { a: { backends: [\"a:1\"] }, b: { backends: [\"b:1\"] } }\nroutes: [{ upstream: a }]",
-        "1:40+1 no route uses upstream 'b': it receives no requests |  | upstreams.b")]
+        "1:40+1 no route uses upstream 'b': it receives no requests "
+        + "| add a route with upstream: b, or remove the upstream | upstreams.b")]
     [InlineData("upstreams: { a: { backends: [\"a:1\"] } }\nroutes:\n- upstream: a\n- { path: /*, upstream: a }",
-        "4:3+1 this route never matches: the one on line 3 takes the same requests |  | routes[1]")]
+        "4:3+1 this route never matches: the one on line 3 takes the same requests "
+        + "| remove one of the two | routes[1]")]
     [InlineData("backends: [a:1]\nhealth_check: { path: /, interval: 1s, timeout: 2s }",
         "2:49+2 the timeout is longer than the interval: a backend that does not answer is checked less often than "
         + "every interval |  | health_check.timeout")]
@@ -252,9 +267,11 @@ public sealed class ConfigDiagnosticsTests
         "2:36+5 the timeout is longer than the interval: a backend that does not answer is checked less often than "
         + "every interval |  | health_check.interval")]
     [InlineData("backends: [a:1]\nlimits: { api: { capacity: 1, rate: 1/s } }",
-        "2:1+6 no limit is named 'default': where a route names none, only registered clients are limited |  | limits")]
+        "2:1+6 no limit is named 'default': where a route names none, only registered clients are limited "
+        + "| name one of them default, or name limits in the routes | limits")]
     [InlineData("backends: [a:1]\nclients: { identify: [address, query:id] }",
-        "2:32+8 every request has an address, so sources after 'address' are never used |  | clients.identify[1]")]
+        "2:32+8 every request has an address, so sources after 'address' are never used "
+        + "| move 'address' to the end, or remove what follows it | clients.identify[1]")]
     public void Warning_states_the_consequence_and_leaves_the_configuration(string text, string expected)
     {
         Only("warning " + expected, text);

@@ -159,8 +159,8 @@ public sealed class ConfigValueTests
     }
 
     [Theory]
-    [InlineData("fastest", "unknown value 'fastest'; write round_robin or least_connections or random or power_of_two "
-        + "or least_time or hash or least_conn or p2c")]
+    [InlineData("quickest", "unknown value 'quickest'; write round_robin or least_connections or random or "
+        + "power_of_two or least_time or hash or least_conn or p2c")]
     [InlineData("round_robbin", "unknown value 'round_robbin'; did you mean 'round_robin'?")]
     public void Balance_that_is_none_is_rejected_with_advice(string text, string expected) =>
         Rejected<BalanceAlgorithm>(ConfigValue.TryBalance, text, expected);

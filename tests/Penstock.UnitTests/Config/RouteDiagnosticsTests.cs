@@ -28,9 +28,10 @@ public sealed class RouteDiagnosticsTests
     [InlineData("{ headers: { \"X Y\": a }, upstream: web }",
         "16+5 'X Y' is not a header name | write one such as X-Version | routes[1].headers")]
     [InlineData("{ headers: { X: [a] }, upstream: web }",
-        "16+1 X: expected a value, found a list |  | routes[1].headers.X")]
+        "16+1 X: expected a value, found a list | write one value behind 'X:' | routes[1].headers.X")]
     [InlineData("{ headers: X, upstream: web }",
-        "14+1 headers: expected a mapping of names, found a value |  | routes[1].headers")]
+        "14+1 headers: expected a mapping of names, found a value "
+        + "| write headers: { NAME: … } | routes[1].headers")]
     [InlineData("{ query: { \"\": a }, upstream: web }", "14+2 a query parameter needs a name |  | routes[1].query")]
     [InlineData("{ timeouts: { response: 5 }, upstream: web }",
         "27+1 response: '5' has no unit | write 5s or 5000ms | routes[1].timeouts.response")]
@@ -88,7 +89,7 @@ public sealed class RouteDiagnosticsTests
             .Replace(" }\n-", ", upstream: a }\n-", StringComparison.Ordinal);
         string[] faults = ConfigText.Faults(text[..^2] + ", upstream: a }");
         Assert.Equal(hidden == 0 ? [] : [$"warning {hidden}:3+1 this route never matches: the one on line {by} takes "
-            + "the same requests |  | routes[1]"], faults);
+            + "the same requests | remove one of the two | routes[1]"], faults);
     }
 
     [Fact]
