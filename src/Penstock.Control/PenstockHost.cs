@@ -3,6 +3,7 @@ using Penstock.Control.Admin;
 using Penstock.Control.Cluster;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy;
 
 namespace Penstock.Control;
@@ -18,6 +19,7 @@ internal sealed class PenstockHost : IAsyncDisposable
     private readonly ClusterMember? _member;
     private readonly Lock _lock = new();
     private AdminServer? _admin;
+    private OtlpExport? _otlp;
     private Task? _stopped;
 
     private PenstockHost(PenstockConfig config, ProxyServer proxy, IClientStore store, BucketFlusher flusher,
@@ -76,6 +78,8 @@ internal sealed class PenstockHost : IAsyncDisposable
         var host = new PenstockHost(config, proxy, store, flusher, member, reloader);
         try
         {
+            host._otlp = OtlpExport.Start(() => new(proxy, directory, member, reloader), time,
+                loggers.CreateLogger<OtlpExport>());
             if (config.Admin.Listen is not null)
             {
                 host._admin = await AdminServer.StartAsync(
@@ -107,6 +111,7 @@ internal sealed class PenstockHost : IAsyncDisposable
     private async Task StopOnceAsync(CancellationToken hardStop)
     {
         await Proxy.StopAsync(hardStop);
+        _otlp?.Dispose();
         if (_member is not null)
         {
             await _member.DisposeAsync();

@@ -7,6 +7,9 @@ namespace Penstock.Proxy;
 /// <content>The figures for monitoring.</content>
 public sealed partial class ProxyServer
 {
+    /// <summary>The name of the activity source that has a span for each exchange and each attempt.</summary>
+    public const string TraceSource = Tracing.SourceName;
+
     /// <summary>Reads what the loops have counted. Stops no loop and takes no lock.</summary>
     public ProxyMetrics ReadMetrics()
     {

@@ -16,6 +16,8 @@ internal static class Events
         "What a reload changed, one line for each change.");
     public static readonly EventId ConfigFileChanged = List.Add(104, "config_file_changed",
         "A file of the configuration has changed; a reload follows.");
+    public static readonly EventId OtlpFailing = List.Add(105, "otlp_failing",
+        "Traces or metrics could not be sent by OTLP; at most one line a minute.");
     public static readonly EventId AdminLoginFailed = List.Add(102, "admin_login_failed",
         "A request to the admin API had no token or a wrong one.");
     public static readonly EventId ClientChanged = List.Add(110, "client_changed",

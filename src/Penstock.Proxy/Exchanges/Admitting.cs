@@ -24,6 +24,7 @@ internal static class Admitting
             ? exchange.Snapshot.Identifier.Caller(exchange.Request, exchange.Head, client.PeerAddress)
             : client.PeerAddress;
         ChooseRequestId(exchange);
+        Tracing.Begin(exchange);
         return Decide(exchange, mayWait: exchange.Snapshot.TokenWaitMs > 0);
     }
 

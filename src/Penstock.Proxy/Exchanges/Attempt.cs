@@ -19,6 +19,9 @@ internal sealed class Attempt(HeadBounds bounds)
     /// closed.</summary>
     public BackendConnection? Connection;
 
+    /// <summary>Its span; null: it is not traced.</summary>
+    public Activity? Span;
+
     /// <summary>The backend has the whole request.</summary>
     public bool IsSent;
 
@@ -65,6 +68,7 @@ internal sealed class Attempt(HeadBounds bounds)
     /// <param name="keepMs">How long the connection may stay idle in the pool; 0: it is closed.</param>
     public void End(Upstream upstream, Loop loop, long keepMs)
     {
+        Tracing.End(this);
         Received.Release(loop.Buffers);
         if (Connection is { } connection)
         {

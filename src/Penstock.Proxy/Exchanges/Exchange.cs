@@ -155,6 +155,9 @@ internal sealed class Exchange(HeadBounds bounds)
     /// <summary>When the request's head was complete.</summary>
     public long HeadNs;
 
+    /// <summary>Its span; null: it is not traced.</summary>
+    public Activity? Span;
+
     /// <summary>How long the request waited for a slot at a backend.</summary>
     public long QueuedNs;
     public long ResponseNs;
@@ -211,6 +214,7 @@ internal sealed class Exchange(HeadBounds bounds)
     {
         Rival ??= new Attempt(bounds);
         Rival.Begin(backend);
+        Tracing.BeginAttempt(this, Rival);
         return Rival;
     }
 
@@ -218,8 +222,12 @@ internal sealed class Exchange(HeadBounds bounds)
     public void SwapRival() => (Current, Rival) = (Rival!, Current);
 
     /// <summary>Ends the current attempt; see <see cref="Attempt.End"/>.</summary>
-    public void EndAttempt(bool reusable) => Current.End(Route!.Upstream, Loop, !reusable ? 0
-        : UpstreamConfig.BackendIdle is { } idle ? (long)idle.TotalMilliseconds : Snapshot.BackendIdleMs);
+    public void EndAttempt(bool reusable)
+    {
+        Tracing.NoteFailure(Current, Outcome);
+        Current.End(Route!.Upstream, Loop, !reusable ? 0
+            : UpstreamConfig.BackendIdle is { } idle ? (long)idle.TotalMilliseconds : Snapshot.BackendIdleMs);
+    }
 
     /// <summary>The client no longer waits for a response: ends every present wait except waits for the client's bytes.
     /// A new kind of wait must be added here. A last flush to the client continues, because it needs no
@@ -255,6 +263,7 @@ internal sealed class Exchange(HeadBounds bounds)
             EndAttempt(reusable: false);
             Rival?.End(Route.Upstream, Loop, keepMs: 0); // it is still open only after a bug
         }
+        Tracing.End(this);
         Pending.Release(Loop.Buffers);
         ReleaseTokens();
         Admission.Leave();

@@ -111,6 +111,7 @@ internal static class Picking
     private static Step Begin(Exchange exchange, Backend backend)
     {
         exchange.Current.Begin(backend);
+        Tracing.BeginAttempt(exchange, exchange.Current);
         exchange.Current.Connection = RentIdle(
             exchange, backend, RetryPolicy.MayMeetClosed(exchange.Request, exchange.Sends));
         return exchange.Current.Connection is null ? Step.Dial : Step.Send;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Penstock.Proxy.Clients;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.Routing;
@@ -23,7 +24,9 @@ internal static class RequestWriter
     }
 
     /// <param name="peer">The address at the other end of the client connection.</param>
-    public static void Write(ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head, ClientAddress peer)
+    /// <param name="span">The span that the backend continues; null: the client's trace context is passed on.</param>
+    public static void Write(
+        ref HeadWriter to, Exchange exchange, ReadOnlySpan<byte> head, ClientAddress peer, Activity? span = null)
     {
         RequestHead request = exchange.Request;
         HeaderEdits? edits = exchange.Route?.RequestEdits;
@@ -61,6 +64,10 @@ internal static class RequestWriter
         to.Add(request.MinorVersion == 0 ? "Via: 1.0 "u8 : "Via: 1.1 "u8);
         to.Add(ViaName);
         to.Add("\r\n"u8);
+        if (span is not null)
+        {
+            Tracing.WriteContext(ref to, span);
+        }
         to.Add("\r\n"u8);
     }
 
@@ -84,7 +91,8 @@ internal static class RequestWriter
 
     private static bool IsForwarded(in Field field, ReadOnlySpan<byte> name, Exchange exchange) => field.Known switch
     {
-        FieldName.Other => exchange.Identifier is not { } identifier || !identifier.IsLookalikeField(name),
+        FieldName.Other => (exchange.Identifier is not { } identifier || !identifier.IsLookalikeField(name))
+            && (exchange.Span is null || !Tracing.IsContext(name)),
         FieldName.Expect => exchange.Request.ExpectsContinue,
         FieldName.MaxForwards => exchange.Request.Method != Method.Options, // written separately
         FieldName.XRequestId or FieldName.XForwardedFor => false,

@@ -67,7 +67,8 @@ internal static class Sending
             on.IsAnnounced = true;
         }
         var head = new HeadWriter(exchange.Loop.Scratch.AsSpan(origin));
-        RequestWriter.Write(ref head, exchange, received, client.PeerAddress);
+        Attempt attempt = exchange.Current.Connection == on ? exchange.Current : exchange.Rival!;
+        RequestWriter.Write(ref head, exchange, received, client.PeerAddress, attempt.Span ?? exchange.Span);
         return origin + head.Length;
     }
 

@@ -36,7 +36,14 @@ public readonly record struct RequestCount(string Listener, string Method, int S
 /// <param name="Counts">The number of durations in each bucket.</param>
 /// <param name="Seconds">Their sum in each bucket.</param>
 public sealed record Durations(
-    IReadOnlyList<double> Bounds, IReadOnlyList<long> Counts, IReadOnlyList<double> Seconds);
+    IReadOnlyList<double> Bounds, IReadOnlyList<long> Counts, IReadOnlyList<double> Seconds)
+{
+    /// <summary>A value of the bucket that is near the mean of its durations. The mean itself can be outside only if
+    /// its sum was read a moment after its count.</summary>
+    public double ValueIn(int bucket, double mean) => Math.Clamp(mean,
+        bucket == 0 ? 0 : Math.BitIncrement(Bounds[bucket - 1]),
+        bucket == Bounds.Count ? double.MaxValue : Bounds[bucket]);
+}
 
 /// <summary>What a listener has counted.</summary>
 /// <param name="Listener">Its address, as configured.</param>

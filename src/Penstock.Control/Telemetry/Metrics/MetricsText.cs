@@ -50,18 +50,15 @@ internal static class MetricsText
     }
 
     /// <summary>The library has no way to set a bucket. So each bucket's mean is observed as often as the bucket has
-    /// durations; the sum stays right. A mean can be outside its bucket only if its sum was read a moment after its
-    /// count.</summary>
+    /// durations; the sum stays right.</summary>
     private static void Observe(Histogram.Child target, Durations durations)
     {
         for (int i = 0; i < durations.Counts.Count; i++)
         {
             if (durations.Counts[i] > 0)
             {
-                double low = i == 0 ? 0 : Math.BitIncrement(durations.Bounds[i - 1]);
-                double high = i == durations.Bounds.Count ? double.MaxValue : durations.Bounds[i];
                 double mean = durations.Seconds[i] / durations.Counts[i];
-                target.Observe(Math.Clamp(mean, low, high), durations.Counts[i]);
+                target.Observe(durations.ValueIn(i, mean), durations.Counts[i]);
             }
         }
     }
