@@ -36,10 +36,13 @@ internal sealed class PenstockHost : IAsyncDisposable
     public Uri? AdminUrl => _admin?.Url;
 
     /// <param name="read">Reads the configuration file again; null when there is none.</param>
+    /// <param name="threshold">That of the loggers.</param>
     /// <exception cref="StartException">The store, a listener or the admin listener failed.</exception>
     public static async Task<PenstockHost> StartAsync(PenstockConfig config, ILoggerFactory loggers, TimeProvider time,
-        Func<ConfigResult>? read = null)
+        Func<ConfigResult>? read = null, EventThreshold? threshold = null)
     {
+        threshold ??= new EventThreshold(MinLevel.Info);
+        threshold.Configure(config.Log.Level);
         AdminServer.RequireToken(config.Admin);
         IClientStore store = ClientStores.Open(config.Store, time);
         var proxy = new ProxyServer(config.Proxy, loggers, time, store.SharesTokens);
@@ -74,7 +77,8 @@ internal sealed class PenstockHost : IAsyncDisposable
         var flusher = new BucketFlusher(proxy.Limiter.Clients.CollectChanged, directory, time,
             loggers.CreateLogger<BucketFlusher>(), keeper);
         flusher.Start();
-        var reloader = new Reloader(config, proxy, directory, read, time, loggers.CreateLogger<Reloader>());
+        var reloader = new Reloader(config, proxy, directory, threshold, read, time,
+            loggers.CreateLogger<Reloader>());
         var host = new PenstockHost(config, proxy, store, flusher, member, reloader);
         try
         {
@@ -83,7 +87,7 @@ internal sealed class PenstockHost : IAsyncDisposable
             if (config.Admin.Listen is not null)
             {
                 host._admin = await AdminServer.StartAsync(
-                    config.Admin, new(proxy, directory, member, reloader), loggers, time);
+                    config.Admin, new(proxy, directory, member, reloader, threshold), loggers, time);
             }
             proxy.CountDescriptors();
             return host;

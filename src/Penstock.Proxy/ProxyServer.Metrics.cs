@@ -26,7 +26,8 @@ public sealed partial class ProxyServer
             Limits = [.. Limiter.Limits.Counts.Select(static c => new LimitMetrics(c.Limit, c[LimitDecision.Admitted],
                 c[LimitDecision.Rejected], c[LimitDecision.DryRunRejected]))],
             Tunnels = counters.Sum(static c => c.Tunnels),
-            AccessLogBytesDropped = _accessLog?.DroppedBytes ?? 0,
+            AccessLogLinesDropped = _accessLogDrops.Lines,
+            AccessLogBytesDropped = _accessLogDrops.Bytes,
         };
     }
 

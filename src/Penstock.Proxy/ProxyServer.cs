@@ -37,7 +37,6 @@ public sealed partial class ProxyServer : IAsyncDisposable
     private readonly List<(ListenerConfig Config, EndPoint EndPoint)> _listeners = [];
     private readonly List<Worker> _workers = [];
     private volatile Snapshot _snapshot;
-    private AccessLog? _accessLog;
 
     /// <param name="config">Valid, see the loader.</param>
     /// <param name="time">The clock; default: the system's.</param>
@@ -110,7 +109,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
     /// opened.</exception>
     public void Start()
     {
-        _accessLog = OpenAccessLog();
+        _accessLog = OpenAccessLog(Config.AccessLog.To);
         List<(ListenerConfig Config, Socket[] Sockets)> bound = Bind(Config.Listeners);
         _topology.Resolve();
         _health.Apply(_topology.Upstreams);
@@ -128,16 +127,17 @@ public sealed partial class ProxyServer : IAsyncDisposable
         _workers.ForEach(static w => w.Loop.Start());
     }
 
-    /// <summary>Changes listeners, upstreams, backends, routes, limits, timeouts and bounds in place, while traffic
-    /// flows. What stays configured keeps its health, connections, buckets and rotation; an exchange in flight ends
-    /// with the configuration that it began with. Returns when every loop uses the new configuration, or after 5
-    /// seconds.</summary>
+    /// <summary>Changes listeners, upstreams, backends, routes, limits, timeouts, bounds and the access log in place,
+    /// while traffic flows. What stays configured keeps its health, connections, buckets and rotation; an exchange in
+    /// flight ends with the configuration that it began with. Returns when every loop uses the new configuration, or
+    /// after 5 seconds.</summary>
     /// <param name="config">Valid, see the loader.</param>
     /// <returns>Keys that did not take effect: <c>limits</c>, which stay as they are when there are thousands of them.
-    /// Keys that are read at start only (<see cref="ProxyConfig.Loops"/>, <see cref="ProxyConfig.AccessLog"/>,
-    /// <see cref="ClientsConfig.MaxTracked"/>, <see cref="ClientsConfig.SaveUnregistered"/>) are ignored.</returns>
+    /// Keys that are read at start only (<see cref="ProxyConfig.Loops"/>, <see cref="ClientsConfig.MaxTracked"/>,
+    /// <see cref="ClientsConfig.SaveUnregistered"/>) are ignored.</returns>
     /// <exception cref="ProxyStartException">A new listener cannot be bound, the mode of a socket's file cannot be
-    /// changed, or a stop has begun. No loop has the new configuration then.</exception>
+    /// changed, the access log cannot be opened, or a stop has begun. No loop has the new configuration
+    /// then.</exception>
     public IReadOnlyList<string> Apply(ProxyConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -151,7 +151,17 @@ public sealed partial class ProxyServer : IAsyncDisposable
             ApplyModes(config.Listeners);
             var added = config.Listeners.Where(n => !_listeners.Exists(l => l.Config == n)).ToList();
             var removed = _listeners.Where(l => !config.Listeners.Contains(l.Config)).ToList();
-            List<(ListenerConfig Config, Socket[] Sockets)> bound = Bind(added);
+            (AccessLog? log, AccessLog? wasLog) = (AccessLogFor(config.AccessLog.To), _accessLog);
+            List<(ListenerConfig Config, Socket[] Sockets)> bound;
+            try
+            {
+                bound = Bind(added);
+            }
+            catch (ProxyStartException)
+            {
+                EndAccessLog(log, unless: wasLog);
+                throw;
+            }
 
             if (!Limiter.TryApply(config))
             {
@@ -161,11 +171,13 @@ public sealed partial class ProxyServer : IAsyncDisposable
             _topology.Resolve();
             _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);
             _bounds.Apply(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
+            _accessLog = log;
             OnEachLoop(worker =>
             {
-                worker.Apply(_snapshot);
+                worker.Apply(_snapshot, log);
                 removed.ForEach(l => worker.CloseListener(l.Config.Text));
             });
+            EndAccessLog(wasLog, unless: log);
             _listeners.RemoveAll(removed.Contains);
             Listen(bound);
             List<ListenerConfig> order = [.. config.Listeners];
@@ -199,10 +211,6 @@ public sealed partial class ProxyServer : IAsyncDisposable
             _listeners[i] = (next, endPoint);
         }
     }
-
-    /// <summary>Opens the access log's path again, after a log rotation has moved the old file away. Does nothing for
-    /// stdout and <c>off</c>.</summary>
-    public void ReopenAccessLog() => _accessLog?.Reopen();
 
     /// <summary>The state of every upstream and its backends now.</summary>
     public IReadOnlyList<UpstreamStatus> Upstreams() =>
@@ -358,23 +366,6 @@ public sealed partial class ProxyServer : IAsyncDisposable
         if (_workers.Count > 0)
         {
             _health.Apply(_topology.Upstreams);
-        }
-    }
-
-    private AccessLog? OpenAccessLog()
-    {
-        if (string.Equals(Config.AccessLog, "off", StringComparison.Ordinal))
-        {
-            return null;
-        }
-        try
-        {
-            return new AccessLog(Config.AccessLog, _logger);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ProxyStartException($"cannot write the access log {Config.AccessLog}: {e.Message}; let this user "
-                + "write there, or choose another access_log", e);
         }
     }
 }

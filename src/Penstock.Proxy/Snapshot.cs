@@ -30,6 +30,9 @@ internal sealed class Snapshot
         }));
 
         Answers = new AnswerPages(config.Answers);
+        AccessFilter = new AccessFilter(config.AccessLog);
+        AccessFormat = AccessFormat.Of(config.AccessLog);
+        QueryMask = config.AccessLog.ShowsQuery ? new QueryMask(config.Clients.Identify) : null;
         HeadBounds = new HeadBounds(config.Bounds.RequestLineBytes, config.Bounds.HeadBytes, config.Bounds.HeadFields);
         HeadTimeoutMs = (long)config.Timeouts.Head.TotalMilliseconds;
         IdleTimeoutMs = (long)config.Timeouts.Idle.TotalMilliseconds;
@@ -57,6 +60,11 @@ internal sealed class Snapshot
 
     /// <summary>Bodies and header fields of Penstock's own answers.</summary>
     public AnswerPages Answers { get; }
+    public AccessFilter AccessFilter { get; }
+    public AccessFormat AccessFormat { get; }
+
+    /// <summary>Null: the access log shows no queries.</summary>
+    public QueryMask? QueryMask { get; }
     public long HeadTimeoutMs { get; }
     public long IdleTimeoutMs { get; }
     public long BackendIdleMs { get; }

@@ -7,9 +7,10 @@ namespace Penstock;
 /// warnings and errors as short lines, anything else gets JSON lines.</summary>
 internal static class Logs
 {
-    public static ILoggerFactory Create(Terminal terminal) => LoggingSetup.Create(
-        terminal.ErrorIsTerminal,
-        terminal.Color,
-        standardError: true,
-        minimum: terminal.ErrorIsTerminal ? LogLevel.Warning : LogLevel.Information);
+    /// <summary>The level of events until the configuration sets one.</summary>
+    public static EventThreshold Threshold(Terminal terminal) =>
+        new(terminal.ErrorIsTerminal ? MinLevel.Warning : MinLevel.Info);
+
+    public static ILoggerFactory Create(Terminal terminal, EventThreshold threshold) => LoggingSetup.Create(
+        terminal.ErrorIsTerminal, terminal.Color, standardError: true, threshold);
 }

@@ -3,7 +3,9 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using Penstock.Control;
 using Penstock.Control.Config;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy;
+using Penstock.Proxy.Configuration;
 
 namespace Penstock;
 
@@ -21,7 +23,8 @@ internal static class Serving
         }
 
         EarlyThreads.Start();
-        using ILoggerFactory loggers = Logs.Create(terminal);
+        EventThreshold threshold = Logs.Threshold(terminal);
+        using ILoggerFactory loggers = Logs.Create(terminal, threshold);
         ILogger log = loggers.CreateLogger("Penstock");
         using var signals = new StopSignals(log, stop);
         foreach (Diagnostic warning in warnings)
@@ -33,7 +36,8 @@ internal static class Serving
         PenstockHost host;
         try
         {
-            host = await PenstockHost.StartAsync(config, loggers, TimeProvider.System, read);
+            host = await PenstockHost.StartAsync(OnTerminal(config, terminal)!, loggers, TimeProvider.System,
+                read is null ? null : ReadAgain, threshold);
         }
         catch (StartException failure)
         {
@@ -60,6 +64,24 @@ internal static class Serving
                 (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds);
         }
         return ExitCode.Ok;
+
+        ConfigResult ReadAgain()
+        {
+            ConfigResult result = read();
+            return result with { Config = OnTerminal(result.Config, terminal) };
+        }
+    }
+
+    /// <summary>Access lines for a person if stdout is a terminal.</summary>
+    private static PenstockConfig? OnTerminal(PenstockConfig? config, Terminal terminal)
+    {
+        if (config is null || !terminal.Interactive)
+        {
+            return config;
+        }
+        TerminalLines lines = terminal.Color ? TerminalLines.Coloured : TerminalLines.Plain;
+        ProxyConfig proxy = config.Proxy;
+        return config with { Proxy = proxy with { AccessLog = proxy.AccessLog with { Terminal = lines } } };
     }
 
     private static void Reload(PenstockHost host)

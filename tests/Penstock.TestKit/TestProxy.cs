@@ -25,7 +25,7 @@ public sealed class TestProxy : IAsyncDisposable
         Upstreams = [new UpstreamConfig { Name = "web", Backends = [.. ports.Select(Backend)] }],
         Routes = [new RouteConfig { Upstream = "web" }],
         Loops = 1,
-        AccessLog = "off",
+        AccessLog = new() { To = AccessLogTarget.Off },
         Timeouts = new TimeoutsConfig
         {
             Connect = TimeSpan.FromSeconds(2),

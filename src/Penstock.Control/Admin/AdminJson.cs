@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
@@ -24,6 +25,7 @@ internal static class AdminJson
         options.Converters.Add(Word<BackendState>());
         options.Converters.Add(Word<BalanceAlgorithm>());
         options.Converters.Add(Word<ClientAccess>());
+        options.Converters.Add(Word<MinLevel>());
         options.Converters.Add(Word<LimitKey>());
         return options;
     }
@@ -46,7 +48,9 @@ internal static class AdminJson
 [JsonSerializable(typeof(ImportReport))]
 [JsonSerializable(typeof(LimitedClientPage))]
 [JsonSerializable(typeof(Liveness))]
+[JsonSerializable(typeof(LogLevelView))]
 [JsonSerializable(typeof(NewClient))]
+[JsonSerializable(typeof(NewLogLevel))]
 [JsonSerializable(typeof(Numbers))]
 [JsonSerializable(typeof(PlanPage))]
 [JsonSerializable(typeof(PlanPatch))]

@@ -17,6 +17,7 @@ using Microsoft.Extensions.Options;
 using Penstock.Control.Cluster;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy;
 using Penstock.Proxy.Connections;
 
@@ -25,7 +26,7 @@ namespace Penstock.Control.Admin;
 /// <summary>What the API shows and changes.</summary>
 /// <param name="Member">Null when this node shares its store with no other.</param>
 internal sealed record AdminSubjects(
-    ProxyServer Proxy, ClientDirectory Directory, ClusterMember? Member, Reloader Reloader);
+    ProxyServer Proxy, ClientDirectory Directory, ClusterMember? Member, Reloader Reloader, EventThreshold Threshold);
 
 /// <summary>Serves the admin API on a separate listener, with Kestrel.</summary>
 internal sealed class AdminServer : IAsyncDisposable
@@ -53,7 +54,7 @@ internal sealed class AdminServer : IAsyncDisposable
     public static async Task<AdminServer> StartAsync(
         AdminConfig config, AdminSubjects subjects, ILoggerFactory loggers, TimeProvider time)
     {
-        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader) = subjects;
+        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader, _) = subjects;
         EndPoint listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
         {
@@ -77,6 +78,7 @@ internal sealed class AdminServer : IAsyncDisposable
         app.MapCluster(member);
         app.MapRejections(proxy);
         app.MapMetrics(subjects);
+        app.MapLog(subjects.Threshold, loggers.CreateLogger<AdminServer>());
         try
         {
             await app.StartAsync();

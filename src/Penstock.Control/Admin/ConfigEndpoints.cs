@@ -25,9 +25,9 @@ internal static class ConfigEndpoints
 
         app.MapPost("/reload", () => Answer(reloader.Reload()))
             .WithTags("Configuration").WithName("reload").WithSummary("Read the configuration file again")
-            .WithDescription("Applies listeners, upstreams, backends, routes, limits, timeouts and bounds without a "
-                + "restart; health, buckets and connections are kept. If the file has an error, nothing changes and "
-                + "all errors are listed. The signal HUP does the same.")
+            .WithDescription("Applies listeners, upstreams, backends, routes, limits, timeouts, bounds and logs "
+                + "without a restart; health, buckets and connections are kept. If the file has an error, nothing "
+                + "changes and all errors are listed. The signal HUP does the same.")
             .Produces<Reloaded>().Errors(400, 409);
     }
 

@@ -100,18 +100,6 @@ internal static partial class ConfigValue
         Samples = ["secret-one", "secret-two"],
     };
 
-    /// <summary>See <see cref="TryAccessLog"/>.</summary>
-    public static readonly Syntax<string> AccessLog = new(TryAccessLog, SchemaPart.Quote)
-    {
-        Schema = SchemaPart.AnyOf("""{ "enum": ["stdout", "off", false] }""",
-            """{ "type": "string", "pattern": "/" }""", SchemaPart.Variable),
-        Text = "`stdout`, `off`, or the path of a file, which has a `/`",
-        Samples = ["off", "./access.log"],
-    };
-
-    private static readonly Parser<string> AccessLogWord =
-        OneOf(("stdout", "stdout"), ("off", "off"), ("/path", ""), ("false", "off")).Parse;
-
     private const string TokenMarks = "!#$%&'*+-.^_`|~"; // RFC 9110, 5.6.2
 
     /// <summary><c>0.0.0.0:8080</c>, <c>:8080</c> and <c>8080</c> (IPv4 and IPv6), <c>[::1]:80</c>,
@@ -201,20 +189,9 @@ internal static partial class ConfigValue
             address += ":80";
         }
 
-        if (!TryHostPort(address, out string? host, out int port, out error))
+        if (!TryServer(url, address, "http://host:port", out string host, out int port, out error))
         {
             return false;
-        }
-
-        if (port == 0 || Uri.CheckHostName(host) == UriHostNameType.Unknown)
-        {
-            return Fail($"{Quote(url)} does not name a server; write http://host:port", out error);
-        }
-
-        if (EndsInNumber(host) && !AddressText.TryParseScoped(host, out _))
-        {
-            return Fail($"{Quote(host)} is neither a name nor an address that all programs read alike; write four "
-                + "decimal numbers without leading zeros, such as 10.0.0.1", out error);
         }
 
         backend = new() { Host = host, Port = port };
@@ -234,6 +211,28 @@ internal static partial class ConfigValue
                 && written.Equals(network.BaseAddress))
             ? Succeed(out error)
             : Fail($"{Quote(text)} has bits set beyond its prefix; write {network}", out error);
+    }
+
+    /// <summary>Host and port of a server to send to.</summary>
+    /// <param name="text">The whole value, for messages.</param>
+    /// <param name="form">What to write instead.</param>
+    private static bool TryServer(
+        string text, string address, string form, out string host, out int port, out string error)
+    {
+        if (!TryHostPort(address, out host, out port, out error))
+        {
+            return false;
+        }
+
+        if (port == 0 || Uri.CheckHostName(host) == UriHostNameType.Unknown)
+        {
+            return Fail($"{Quote(text)} does not name a server; write {form}", out error);
+        }
+
+        return !EndsInNumber(host) || AddressText.TryParseScoped(host, out _)
+            ? Succeed(out error)
+            : Fail($"{Quote(host)} is neither a name nor an address that all programs read alike; write four "
+                + "decimal numbers without leading zeros, such as 10.0.0.1", out error);
     }
 
     /// <summary>True for a host that resolvers read as an address (RFC 6943 §3.1.1), often another one than expected:
@@ -309,19 +308,6 @@ internal static partial class ConfigValue
         return token.All(c => c is >= ' ' and <= '~')
             ? Succeed(out error)
             : Fail("this cannot be sent in a header; write visible ASCII characters", out error);
-    }
-
-    /// <summary><c>stdout</c>, <c>off</c>, or a path. A path must contain a slash, so that a misspelt word does not
-    /// create a file.</summary>
-    public static bool TryAccessLog(string text, out string target, out string error)
-    {
-        target = text;
-        if (text.Contains('/') && !text.EndsWith('/'))
-        {
-            return Succeed(out error);
-        }
-
-        return AccessLogWord(text, out target, out error);
     }
 
     private static bool IsPath(string text) => text.StartsWith('/') && text.All(c => c is > ' ' and <= '~' and not '#');

@@ -34,13 +34,8 @@ internal static partial class ConfigValue
     };
 
     /// <summary><c>204</c>, <c>200-299</c> or <c>2xx</c>, from 200 to 599.</summary>
-    public static readonly Syntax<StatusRange> Statuses = new(TryStatusRange,
-        static range => range.From == range.To ? $"{range}" : SchemaPart.Quote($"{range}"))
-    {
-        Schema = """{ "$ref": "#/definitions/status_range" }""",
-        Text = "`204`, `200-299` or `2xx`, from 200 to 599",
-        Samples = ["204", "200-299", "3xx"],
-    };
+    public static readonly Syntax<StatusRange> Statuses =
+        StatusesFrom(200, """{ "$ref": "#/definitions/status_range" }""");
 
     /// <summary>The value of a header field of a check: printable ASCII.</summary>
     public static bool TryFieldValue(string text, out string value, out string error)
@@ -51,30 +46,45 @@ internal static partial class ConfigValue
             : Fail($"{Quote(text)} is not allowed in a header field; write printable ASCII", out error);
     }
 
-    private static bool TryStatusRange(string text, out StatusRange range, out string error)
+    /// <summary><c>204</c>, <c>200-299</c> or <c>2xx</c>, up to 599.</summary>
+    /// <param name="min">The lowest status, 100 or 200.</param>
+    /// <param name="schema">Its schema.</param>
+    public static Syntax<StatusRange> StatusesFrom(int min, string schema)
     {
-        range = default;
-        if (text.Length == 3 && text[0] is >= '2' and <= '5' && text.EndsWith("xx", StringComparison.OrdinalIgnoreCase))
+        return new(Parse, static range => range.From == range.To ? $"{range}" : SchemaPart.Quote($"{range}"))
         {
-            int hundreds = (text[0] - '0') * 100;
-            range = new(hundreds, hundreds + 99);
+            Schema = schema,
+            Text = $"`204`, `200-299` or `2xx`, from {min} to 599",
+            Samples = ["204", "200-299", "3xx"],
+        };
+
+        bool Parse(string text, out StatusRange range, out string error)
+        {
+            range = default;
+            if (text.Length == 3 && text[0] is >= '1' and <= '5' && (text[0] - '0') * 100 >= min
+                && text.EndsWith("xx", StringComparison.OrdinalIgnoreCase))
+            {
+                int hundreds = (text[0] - '0') * 100;
+                range = new(hundreds, hundreds + 99);
+                return Succeed(out error);
+            }
+            int dash = text.IndexOf('-');
+            string first = dash < 0 ? text : text[..dash];
+            string last = dash < 0 ? text : text[(dash + 1)..];
+            if (!TryStatus(first, min, out int from) || !TryStatus(last, min, out int to))
+            {
+                return Fail($"{Quote(text)} is not a status; write 204, 200-299 or 2xx, from {min} to 599", out error);
+            }
+            if (from > to)
+            {
+                return Fail($"{Quote(text)} is an empty range; write {to}-{from}", out error);
+            }
+            range = new(from, to);
             return Succeed(out error);
         }
-        int dash = text.IndexOf('-');
-        string first = dash < 0 ? text : text[..dash];
-        string last = dash < 0 ? text : text[(dash + 1)..];
-        if (!TryStatus(first, out int from) || !TryStatus(last, out int to))
-        {
-            return Fail($"{Quote(text)} is not a status; write 204, 200-299 or 2xx, from 200 to 599", out error);
-        }
-        if (from > to)
-        {
-            return Fail($"{Quote(text)} is an empty range; write {to}-{from}", out error);
-        }
-        range = new(from, to);
-        return Succeed(out error);
     }
 
-    private static bool TryStatus(string text, out int status) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out status) && status is >= 200 and <= 599;
+    private static bool TryStatus(string text, int min, out int status) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out status) && status >= min
+        && status <= 599;
 }

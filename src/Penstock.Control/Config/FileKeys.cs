@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Penstock.Control.Store;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy.Configuration;
 using static Penstock.Control.Config.ConfigValue;
 
@@ -39,6 +40,14 @@ internal static class FileKeys
             "The token that callers must send as `Authorization: Bearer TOKEN`. Required unless `listen` is a loopback "
                 + "address or a Unix socket. Empty: no token is needed.")
         .Secret();
+
+    private static readonly Keys<LogConfig> Log = new Keys<LogConfig>("log", new())
+        .Key("level", new Optional<MinLevel>(OneOf(("info", MinLevel.Info), ("debug", MinLevel.Debug),
+            ("warning", MinLevel.Warning), ("error", MinLevel.Error), ("warn", MinLevel.Warning))),
+            log => log.Level, (log, v) => log with { Level = v },
+            "The lowest level of events that are written. `debug` adds failed health checks and events of libraries. "
+                + "`PUT /log/level` of the admin API changes it until the next reload.")
+        .DefaultText("`info`; `warning` if stderr is a terminal");
 
     private static readonly Keys<TimeoutsConfig> Timeouts = new Keys<TimeoutsConfig>("timeouts", new())
         .Key("connect", Duration, t => t.Connect, (t, v) => t with { Connect = v },
@@ -183,12 +192,16 @@ internal static class FileKeys
             "The number of event loops, each with one thread; `auto`: one per processor.")
         .AlsoCalled("loops: 4", "workers", "worker_processes", "threads", "nbthread", "concurrency", "processes")
         .AtStart()
-        .Key("access_log", AccessLog, config => config.Proxy.AccessLog,
-            (config, v) => With(config, config.Proxy with { AccessLog = v }),
-            "Where Penstock writes one line of JSON per request.")
-        .AlsoCalled("access_log: /var/log/penstock/access.log", "log", "logs", "logging", "log_file", "accesslog",
+        .Key("access_log", new Either<AccessLogConfig>(AccessLogShort, AccessLogKeys.Table),
+            config => config.Proxy.AccessLog, (config, v) => With(config, config.Proxy with { AccessLog = v }),
+            "Where Penstock writes one line of JSON per request. A mapping has more keys: [the access "
+                + "log](#access-log).")
+        .AlsoCalled("access_log: /var/log/penstock/access.log", "logs", "logging", "log_file", "accesslog",
             "access_logs")
-        .AtStart()
+        .Group("log", new Mapping<LogConfig>(Log), config => config.Log, (config, v) => config with { Log = v },
+            "[The log of events](#log) on stderr.")
+        .AlsoCalled("log: { level: info }", "log_level", "loglevel", "verbosity", "error_log")
+        .DefaultText("see there")
         .Group("admin", new Mapping<AdminConfig>(Admin, ("off", new() { Listen = null }))
         {
             Expected = "a mapping or 'off'",

@@ -1,4 +1,5 @@
 using System.Net;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy.Configuration;
 
 namespace Penstock.Control.Config;
@@ -8,6 +9,7 @@ internal sealed record PenstockConfig
 {
     public required ProxyConfig Proxy { get; init; }
     public AdminConfig Admin { get; init; } = new();
+    public LogConfig Log { get; init; } = new();
 
     /// <summary><c>sqlite:PATH</c>, <c>postgres://user:password@host:5432/database</c> or <c>memory</c>. It may contain
     /// a password: show only <c>ClientStores.NameOf</c> of it.</summary>
@@ -28,6 +30,12 @@ internal sealed record PenstockConfig
 
     /// <summary>See <see cref="Report.Files"/>.</summary>
     public IReadOnlyList<FileVersion> Files { get; init; } = [];
+}
+
+internal sealed record LogConfig
+{
+    /// <summary>Null: it depends on whether stderr is a terminal.</summary>
+    public MinLevel? Level { get; init; }
 }
 
 internal sealed record AdminConfig

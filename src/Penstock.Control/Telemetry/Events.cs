@@ -20,6 +20,8 @@ internal static class Events
         "Traces or metrics could not be sent by OTLP; at most one line a minute.");
     public static readonly EventId AdminLoginFailed = List.Add(102, "admin_login_failed",
         "A request to the admin API had no token or a wrong one.");
+    public static readonly EventId LogLevelSet = List.Add(109, "log_level_set",
+        "The admin API set the level of events.");
     public static readonly EventId ClientChanged = List.Add(110, "client_changed",
         "A client was created, edited or deleted.");
     public static readonly EventId ClientIgnored = List.Add(111, "client_ignored",

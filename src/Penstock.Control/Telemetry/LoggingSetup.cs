@@ -12,19 +12,18 @@ internal static class LoggingSetup
     /// <param name="terminal">Write lines for a person instead of JSON.</param>
     /// <param name="color">On a terminal, colour the levels.</param>
     /// <param name="standardError">Write to stderr instead of stdout.</param>
-    /// <param name="minimum">Events below this level are dropped; events of the framework below a warning always are.
-    /// </param>
+    /// <param name="threshold">Decides which events are written; default: from info on.</param>
     /// <param name="time">The clock for the times in the lines.</param>
     public static ILoggerFactory Create(
-        bool terminal, bool color = false, bool standardError = false, LogLevel minimum = LogLevel.Information,
+        bool terminal, bool color = false, bool standardError = false, EventThreshold? threshold = null,
         TimeProvider? time = null)
     {
         UnsplitLines(standardError);
         TimeProvider clock = time ?? TimeProvider.System;
+        threshold ??= new EventThreshold(MinLevel.Info);
         return LoggerFactory.Create(logging =>
         {
-            logging.SetMinimumLevel(minimum);
-            logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
+            logging.SetMinimumLevel(LogLevel.Trace).AddFilter(threshold.Writes);
             logging.AddConsole(console =>
             {
                 console.FormatterName = terminal ? TerminalFormatter.FormatterName : JsonLineFormatter.FormatterName;

@@ -56,11 +56,10 @@ public sealed record ProxyConfig
     /// <summary>The number of event loops that <see cref="Loops"/> asks for.</summary>
     internal int LoopCount => Loops > 0 ? Loops : Environment.ProcessorCount;
 
-    /// <summary>The target of the access log: <c>stdout</c>, <c>off</c>, or the path of a file. Read at start
-    /// only.</summary>
-    /// <value>Key <c>access_log</c>: <c>stdout</c>, <c>off</c>, or the path of a file, which has a <c>/</c>; default:
-    /// stdout.</value>
-    public string AccessLog { get; init; } = "stdout";
+    /// <summary>The access log: its target, its format, and which requests get a line.</summary>
+    /// <value>Key <c>access_log</c>: <c>stdout</c>, <c>off</c>, the path of a file, which has a <c>/</c>,
+    /// <c>syslog:unix:/dev/log</c> or <c>syslog:udp://HOST:514</c>; or a mapping; default: stdout.</value>
+    public AccessLogConfig AccessLog { get; init; } = new();
 }
 
 /// <summary>A listener: an address where clients connect.</summary>

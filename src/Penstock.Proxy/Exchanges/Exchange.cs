@@ -256,7 +256,7 @@ internal sealed class Exchange(HeadBounds bounds)
             Route!.Upstream.ResponseTimes[Loop.Index].Add(ResponseNs - SentNs);
         }
         Caller ??= Client.PeerAddress;
-        Worker.LogAccess(this, Client.Received);
+        Worker.Access.Record(this, Client.Received);
         Upload?.Stop();
         if (Route is not null)
         {

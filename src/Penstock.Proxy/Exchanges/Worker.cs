@@ -7,7 +7,6 @@ using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Connections;
 using Penstock.Proxy.EventLoop;
-using Penstock.Proxy.Http1;
 using Penstock.Proxy.Observability;
 using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Upstreams;
@@ -20,16 +19,11 @@ internal sealed class Worker
 {
     private const int MaxSpareExchanges = 1024;
 
-    /// <summary>Access lines wait up to this long for others, to be written together.</summary>
-    private const long LogDelayMs = 50;
-
     private readonly Stack<Exchange> _spareExchanges = new();
     private readonly Stack<TokenWait> _spareTokenWaits = new();
     private readonly HashSet<ClientConnection> _clients = [];
     private readonly List<(string Text, Listener Listener)> _listeners = [];
     private readonly MonotonicClock _clock;
-    private readonly AccessLogWriter? _log;
-    private readonly LogFlush _logFlush;
     private readonly ulong _requestIdSeed;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ListenerCounters[] _counters = [];
@@ -40,8 +34,7 @@ internal sealed class Worker
     {
         Loop = loop;
         Snapshot = snapshot;
-        _log = accessLog is null ? null : new AccessLogWriter(accessLog);
-        _logFlush = new LogFlush(_log);
+        Access = new AccessRecorder(loop, clock.Time, snapshot, accessLog);
         _clock = clock;
         Bounds = bounds;
         Logger = logger;
@@ -60,6 +53,7 @@ internal sealed class Worker
     /// <summary>Random numbers for the balancers.</summary>
     public PickRandom Random { get; }
     public ILogger Logger { get; }
+    public AccessRecorder Access { get; }
     public ConnectionBounds Bounds { get; }
 
     /// <summary>What this loop has counted, by listener, also for closed ones. Thread-safe.</summary>
@@ -106,9 +100,10 @@ internal sealed class Worker
     }
 
     /// <summary>Replaces the configuration. Exchanges in flight end with the one that they began with.</summary>
-    public void Apply(Snapshot snapshot)
+    public void Apply(Snapshot snapshot, AccessLog? accessLog)
     {
         Snapshot = snapshot;
+        Access.Apply(snapshot, accessLog);
         _spareExchanges.Clear(); // they have the old bounds
     }
 
@@ -136,22 +131,6 @@ internal sealed class Worker
         if (Draining && _clients.Count == 0)
         {
             _drained.TrySetResult();
-        }
-    }
-
-    /// <param name="head">The buffer that starts with the request's head.</param>
-    public void LogAccess(Exchange exchange, ReadOnlySpan<byte> head)
-    {
-        if (_log is null)
-        {
-            return;
-        }
-        var line = new HeadWriter(_log.Room(AccessLine.MaxBytes));
-        AccessLine.Write(ref line, exchange, head, _clock.Time.GetUtcNow(), Loop.NowNs);
-        _log.Commit(line.Length);
-        if (_logFlush.DueMs == long.MaxValue)
-        {
-            Loop.Deadlines.Set(_logFlush, Loop.NowMs + LogDelayMs);
         }
     }
 
@@ -211,7 +190,7 @@ internal sealed class Worker
             client.Abort();
         }
         CloseIdle();
-        _log?.Flush();
+        Access.Flush();
     }
 
     /// <summary>Asks all loops to close their idle backend connections, because file descriptors are short.</summary>
@@ -290,10 +269,5 @@ internal sealed class Worker
         _clients.Add(client);
         counters.CountOpened();
         _ = client.ServeAsync();
-    }
-
-    private sealed class LogFlush(AccessLogWriter? log) : Deadline
-    {
-        public override void OnDue() => log?.Flush();
     }
 }

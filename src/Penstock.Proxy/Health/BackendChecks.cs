@@ -119,6 +119,11 @@ internal sealed class BackendChecks : IAsyncDisposable
             _inconclusive = false;
             bool passed = result.Verdict == CheckVerdict.Passed;
             _backend.CountCheck(passed);
+            if (!passed)
+            {
+                _tools.Logger.LogDebug(Events.CheckFailed, "a check of backend {Backend} failed: {Cause}", _backend,
+                    result.Cause);
+            }
             if (_streak.Add(passed, _backend.Health.Health) is { } health)
             {
                 SetHealth(health, result.Cause);

@@ -6,7 +6,7 @@ namespace Penstock.Proxy.Observability;
 /// <summary>The target of an access log. A file: every write goes to its present end, so another program may truncate
 /// it (<c>copytruncate</c>). Or a named pipe, which may have no reader yet: neither opening it nor the start of
 /// Penstock waits for one. Not thread-safe.</summary>
-internal sealed partial class AccessLogFile : IDisposable
+internal sealed partial class AccessLogFile : IAccessTarget
 {
     private const int WriteOnly = 0x1;
     private const int ReadWrite = 0x2;
@@ -36,19 +36,20 @@ internal sealed partial class AccessLogFile : IDisposable
             : throw new IOException(Marshal.GetPInvokeErrorMessage(error));
     }
 
-    /// <summary>Writes all of the lines.</summary>
-    /// <exception cref="IOException">None or not all of the lines were written.</exception>
-    public void Write(ReadOnlySpan<byte> lines)
+    public TimeSpan Trial => TimeSpan.Zero;
+
+    public void Write(ReadOnlySpan<byte> lines, out int written)
     {
+        written = 0;
         // A pipe that had no reader may have one now.
         _handle ??= TryOpen(_path, out _) ?? throw new IOException("no process reads this pipe");
-        while (lines.Length > 0)
+        while (written < lines.Length)
         {
-            nint written = write(_handle, lines, lines.Length);
-            int error = written < 0 ? Marshal.GetLastPInvokeError() : 0;
-            if (written >= 0)
+            nint count = write(_handle, lines[written..], lines.Length - written);
+            int error = count < 0 ? Marshal.GetLastPInvokeError() : 0;
+            if (count >= 0)
             {
-                lines = lines[(int)written..];
+                written += (int)count;
             }
             else if (error != Interrupted)
             {

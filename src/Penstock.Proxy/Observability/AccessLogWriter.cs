@@ -9,18 +9,16 @@ internal sealed class AccessLogWriter(AccessLog log)
     private byte[] _buffer = log.RentBatch();
     private int _length;
 
-    /// <summary>At least <paramref name="size"/> bytes to write a line to. Then call <see cref="Commit"/> with the
-    /// line's length.</summary>
-    public Span<byte> Room(int size)
+    /// <param name="line">With its end; at most <see cref="BatchBytes"/>.</param>
+    public void Add(ReadOnlySpan<byte> line)
     {
-        if (_length + size > BatchBytes)
+        if (_length + line.Length > BatchBytes)
         {
             Flush();
         }
-        return _buffer.AsSpan(_length);
+        line.CopyTo(_buffer.AsSpan(_length));
+        _length += line.Length;
     }
-
-    public void Commit(int length) => _length += length;
 
     public void Flush()
     {

@@ -46,4 +46,6 @@ internal static class Events
         "Ejected backends get requests nevertheless, because fewer than `panic_threshold` would be left.");
     public static readonly EventId EjectionsCount = List.Add(25, "ejections_count",
         "Ejected backends get no requests again, because enough others are left.");
+    public static readonly EventId CheckFailed = List.Add(26, "check_failed",
+        "At level `debug`: a single health check failed.");
 }

@@ -8,13 +8,14 @@ namespace Penstock.Proxy.Observability;
 /// <summary>Writes text from outside into JSON.</summary>
 internal static class JsonText
 {
-    private static readonly SearchValues<byte> NotPlain = SearchValues.Create(
+    /// <summary>What is escaped: everything but printable ASCII, quotes and backslashes.</summary>
+    public static readonly SearchValues<byte> NotPlain = SearchValues.Create(
         [.. Enumerable.Range(0, 256).Where(static b => b is < 0x20 or >= 0x7F or '"' or '\\')
             .Select(static b => (byte)b)]);
 
     /// <summary>Adds a JSON string. Everything but printable ASCII is escaped, so a client's bytes cannot break the
     /// line or the terminal. Bytes that are not UTF-8 become U+FFFD.</summary>
-    public static void AddString(ref HeadWriter line, ReadOnlySpan<byte> text)
+    public static void AddString(ref HeadWriter line, scoped ReadOnlySpan<byte> text)
     {
         line.Add("\""u8);
         AddEscaped(ref line, text);
@@ -22,7 +23,7 @@ internal static class JsonText
     }
 
     /// <summary>As <see cref="AddString"/>, without the quotes.</summary>
-    public static void AddEscaped(ref HeadWriter line, ReadOnlySpan<byte> text)
+    public static void AddEscaped(ref HeadWriter line, scoped ReadOnlySpan<byte> text)
     {
         Span<char> units = stackalloc char[2];
         Span<byte> escaped = stackalloc byte[6];

@@ -19,6 +19,9 @@ public sealed record ProxyMetrics
     /// <summary>Upgraded connections that are open.</summary>
     public required long Tunnels { get; init; }
 
+    /// <summary>Access lines that could not be written.</summary>
+    public required long AccessLogLinesDropped { get; init; }
+
     /// <summary>Bytes of access lines that could not be written.</summary>
     public required long AccessLogBytesDropped { get; init; }
 }

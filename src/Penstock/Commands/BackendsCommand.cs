@@ -45,7 +45,7 @@ internal static class BackendsCommand
 
     private static async Task<int> RunAsync(IPEndPoint[] addresses, Terminal terminal, CancellationToken stop)
     {
-        using ILoggerFactory loggers = Logs.Create(terminal);
+        using ILoggerFactory loggers = Logs.Create(terminal, Logs.Threshold(terminal));
         ILogger log = loggers.CreateLogger("Penstock.Backends");
         using var signals = new StopSignals(log, stop);
         await using var echo = new EchoServer(addresses, Math.Max(16, Descriptors.Limit - Descriptors.Minimum));

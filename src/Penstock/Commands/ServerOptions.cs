@@ -15,7 +15,7 @@ internal sealed class ServerOptions
     private readonly Option<ListenerConfig> _listen;
     private readonly Option<AdminConfig> _admin;
     private readonly Option<string> _store;
-    private readonly Option<string> _accessLog;
+    private readonly Option<AccessLogTarget> _accessLog;
     private readonly Option<int> _loops;
 
     public ServerOptions(Terminal terminal, string defaultListen, string defaultStore)
@@ -28,11 +28,9 @@ internal sealed class ServerOptions
         _store = OptionSyntax.Read<string>("--store", "STORE",
             $"Where clients are kept: sqlite:FILE, postgres://… or memory [default: {defaultStore}]",
             ConfigValue.TryStore);
-        _accessLog = new Option<string>("--access-log")
-        {
-            HelpName = "stdout|off|FILE",
-            Description = "Where to log requests [default: off on a terminal, otherwise stdout]",
-        };
+        _accessLog = OptionSyntax.Read<AccessLogTarget>("--access-log", "TARGET",
+            "Where to log requests: stdout, off, a path such as ./access.log, syslog:unix:/dev/log or "
+                + "syslog:udp://host [default: off on a terminal, otherwise stdout]", ConfigValue.TryAccessLog);
         _loops = LoopsOption();
     }
 
@@ -64,7 +62,11 @@ internal sealed class ServerOptions
                 Upstreams = [upstream],
                 Routes = [new() { Upstream = upstream.Name }],
                 Limits = limit is null ? [] : new Dictionary<string, LimitConfig> { ["default"] = limit },
-                AccessLog = parse.GetValue(_accessLog) ?? (_terminal.Interactive ? "off" : "stdout"),
+                AccessLog = new()
+                {
+                    To = parse.GetValue(_accessLog)
+                        ?? (_terminal.Interactive ? AccessLogTarget.Off : AccessLogTarget.Stdout),
+                },
                 Loops = parse.GetValue(_loops),
             },
         };

@@ -27,7 +27,7 @@ internal sealed class AdminFixture : IAsyncDisposable
         Upstreams = [new() { Name = "web", Backends = [new() { Host = "127.0.0.1", Port = 9 }] }],
         Routes = [new() { Upstream = "web" }],
         Loops = 1,
-        AccessLog = "off",
+        AccessLog = new() { To = AccessLogTarget.Off },
     };
 
     public PenstockHost Host { get; }

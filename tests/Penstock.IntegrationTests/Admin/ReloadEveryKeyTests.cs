@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Penstock.Control;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy;
 using Penstock.Proxy.RateLimiting;
 using Penstock.TestKit;
@@ -66,7 +67,10 @@ public sealed class ReloadEveryKeyTests : IDisposable
             "tunnel": "1s", "tokens": "1s", "drain_delay": "1s", "shutdown": "1s" },
           "bounds": { "request_line": "1KiB", "head": "1KiB", "head_fields": 5, "body": "1KiB", "body_min_rate": 100,
             "requests_per_connection": 5, "connections": 50, "connections_per_address": 5, "half_close": "allow" },
-          "loops": 1, "access_log": "off", "admin": { "listen": "127.0.0.1:0", "token": "t" },
+          "loops": 1, "log": { "level": "error" },
+          "access_log": { "to": "off", "format": "json", "only": { "status": 500, "min_duration": "1s" },
+            "sample": { "429": "1/9" }, "query": "false" },
+          "admin": { "listen": "127.0.0.1:0", "token": "t" },
           "store": "sqlite:b.db", "plans": { "blue": { "capacity": 5, "rate": "5/s" } }
         }
         """;
@@ -169,7 +173,7 @@ public sealed class ReloadEveryKeyTests : IDisposable
         using IClientStore store = ClientStores.Open("memory", TimeProvider.System);
         proxy.Start();
         var reloader = new Reloader(old, proxy, new ClientDirectory(store, proxy.Limiter,
-            NullLogger<ClientDirectory>.Instance),
+            NullLogger<ClientDirectory>.Instance), new EventThreshold(MinLevel.Info),
             () => new ConfigResult(changed, []), TimeProvider.System, NullLogger.Instance);
 
         string[] expected = ["clients.max_tracked", "loops", "store"];
@@ -186,15 +190,18 @@ public sealed class ReloadEveryKeyTests : IDisposable
         var directory = new ClientDirectory(store, proxy.Limiter,
             NullLogger<ClientDirectory>.Instance);
         directory.Publish(config.Plans);
+        var threshold = new EventThreshold(MinLevel.Info);
+        threshold.Configure(config.Log.Level);
         proxy.Start();
         if (next is not null)
         {
-            var reloader = new Reloader(config, proxy, directory, () => new ConfigResult(next, []),
+            var reloader = new Reloader(config, proxy, directory, threshold, () => new ConfigResult(next, []),
                 TimeProvider.System, NullLogger.Instance);
             ReloadResult result = reloader.Reload();
             named!.AddRange(result.Error is { } error ? [error] : result.RestartNeeded);
         }
         Dictionary<string, string> state = LiveState.Of(proxy);
+        state["log level"] = $"{threshold.Level}";
         foreach (PlanNumbers plan in store.Plans())
         {
             state[$"plan {plan.Name}"] = plan.ToString();

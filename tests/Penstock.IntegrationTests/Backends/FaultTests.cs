@@ -43,7 +43,8 @@ public sealed class FaultTests
             Down = new Fault { LimitBytes = 25_000, AtLimit = AtLimit.Reset },
         };
         string log = Path.GetTempFileName();
-        await using (var proxy = new TestProxy(TestProxy.Config(relay.Port) with { AccessLog = log }))
+        var logged = new AccessLogConfig { To = AccessLogTarget.File(log) };
+        await using (var proxy = new TestProxy(TestProxy.Config(relay.Port) with { AccessLog = logged }))
         {
             await Assert.ThrowsAnyAsync<IOException>(() => proxy.GetAsync());
             await proxy.AssertQuietAsync();

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
+using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
 using Penstock.TestKit;
@@ -27,7 +28,10 @@ public sealed class AllocationTests
     [InlineData("GET /v1/x?x=1 HTTP/1.1\r\nHost: a.b\r\nX: 1\r\nCookie: a\r\nX-Client-ID: gold\r\n\r\n", 200)]
     [InlineData("GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n", 404)]
     [InlineData("GET /v1/%61//b;c?x=%31 HTTP/1.1\r\nHost: a.b\r\nX: 1\r\nCookie: a\r\n\r\n", 200)]
-    public async Task Keep_alive_request_allocates_nothing(string request, int status)
+    [InlineData("GET / HTTP/1.1\r\nHost: a\r\nReferer: b\r\nUser-Agent: c\r\n\r\n", 200, "combined")]
+    [InlineData("GET /v1/x?x=1&api_key=1 HTTP/1.1\r\nHost: a.b\r\nX: 1\r\nCookie: a\r\n\r\n", 200, "$")]
+    [InlineData("GET / HTTP/1.1\r\nHost: a\r\nX-Client-ID: poor\r\n\r\n", 429, "$")]
+    public async Task Keep_alive_request_allocates_nothing(string request, int status, string? format = null)
     {
         await using var backend = ScriptedBackend.Answer(static r => r.Line.Contains("/chunked")
             ? "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
@@ -49,7 +53,14 @@ public sealed class AllocationTests
                 Identify = [new IdentitySource(IdentityKind.Header, "X-Client-ID"),
                     new IdentitySource(IdentityKind.Address, "")],
             },
-            AccessLog = log,
+            AccessLog = new()
+            {
+                To = AccessLogTarget.File(log),
+                Format = format == "$" ? "$" + string.Join(" $", AccessLogRules.Variables) : format,
+                ShowsQuery = true,
+                Statuses = [new(100, 599)],
+                Samples = [new(new(429, 429), 3)],
+            },
         });
         proxy.Server.Limiter.Clients.Register("known", new LimitConfig(1_000_000, 1_000_000));
         proxy.Server.Limiter.Clients.Register("poor", new LimitConfig(1, 0.0001), 0);

@@ -282,7 +282,7 @@ public sealed class ClosingClientTests : IDisposable
         return config with
         {
             Upstreams = [change(config.Upstreams[0])],
-            AccessLog = _log,
+            AccessLog = new() { To = AccessLogTarget.File(_log) },
             Timeouts = config.Timeouts with { Response = TimeSpan.FromMinutes(1) },
         };
     }

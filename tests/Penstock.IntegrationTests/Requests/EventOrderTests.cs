@@ -219,7 +219,8 @@ public sealed class EventOrderTests
         const string Request = "GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n";
         const int Count = 30_000;
         string log = Path.GetTempFileName();
-        await using (var proxy = new TestProxy(TestProxy.Config(1) with { Routes = [], AccessLog = log }))
+        var logged = new AccessLogConfig { To = AccessLogTarget.File(log) };
+        await using (var proxy = new TestProxy(TestProxy.Config(1) with { Routes = [], AccessLog = logged }))
         {
             using RawClient flood = proxy.Connect();
             using RawClient other = proxy.Connect();

@@ -31,7 +31,7 @@ public sealed class ReplayTests
                 Unknown = UnknownClients.Own,
             },
             Routes = [new RouteConfig { Host = "test", Upstream = "web" }],
-            AccessLog = log,
+            AccessLog = new() { To = AccessLogTarget.File(log) },
         };
         int rejected = 0;
         var server = new ProxyServer(config, new LogLines(), time);

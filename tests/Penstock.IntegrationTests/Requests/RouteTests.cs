@@ -166,7 +166,7 @@ public sealed class RouteTests
         string log = Path.GetTempFileName();
         await using (var proxy = new TestProxy(TestProxy.Config(backend.Port) with
         {
-            AccessLog = log,
+            AccessLog = new() { To = AccessLogTarget.File(log) },
             Routes =
             [
                 new RouteConfig { Upstream = "web", Name = "shop", Path = "/shop/*" },

@@ -41,7 +41,7 @@ public sealed class SignalScenarios : ProgramScenarios
     [InlineData("HUP")]
     public async Task Log_that_is_moved_away_goes_on_in_a_new_file_after_a_signal_and_loses_no_line(string signal)
     {
-        const int Rotations = 5;
+        const int Rotations = 100;
         await using var backend = ScriptedBackend.Always("ok");
         await using PenstockProcess penstock = await StartAsync(backend, Log);
         int sent = 0;
@@ -59,7 +59,7 @@ public sealed class SignalScenarios : ProgramScenarios
         for (int i = 1; i <= Rotations; i++)
         {
             int before = Volatile.Read(ref sent);
-            await Eventually.TrueAsync(() => Volatile.Read(ref sent) > before + 100, "requests go on");
+            await Eventually.TrueAsync(() => Volatile.Read(ref sent) > before + 10, "requests pass");
             File.Move(Log, $"{Log}.{i}");
             penstock.Signal(signal);
             await Eventually.TrueAsync(() => File.Exists(Log), "the log is opened anew");

@@ -49,6 +49,9 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
         ("get /rejections/top", "/rejections/top", 200, null, Json, "rejected"),
         ("get /rejections", "/rejections?limit=x", 400, null, Json, "errors"),
         ("get /metrics", "/metrics", 200, null, Json, "penstock_limit_decisions_total{limit=\"client\","),
+        ("get /config", "/config", 200, null, Json, "reload_failed"),
+        ("get /log/level", "/log/level", 200, null, Json, "\"level\":\"info\""),
+        ("put /log/level", "/log/level", 200, """{"level":"warning"}""", Json, "\"level\":\"warning\""),
         ("post /reload", "/reload", 200, null, Json, "restart_needed"),
         ("get /cluster", "/cluster", 404, null, Json, "message"),
     ];

@@ -68,7 +68,7 @@ public sealed class ConfigLoaderTests
             ],
             proxy.Routes);
         Assert.Equal(new TimeoutsConfig(), proxy.Timeouts);
-        Assert.Equal((0, "stdout"), (proxy.Loops, proxy.AccessLog));
+        Assert.Equal((0, new AccessLogConfig()), (proxy.Loops, proxy.AccessLog));
     }
 
     [Fact]
@@ -190,7 +190,7 @@ public sealed class ConfigLoaderTests
         }.Select(t => t.TotalSeconds));
         Assert.True(clients.SaveUnregistered);
         Assert.Equal((3, "/var/log/penstock.log", "sqlite:/var/lib/penstock.db"),
-            (config.Proxy.Loops, config.Proxy.AccessLog, config.Store));
+            (config.Proxy.Loops, config.Proxy.AccessLog.To.Address, config.Store));
     }
 
     [Fact]

@@ -35,7 +35,13 @@ internal static class EveryKey
           { request_line: 4KiB, head: 16KiB, head_fields: 50, body: 1MiB, body_min_rate: 480,
             requests_per_connection: 100, connections: 1000, connections_per_address: 50, half_close: allow }
         loops: 2
-        access_log: /var/log/penstock/access.log
+        access_log:
+          to: syslog:udp://192.0.2.9
+          format: '$client_address $method $path $status $duration_ms $reason'
+          only: { status: [4xx, 500-503, 101], min_duration: 500ms }
+          sample: { 429: 1/100, 4xx: 1/10 }
+          query: true
+        log: { level: warning }
         store: sqlite:other.db
         watch: false
         upstreams:
@@ -99,6 +105,7 @@ internal static class EveryKey
         send_proxy: v1
         limits: { default: { capacity: 10, rate: 1/s } }
         admin: off
+        access_log: syslog:unix:/dev/log
         store: memory
         """;
 }

@@ -28,7 +28,7 @@ public sealed class VariablesTests
     [Fact]
     public void Variable_cannot_change_the_structure() =>
         Assert.Equal("./x\nloops: 0", ConfigText.Load("backends: [a:1]\naccess_log: \"${T}\"",
-            environment: new() { ["T"] = "./x\nloops: 0" }).Proxy.AccessLog);
+            environment: new() { ["T"] = "./x\nloops: 0" }).Proxy.AccessLog.To.Address);
 
     [Fact]
     public void White_space_around_a_token_is_not_part_of_it() =>

@@ -34,7 +34,7 @@ public sealed partial class TidyTests
         ["Balancing"] = ["Configuration", "Upstreams"],
         ["Health"] = ["Configuration", "Http1", "Observability", "Upstreams"],
         ["Routing"] = ["Configuration", "Http1", "RateLimiting", "Upstreams"],
-        ["Observability"] = ["Http1"],
+        ["Observability"] = ["Configuration", "Http1"],
         ["Exchanges"] = ["Balancing", "Clients", "Configuration", "Connections", "EventLoop", "Http1", "Observability",
             "RateLimiting", "Routing", "Upstreams"],
     };

@@ -44,9 +44,10 @@ internal static partial class MetricList
             Listener, static now => OfListeners(now, static l => l.TurnedAway)),
         new("penstock_tunnels", MetricKind.Gauge, "Upgraded connections (WebSocket and others) that are open.",
             None, static now => One(now.Loops.Tunnels)),
+        new("penstock_access_log_dropped_lines_total", MetricKind.Counter,
+            "Access lines that could not be written.", None, static now => One(now.Loops.AccessLogLinesDropped)),
         new("penstock_access_log_dropped_bytes_total", MetricKind.Counter,
-            "Bytes of access lines that could not be written.",
-            None, static now => One(now.Loops.AccessLogBytesDropped)),
+            "Bytes of these lines.", None, static now => One(now.Loops.AccessLogBytesDropped)),
     ];
 
     private static IEnumerable<Metric> Upstreams() =>
