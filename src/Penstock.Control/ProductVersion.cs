@@ -1,4 +1,6 @@
 using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Penstock.Control;
 
@@ -11,4 +13,10 @@ internal static class ProductVersion
 
     /// <summary>Without the commit.</summary>
     public static string Short { get; } = Full.Split('+')[0];
+
+    /// <summary>The .NET that it runs on.</summary>
+    public static string Runtime => RuntimeInformation.FrameworkDescription;
+
+    /// <summary><c>jit</c> or <c>native</c>.</summary>
+    public static string Flavour => RuntimeFeature.IsDynamicCodeCompiled ? "jit" : "native";
 }

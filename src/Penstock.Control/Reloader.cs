@@ -31,11 +31,11 @@ internal sealed class Reloader(
     private readonly PenstockConfig _started = started;
     private volatile PenstockConfig _current = started;
     private volatile IReadOnlyList<FileVersion> _files = started.Files;
-    private volatile bool _lastFailed;
+    private volatile string? _lastError;
     private long _lastReadTicks = time.GetUtcNow().UtcTicks;
 
-    /// <summary>The last reload failed, or its plans could not be stored. Thread-safe.</summary>
-    public bool LastFailed => _lastFailed;
+    /// <summary>Why the last reload failed, or could not store the plans; null: it did not fail. Thread-safe.</summary>
+    public string? LastError => _lastError;
 
     /// <summary>When the configuration in force was read. Thread-safe.</summary>
     public DateTimeOffset LastRead => new(Volatile.Read(ref _lastReadTicks), TimeSpan.Zero);
@@ -53,7 +53,7 @@ internal sealed class Reloader(
         {
             proxy.ReopenAccessLog(); // log rotation also sends HUP
             ReloadResult result = Apply();
-            _lastFailed = result.Error is not null && read is not null;
+            _lastError = read is null ? null : result.Error;
             foreach (Diagnostic diagnostic in result.Diagnostics)
             {
                 log.Log(diagnostic.Severity == Severity.Error ? LogLevel.Error : LogLevel.Warning,

@@ -7,6 +7,9 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
     public bool Interactive { get; init; }
     public bool ErrorIsTerminal { get; init; }
     public bool Color { get; init; }
+
+    /// <summary>A person reads <see cref="Error"/> on a terminal that can redraw a line.</summary>
+    public bool ShowsProgress { get; init; }
     public Func<string, string?> Environment { get; init; } = _ => null;
 
     /// <summary>For piped files: bytes, independent of the locale.</summary>
@@ -15,13 +18,14 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
 
     public static Terminal OfProcess()
     {
-        bool plain = System.Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 }
-            || System.Environment.GetEnvironmentVariable("TERM") is "dumb";
+        bool dumb = System.Environment.GetEnvironmentVariable("TERM") is "dumb";
+        bool plain = dumb || System.Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 };
         return new(Console.Out, Console.Error)
         {
             Interactive = !Console.IsOutputRedirected,
             ErrorIsTerminal = !Console.IsErrorRedirected,
             Color = !plain && !Console.IsOutputRedirected,
+            ShowsProgress = !dumb && !Console.IsErrorRedirected,
             Environment = System.Environment.GetEnvironmentVariable,
         };
     }
@@ -32,6 +36,10 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
         Error.WriteLine("error: " + message);
         return exitCode;
     }
+
+    /// <summary>Text from clients or files: its control characters must not reach the terminal.</summary>
+    public static string Plain(string text) => text.Any(char.IsControl)
+        ? string.Concat(text.Select(static c => char.IsControl(c) ? '?' : c)) : text;
 
     public string Strong(string text) => Color ? $"\e[1m{text}\e[0m" : text;
 

@@ -49,6 +49,7 @@ internal static class AdminJson
 [JsonSerializable(typeof(LimitedClientPage))]
 [JsonSerializable(typeof(Liveness))]
 [JsonSerializable(typeof(LogLevelView))]
+[JsonSerializable(typeof(LowestBuckets))]
 [JsonSerializable(typeof(NewClient))]
 [JsonSerializable(typeof(NewLogLevel))]
 [JsonSerializable(typeof(Numbers))]
@@ -59,5 +60,6 @@ internal static class AdminJson
 [JsonSerializable(typeof(Readiness))]
 [JsonSerializable(typeof(RejectionPage))]
 [JsonSerializable(typeof(Reloaded))]
+[JsonSerializable(typeof(StatusReport))]
 [JsonSerializable(typeof(UpstreamPage))]
 internal sealed partial class AdminTypes : JsonSerializerContext;

@@ -72,11 +72,12 @@ internal sealed class AdminServer : IAsyncDisposable
         Pipe(app, new AdminGuard(config.Token, failed));
         app.MapClients(directory);
         app.MapPlans(directory);
-        app.MapStatus(proxy, directory, member);
+        app.MapStatus(subjects, time);
         app.MapUpstreams(proxy);
         app.MapConfig(reloader);
         app.MapCluster(member);
         app.MapRejections(proxy);
+        app.MapBuckets(proxy);
         app.MapMetrics(subjects);
         app.MapLog(subjects.Threshold, loggers.CreateLogger<AdminServer>());
         try

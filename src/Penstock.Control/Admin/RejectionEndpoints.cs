@@ -15,7 +15,8 @@ internal sealed record LimitedClientPage(
         + "full: their clients started with full buckets again. More than 0: `clients.max_tracked` is too small.")]
     long DisplacedBuckets);
 
-/// <summary><c>/rejections</c>: the clients that limits rejected.</summary>
+/// <summary><c>/rejections</c>: the clients that limits rejected; <c>/buckets/lowest</c>: those that may be
+/// next.</summary>
 internal static class RejectionEndpoints
 {
     private const int DefaultCount = 100;
@@ -39,6 +40,17 @@ internal static class RejectionEndpoints
                 + "missing, and a count is too high by at most `error`.")
             .Produces<LimitedClientPage>().Produces<ApiError>(400);
     }
+
+    public static void MapBuckets(this IEndpointRouteBuilder app, ProxyServer proxy) =>
+        app.MapGet("/buckets/lowest", (
+                [Description("How many clients to return at most, 1 to 1000; default 100.")] string? limit) =>
+                Counted(limit, count => LowestBuckets.Of(proxy.Limiter, count)))
+            .WithTags("Rejections").WithName("listLowestBuckets")
+            .WithSummary("The registered clients with the emptiest buckets")
+            .WithDescription("By the share of tokens that is left; clients with full buckets are left out. With nodes "
+                + "that share tokens, those at this node. Penstock keeps no names of unregistered clients, so these "
+                + "are found only when they are rejected.")
+            .Produces<LowestBuckets>().Produces<ApiError>(400);
 
     private static IResult Counted<T>(string? text, Func<int, T> read)
     {

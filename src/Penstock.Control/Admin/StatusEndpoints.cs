@@ -7,12 +7,18 @@ using Penstock.Proxy;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>Liveness and readiness.</summary>
+/// <summary>Liveness, readiness, and the whole state on one page.</summary>
 internal static class StatusEndpoints
 {
-    public static void MapStatus(
-        this IEndpointRouteBuilder app, ProxyServer proxy, ClientDirectory directory, ClusterMember? member)
+    public static void MapStatus(this IEndpointRouteBuilder app, AdminSubjects subjects, TimeProvider time)
     {
+        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, _) = subjects;
+        app.MapGet("/status", () => Results.Ok(StatusReport.Of(subjects, time.GetUtcNow())))
+            .WithTags("Status").WithName("getStatus").WithSummary("Get the state of this Penstock on one page")
+            .WithDescription("Version, listeners, counts of requests, limits, store, the last reload, and warnings. "
+                + "Counts are since the start.")
+            .Produces<StatusReport>();
+
         app.MapGet("/livez", () => Results.Ok(new Liveness("alive")))
             .WithTags("Probes").WithName("livez").WithSummary("Is the process alive?")
             .WithDescription("Needs no token. Restart Penstock if this does not answer.")
@@ -29,7 +35,7 @@ internal static class StatusEndpoints
     {
         bool stopping = proxy.Stopping;
         string? storeFault = directory.StoreFault;
-        string? clusterFault = member?.State.Fault;
+        string? clusterFault = member?.State.Warning;
         string status = stopping ? "stopping" : storeFault is null && clusterFault is null ? "ready" : "degraded";
         var checks = new Dictionary<string, Check>
         {
@@ -38,8 +44,7 @@ internal static class StatusEndpoints
         };
         if (member is not null)
         {
-            checks["cluster"] = new(clusterFault is null ? "ok" : "failing", clusterFault is null ? null
-                : $"{clusterFault}; this node grants its share of each limit");
+            checks["cluster"] = new(clusterFault is null ? "ok" : "failing", clusterFault);
         }
         return Results.Json(new Readiness(status, checks), AdminJson.Types.Readiness, statusCode: stopping ? 503 : 200);
     }

@@ -16,6 +16,9 @@ internal sealed record ClusterState(
     string NodeId, string? Fault, DateTimeOffset ChangedAt, IReadOnlyList<ClusterNode> Nodes, long LeaseStatements = 0,
     long LeasedTokens = 0)
 {
+    /// <summary>The fault and what follows from it; null while the database is reachable.</summary>
+    public string? Warning => Fault is null ? null : $"{Fault}; this node grants its share of each limit";
+
     /// <summary>How many nodes are alive; at least 1, this node, even if the database does not see it.</summary>
     public int Alive => Math.Max(1, Nodes.Count(node => node.Alive));
 }

@@ -37,6 +37,9 @@ internal sealed partial class ClientDirectory(
     private long _failingSinceMs;
     private readonly DurationHistogram _storeTimes = new(DurationHistogram.UsualBounds);
 
+    /// <summary>The store without a password.</summary>
+    public string StoreName => store.Name;
+
     /// <summary>Why the store fails; null while it works.</summary>
     public string? StoreFault => _storeFault;
 

@@ -141,6 +141,33 @@ public sealed partial class ClientBuckets
         }
     }
 
+    /// <summary>The clients with the smallest shares of their tokens left, the smallest first; at most
+    /// <paramref name="count"/>. Clients with full buckets are left out. Reads all clients.</summary>
+    public IReadOnlyList<ClientState> Lowest(int count)
+    {
+        long now = _clock.NowNs;
+        var lowest = new PriorityQueue<ClientState, double>();
+        foreach ((_, RegisteredClient client) in _clients)
+        {
+            if (client.Terms?.Terms is { HasNumbers: false })
+            {
+                continue;
+            }
+            double tokens = client.Bucket.TokensAt(now);
+            double share = tokens / client.Bucket.Config.Capacity;
+            if (share < 1 && (lowest.Count < count || lowest.TryPeek(out _, out double largest) && share < -largest))
+            {
+                lowest.Enqueue(new ClientState(client.Id, client.Bucket.Config, tokens, client.Terms?.Terms), -share);
+                if (lowest.Count > count)
+                {
+                    lowest.Dequeue();
+                }
+            }
+        }
+        return [.. lowest.UnorderedItems.OrderByDescending(static one => one.Priority)
+            .Select(static one => one.Element)];
+    }
+
     internal RegisteredClient? Find(string clientId) => _clients.GetValueOrDefault(Encoding.UTF8.GetBytes(clientId));
 
     internal bool TryFind(ReadOnlySpan<byte> id, [NotNullWhen(true)] out RegisteredClient? client) =>

@@ -1,8 +1,10 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Penstock.Control.Admin;
 
 namespace Penstock.Commands;
@@ -23,7 +25,7 @@ internal sealed class AdminClient : IDisposable
     private readonly Uri _url;
 
     /// <param name="timeoutSeconds">How long to wait until an answer begins.</param>
-    public AdminClient(Uri url, string token, int timeoutSeconds = 10)
+    public AdminClient(Uri url, string token, double timeoutSeconds)
     {
         _url = url;
         _http = new() { Timeout = TimeSpan.FromSeconds(timeoutSeconds) };
@@ -140,6 +142,24 @@ internal sealed class AdminClient : IDisposable
         {
             throw new HttpRequestException("the answer is incomplete", failure);
         }
+    }
+
+    /// <summary>Reads an answer into the API's own type.</summary>
+    public bool TryRead<T>(
+        AdminAnswer answer, JsonTypeInfo<T> type, [NotNullWhen(true)] out T? value, out string fault)
+    {
+        (value, fault) = (default, "");
+        try
+        {
+            value = answer.Body.Deserialize(type);
+        }
+        catch (JsonException wrong)
+        {
+            fault = NotPenstock(wrong.Message);
+            return false;
+        }
+        fault = value is null ? NotPenstock("an empty answer") : "";
+        return value is not null;
     }
 
     private HttpRequestMessage Request(HttpMethod method, string path)

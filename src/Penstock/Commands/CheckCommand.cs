@@ -9,11 +9,11 @@ internal static class CheckCommand
     public static Command Create(Terminal terminal)
     {
         Option<string> config = RunCommand.ConfigOption();
-        Option<string> format = OptionSyntax.OneOf("--format", "The format of the report", "text", "json");
+        var json = new JsonOption();
         var command = new PenstockCommand("check", "Check a configuration file and report all its faults.",
             "penstock check --config penstock.yaml",
-            "penstock check --format json | jq .")
-        { config, format };
+            "penstock check --json | jq .")
+        { config, json, json.Format };
         command.SetAction(parse =>
         {
             if (RunCommand.Find(parse.GetValue(config), terminal) is not { } path)
@@ -23,7 +23,7 @@ internal static class CheckCommand
 
             (PenstockConfig? loaded, IReadOnlyList<Diagnostic>? diagnostics) =
                 ConfigLoader.Load(path, terminal.Environment);
-            if (parse.GetValue(format) == "json")
+            if (json.IsIn(parse))
             {
                 DiagnosticWriter.WriteJson(terminal.Out, path, diagnostics);
             }

@@ -26,7 +26,7 @@ internal sealed partial class ClientsCommand
         { file, format, mode, dryRun };
         command.SetAction(async parse =>
         {
-            if (Connect(parse, FileTimeoutSeconds) is not { } connected)
+            if (_api.Connect(parse, FileTimeoutSeconds) is not { } connected)
             {
                 return ExitCode.Usage;
             }
@@ -55,7 +55,7 @@ internal sealed partial class ClientsCommand
             "penstock clients export --format csv | grep -c .") { file, format };
         command.SetAction(async parse =>
         {
-            if (Connect(parse, FileTimeoutSeconds) is not { } connected)
+            if (_api.Connect(parse, FileTimeoutSeconds) is not { } connected)
             {
                 return ExitCode.Usage;
             }
@@ -141,7 +141,7 @@ internal sealed partial class ClientsCommand
         {
             string place = (string?)fault?["field"] ?? "";
             place = place.StartsWith("line ", StringComparison.Ordinal) ? $"{name}:{place[5..]}" : place;
-            _terminal.Error.WriteLine(Plain($"{place}: {(string?)fault?["message"]}"));
+            _terminal.Error.WriteLine(Terminal.Plain($"{place}: {(string?)fault?["message"]}"));
         }
         if ((int?)answer.Body["more"] is { } more)
         {
@@ -151,7 +151,4 @@ internal sealed partial class ClientsCommand
         return _terminal.Fail($"nothing was imported from {name}",
             answer.Status == 400 ? ExitCode.Usage : ExitCode.Failure);
     }
-
-    /// <summary>Replaces control characters, which may come from the file and must not reach the terminal.</summary>
-    private static string Plain(string text) => string.Concat(text.Select(static c => char.IsControl(c) ? '?' : c));
 }

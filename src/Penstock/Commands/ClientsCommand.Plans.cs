@@ -11,19 +11,21 @@ internal sealed partial class ClientsCommand
     public static Command CreatePlans(Terminal terminal)
     {
         var self = new ClientsCommand(terminal);
-        return new PenstockCommand("plans", "Show and change the plans of a running Penstock through its admin API.",
+        var command = new PenstockCommand("plans", "Show and change the plans of a running Penstock through its admin API.",
             "penstock plans list",
             "penstock plans set gold --capacity 1000 --rate 50/s",
             "penstock clients set user1 --plan gold")
         {
-            self._admin, self._token, self.ListPlans(), self.GetPlan(), self.SetPlan(), self.DeletePlan(),
+            self.ListPlans(), self.GetPlan(), self.SetPlan(), self.DeletePlan(),
         };
+        self._api.AddTo(command);
+        return command;
     }
 
     private PenstockCommand ListPlans()
     {
         var command = new PenstockCommand("list", "List the plans and how many clients each has.",
-            "penstock plans list") { _format };
+            "penstock plans list") { _api.Json, _api.Json.Format };
         command.SetAction(parse => AskAsync(parse, async admin =>
         {
             AdminAnswer answer = await admin.SendAsync(HttpMethod.Get, "/plans");
@@ -34,7 +36,7 @@ internal sealed partial class ClientsCommand
 
     private PenstockCommand GetPlan()
     {
-        var command = new PenstockCommand("get", "Show one plan.", "penstock plans get gold") { _name, _format };
+        var command = new PenstockCommand("get", "Show one plan.", "penstock plans get gold") { _name, _api.Json, _api.Json.Format };
         command.SetAction(parse => AskAsync(parse, admin => admin.SendAsync(HttpMethod.Get, PlanPath(parse)),
             PrintPlans));
         return command;
@@ -44,7 +46,7 @@ internal sealed partial class ClientsCommand
     {
         var command = new PenstockCommand("set", "Create or change a plan. The change applies from the next request of "
             + "each of its clients.", "penstock plans set gold --capacity 1000 --rate 50/s")
-        { _name, _capacity, _rate, _format };
+        { _name, _capacity, _rate, _api.Json, _api.Json.Format };
         command.SetAction(parse =>
         {
             if (!Has(parse, _capacity) || !Has(parse, _rate))
@@ -65,30 +67,20 @@ internal sealed partial class ClientsCommand
     private PenstockCommand DeletePlan()
     {
         var command = new PenstockCommand("delete", "Delete a plan that no client has.",
-            "penstock plans delete gold") { _name, _format };
-        command.SetAction(parse => AskAsync(parse, admin => admin.SendAsync(HttpMethod.Delete, PlanPath(parse)),
-            (_, json) => _terminal.Out.WriteLine(json
-                ? new JsonObject { ["deleted"] = parse.GetValue(_name) }.ToJsonString(Json)
-                : $"deleted {parse.GetValue(_name)}")));
+            "penstock plans delete gold") { _name, _api.Json, _api.Json.Format };
+        command.SetAction(parse => DeleteAsync(parse, PlanPath(parse), parse.GetRequiredValue(_name)));
         return command;
     }
 
     private string PlanPath(ParseResult parse) => "/plans/" + Uri.EscapeDataString(parse.GetRequiredValue(_name));
 
-    private void PrintPlans(JsonNode? body, bool json)
-    {
-        if (json)
-        {
-            _terminal.Out.WriteLine(body?.ToJsonString(Json) ?? "null");
-            return;
-        }
-        JsonNode?[] plans = body is JsonArray list ? [.. list] : [body];
-        PrintTable([["PLAN", "CAPACITY", "RATE", "CLIENTS", "SOURCE"], .. plans.Select(static plan => (string[])
+    private void PrintPlans(JsonNode? body) => TextTable.Write(_terminal,
+        [new("PLAN"), new("CAPACITY", true), new("RATE", true), new("CLIENTS", true), new("SOURCE", true)],
+        [.. (body is JsonArray list ? [.. list] : (JsonNode?[])[body]).Select(static plan => (string[])
         [
             plan?["name"]?.ToString() ?? "?",
             .. NumberCells(plan, "?"),
             plan?["clients"]?.ToString() ?? "?",
             plan?["source"]?.ToString() ?? "?",
-        ])], 5);
-    }
+        ])]);
 }

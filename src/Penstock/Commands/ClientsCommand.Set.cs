@@ -36,7 +36,8 @@ internal sealed partial class ClientsCommand
             "penstock clients set user1 --plan gold --limit search=5,1/s",
             "penstock clients set user1 --block",
             "penstock clients set 123.5.6.7:890 --capacity 20 --rate 60/m --tokens 5")
-        { _id, _capacity, _rate, _plan, _tokens, _block, _exempt, _allow, _limits, _format };
+        { _id, _capacity, _rate, _plan, _tokens, _block, _exempt, _allow, _limits,
+            _api.Json, _api.Json.Format };
         command.SetAction(parse => Fault(parse) is { } fault
             ? Task.FromResult(_terminal.Fail(fault, ExitCode.Usage))
             : AskAsync(parse, admin => SetAsync(parse, admin)));

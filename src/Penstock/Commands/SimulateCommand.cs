@@ -36,13 +36,13 @@ internal static class SimulateCommand
         Option<int> top =
             OptionSyntax.Number("--top", "N", "How many clients to list, those with the most rejections first", 1,
                 1_000_000).OrElse(10);
-        Option<string> format = OptionSyntax.OneOf("--format", "The output format", "text", "json");
+        var json = new JsonOption();
         var command = new PenstockCommand("simulate", "Replay an access log against a limit: shows which clients it "
             + "would have rejected, how often, and when.",
             "penstock simulate --log access.log --capacity 100 --rate 10/s",
             "penstock simulate --log nginx.log --capacity 20 --rate 60/m --target 1%",
-            "penstock simulate --log access.log --capacity 50 --rate 5/s --key client_address --format json | jq .")
-        { log, capacity, rate, key, logFormat, target, top, format };
+            "penstock simulate --log access.log --capacity 50 --rate 5/s --key client_address --json | jq .")
+        { log, capacity, rate, key, logFormat, target, top, json, json.Format };
         command.SetAction(parse =>
         {
             LogFormat named = parse.GetRequiredValue(logFormat) switch
@@ -68,7 +68,7 @@ internal static class SimulateCommand
             var simulation = new LimitSimulation(new(n, perSecond), () => new LogLineParser(named, keyName));
             double? share = parse.GetResult(target) is null ? null : parse.GetValue(target);
             return Run(terminal, simulation, parse.GetRequiredValue(log), share, parse.GetValue(top),
-                parse.GetValue(format) == "json");
+                json.IsIn(parse));
         });
         return command;
     }

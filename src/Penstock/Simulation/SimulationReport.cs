@@ -1,7 +1,6 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using System.Text.Json.Nodes;
+using Penstock.Commands;
 
 namespace Penstock.Simulation;
 
@@ -14,11 +13,7 @@ namespace Penstock.Simulation;
 internal sealed record SimulationReport(
     LimitSimulation Simulation, string Log, double? Target, long? Smallest, int Top)
 {
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        WriteIndented = true,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // for a terminal or jq, never for a page
-    };
+    private const int MaxName = 64;
 
     private IEnumerable<SimulatedClient> Hardest => Simulation.Clients
         .OrderByDescending(c => c.Rejected).ThenByDescending(c => c.Requests)
@@ -39,21 +34,17 @@ internal sealed record SimulationReport(
                 : $"No capacity at this rate rejects at most {target:0.###%}.");
         }
         to.WriteLine();
-        string[][] rows =
-        [
-            ["CLIENT", "REQUESTS", "REJECTED", "SHARE", "WORST SECOND", "IN IT", "CAPACITY FOR NONE"],
-            .. Hardest.Select(c => new[]
+        TextTable.Write(terminal,
+            [
+                new("CLIENT"), new("REQUESTS", true), new("REJECTED", true), new("SHARE", true),
+                new("WORST SECOND", true), new("IN IT", true), new("CAPACITY FOR NONE", true),
+            ],
+            [.. Hardest.Select(c => new[]
             {
-                Printable(c.Name), N(c.Requests), N(c.Rejected), Share(c.Rejected, c.Requests),
-                c.Rejected > 0 ? Time(c.WorstSecond * 1_000_000_000) : "-", N(c.WorstRejected), N(ForNone(c)),
-            }),
-        ];
-        int[] widths = Enumerable.Range(0, rows[0].Length).Select(i => rows.Max(row => row[i].Length)).ToArray();
-        foreach (string[] row in rows)
-        {
-            to.WriteLine(string.Join("  ",
-                row.Select((cell, i) => i == 0 ? cell.PadRight(widths[i]) : cell.PadLeft(widths[i]))));
-        }
+                c.Name.Length <= MaxName ? c.Name : c.Name[..MaxName] + "…", N(c.Requests), N(c.Rejected),
+                Share(c.Rejected, c.Requests), c.Rejected > 0 ? Time(c.WorstSecond * 1_000_000_000) : "-",
+                N(c.WorstRejected), N(ForNone(c)),
+            })]);
         if (sim.Clients.Count > Top)
         {
             to.WriteLine($"... and {N(sim.Clients.Count - Top)} more");
@@ -70,7 +61,7 @@ internal sealed record SimulationReport(
     public void WriteJson(Terminal terminal)
     {
         LimitSimulation sim = Simulation;
-        terminal.Out.WriteLine(new JsonObject
+        terminal.Out.WriteLine(JsonOption.Text(new JsonObject
         {
             ["log"] = Log,
             ["capacity"] = sim.Limit.Capacity,
@@ -101,7 +92,7 @@ internal sealed record SimulationReport(
                 ["worst_second_rejected"] = c.WorstRejected,
                 ["capacity_for_none"] = ForNone(c),
             })]),
-        }.ToJsonString(Json));
+        }));
     }
 
     /// <summary>The smallest capacity that would have rejected no request of the client.</summary>
@@ -117,8 +108,4 @@ internal sealed record SimulationReport(
     private static string Time(long unixNs) => DateTimeOffset.UnixEpoch.AddTicks(unixNs / 100)
         .ToString(unixNs % 1_000_000_000 == 0 ? "yyyy-MM-ddTHH:mm:ssZ" : "yyyy-MM-ddTHH:mm:ss.fffZ",
             CultureInfo.InvariantCulture);
-
-    // The log contains text from clients; its control characters must not reach the terminal.
-    private static string Printable(string name) =>
-        string.Concat((name.Length <= 64 ? name : name[..64] + "…").Select(c => char.IsControl(c) ? '?' : c));
 }

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Penstock.Control.Cluster;
 using Penstock.Proxy;
 
@@ -38,14 +36,13 @@ internal static partial class MetricList
     [
         new("penstock_config_last_reload_successful", MetricKind.Gauge,
             "0 if the last reload changed nothing, or could not store the plans.",
-            None, static now => One(now.Reloader.LastFailed ? 0 : 1)),
+            None, static now => One(now.Reloader.LastError is null ? 1 : 0)),
         new("penstock_config_last_reload_success_timestamp_seconds", MetricKind.Gauge,
             "When the configuration in force was read.",
             None, static now => One(now.Reloader.LastRead.ToUnixTimeMilliseconds() / 1000.0)),
         new("penstock_build_info", MetricKind.Gauge, "Always 1.",
             ["version", "runtime", "flavour"], static _ => [new(
-                [ProductVersion.Short, RuntimeInformation.FrameworkDescription,
-                    RuntimeFeature.IsDynamicCodeCompiled ? "jit" : "native"], 1)]),
+                [ProductVersion.Short, ProductVersion.Runtime, ProductVersion.Flavour], 1)]),
         new("process_cpu_seconds_total", MetricKind.Counter, "Processor time of the process.",
             None, static _ => One(Environment.CpuUsage.TotalTime.TotalSeconds)),
         new("process_resident_memory_bytes", MetricKind.Gauge, "Memory of the process in RAM.",
@@ -69,7 +66,8 @@ internal static partial class MetricList
             None, static _ => One(ThreadPool.ThreadCount)),
     ];
 
-    private static DateTimeOffset StartedAt { get; } =
+    /// <summary>When the process started.</summary>
+    public static DateTimeOffset StartedAt { get; } =
         new(System.Diagnostics.Process.GetCurrentProcess().StartTime.ToUniversalTime());
 
     private static Sample[] OfCluster(MetricReading now, Func<ClusterMember, double> value) =>

@@ -1,0 +1,117 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+using Penstock.Control.Config;
+
+namespace Penstock.Commands;
+
+/// <summary>What all commands share that call the admin API: the options <c>--admin</c>, <c>--token</c> and
+/// <c>--json</c>, the connection, and how an answer is printed.</summary>
+internal sealed class AdminAccess
+{
+    private const string DefaultUrl = "http://127.0.0.1:9800";
+    private const int TimeoutSeconds = 10;
+
+    private readonly Option<Uri> _url;
+    private readonly Option<string> _token = new("--token")
+    {
+        HelpName = "TOKEN",
+        Description = "The admin API's token [default: $PENSTOCK_TOKEN]",
+        Recursive = true,
+    };
+
+    public AdminAccess(Terminal terminal)
+    {
+        Terminal = terminal;
+        _url = OptionSyntax.Read<Uri>("--admin", "URL",
+            $"The address of the admin API [default: $PENSTOCK_ADMIN, otherwise {DefaultUrl}]", TryUrl);
+        _url.Recursive = true;
+    }
+
+    public Terminal Terminal { get; }
+
+    public JsonOption Json { get; } = new();
+
+    /// <summary>Adds <c>--admin</c> and <c>--token</c>, also for the command's own commands.</summary>
+    public void AddTo(Command command)
+    {
+        command.Add(_url);
+        command.Add(_token);
+    }
+
+    /// <returns>Null if $PENSTOCK_ADMIN or the token is invalid; the error is printed.</returns>
+    public AdminClient? Connect(ParseResult parse, double timeoutSeconds = TimeoutSeconds)
+    {
+        AdminClient? client = TryConnect(parse, timeoutSeconds, out string error);
+        if (client is null)
+        {
+            Terminal.Fail(error, ExitCode.Usage);
+        }
+
+        return client;
+    }
+
+    /// <summary>Connects without a word, for completions.</summary>
+    public AdminClient? TryConnect(ParseResult parse, double timeoutSeconds, out string error)
+    {
+        string? given = parse.GetValue(_token);
+        if (!ConfigValue.TryToken(given ?? Terminal.Environment("PENSTOCK_TOKEN") ?? "", out string? token, out error))
+        {
+            error = $"{(given is null ? "$PENSTOCK_TOKEN" : "--token")}: {error}";
+            return null;
+        }
+
+        if (parse.GetValue(_url) is not { } url)
+        {
+            string text = Terminal.Environment("PENSTOCK_ADMIN")?.Trim() is { Length: > 0 } set ? set : DefaultUrl;
+            if (!TryUrl(text, out url, out error))
+            {
+                error = $"$PENSTOCK_ADMIN: {error}";
+                return null;
+            }
+        }
+
+        return new AdminClient(url, token, timeoutSeconds);
+    }
+
+    /// <summary>Asks the API and prints its answer, which has a known form.</summary>
+    /// <param name="print">Prints it as text.</param>
+    public Task<int> AskAsync<T>(ParseResult parse, Func<AdminClient, Task<AdminAnswer>> ask, JsonTypeInfo<T> type,
+        Action<T> print) => WithAsync(parse, async admin =>
+        {
+            AdminAnswer answer = await ask(admin);
+            return answer.Fault is not null ? Terminal.Fail(answer.Fault)
+                : !admin.TryRead(answer, type, out T? value, out string fault) ? Terminal.Fail(fault)
+                : Print(parse, answer.Body, () => print(value));
+        });
+
+    /// <summary>Calls the API several times.</summary>
+    public async Task<int> WithAsync(ParseResult parse, Func<AdminClient, Task<int>> run,
+        double timeoutSeconds = TimeoutSeconds)
+    {
+        using AdminClient? admin = Connect(parse, timeoutSeconds);
+        return admin is null ? ExitCode.Usage : await run(admin);
+    }
+
+    /// <summary>Prints an answer as JSON or as text.</summary>
+    public int Print(ParseResult parse, JsonNode? body, Action print)
+    {
+        if (Json.IsIn(parse))
+        {
+            Terminal.Out.WriteLine(JsonOption.Text(body));
+        }
+        else
+        {
+            print();
+        }
+
+        return ExitCode.Ok;
+    }
+
+    private static bool TryUrl(string text, out Uri url, out string error)
+    {
+        error = $"'{text}' is not a URL: write http://host:port";
+        return Uri.TryCreate(text, UriKind.Absolute, out url!) && url.Scheme is "http" or "https";
+    }
+}
