@@ -88,6 +88,10 @@ public sealed record BackendStatus
     /// <inheritdoc cref="ChecksPassed"/>
     public required long ChecksFailed { get; init; }
 
+    /// <summary>It is ready, not down, and not ejected (or its ejection is ignored).</summary>
+    public bool MayGetRequests() => State == BackendState.Ready && Health != BackendHealth.Down
+        && (Ejected is null || EjectionIgnored);
+
     internal static BackendStatus Of(Upstream upstream, Backend backend, MonotonicClock clock)
     {
         long now = clock.NowNs;

@@ -75,16 +75,28 @@ internal sealed class AdminAccess
         return new AdminClient(url, token, timeoutSeconds);
     }
 
-    /// <summary>Asks the API and prints its answer, which has a known form.</summary>
+    /// <summary>Asks the API and prints its answer.</summary>
     /// <param name="print">Prints it as text.</param>
-    public Task<int> AskAsync<T>(ParseResult parse, Func<AdminClient, Task<AdminAnswer>> ask, JsonTypeInfo<T> type,
-        Action<T> print) => WithAsync(parse, async admin =>
+    public Task<int> AskAsync<T>(ParseResult parse, HttpMethod method, string path, JsonTypeInfo<T> type,
+        Action<T> print, JsonObject? body = null) where T : class => WithAsync(parse, async admin =>
+            await TryAskAsync(admin, method, path, type, body) is not { } answer ? ExitCode.Failure
+                : Print(parse, answer.Body, () => print(answer.Value)));
+
+    /// <summary>Asks the API within a command that asks more than once.</summary>
+    /// <returns>Null if there was no answer of this form; the error is printed.</returns>
+    public async Task<(T Value, JsonNode? Body)?> TryAskAsync<T>(AdminClient admin, HttpMethod method, string path,
+        JsonTypeInfo<T> type, JsonObject? body = null) where T : class
+    {
+        AdminAnswer answer = await admin.SendAsync(method, path, body);
+        string? fault = answer.Fault;
+        if (fault is null && admin.TryRead(answer, type, out T? value, out fault))
         {
-            AdminAnswer answer = await ask(admin);
-            return answer.Fault is not null ? Terminal.Fail(answer.Fault)
-                : !admin.TryRead(answer, type, out T? value, out string fault) ? Terminal.Fail(fault)
-                : Print(parse, answer.Body, () => print(value));
-        });
+            return (value, answer.Body);
+        }
+
+        Terminal.Fail(fault);
+        return null;
+    }
 
     /// <summary>Calls the API several times.</summary>
     public async Task<int> WithAsync(ParseResult parse, Func<AdminClient, Task<int>> run,

@@ -37,7 +37,7 @@ internal static class BackendsCommand
         return command;
     }
 
-    private static bool TryAddress(string text, out IPAddress address, out string error)
+    public static bool TryAddress(string text, out IPAddress address, out string error)
     {
         error = $"'{text}' is not an IP address: write 127.0.0.1, 0.0.0.0 or ::1";
         return AddressText.TryParseScoped(text, out address!);

@@ -18,7 +18,13 @@ internal sealed partial class ClientsCommand
     };
     private readonly AdminAccess _api;
 
-    private ClientsCommand(Terminal terminal) => (_terminal, _api) = (terminal, new(terminal));
+    private ClientsCommand(Terminal terminal)
+    {
+        (_terminal, _api) = (terminal, new(terminal));
+        _id.CompletionSources.Add(context => ApiCompletions.Clients(_api, context));
+        _name.CompletionSources.Add(context => ApiCompletions.Plans(_api, context));
+        _plan.CompletionSources.Add(context => ApiCompletions.Plans(_api, context));
+    }
 
     public static Command Create(Terminal terminal)
     {

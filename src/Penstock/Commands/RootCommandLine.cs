@@ -16,14 +16,32 @@ internal static class RootCommandLine
             CheckCommand.Create(terminal),
             ConfigCommand.Create(terminal),
             BackendsCommand.Create(terminal),
+            StatusCommand.Create(terminal),
+            UpstreamsCommand.Create(terminal),
+            RejectionsCommand.Create(terminal),
+            ExplainCommand.Create(terminal),
+            ReloadCommand.Create(terminal),
             ClientsCommand.Create(terminal),
             ClientsCommand.CreatePlans(terminal),
             SimulateCommand.Create(terminal),
+            HealthcheckCommand.Create(terminal),
+            CompletionCommand.Create(terminal),
             VersionCommand.Create(terminal),
         };
+        foreach (Command command in BackendCommands.CreateAll(terminal))
+        {
+            root.Add(command);
+        }
+
+        Completions.AddTo(root, terminal);
         HelpOption helpOption = root.Options.OfType<HelpOption>().Single();
         var help = (HelpAction)helpOption.Action!;
         helpOption.Action = new HelpWithExamples(help);
+        foreach (string alias in (string[])["-?", "/?", "/h"]) // /h may be the path of a file or of a request
+        {
+            helpOption.Aliases.Remove(alias);
+        }
+
         root.SetAction(parse =>
         {
             help.Invoke(parse);

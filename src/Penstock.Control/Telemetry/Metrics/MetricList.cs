@@ -69,7 +69,7 @@ internal static partial class MetricList
     [
         new("penstock_backend_up", MetricKind.Gauge,
             "1 if the backend may get requests: it is ready, not down and not ejected.",
-            Backend, static now => OfBackends(now, static b => MayGetRequests(b) ? 1 : 0)),
+            Backend, static now => OfBackends(now, static b => b.MayGetRequests() ? 1 : 0)),
         new("penstock_backend_state", MetricKind.Gauge, "1 for the state that the operator has set.",
             [.. Backend, "state"], static now => now.Backends.SelectMany(static one =>
                 Enum.GetValues<BackendState>().Select(state => new Sample(
@@ -120,9 +120,6 @@ internal static partial class MetricList
             "How often the bucket of a new client has replaced one in use. If it grows, raise `clients.max_tracked`.",
             None, static now => One(now.Proxy.Limiter.Displaced)),
     ];
-
-    private static bool MayGetRequests(BackendStatus backend) => backend.State == BackendState.Ready
-        && backend.Health != BackendHealth.Down && (backend.Ejected is null || backend.EjectionIgnored);
 
     private static Sample[] One(double value) => [new([], value)];
 
