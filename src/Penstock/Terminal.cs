@@ -1,3 +1,5 @@
+using Spectre.Console;
+
 namespace Penstock;
 
 /// <summary>Where a command reads and writes, and its environment variables; tests replace it.</summary>
@@ -8,8 +10,11 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
     public bool ErrorIsTerminal { get; init; }
     public bool Color { get; init; }
 
-    /// <summary>A person reads <see cref="Error"/> on a terminal that can redraw a line.</summary>
-    public bool ShowsProgress { get; init; }
+    /// <summary>If this is a terminal, it can move its cursor: live views and progress bars.</summary>
+    public bool CanRedraw { get; init; }
+
+    /// <summary>Whether the person has pressed q.</summary>
+    public Func<bool> WantsToQuit { get; init; } = static () => false;
     public Func<string, string?> Environment { get; init; } = _ => null;
 
     /// <summary>For piped files: bytes, independent of the locale.</summary>
@@ -25,7 +30,9 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
             Interactive = !Console.IsOutputRedirected,
             ErrorIsTerminal = !Console.IsErrorRedirected,
             Color = !plain && !Console.IsOutputRedirected,
-            ShowsProgress = !dumb && !Console.IsErrorRedirected,
+            CanRedraw = !dumb,
+            WantsToQuit = static () => !Console.IsInputRedirected && Console.KeyAvailable
+                && Console.ReadKey(intercept: true).Key == ConsoleKey.Q,
             Environment = System.Environment.GetEnvironmentVariable,
         };
     }
@@ -40,6 +47,16 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
     /// <summary>Text from clients or files: its control characters must not reach the terminal.</summary>
     public static string Plain(string text) => text.Any(char.IsControl)
         ? string.Concat(text.Select(static c => char.IsControl(c) ? '?' : c)) : text;
+
+    /// <summary>One of the two writers, for what is drawn again and again.</summary>
+    public IAnsiConsole Redrawn(TextWriter writer) => AnsiConsole.Create(new AnsiConsoleSettings
+    {
+        Ansi = AnsiSupport.Yes,
+        ColorSystem = Color ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
+        Interactive = InteractionSupport.Yes,
+        Out = new AnsiConsoleOutput(writer),
+        Enrichment = new ProfileEnrichment { UseDefaultEnrichers = false },
+    });
 
     public string Strong(string text) => Color ? $"\e[1m{text}\e[0m" : text;
 

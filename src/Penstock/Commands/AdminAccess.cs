@@ -87,14 +87,13 @@ internal sealed class AdminAccess
     public async Task<(T Value, JsonNode? Body)?> TryAskAsync<T>(AdminClient admin, HttpMethod method, string path,
         JsonTypeInfo<T> type, JsonObject? body = null) where T : class
     {
-        AdminAnswer answer = await admin.SendAsync(method, path, body);
-        string? fault = answer.Fault;
-        if (fault is null && admin.TryRead(answer, type, out T? value, out fault))
+        (T? value, JsonNode? answer, string? fault) = await admin.AskAsync(method, path, type, body);
+        if (value is not null)
         {
-            return (value, answer.Body);
+            return (value, answer);
         }
 
-        Terminal.Fail(fault);
+        Terminal.Fail(fault!);
         return null;
     }
 

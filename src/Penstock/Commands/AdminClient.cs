@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
@@ -144,22 +143,26 @@ internal sealed class AdminClient : IDisposable
         }
     }
 
-    /// <summary>Reads an answer into the API's own type.</summary>
-    public bool TryRead<T>(
-        AdminAnswer answer, JsonTypeInfo<T> type, [NotNullWhen(true)] out T? value, out string fault)
+    /// <summary>Sends a request whose answer has a known form.</summary>
+    /// <returns>The answer as a value and as JSON, or a fault.</returns>
+    public async Task<(T? Value, JsonNode? Body, string? Fault)> AskAsync<T>(
+        HttpMethod method, string path, JsonTypeInfo<T> type, JsonObject? body = null) where T : class
     {
-        (value, fault) = (default, "");
+        (JsonNode? answer, string? fault, int _) = await SendAsync(method, path, body);
+        if (fault is not null)
+        {
+            return (null, answer, fault);
+        }
+
         try
         {
-            value = answer.Body.Deserialize(type);
+            return answer.Deserialize(type) is { } value ? (value, answer, null)
+                : (null, answer, NotPenstock("an empty answer"));
         }
         catch (JsonException wrong)
         {
-            fault = NotPenstock(wrong.Message);
-            return false;
+            return (null, answer, NotPenstock(wrong.Message));
         }
-        fault = value is null ? NotPenstock("an empty answer") : "";
-        return value is not null;
     }
 
     private HttpRequestMessage Request(HttpMethod method, string path)

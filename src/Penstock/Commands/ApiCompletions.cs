@@ -11,33 +11,28 @@ internal static class ApiCompletions
     private const int MaxClients = 100;
 
     public static IEnumerable<CompletionItem> Backends(AdminAccess api, CompletionContext context) =>
-        Ask(api, context, "/upstreams", static (admin, answer) =>
-            admin.TryRead(answer, AdminJson.Types.UpstreamPage, out UpstreamPage? page, out _)
+        Ask(api, context, async admin =>
+            (await admin.AskAsync(HttpMethod.Get, "/upstreams", AdminJson.Types.UpstreamPage)).Value is { } page
                 ? BackendName.All(page) : []);
 
     public static IEnumerable<CompletionItem> Clients(AdminAccess api, CompletionContext context) =>
-        Ask(api, context, $"/clients?limit={MaxClients}&q={Uri.EscapeDataString(context.WordToComplete)}",
-            static (_, answer) => Names(answer, "client_id"));
+        Names(api, context, $"/clients?limit={MaxClients}&q={Uri.EscapeDataString(context.WordToComplete)}",
+            "client_id");
 
     public static IEnumerable<CompletionItem> Plans(AdminAccess api, CompletionContext context) =>
-        Ask(api, context, "/plans", static (_, answer) => Names(answer, "name"));
+        Names(api, context, "/plans", "name");
 
-    private static IEnumerable<CompletionItem> Ask(AdminAccess api, CompletionContext context, string path,
-        Func<AdminClient, AdminAnswer, IEnumerable<string>> names)
+    private static IEnumerable<CompletionItem> Names(
+        AdminAccess api, CompletionContext context, string path, string member) => Ask(api, context, async admin =>
+            (await admin.SendAsync(HttpMethod.Get, path)).Body is JsonObject page && page["items"] is JsonArray items
+                ? items.Select(item => item is JsonObject one ? one[member]?.ToString() : null).OfType<string>() : []);
+
+    private static IEnumerable<CompletionItem> Ask(
+        AdminAccess api, CompletionContext context, Func<AdminClient, Task<IEnumerable<string>>> ask)
     {
         using AdminClient? admin = api.TryConnect(context.ParseResult, TimeoutSeconds, out _);
-        if (admin is null)
-        {
-            return [];
-        }
-
         // A completion source is called synchronously. This is the whole work of the process, so nothing else waits.
-        AdminAnswer answer = Task.Run(() => admin.SendAsync(HttpMethod.Get, path)).GetAwaiter().GetResult();
-        return answer.Fault is not null ? []
-            : [.. names(admin, answer).Select(static name => new CompletionItem(name))];
+        return admin is null ? []
+            : [.. Task.Run(() => ask(admin)).GetAwaiter().GetResult().Select(static name => new CompletionItem(name))];
     }
-
-    private static IEnumerable<string> Names(AdminAnswer answer, string member) =>
-        answer.Body is JsonObject page && page["items"] is JsonArray items
-            ? items.Select(item => item is JsonObject one ? one[member]?.ToString() : null).OfType<string>() : [];
 }

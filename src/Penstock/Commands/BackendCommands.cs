@@ -11,6 +11,7 @@ namespace Penstock.Commands;
 /// <summary><c>penstock drain</c>, <c>maintenance</c>, <c>ready</c> and <c>weight</c>: one backend by hand.</summary>
 internal sealed class BackendCommands
 {
+    private const int DefaultWeight = 0;
     private const int MaxWeight = 256;
 
     /// <summary>How often it looks whether the backend is drained.</summary>
@@ -82,7 +83,7 @@ internal sealed class BackendCommands
 
     private PenstockCommand WeightCommand()
     {
-        var weight = new Argument<int?>("WEIGHT")
+        var weight = new Argument<int>("WEIGHT")
         {
             Description = $"1 to {MaxWeight}, or default for the weight of the configuration",
             CustomParser = static result =>
@@ -90,7 +91,7 @@ internal sealed class BackendCommands
                 string text = result.Tokens[^1].Value;
                 if (text == "default")
                 {
-                    return null;
+                    return DefaultWeight;
                 }
 
                 if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
@@ -100,7 +101,7 @@ internal sealed class BackendCommands
                 }
 
                 result.AddError($"WEIGHT: '{text}' is not a weight: write a number from 1 to {MaxWeight}, or default");
-                return null;
+                return DefaultWeight;
             },
             CompletionSources = { "default" },
         };
@@ -110,7 +111,8 @@ internal sealed class BackendCommands
             "penstock weight web/10.0.0.3:80 default")
         { _backend, weight, _api.Json };
         _api.AddTo(command);
-        command.SetAction((parse, stop) => ChangeAsync(parse, new() { ["weight"] = parse.GetValue(weight) }, null,
+        command.SetAction((parse, stop) => ChangeAsync(parse,
+            new() { ["weight"] = parse.GetValue(weight) is > DefaultWeight and var number ? number : null }, null,
             stop));
         return command;
     }

@@ -8,15 +8,16 @@ internal static class CheckCommand
 {
     public static Command Create(Terminal terminal)
     {
-        Option<string> config = RunCommand.ConfigOption();
+        var file = new ConfigFile();
         var json = new JsonOption();
         var command = new PenstockCommand("check", "Check a configuration file and report all its faults.",
-            "penstock check --config penstock.yaml",
+            "penstock check penstock.yaml",
             "penstock check --json | jq .")
-        { config, json, json.Format };
+        { json, json.Format };
+        file.AddTo(command);
         command.SetAction(parse =>
         {
-            if (RunCommand.Find(parse.GetValue(config), terminal) is not { } path)
+            if (file.Find(parse, terminal) is not { } path)
             {
                 return ExitCode.Usage;
             }

@@ -23,26 +23,23 @@ internal sealed partial class ClientsCommand
             + "fault, none.",
             "penstock clients import clients.csv --dry-run",
             "penstock clients import - --format jsonl --mode create < clients.jsonl")
-        { file, format, mode, dryRun };
-        command.SetAction(async parse =>
-        {
-            if (_api.Connect(parse, FileTimeoutSeconds) is not { } connected)
-            {
-                return ExitCode.Usage;
-            }
-
-            using AdminClient admin = connected;
-            string name = parse.GetRequiredValue(file);
-            using Stream clients =
-                name == "-" ? await InputAsync() : new FileStream(name, FileMode.Open, FileAccess.Read);
-            bool test = parse.GetValue(dryRun);
-            bool csv = FormatOf(parse.GetValue(format), name) == "csv";
-            AdminAnswer answer = await admin.UploadAsync(
-                $"/clients/import?mode={parse.GetValue(mode)}&dry_run={(test ? "true" : "false")}", clients,
-                csv ? ClientFileEndpoints.Csv : ClientFileEndpoints.JsonLines);
-            return Report(answer, name == "-" ? "stdin" : name, test);
-        });
+        { file, format, mode, dryRun, _api.Json };
+        command.SetAction(parse => _api.WithAsync(parse, admin => ImportAsync(
+            parse, admin, parse.GetRequiredValue(file),
+            $"/clients/import?mode={parse.GetValue(mode)}&dry_run={(parse.GetValue(dryRun) ? "true" : "false")}",
+            parse.GetValue(format), parse.GetValue(dryRun)), FileTimeoutSeconds));
         return command;
+    }
+
+    private async Task<int> ImportAsync(
+        ParseResult parse, AdminClient admin, string name, string path, string? format, bool dryRun)
+    {
+        using Stream clients = name == "-" ? await InputAsync() : new FileStream(name, FileMode.Open, FileAccess.Read);
+        string type = FormatOf(format, name) == "csv" ? ClientFileEndpoints.Csv : ClientFileEndpoints.JsonLines;
+        string shown = name == "-" ? "stdin" : name;
+        AdminAnswer answer = await ProgressBar.ShowAsync(_terminal, $"importing {shown}",
+            ProgressBar.LengthOf(clients), done => admin.UploadAsync(path, new ReportingStream(clients, done), type));
+        return Report(parse, answer, shown, dryRun);
     }
 
     private PenstockCommand Export()
@@ -53,31 +50,24 @@ internal sealed partial class ClientsCommand
         var command = new PenstockCommand("export", "Write all clients to a file, ordered by id.",
             "penstock clients export clients.csv",
             "penstock clients export --format csv | grep -c .") { file, format };
-        command.SetAction(async parse =>
-        {
-            if (_api.Connect(parse, FileTimeoutSeconds) is not { } connected)
-            {
-                return ExitCode.Usage;
-            }
-
-            using AdminClient admin = connected;
-            string name = parse.GetRequiredValue(file);
-            bool begun = false;
-            AdminAnswer answer = await admin.DownloadAsync(
-                $"/clients/export?format={FormatOf(parse.GetValue(format), name)}", () =>
-                {
-                    begun = true;
-                    return name == "-" ? _terminal.OpenOutput() : new FileStream(name, ForOwner);
-                });
-            if (answer.Fault is null)
-            {
-                return ExitCode.Ok;
-            }
-
-            return _terminal.Fail(begun ? $"{answer.Fault}; {(name == "-" ? "the output" : name)} is incomplete"
-                : answer.Fault);
-        });
+        command.SetAction(parse => _api.WithAsync(parse, admin => ExportAsync(
+            admin, parse.GetRequiredValue(file), parse.GetValue(format)), FileTimeoutSeconds));
         return command;
+    }
+
+    private async Task<int> ExportAsync(AdminClient admin, string name, string? format)
+    {
+        bool begun = false;
+        AdminAnswer answer = await ProgressBar.ShowAsync(_terminal, "exporting", null, done => admin.DownloadAsync(
+            $"/clients/export?format={FormatOf(format, name)}", () =>
+            {
+                begun = true;
+                return new ReportingStream(
+                    name == "-" ? _terminal.OpenOutput() : new FileStream(name, ForOwner), done);
+            }));
+        return answer.Fault is null ? ExitCode.Ok
+            : _terminal.Fail(begun ? $"{answer.Fault}; {(name == "-" ? "the output" : name)} is incomplete"
+                : answer.Fault);
     }
 
     /// <summary>Only the owner may read a new file, because client ids are usually API keys.</summary>
@@ -119,18 +109,18 @@ internal sealed partial class ClientsCommand
         return all;
     }
 
-    private int Report(AdminAnswer answer, string name, bool dryRun)
+    private int Report(ParseResult parse, AdminAnswer answer, string name, bool dryRun)
     {
         if (answer.Fault is null)
         {
             var body = answer.Body as JsonObject;
             (JsonNode? created, JsonNode? updated, JsonNode? unchanged) =
                 (body?["created"], body?["updated"], body?["unchanged"]);
-            _terminal.Out.WriteLine(dryRun
+            int code = _api.Print(parse, body, () => _terminal.Out.WriteLine(dryRun
                 ? $"{name} is valid: it would create {created}, update {updated} and not change {unchanged} clients"
-                : $"{created} created, {updated} updated, {unchanged} unchanged");
+                : $"{created} created, {updated} updated, {unchanged} unchanged"));
             Warn(answer);
-            return ExitCode.Ok;
+            return code;
         }
         if (answer.Body?["errors"] is not JsonArray { Count: > 0 } faults)
         {

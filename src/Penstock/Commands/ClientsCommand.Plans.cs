@@ -11,7 +11,8 @@ internal sealed partial class ClientsCommand
     public static Command CreatePlans(Terminal terminal)
     {
         var self = new ClientsCommand(terminal);
-        var command = new PenstockCommand("plans", "Show and change the plans of a running Penstock through its admin API.",
+        var command = new PenstockCommand("plans", "Show and change the plans of a running Penstock through its admin "
+            + "API.",
             "penstock plans list",
             "penstock plans set gold --capacity 1000 --rate 50/s",
             "penstock clients set user1 --plan gold")
@@ -36,7 +37,8 @@ internal sealed partial class ClientsCommand
 
     private PenstockCommand GetPlan()
     {
-        var command = new PenstockCommand("get", "Show one plan.", "penstock plans get gold") { _name, _api.Json, _api.Json.Format };
+        var command = new PenstockCommand("get", "Show one plan.", "penstock plans get gold")
+        { _name, _api.Json, _api.Json.Format };
         command.SetAction(parse => AskAsync(parse, admin => admin.SendAsync(HttpMethod.Get, PlanPath(parse)),
             PrintPlans));
         return command;

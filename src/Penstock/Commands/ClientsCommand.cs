@@ -29,8 +29,8 @@ internal sealed partial class ClientsCommand
     public static Command Create(Terminal terminal)
     {
         var self = new ClientsCommand(terminal);
-        var command = new PenstockCommand("clients", "Show and change the clients of a running Penstock through its admin "
-            + "API.",
+        var command = new PenstockCommand("clients", "Show and change the clients of a running Penstock through its "
+            + "admin API.",
             "penstock clients list",
             "penstock clients set user1 --capacity 100 --rate 10/s",
             "penstock clients set user1 --plan gold",

@@ -31,5 +31,6 @@ internal sealed class Completions(Terminal terminal) : SynchronousCommandLineAct
         return ExitCode.Ok;
     }
 
-    private static string FirstSentence(string? text) => Terminal.Plain((text ?? "").Split(". ")[0].Split(": ")[0]);
+    private static string FirstSentence(string? text) =>
+        Terminal.Plain((text ?? "").Split([". ", ": ", " ["], StringSplitOptions.None)[0]);
 }

@@ -45,7 +45,7 @@ internal static class ConfigCommand
             {
                 starter.CopyTo(written);
             }
-            terminal.Out.WriteLine($"{path} written; 'penstock run --config {path}' runs with it");
+            terminal.Out.WriteLine($"{path} written; 'penstock run {path}' runs with it");
             return ExitCode.Ok;
         });
         return command;
@@ -53,16 +53,17 @@ internal static class ConfigCommand
 
     private static PenstockCommand Show(Terminal terminal)
     {
-        Option<string> config = RunCommand.ConfigOption();
+        var file = new ConfigFile();
         var set = new Option<bool>("--no-defaults") { Description = "Leave out the values that are not in the file" };
         var command = new PenstockCommand("show",
             "Show every value of a configuration, with its origin: file and line, variable, or default. "
                 + "GET /config of the admin API shows the same of a running Penstock.",
-            "penstock config show --config penstock.yaml",
-            "penstock config show --no-defaults") { config, set };
+            "penstock config show penstock.yaml",
+            "penstock config show --no-defaults") { set };
+        file.AddTo(command);
         command.SetAction(parse =>
         {
-            if (RunCommand.Find(parse.GetValue(config), terminal) is not { } path)
+            if (file.Find(parse, terminal) is not { } path)
             {
                 return ExitCode.Usage;
             }

@@ -17,8 +17,9 @@ internal static class ExplainCommand
         Argument<Uri> url = UrlArgument();
         var method = new Option<string>("--request", "-X") { HelpName = "METHOD", Description = "The method" };
         method.OrElse("GET");
-        Option<IReadOnlyList<KeyValuePair<string, string>>> headers = OptionSyntax.ReadMany<KeyValuePair<string, string>>(
-            "--header", "FIELD", "A header field such as 'X-API-Key: user1'; repeat the option for more", TryField);
+        Option<IReadOnlyList<KeyValuePair<string, string>>> headers =
+            OptionSyntax.ReadMany<KeyValuePair<string, string>>("--header", "FIELD",
+                "A header field such as 'X-API-Key: user1'; repeat the option for more", TryField);
         headers.Aliases.Add("-H");
         Option<IPAddress> from = OptionSyntax.Read<IPAddress>("--from", "IP", "The address that the request comes from",
             BackendsCommand.TryAddress).OrElse(IPAddress.Loopback);
@@ -124,7 +125,8 @@ internal static class ExplainCommand
                 + (it.Session is { } session ? $"; the session cookie names {session}" : ""));
         }
 
-        Line("verdict", terminal.Strong(it.Verdict) + (it.Detail is { } detail ? $": {detail}" : ""));
+        Line("verdict", terminal.Strong(it.Verdict) + (it.Detail is { } detail ? $": {detail}"
+            : it.Pick is { } pick ? $": the request would go to {pick}" : ""));
     }
 
     private static string LimitText(LimitState limit)

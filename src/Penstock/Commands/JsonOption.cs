@@ -5,8 +5,8 @@ using System.Text.Json.Nodes;
 
 namespace Penstock.Commands;
 
-/// <summary><c>--json</c>: the output is JSON. Commands that had <c>--format text|json</c> before accept that too; their
-/// help does not show it.</summary>
+/// <summary><c>--json</c>: the output is JSON. Commands that had <c>--format text|json</c> before accept that too;
+/// their help does not show it.</summary>
 internal sealed class JsonOption : Option<bool>
 {
     private static readonly JsonSerializerOptions Written = new()

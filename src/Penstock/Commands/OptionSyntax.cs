@@ -72,11 +72,14 @@ internal static class OptionSyntax
     public static Option<string> OneOf(string name, string description, string first, params string[] others)
     {
         string[] all = [first, .. others];
-        return Read(name, string.Join('|', all), description, (string text, out string value, out string error) =>
-        {
-            value = text;
-            error = $"'{text}' is not one of {string.Join(", ", all)}";
-            return all.Contains(text);
-        }).OrElse(first);
+        Option<string> option = Read(name, string.Join('|', all), description,
+            (string text, out string value, out string error) =>
+            {
+                value = text;
+                error = $"'{text}' is not one of {string.Join(", ", all)}";
+                return all.Contains(text);
+            }).OrElse(first);
+        option.CompletionSources.Add(all);
+        return option;
     }
 }

@@ -25,7 +25,8 @@ internal static class RejectionsCommand
         {
             Description = "List the clients with the most rejections since the start instead of the last rejections",
         };
-        var command = new PenstockCommand("rejections", "List the last requests that limits rejected, the newest first.",
+        var command = new PenstockCommand("rejections", "List the last requests that limits rejected, the newest "
+            + "first.",
             "penstock rejections",
             "penstock rejections --top --limit 5",
             "penstock rejections --json | jq -r '.items[].client' | sort | uniq -c")

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Penstock.Control.Admin;
 using Penstock.Control.Store;
 
@@ -19,15 +20,10 @@ internal static class ReloadCommand
         api.AddTo(command);
         command.SetAction(parse => api.WithAsync(parse, async admin =>
         {
-            AdminAnswer answer = await admin.SendAsync(HttpMethod.Post, "/reload");
-            if (answer.Fault is not null)
-            {
-                return Failed(terminal, answer);
-            }
-
-            return !admin.TryRead(answer, AdminJson.Types.Reloaded, out Reloaded? reloaded, out string fault)
-                ? terminal.Fail(fault)
-                : api.Print(parse, answer.Body, () => Write(terminal, reloaded));
+            (Reloaded? reloaded, JsonNode? body, string? fault) =
+                await admin.AskAsync(HttpMethod.Post, "/reload", AdminJson.Types.Reloaded);
+            return reloaded is null ? Failed(terminal, body, fault!)
+                : api.Print(parse, body, () => Write(terminal, reloaded));
         }));
         return command;
     }
@@ -40,19 +36,20 @@ internal static class ReloadCommand
                 + string.Join(", ", reloaded.RestartNeeded));
     }
 
-    private static int Failed(Terminal terminal, AdminAnswer answer)
+    /// <param name="body">The error, if the API sent one.</param>
+    private static int Failed(Terminal terminal, JsonNode? body, string fault)
     {
         ApiError? error = null;
         try
         {
-            error = answer.Body.Deserialize(AdminJson.Types.ApiError);
+            error = body.Deserialize(AdminJson.Types.ApiError);
         }
         catch (JsonException)
         {
             // the fault says already what the API answered
         }
         WriteRemarks(terminal, "error", error?.Errors ?? []);
-        return terminal.Fail(answer.Fault!, answer.Status == 400 ? ExitCode.Usage : ExitCode.Failure);
+        return terminal.Fail(fault, error?.Code == 400 ? ExitCode.Usage : ExitCode.Failure);
     }
 
     private static void WriteRemarks(Terminal terminal, string severity, IReadOnlyList<FieldFault> remarks)

@@ -17,6 +17,7 @@ internal static class RootCommandLine
             ConfigCommand.Create(terminal),
             BackendsCommand.Create(terminal),
             StatusCommand.Create(terminal),
+            TopCommand.Create(terminal),
             UpstreamsCommand.Create(terminal),
             RejectionsCommand.Create(terminal),
             ExplainCommand.Create(terminal),
@@ -28,6 +29,7 @@ internal static class RootCommandLine
             CompletionCommand.Create(terminal),
             VersionCommand.Create(terminal),
         };
+        root.Add(ManCommand.Create(terminal, root));
         foreach (Command command in BackendCommands.CreateAll(terminal))
         {
             root.Add(command);
@@ -74,7 +76,7 @@ internal static class RootCommandLine
                 return code;
             }
 
-            terminal.Error.WriteLine($"See '{PathOf(parse.CommandResult.Command)} --help'.");
+            terminal.Error.WriteLine($"See '{CommandText.PathOf(parse.CommandResult.Command)} --help'.");
             return ExitCode.Usage;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
@@ -86,8 +88,4 @@ internal static class RootCommandLine
             return terminal.Fail($"bug in Penstock, please report it: {bug}");
         }
     }
-
-    private static string PathOf(Command command) => command.Parents.OfType<Command>().FirstOrDefault() is { } parent
-        ? $"{PathOf(parent)} {command.Name}"
-        : "penstock";
 }

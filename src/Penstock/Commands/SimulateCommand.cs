@@ -43,7 +43,7 @@ internal static class SimulateCommand
             "penstock simulate --log nginx.log --capacity 20 --rate 60/m --target 1%",
             "penstock simulate --log access.log --capacity 50 --rate 5/s --key client_address --json | jq .")
         { log, capacity, rate, key, logFormat, target, top, json, json.Format };
-        command.SetAction(parse =>
+        command.SetAction(async parse =>
         {
             LogFormat named = parse.GetRequiredValue(logFormat) switch
             {
@@ -67,13 +67,13 @@ internal static class SimulateCommand
 
             var simulation = new LimitSimulation(new(n, perSecond), () => new LogLineParser(named, keyName));
             double? share = parse.GetResult(target) is null ? null : parse.GetValue(target);
-            return Run(terminal, simulation, parse.GetRequiredValue(log), share, parse.GetValue(top),
+            return await RunAsync(terminal, simulation, parse.GetRequiredValue(log), share, parse.GetValue(top),
                 json.IsIn(parse));
         });
         return command;
     }
 
-    private static int Run(
+    private static async Task<int> RunAsync(
         Terminal terminal, LimitSimulation simulation, string path, double? target, int top, bool json)
     {
         Stream Open() => new FileStream(path, FileMode.Open, FileAccess.Read,
@@ -85,7 +85,11 @@ internal static class SimulateCommand
                 return terminal.Fail("--target reads the log several times: give a regular file", ExitCode.Usage);
             }
 
-            simulation.Run(log);
+            await ProgressBar.ShowAsync(terminal, $"replaying {path}", ProgressBar.LengthOf(log), done =>
+            {
+                simulation.Run(new ReportingStream(log, done));
+                return Task.FromResult(true);
+            });
         }
         foreach ((long line, string? fault) in simulation.Faults)
         {
@@ -102,7 +106,9 @@ internal static class SimulateCommand
             return terminal.Fail($"{path} contains no request that a limit applies to");
         }
 
-        long? smallest = target is { } share ? simulation.SmallestCapacity(share, Open) : null;
+        long? smallest = target is not { } share ? null : await ProgressBar.ShowAsync(terminal,
+            "searching for the smallest capacity", null, done => Task.FromResult(
+                simulation.SmallestCapacity(share, () => new ReportingStream(Open(), done))));
         var report = new SimulationReport(simulation, path, target, smallest, top);
         if (json)
         {

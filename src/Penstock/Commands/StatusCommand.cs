@@ -49,7 +49,8 @@ internal static class StatusCommand
 
         terminal.Out.WriteLine(terminal.Strong($"Penstock {it.Version}")
             + $" ({it.Flavour}, {it.Runtime}, process {it.ProcessId})");
-        Line("up", $"{TimeText(TimeSpan.FromSeconds(it.UptimeSeconds))}, since {RejectionsCommand.TimeText(it.StartedAt)}");
+        Line("up", $"{TimeText(TimeSpan.FromSeconds(it.UptimeSeconds))}, since "
+            + RejectionsCommand.TimeText(it.StartedAt));
         Line("listen", $"{string.Join(", ", it.Listeners)}; {it.Connections} connections are open");
         Line("requests", $"{it.Requests.Total}: "
             + string.Join(", ", it.Requests.ByReason.Select(static one => $"{one.Value} {one.Key}")));
