@@ -85,6 +85,7 @@ internal sealed class BackendCommands
     {
         var weight = new Argument<int>("WEIGHT")
         {
+            HelpName = "WEIGHT",
             Description = $"1 to {MaxWeight}, or default for the weight of the configuration",
             CustomParser = static result =>
             {

@@ -11,6 +11,7 @@ internal static class BackendName
 {
     public static Argument<string> Argument(AdminAccess api) => new("BACKEND")
     {
+        HelpName = "BACKEND", // without it, the help would ask the completion source
         Description = "The upstream and the backend, such as web/10.0.0.3:80; the address is enough if no other "
             + "upstream has it",
         Validators = { static result => RejectEmpty(result) },

@@ -6,7 +6,11 @@ namespace Penstock.Commands;
 /// <content><c>penstock plans</c>: a plan is a capacity and a rate for many clients.</content>
 internal sealed partial class ClientsCommand
 {
-    private readonly Argument<string> _name = new("PLAN") { Description = "The name of the plan, such as gold" };
+    private readonly Argument<string> _name = new("PLAN")
+    {
+        HelpName = "PLAN",
+        Description = "The name of the plan, such as gold",
+    };
 
     public static Command CreatePlans(Terminal terminal)
     {

@@ -13,6 +13,7 @@ internal sealed partial class ClientsCommand
     private readonly Terminal _terminal;
     private readonly Argument<string> _id = new("ID")
     {
+        HelpName = "ID", // without it, the help would ask the completion source
         Description = "The client's id, such as user1 or 123.5.6.7:890",
         Validators = { static result => RejectBadId(result) },
     };

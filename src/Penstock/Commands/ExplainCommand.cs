@@ -50,7 +50,7 @@ internal static class ExplainCommand
             {
                 ["method"] = parse.GetValue(method),
                 ["host"] = host,
-                ["path"] = target.PathAndQuery,
+                ["path"] = target.PathAndQuery.StartsWith('/') ? target.PathAndQuery : "/" + target.PathAndQuery,
                 ["headers"] = fields,
                 ["client_address"] = parse.GetRequiredValue(from).ToString(),
             };

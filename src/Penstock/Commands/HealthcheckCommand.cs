@@ -8,7 +8,7 @@ namespace Penstock.Commands;
 /// <summary><c>penstock healthcheck</c>: the exit code says whether a running Penstock is ready.</summary>
 internal static class HealthcheckCommand
 {
-    private const double TimeoutSeconds = 2;
+    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(2);
 
     public static Command Create(Terminal terminal)
     {
@@ -17,8 +17,8 @@ internal static class HealthcheckCommand
         {
             Description = "Ask only whether the process is alive (/livez), not whether it should get traffic (/readyz)",
         };
-        Option<TimeSpan> timeout = OptionSyntax.Read<TimeSpan>("--timeout", "TIME", "How long to wait for the answer",
-            ConfigValue.TryDuration).OrElse(TimeSpan.FromSeconds(TimeoutSeconds));
+        Option<TimeSpan> timeout = OptionSyntax.Read<TimeSpan>("--timeout", "TIME",
+            "How long to wait for the answer [default: 2s]", ConfigValue.TryDuration);
         var command = new PenstockCommand("healthcheck", "Exit with 0 if a running Penstock is ready, otherwise print "
             + "why not and exit with 1.",
             "penstock healthcheck",
@@ -39,7 +39,7 @@ internal static class HealthcheckCommand
             }
 
             return api.Print(parse, answer.Body, () => terminal.Out.WriteLine(ReasonOf(answer)));
-        }, parse.GetValue(timeout).TotalSeconds));
+        }, (parse.GetResult(timeout) is null ? DefaultTimeout : parse.GetValue(timeout)).TotalSeconds));
         return command;
     }
 

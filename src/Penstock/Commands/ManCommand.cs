@@ -8,6 +8,14 @@ namespace Penstock.Commands;
 /// fits them. The help does not show this command.</summary>
 internal static class ManCommand
 {
+    private static readonly (string Name, string Meaning)[] Variables =
+    [
+        ("PENSTOCK_CONFIG, CONFIG_PATH", "The configuration file, if none is named."),
+        ("PENSTOCK_ADMIN", "The URL of the admin API, if --admin is not given."),
+        ("PENSTOCK_TOKEN", "The token of the admin API, if --token is not given."),
+        ("NO_COLOR", "If it is set and not empty, no output is coloured."),
+    ];
+
     public static Command Create(Terminal terminal, RootCommand root)
     {
         var command = new PenstockCommand("man", "Print the manual page.", "penstock man | man -l -") { Hidden = true };
@@ -38,14 +46,6 @@ internal static class ManCommand
 
         return page.ToString();
     }
-
-    private static readonly (string Name, string Meaning)[] Variables =
-    [
-        ("PENSTOCK_CONFIG, CONFIG_PATH", "The configuration file, if none is named."),
-        ("PENSTOCK_ADMIN", "The URL of the admin API, if --admin is not given."),
-        ("PENSTOCK_TOKEN", "The token of the admin API, if --token is not given."),
-        ("NO_COLOR", "If it is set and not empty, no output is coloured."),
-    ];
 
     private static void Append(StringBuilder page, Command command)
     {

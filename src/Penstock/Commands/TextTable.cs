@@ -13,10 +13,14 @@ internal static class TextTable
 {
     private const string Gap = "  ";
 
+    /// <summary>The columns that are not left out.</summary>
+    public static int[] Shown(IReadOnlyList<Column> columns, IReadOnlyList<string[]> rows) =>
+        [.. Enumerable.Range(0, columns.Count)
+            .Where(i => !columns[i].Optional || rows.Any(row => row[i].Length > 0))];
+
     public static void Write(Terminal terminal, IReadOnlyList<Column> columns, IReadOnlyList<string[]> rows)
     {
-        int[] shown = [.. Enumerable.Range(0, columns.Count)
-            .Where(i => !columns[i].Optional || rows.Any(row => row[i].Length > 0))];
+        int[] shown = Shown(columns, rows);
         int[] widths = [.. columns.Select((column, i) =>
             rows.Select(row => row[i].GetCellWidth()).Append(column.Name.Length).Max())];
         terminal.Out.WriteLine(terminal.Strong(Line([.. columns.Select(static column => column.Name)])));

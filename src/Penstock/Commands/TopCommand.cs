@@ -9,14 +9,15 @@ namespace Penstock.Commands;
 /// <summary><c>penstock top</c>: a running Penstock, live on a terminal.</summary>
 internal sealed class TopCommand
 {
+    private static readonly TimeSpan DefaultInterval = TimeSpan.FromSeconds(2);
+
     /// <summary>How often it looks for the key that ends it.</summary>
     private static readonly TimeSpan KeyEvery = TimeSpan.FromMilliseconds(100);
 
     private readonly Terminal _terminal;
     private readonly AdminAccess _api;
     private readonly Option<TimeSpan> _interval = OptionSyntax.Read<TimeSpan>("--interval", "TIME",
-        "The time between two readings, from whose difference the rates are", ConfigValue.TryDuration)
-        .OrElse(TimeSpan.FromSeconds(2));
+        "The time between two readings, whose difference makes the rates [default: 2s]", ConfigValue.TryDuration);
     private readonly Option<int> _limit =
         OptionSyntax.Number("--limit", "N", "The maximum number of rows of each table", 1, 1000).OrElse(10);
     private readonly Option<bool> _once = new("--once")
@@ -42,7 +43,8 @@ internal sealed class TopCommand
 
     private async Task<int> RunAsync(ParseResult parse, AdminClient admin, CancellationToken stop)
     {
-        (TimeSpan interval, int limit) = (parse.GetValue(_interval), parse.GetValue(_limit));
+        TimeSpan interval = parse.GetResult(_interval) is null ? DefaultInterval : parse.GetValue(_interval);
+        int limit = parse.GetValue(_limit);
         using var signals = new StopSignals(NullLogger.Instance, stop);
         (TopReading? reading, string? fault) = await TopReading.ReadAsync(admin, limit);
         if (reading is null)
@@ -152,20 +154,21 @@ internal sealed class TopCommand
     private static Table DrawnTable(TopTable from)
     {
         var table = new Table { Border = TableBorder.None };
-        foreach (Column column in from.Columns)
+        int[] shown = TextTable.Shown(from.Columns, from.Rows);
+        foreach (Column column in shown.Select(i => from.Columns[i]))
         {
             table.AddColumn(new TableColumn(new Text(column.Name, new Style(decoration: Decoration.Bold)))
             {
                 Alignment = column.Right ? Justify.Right : Justify.Left,
-                NoWrap = true,
+                NoWrap = !column.Optional, // the last one, such as the cause, takes what is left of the width
                 Padding = new Padding(0, 0, 2, 0),
             });
         }
 
         foreach (string[] row in from.Rows)
         {
-            table.AddRow(row.Select((cell, i) => new Text(Terminal.Plain(cell),
-                from.Columns[i].Name == "STATUS" ? StyleOf(cell) : Style.Plain)));
+            table.AddRow(shown.Select(i => new Text(Terminal.Plain(row[i]),
+                from.Columns[i].Name == "STATUS" ? StyleOf(row[i]) : Style.Plain)));
         }
 
         return table;

@@ -26,13 +26,13 @@ internal sealed class TopFrame(TopReading before, TopReading now, int limit)
         yield return $"Penstock {status.Version}, "
             + $"up {StatusCommand.TimeText(TimeSpan.FromSeconds(status.UptimeSeconds))}, "
             + $"{status.Connections} connections, {status.Clients} registered clients, store {status.Store.Name}";
-        yield return $"{Rate(before.Status.Requests.Total, status.Requests.Total)} requests/s: "
-            + string.Join(", ", status.Requests.ByReason
-                .Select(one => (one.Key, Rate: PerSecond(
-                    before.Status.Requests.ByReason.GetValueOrDefault(one.Key), one.Value)))
-                .Where(static one => one.Rate > 0)
-                .OrderByDescending(static one => one.Rate)
-                .Select(static one => $"{Text(one.Rate)} {one.Key}"));
+        yield return string.Join(", ", status.Requests.ByReason
+            .Select(one => (one.Key, Rate: PerSecond(
+                before.Status.Requests.ByReason.GetValueOrDefault(one.Key), one.Value)))
+            .Where(static one => one.Rate > 0)
+            .OrderByDescending(static one => one.Rate)
+            .Select(static one => $"{Text(one.Rate)} {one.Key}")
+            .Prepend($"{Rate(before.Status.Requests.Total, status.Requests.Total)} requests/s"));
         yield return $"latency p50 {Quantile(0.5)}, p95 {Quantile(0.95)}, p99 {Quantile(0.99)}; "
             + $"{now.Upstreams.Sum(static u => u.Backends.Sum(static b => b.InFlight))} in flight, "
             + $"{now.Upstreams.Sum(static u => u.Queued)} waiting";
@@ -83,7 +83,7 @@ internal sealed class TopFrame(TopReading before, TopReading now, int limit)
 
     private TopTable Backends() => new(
         [
-            new("UPSTREAM"), new("BACKEND"), new("STATUS"), new("REQUESTS/S", true), new("FAILURES/S", true),
+            new("UPSTREAM"), new("BACKEND"), new("STATUS"), new("REQ/S", true), new("FAIL/S", true),
             new("LATENCY", true), new("IN FLIGHT", true), new("WEIGHT", true), new("CAUSE", Optional: true),
         ],
         [.. now.Upstreams.SelectMany(static upstream => upstream.Backends.Select(backend => (upstream, backend)))

@@ -40,12 +40,14 @@ public sealed class ClientsCommandTests : IAsyncLifetime
         Assert.Contains("cursor=a%2Fb", _requests[1]);
     }
 
-    [Fact]
-    public async Task List_as_json_is_one_array()
+    [Theory]
+    [InlineData("--json")]
+    [InlineData("--format", "json")]
+    public async Task List_as_json_is_one_array(params string[] json)
     {
         _answers.Enqueue((200, $$"""{"items":[{{User1}}],"next_cursor":null}"""));
 
-        CommandRun run = await RunAsync("list", "--format", "json");
+        CommandRun run = await RunAsync(["list", .. json]);
 
         Assert.Equal("user1", (string?)JsonNode.Parse(run.Out)!.AsArray().Single()!["client_id"]);
     }

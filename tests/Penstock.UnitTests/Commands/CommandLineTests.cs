@@ -26,6 +26,8 @@ public sealed class CommandLineTests
     [InlineData("backends --count 3 --start-port 65534", "65536")]
     [InlineData("backends --listen-address here", "'here'")]
     [InlineData("check --format yaml", "text, json")]
+    [InlineData("check a.yaml --config b.yaml", "twice")]
+    [InlineData("run a.yaml b.yaml", "'b.yaml'")]
     [InlineData("run --loops x", "'x'")]
     [InlineData("clients get", "ID")]
     [InlineData("clients set user1 --rate 1/s", "--capacity")]
@@ -65,12 +67,11 @@ public sealed class CommandLineTests
         var none = new Terminal(TextWriter.Null, TextWriter.Null);
         foreach (Command command in WithSubcommands(RootCommandLine.Create(none)))
         {
-            var parent = (Command)command.Parents.Single();
-            string path = parent is RootCommand ? command.Name : $"{parent.Name} {command.Name}";
-            CommandRun help = await CommandRun.Of([.. path.Split(' '), "--help"]);
+            string path = CommandText.PathOf(command);
+            CommandRun help = await CommandRun.Of([.. path.Split(' ').Skip(1), "--help"]);
 
             Assert.Equal(0, help.Code);
-            Assert.Contains("penstock " + path, help.Out[help.Out.IndexOf("Example", StringComparison.Ordinal)..]);
+            Assert.Contains(path, help.Out[help.Out.IndexOf("Example", StringComparison.Ordinal)..]);
         }
     }
 

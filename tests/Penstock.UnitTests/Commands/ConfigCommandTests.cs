@@ -25,6 +25,17 @@ public sealed class ConfigCommandTests : IDisposable
         Assert.Contains("is valid: 1 listener, 1 upstream, 1 backend, 1 route", run.Out);
     }
 
+    [Fact]
+    public async Task Check_takes_the_file_as_its_argument()
+    {
+        string path = FileOf(Good);
+
+        CommandRun run = await CommandRun.Of("check", path);
+
+        Assert.Equal(0, run.Code);
+        Assert.StartsWith(path + " is valid", run.Out);
+    }
+
     [Theory]
     [InlineData("text")]
     [InlineData("json")]
@@ -73,7 +84,7 @@ public sealed class ConfigCommandTests : IDisposable
     [Fact]
     public async Task Run_of_a_good_file_serves_until_it_is_stopped_and_exits_0()
     {
-        CommandRun run = await CommandRun.OfServer(["run", "--config", FileOf(Good), "--loops", "1"]);
+        CommandRun run = await CommandRun.OfServer(["run", FileOf(Good), "--loops", "1"]);
 
         Assert.Equal("", run.Error);
         Assert.Equal(0, run.Code);

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Penstock.Commands;
 using Penstock.Proxy.RateLimiting;
 using Penstock.Simulation;
 using Xunit;
@@ -62,6 +63,21 @@ public sealed class SimulateCommandTests : IDisposable
         CommandRun run = await Simulated("1", "1/h");
 
         Assert.Equal(2, JsonElement.Parse(run.Out).GetProperty("decided_as_in_log").GetInt32());
+    }
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(false, false)] // a terminal that can only write lines
+    public async Task Simulate_shows_a_person_how_far_it_is(bool canRedraw, bool shown)
+    {
+        await File.WriteAllLinesAsync(_log, Burst("a", 0, 5));
+        var error = new StringWriter();
+        var terminal = new Terminal(new StringWriter(), error) { ErrorIsTerminal = true, CanRedraw = canRedraw };
+
+        Assert.Equal(0, await RootCommandLine.RunAsync(
+            ["simulate", "--log", _log, "--capacity", "3", "--rate", "1/s", "--target", "1%"], terminal));
+
+        Assert.Equal(shown, error.ToString().Contains("replaying", StringComparison.Ordinal));
     }
 
     [Fact]
