@@ -42,6 +42,9 @@ needs=(
     "/sbin/mkfs.ext4|e2fsprogs|disks that get full or break"
     "/sbin/ip|iproute2|a network whose cable is pulled"
     "/usr/bin/promtool|prometheus|metrics and alert rules for Prometheus"
+    "/usr/bin/groff|groff-base|the manual page"
+    "/usr/bin/zsh|zsh|completions in zsh"
+    "/usr/bin/fish|fish|completions in fish"
     "/usr/bin/clang|clang|the native program"
     "/usr/include/zlib.h|zlib1g-dev|the native program"
 )

@@ -40,19 +40,7 @@ internal sealed class AdminAccess
         command.Add(_token);
     }
 
-    /// <returns>Null if $PENSTOCK_ADMIN or the token is invalid; the error is printed.</returns>
-    public AdminClient? Connect(ParseResult parse, double timeoutSeconds = TimeoutSeconds)
-    {
-        AdminClient? client = TryConnect(parse, timeoutSeconds, out string error);
-        if (client is null)
-        {
-            Terminal.Fail(error, ExitCode.Usage);
-        }
-
-        return client;
-    }
-
-    /// <summary>Connects without a word, for completions.</summary>
+    /// <returns>Null, and why, if $PENSTOCK_ADMIN or the token is invalid.</returns>
     public AdminClient? TryConnect(ParseResult parse, double timeoutSeconds, out string error)
     {
         string? given = parse.GetValue(_token);
@@ -101,8 +89,8 @@ internal sealed class AdminAccess
     public async Task<int> WithAsync(ParseResult parse, Func<AdminClient, Task<int>> run,
         double timeoutSeconds = TimeoutSeconds)
     {
-        using AdminClient? admin = Connect(parse, timeoutSeconds);
-        return admin is null ? ExitCode.Usage : await run(admin);
+        using AdminClient? admin = TryConnect(parse, timeoutSeconds, out string error);
+        return admin is null ? Terminal.Fail(error, ExitCode.Usage) : await run(admin);
     }
 
     /// <summary>Prints an answer as JSON or as text.</summary>

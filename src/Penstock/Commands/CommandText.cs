@@ -14,7 +14,7 @@ internal static class CommandText
 
     /// <summary>The commands that do something, in the order of the help.</summary>
     public static IEnumerable<Command> Leaves(Command command) => command.Subcommands.Count == 0
-        ? command.Hidden ? [] : [command]
+        ? [command]
         : command.Subcommands.SelectMany(Leaves);
 
     /// <summary>Such as <c>penstock clients get ID [options]</c>.</summary>

@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Penstock.Control.Admin;
 using Penstock.Proxy;
+using Penstock.Proxy.Configuration;
 
 namespace Penstock.Commands;
 
@@ -143,7 +144,7 @@ internal static class ExplainCommand
             parts.Add($"{limit.InFlight} of {concurrent} requests in flight");
         }
 
-        parts.Add(limit.By == Proxy.Configuration.LimitKey.All ? "shared by all" : $"per {WordOf(limit.By)}");
+        parts.Add(limit.By == LimitKey.All ? "shared by all" : $"per {WordOf(limit.By)}");
         parts.Add((limit.Admits ? "admits" : "rejects") + (limit.DryRun ? " (dry run)" : ""));
         return string.Join(", ", parts);
     }

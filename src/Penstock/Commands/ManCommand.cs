@@ -5,7 +5,7 @@ using Penstock.Control;
 namespace Penstock.Commands;
 
 /// <summary><c>penstock man</c>: prints the manual page, which packages install. It is made from the commands, so it
-/// fits them. The help does not show this command.</summary>
+/// fits them.</summary>
 internal static class ManCommand
 {
     private static readonly (string Name, string Meaning)[] Variables =
@@ -18,7 +18,7 @@ internal static class ManCommand
 
     public static Command Create(Terminal terminal, RootCommand root)
     {
-        var command = new PenstockCommand("man", "Print the manual page.", "penstock man | man -l -") { Hidden = true };
+        var command = new PenstockCommand("man", "Print the manual page.", "penstock man | man -l -");
         command.SetAction(_ => terminal.Out.Write(PageOf(root)));
         return command;
     }

@@ -45,7 +45,11 @@ internal sealed class TopCommand
     {
         TimeSpan interval = parse.GetResult(_interval) is null ? DefaultInterval : parse.GetValue(_interval);
         int limit = parse.GetValue(_limit);
-        using var signals = new StopSignals(NullLogger.Instance, stop);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using var signals = new StopSignals(NullLogger.Instance, ended.Token)
+        {
+            HangUp = ended.Cancel, // the terminal was closed
+        };
         (TopReading? reading, string? fault) = await TopReading.ReadAsync(admin, limit);
         if (reading is null)
         {

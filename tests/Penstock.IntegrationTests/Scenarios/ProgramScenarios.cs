@@ -23,6 +23,17 @@ public abstract class ProgramScenarios : IDisposable
         GC.SuppressFinalize(this);
     }
 
+    /// <summary>Runs a command that ends by itself.</summary>
+    /// <returns>What it wrote to both outputs.</returns>
+    private protected async Task<string> OutputAsync(string program, int code, params string[] words)
+    {
+        await using var process = PenstockProcess.StartProgram(program, Folder, words);
+        int exit = await process.ExitCodeAsync();
+        string output = string.Join('\n', process.Lines);
+        Assert.True(exit == code, $"{string.Join(' ', words)}: exit code {exit}, not {code}: {output}");
+        return output;
+    }
+
     private protected static Task<PenstockProcess> EchoAsync(int port) =>
         PenstockProcess.StartedAsync(null, "backends", "--count", "1", "--start-port", $"{port}");
 

@@ -32,13 +32,31 @@ public sealed class CommandSmokeTests : ProgramScenarios
         ("plans list", ["plans", "list", .. At], "gold"),
         ("plans delete", ["plans", "delete", "gold", .. At], "gold"),
         ("clients set", ["clients", "set", "a", "--capacity", "9", "--rate", "1/s", .. At], "a "),
-        ("clients get", ["clients", "get", "a", "--format", "json", .. At], "\"capacity\": 9"),
+        ("clients get", ["clients", "get", "a", "--json", .. At], "\"capacity\": 9"),
         ("clients reset", ["clients", "reset", "a", .. At], "a "),
         ("clients export", ["clients", "export", "c.csv", .. At], ""),
         ("clients export", ["clients", "export", "--format", "jsonl", .. At], "\"client_id\":\"a\""),
         ("clients import", ["clients", "import", "c.csv", .. At], "1"),
         ("clients list", ["clients", "list", .. At], "CAPACITY"),
-        ("clients delete", ["clients", "delete", "a", "--format", "json", .. At], "\"deleted\": \"a\""),
+        ("status", ["status", .. At], "upstream"),
+        ("status", ["status", "--json", .. At], "\"uptime_seconds\""),
+        ("top", ["top", "--once", "--interval", "1ms", .. At], "ADMITTED/S"),
+        ("upstreams", ["upstreams", .. At], "127.0.0.1:1"),
+        ("drain", ["drain", "127.0.0.1:1", "--wait", .. At], "drained"),
+        ("maintenance", ["maintenance", "127.0.0.1:1", "--json", .. At], "\"state\": \"maintenance\""),
+        ("ready", ["ready", "default/127.0.0.1:1", .. At], "ready"),
+        ("weight", ["weight", "127.0.0.1:1", "5", .. At], "weight 5"),
+        ("rejections", ["rejections", .. At], "RETRY AFTER"),
+        ("rejections", ["rejections", "--top", .. At], "REJECTED"),
+        ("explain", ["explain", "/", "-H", "X-API-Key: a", .. At], "verdict"),
+        ("reload", ["reload", .. At], "reloaded"),
+        ("healthcheck", ["healthcheck", .. At], "ready"),
+        ("completion bash", ["completion", "bash"], "complete -o default -F _penstock penstock"),
+        ("completion zsh", ["completion", "zsh"], "compdef _penstock penstock"),
+        ("completion fish", ["completion", "fish"], "complete -c penstock"),
+        ("completion powershell", ["completion", "powershell"], "Register-ArgumentCompleter"),
+        ("man", ["man"], ".TH PENSTOCK 1"),
+        ("clients delete", ["clients", "delete", "a", "--json", .. At], "\"deleted\": \"a\""),
     ];
 
     /// <summary>Commands that run until they are stopped.</summary>
@@ -84,6 +102,8 @@ public sealed class CommandSmokeTests : ProgramScenarios
                 {
                     Assert.Contains(row.Printed, await OutputAsync(0, row.Words));
                 }
+                Assert.Contains("default/127.0.0.1:1",
+                    await OutputAsync(0, "[suggest]", $"penstock drain {string.Join(' ', At)} "));
             }
             serving.Signal("TERM");
             Assert.Equal(0, await serving.ExitCodeAsync());
@@ -105,12 +125,5 @@ public sealed class CommandSmokeTests : ProgramScenarios
     private static IEnumerable<string> CommandsOf(Command command, string path) => command.Subcommands.Count == 0
         ? [path.Trim()] : command.Subcommands.SelectMany(c => CommandsOf(c, $"{path} {c.Name}"));
 
-    private async Task<string> OutputAsync(int code, params string[] words)
-    {
-        await using var process = PenstockProcess.StartProgram(_program, Folder, words);
-        int exit = await process.ExitCodeAsync();
-        string output = string.Join('\n', process.Lines);
-        Assert.True(exit == code, $"{string.Join(' ', words)}: exit code {exit}, not {code}: {output}");
-        return output;
-    }
+    private Task<string> OutputAsync(int code, params string[] words) => OutputAsync(_program, code, words);
 }

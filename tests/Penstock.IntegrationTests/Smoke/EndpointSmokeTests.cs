@@ -48,6 +48,8 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
         ("get /rejections", "/rejections", 200, null, Json, "retry_after"),
         ("get /rejections/top", "/rejections/top", 200, null, Json, "rejected"),
         ("get /rejections", "/rejections?limit=x", 400, null, Json, "errors"),
+        ("get /status", "/status", 200, null, Json, "uptime_seconds"),
+        ("get /buckets/lowest", "/buckets/lowest", 200, null, Json, "\"client_id\":\"k\""),
         ("get /metrics", "/metrics", 200, null, Json, "penstock_limit_decisions_total{limit=\"client\","),
         ("get /config", "/config", 200, null, Json, "reload_failed"),
         ("get /log/level", "/log/level", 200, null, Json, "\"level\":\"info\""),

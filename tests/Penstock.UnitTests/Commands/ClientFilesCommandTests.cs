@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Penstock.Commands;
@@ -54,6 +55,14 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
         Assert.Equal(query.EndsWith("true", StringComparison.Ordinal)
             ? $"{file} is valid: it would create 3, update 2 and not change 1 clients\n"
             : "3 created, 2 updated, 1 unchanged\n", run.Out);
+    }
+
+    [Fact]
+    public async Task Import_can_report_as_json()
+    {
+        CommandRun run = await RunAsync("import", "-", "--json");
+
+        Assert.Equal((0, 3), (run.Code, (int?)JsonNode.Parse(run.Out)!["created"]));
     }
 
     [Fact]
