@@ -7,7 +7,7 @@ namespace Penstock.Commands;
 /// <summary>Completions that a running Penstock knows. When it does not answer quickly, there are none.</summary>
 internal static class ApiCompletions
 {
-    private const double TimeoutSeconds = 1;
+    private const double TimeoutSeconds = 2;
     private const int MaxClients = 100;
 
     public static IEnumerable<CompletionItem> Backends(AdminAccess api, CompletionContext context) =>

@@ -52,7 +52,15 @@ internal static class CompletionCommand
     private const string Fish = """
         # fish completion for penstock. Try it: penstock completion fish | source
         # Keep it: penstock completion fish > ~/.config/fish/completions/penstock.fish
-        complete -c penstock -a '(penstock "[suggest]" (commandline -cp | string collect) 2>/dev/null)'
+        function __penstock_complete
+            set -l found (penstock '[suggest]' (commandline -cp | string collect) 2>/dev/null)
+            if test (count $found) -gt 0
+                printf '%s\n' $found
+            else
+                __fish_complete_path (commandline -ct)
+            end
+        end
+        complete -c penstock -f -a '(__penstock_complete)'
 
         """;
 
