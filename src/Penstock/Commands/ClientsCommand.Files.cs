@@ -58,7 +58,9 @@ internal sealed partial class ClientsCommand
     private async Task<int> ExportAsync(AdminClient admin, string name, string? format)
     {
         bool begun = false;
-        AdminAnswer answer = await ProgressBar.ShowAsync(_terminal, "exporting", null, done => admin.DownloadAsync(
+        // A bar among the clients on the same terminal would make both unreadable.
+        Terminal terminal = name == "-" && _terminal.Interactive ? _terminal with { CanRedraw = false } : _terminal;
+        AdminAnswer answer = await ProgressBar.ShowAsync(terminal, "exporting", null, done => admin.DownloadAsync(
             $"/clients/export?format={FormatOf(format, name)}", () =>
             {
                 begun = true;
