@@ -14,6 +14,14 @@ internal static class AdminJson
 {
     public static AdminTypes Types { get; } = new(Configure(new(JsonSerializerDefaults.Web)));
 
+    /// <summary>Reads the answers of an API: a member that is missing, or null where it must not be, is a fault.
+    /// </summary>
+    public static AdminTypes Answers { get; } = new(Configure(new(JsonSerializerDefaults.Web)
+    {
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+    }));
+
     public static JsonSerializerOptions Configure(JsonSerializerOptions options)
     {
         options.TypeInfoResolver = AdminTypes.Default; // a native program has no reflection for this

@@ -60,7 +60,8 @@ internal sealed record ConfigView(
     [property: Description("The last reload failed, so the file now says something else.")] bool ReloadFailed,
     [property: Description("Every value, in the order of the reference.")] IReadOnlyList<SettingView> Settings)
 {
-    public static ConfigView Of(Reloader reloader) => new(reloader.Current.File, reloader.LastRead, reloader.LastFailed,
+    public static ConfigView Of(Reloader reloader) => new(reloader.Current.File, reloader.LastRead,
+        reloader.LastError is not null,
         [.. reloader.Current.Settings.SelectMany(static setting => setting.Leaves(setting.Name))
             .Select(static leaf => new SettingView(leaf.Path, leaf.Setting.Text!, leaf.Setting.Origin))]);
 }

@@ -12,7 +12,7 @@ internal static class ApiCompletions
 
     public static IEnumerable<CompletionItem> Backends(AdminAccess api, CompletionContext context) =>
         Ask(api, context, async admin =>
-            (await admin.AskAsync(HttpMethod.Get, "/upstreams", AdminJson.Types.UpstreamPage)).Value is { } page
+            (await admin.AskAsync(HttpMethod.Get, "/upstreams", AdminJson.Answers.UpstreamPage)).Value is { } page
                 ? BackendName.All(page) : []);
 
     public static IEnumerable<CompletionItem> Clients(AdminAccess api, CompletionContext context) =>

@@ -128,7 +128,7 @@ internal sealed class BackendCommands
 
             string path = $"/upstreams/{Uri.EscapeDataString(found.Upstream.Name)}/backends/"
                 + Uri.EscapeDataString(found.Backend.Address);
-            if (await _api.TryAskAsync(admin, HttpMethod.Patch, path, AdminJson.Types.BackendStatus, change)
+            if (await _api.TryAskAsync(admin, HttpMethod.Patch, path, AdminJson.Answers.BackendStatus, change)
                 is not { } changed)
             {
                 return ExitCode.Failure;
@@ -142,7 +142,7 @@ internal sealed class BackendCommands
                 return ExitCode.Failure;
             }
 
-            int code = _api.Print(parse, JsonSerializer.SerializeToNode(last, AdminJson.Types.BackendStatus),
+            int code = _api.Print(parse, JsonSerializer.SerializeToNode(last, AdminJson.Answers.BackendStatus),
                 () => _terminal.Out.WriteLine(Sentence(name, last)));
             return wait is null || last.Drained ? code
                 : _terminal.Fail($"{name} is not drained yet: {last.InFlight} requests are in flight");
@@ -151,7 +151,7 @@ internal sealed class BackendCommands
     /// <returns>Null if there is no such backend; the error is printed.</returns>
     private async Task<(UpstreamStatus Upstream, BackendStatus Backend)?> FindAsync(AdminClient admin, string name)
     {
-        if (await _api.TryAskAsync(admin, HttpMethod.Get, "/upstreams", AdminJson.Types.UpstreamPage) is not { } page)
+        if (await _api.TryAskAsync(admin, HttpMethod.Get, "/upstreams", AdminJson.Answers.UpstreamPage) is not { } page)
         {
             return null;
         }

@@ -55,7 +55,7 @@ internal static class ExplainCommand
                 ["headers"] = fields,
                 ["client_address"] = parse.GetRequiredValue(from).ToString(),
             };
-            return api.AskAsync(parse, HttpMethod.Post, "/explain", AdminJson.Types.Explanation,
+            return api.AskAsync(parse, HttpMethod.Post, "/explain", AdminJson.Answers.Explanation,
                 explanation => Write(terminal, explanation), request);
         });
         return command;

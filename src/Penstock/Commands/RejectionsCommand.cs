@@ -34,10 +34,10 @@ internal static class RejectionsCommand
         api.AddTo(command);
         command.SetAction(parse => parse.GetValue(top)
             ? api.AskAsync(parse, HttpMethod.Get, $"/rejections/top?limit={parse.GetValue(limit)}",
-                AdminJson.Types.LimitedClientPage,
+                AdminJson.Answers.LimitedClientPage,
                 page => TextTable.Write(terminal, TopColumns, [.. page.Items.Select(TopCells)]))
             : api.AskAsync(parse, HttpMethod.Get, $"/rejections?limit={parse.GetValue(limit)}",
-                AdminJson.Types.RejectionPage,
+                AdminJson.Answers.RejectionPage,
                 page => TextTable.Write(terminal, LastColumns, [.. page.Items.Select(LastCells)])));
         return command;
     }

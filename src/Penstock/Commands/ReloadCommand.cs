@@ -21,7 +21,7 @@ internal static class ReloadCommand
         command.SetAction(parse => api.WithAsync(parse, async admin =>
         {
             (Reloaded? reloaded, JsonNode? body, string? fault) =
-                await admin.AskAsync(HttpMethod.Post, "/reload", AdminJson.Types.Reloaded);
+                await admin.AskAsync(HttpMethod.Post, "/reload", AdminJson.Answers.Reloaded);
             return reloaded is null ? Failed(terminal, body, fault!)
                 : api.Print(parse, body, () => Write(terminal, reloaded));
         }));
@@ -31,9 +31,15 @@ internal static class ReloadCommand
     private static void Write(Terminal terminal, Reloaded reloaded)
     {
         WriteRemarks(terminal, "warning", reloaded.Warnings);
-        terminal.Out.WriteLine(reloaded.RestartNeeded.Count == 0 ? "reloaded"
-            : "reloaded; these keys have changed, but take effect only after a restart: "
-                + string.Join(", ", reloaded.RestartNeeded));
+        foreach (string change in reloaded.Changes)
+        {
+            terminal.Out.WriteLine(Terminal.Plain(change));
+        }
+
+        terminal.Out.WriteLine((reloaded.Changes.Count == 0 ? "reloaded; nothing has changed" : "reloaded")
+            + (reloaded.RestartNeeded.Count == 0 ? ""
+                : "; these keys have changed, but take effect only after a restart: "
+                    + string.Join(", ", reloaded.RestartNeeded)));
     }
 
     /// <param name="body">The error, if the API sent one.</param>
@@ -42,7 +48,7 @@ internal static class ReloadCommand
         ApiError? error = null;
         try
         {
-            error = body.Deserialize(AdminJson.Types.ApiError);
+            error = body.Deserialize(AdminJson.Answers.ApiError);
         }
         catch (JsonException)
         {

@@ -22,9 +22,9 @@ internal static class StatusCommand
         api.AddTo(command);
         command.SetAction(parse => api.WithAsync(parse, async admin =>
         {
-            if (await api.TryAskAsync(admin, HttpMethod.Get, "/status", AdminJson.Types.StatusReport)
+            if (await api.TryAskAsync(admin, HttpMethod.Get, "/status", AdminJson.Answers.StatusReport)
                 is not { } status
-                || await api.TryAskAsync(admin, HttpMethod.Get, "/upstreams", AdminJson.Types.UpstreamPage)
+                || await api.TryAskAsync(admin, HttpMethod.Get, "/upstreams", AdminJson.Answers.UpstreamPage)
                 is not { } upstreams)
             {
                 return ExitCode.Failure;

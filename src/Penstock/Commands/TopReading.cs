@@ -18,10 +18,10 @@ internal sealed record TopReading(double Seconds, StatusReport Status, IReadOnly
     {
         double seconds = (double)Stopwatch.GetTimestamp() / Stopwatch.Frequency;
         string? fault = null;
-        return await GetAsync("/status", AdminJson.Types.StatusReport) is { } status
-            && await GetAsync("/upstreams", AdminJson.Types.UpstreamPage) is { } upstreams
-            && await GetAsync($"/rejections/top?limit={limit}", AdminJson.Types.LimitedClientPage) is { } rejected
-            && await GetAsync($"/buckets/lowest?limit={limit}", AdminJson.Types.LowestBuckets) is { } lowest
+        return await GetAsync("/status", AdminJson.Answers.StatusReport) is { } status
+            && await GetAsync("/upstreams", AdminJson.Answers.UpstreamPage) is { } upstreams
+            && await GetAsync($"/rejections/top?limit={limit}", AdminJson.Answers.LimitedClientPage) is { } rejected
+            && await GetAsync($"/buckets/lowest?limit={limit}", AdminJson.Answers.LowestBuckets) is { } lowest
             ? (new(seconds, status, upstreams.Items, rejected.Items, lowest.Items), null) : (null, fault);
 
         async Task<T?> GetAsync<T>(string path, JsonTypeInfo<T> type) where T : class

@@ -25,7 +25,7 @@ internal static class UpstreamsCommand
         { api.Json };
         api.AddTo(command);
         command.SetAction(parse => api.AskAsync(parse, HttpMethod.Get, "/upstreams",
-            AdminJson.Types.UpstreamPage, page => TextTable.Write(terminal, Columns, [.. Rows(page)])));
+            AdminJson.Answers.UpstreamPage, page => TextTable.Write(terminal, Columns, [.. Rows(page)])));
         return command;
     }
 

@@ -164,10 +164,11 @@ public sealed class ApiCommandTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Reload_prints_warnings_and_what_needs_a_restart()
+    public async Task Reload_prints_changes_warnings_and_what_needs_a_restart()
     {
         _api.Answers("POST /reload", """
-            {"warnings":[{"field":"penstock.yaml:3:5","message":"no route uses upstream 'b'"}],
+            {"changes":["~ loops: 1 -> 2"],
+            "warnings":[{"field":"penstock.yaml:3:5","message":"no route uses upstream 'b'"}],
             "restart_needed":["loops","store"]}
             """);
 
@@ -175,8 +176,11 @@ public sealed class ApiCommandTests : IAsyncLifetime
 
         Assert.Equal(0, run.Code);
         Assert.Equal("penstock.yaml:3:5: warning: no route uses upstream 'b'\n", run.Error);
-        Assert.Equal("reloaded; these keys have changed, but take effect only after a restart: loops, store\n",
-            run.Out);
+        Assert.Equal("""
+            ~ loops: 1 -> 2
+            reloaded; these keys have changed, but take effect only after a restart: loops, store
+
+            """, run.Out);
     }
 
     [Theory]
@@ -257,7 +261,8 @@ public sealed class ApiCommandTests : IAsyncLifetime
     [InlineData("GET /status", "top", "--once")]
     public async Task Answer_of_another_form_is_no_success(string request, params string[] words)
     {
-        foreach (string body in (string[])["[]", "null", "\"\"", """{"items":7,"warnings":7,"verdict":7}"""])
+        foreach (string body in (string[])["[]", "null", "\"\"", """{"items":7,"warnings":7,"verdict":7}""",
+            """{"items":null,"changes":null,"warnings":null,"restart_needed":null,"displaced_buckets":0}"""])
         {
             await using FakeAdminApi api = (await FakeAdminApi.StartAsync()).Answers(request, body);
 
