@@ -59,8 +59,8 @@ public sealed class CommandScenarios : ProgramScenarios
 
             """);
         string output = await CommandAsync(2, "reload");
-        Assert.Contains("penstock.yaml:5:1: error: unknown key 'balanc'", output);
-        Assert.Contains("penstock.yaml:6:", output);
+        Assert.Contains("penstock.yaml:6:1: error: unknown key 'balanc'", output);
+        Assert.Contains("penstock.yaml:7:", output);
         Assert.Contains("the last reload failed: the file has 2 errors", await CommandAsync(0, "status"));
 
         await File.WriteAllTextAsync(file, good + "loops: 1\nbalance: random\n");
@@ -76,7 +76,7 @@ public sealed class CommandScenarios : ProgramScenarios
         await using var backend = ScriptedBackend.OkAfter(release.Task);
         WriteConfig(backend.Port);
         await using PenstockProcess penstock = await PenstockProcess.StartedAsync(Folder, "run", "penstock.yaml");
-        Assert.Equal("ready", await CommandAsync(0, "healthcheck"));
+        Assert.Equal("ready", await CommandAsync(0, "healthcheck", "--timeout", "1m"));
         Task<HttpResponseMessage> held = GetAsync("/");
         await Eventually.TrueAsync(() => backend.Heads.Count == 1, "a request is in flight");
 
@@ -87,12 +87,12 @@ public sealed class CommandScenarios : ProgramScenarios
             return !ready.IsSuccessStatusCode;
         }, "it stops");
 
-        Assert.Contains("error: stopping", await CommandAsync(1, "healthcheck"));
-        Assert.Equal("alive", await CommandAsync(0, "healthcheck", "--live"));
+        Assert.Contains("error: stopping", await CommandAsync(1, "healthcheck", "--timeout", "1m"));
+        Assert.Equal("alive", await CommandAsync(0, "healthcheck", "--live", "--timeout", "1m"));
         release.SetResult();
         Assert.True((await held).IsSuccessStatusCode);
         Assert.Equal(0, await penstock.ExitCodeAsync());
-        Assert.Contains("is Penstock running", await CommandAsync(1, "healthcheck"));
+        Assert.Contains("is Penstock running", await CommandAsync(1, "healthcheck", "--timeout", "1m"));
     }
 
     [Theory]
@@ -161,6 +161,7 @@ public sealed class CommandScenarios : ProgramScenarios
         admin: { listen: "127.0.0.1:{{AdminPort}}" }
         backends: [{{string.Join(", ", backends.Select(static port => $"http://127.0.0.1:{port}"))}}]
         store: memory
+        timeouts: { shutdown: 10m }
 
         """);
 }

@@ -53,7 +53,7 @@ public sealed class CommandSmokeTests : ProgramScenarios
         ("rejections", ["rejections", "--top", .. At], "REJECTED"),
         ("explain", ["explain", "/", "-H", "X-API-Key: a", .. At], "verdict"),
         ("reload", ["reload", .. At], "reloaded"),
-        ("healthcheck", ["healthcheck", .. At], "ready"),
+        ("healthcheck", ["healthcheck", "--timeout", "1m", .. At], "ready"),
         ("completion bash", ["completion", "bash"], "complete -o default -F _penstock penstock"),
         ("completion zsh", ["completion", "zsh"], "compdef _penstock penstock"),
         ("completion fish", ["completion", "fish"], "complete -c penstock"),
@@ -105,8 +105,9 @@ public sealed class CommandSmokeTests : ProgramScenarios
                 {
                     Assert.Contains(row.Printed, await OutputAsync(0, row.Words));
                 }
-                Assert.Contains("default/127.0.0.1:1",
-                    await OutputAsync(0, "[suggest]", $"penstock drain {string.Join(' ', At)} "));
+                await Eventually.TrueAsync(async () => (await OutputAsync(
+                    0, "[suggest]", $"penstock drain {string.Join(' ', At)} ")).Contains("default/127.0.0.1:1"),
+                    "names are completed");
             }
             serving.Signal("TERM");
             Assert.Equal(0, await serving.ExitCodeAsync());

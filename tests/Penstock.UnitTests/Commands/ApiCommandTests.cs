@@ -216,7 +216,7 @@ public sealed class ApiCommandTests : IAsyncLifetime
     {
         _api.Answers("GET /readyz", body, status);
 
-        Assert.Equal(new CommandRun(code, output, error), await _api.RunAsync("healthcheck"));
+        Assert.Equal(new CommandRun(code, output, error), await _api.RunAsync("healthcheck", "--timeout", "1m"));
     }
 
     [Fact]
@@ -224,7 +224,7 @@ public sealed class ApiCommandTests : IAsyncLifetime
     {
         _api.Answers("GET /livez", """{"status":"alive"}""");
 
-        Assert.Equal(new CommandRun(0, "alive\n", ""), await _api.RunAsync("healthcheck", "--live"));
+        Assert.Equal(new CommandRun(0, "alive\n", ""), await _api.RunAsync("healthcheck", "--live", "--timeout", "1m"));
         Assert.Equal(["GET /livez"], _api.Requests);
     }
 
