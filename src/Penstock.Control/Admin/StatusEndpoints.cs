@@ -12,7 +12,8 @@ internal static class StatusEndpoints
 {
     public static void MapStatus(this IEndpointRouteBuilder app, AdminSubjects subjects, TimeProvider time)
     {
-        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, _) = subjects;
+        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member) =
+            (subjects.Proxy, subjects.Directory, subjects.Member);
         app.MapGet("/status", () => Results.Ok(StatusReport.Of(subjects, time.GetUtcNow())))
             .WithTags("Status").WithName("getStatus").WithSummary("Get the state of this Penstock on one page")
             .WithDescription("Version, listeners, counts of requests, limits, store, the last reload, and warnings. "

@@ -99,9 +99,9 @@ internal sealed record StatusReport
             yield return $"{displaced} buckets in use were given to other clients: raise clients.max_tracked";
         }
 
-        if (metrics.AccessLogBytesDropped is > 0 and var dropped)
+        if (metrics.AccessLogLinesDropped is > 0 and var dropped)
         {
-            yield return $"{dropped} bytes of the access log could not be written";
+            yield return $"{dropped} lines of the access log could not be written";
         }
     }
 }
