@@ -77,7 +77,8 @@ internal sealed class PenstockHost : IAsyncDisposable
         var flusher = new BucketFlusher(proxy.Limiter.Clients.CollectChanged, directory, time,
             loggers.CreateLogger<BucketFlusher>(), keeper);
         flusher.Start();
-        var reloader = new Reloader(config, proxy, directory, threshold, read, time,
+        var tokens = new AdminTokens(config.Admin);
+        var reloader = new Reloader(config, proxy, directory, tokens, threshold, read, time,
             loggers.CreateLogger<Reloader>());
         var host = new PenstockHost(config, proxy, store, flusher, member, reloader);
         try
@@ -87,7 +88,7 @@ internal sealed class PenstockHost : IAsyncDisposable
             if (config.Admin.Listen is not null)
             {
                 host._admin = await AdminServer.StartAsync(
-                    config.Admin, new(proxy, directory, member, reloader, threshold), loggers, time);
+                    config.Admin, new(proxy, directory, member, reloader, tokens, threshold), loggers, time);
             }
             proxy.CountDescriptors();
             return host;

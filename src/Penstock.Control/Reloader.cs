@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Admin;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
 using Penstock.Control.Telemetry;
@@ -14,6 +15,9 @@ namespace Penstock.Control;
 internal sealed record ReloadResult(string? Error, IReadOnlyList<Diagnostic> Diagnostics,
     IReadOnlyList<string> Changes, IReadOnlyList<string> RestartNeeded)
 {
+    public string Summary =>
+        Changes.Count switch { 0 => "nothing changed", 1 => "1 change", int n => $"{n} changes" };
+
     public static ReloadResult Failed(string error, params IReadOnlyList<Diagnostic> diagnostics) =>
         new(error, diagnostics, [], []);
 }
@@ -21,7 +25,7 @@ internal sealed record ReloadResult(string? Error, IReadOnlyList<Diagnostic> Dia
 /// <summary>Reads the configuration file again and puts it in force, completely or not at all. Thread-safe.</summary>
 /// <param name="read">Reads the file; null when the configuration came from the command line.</param>
 internal sealed class Reloader(
-    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, EventThreshold threshold,
+    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, AdminTokens tokens, EventThreshold threshold,
     Func<ConfigResult>? read, TimeProvider time, ILogger log)
 {
     /// <summary>How many changes are logged one by one.</summary>
@@ -68,8 +72,7 @@ internal sealed class Reloader(
             }
             else
             {
-                log.LogInformation(Events.Reloaded, "configuration reloaded, {Changes}{Rest}",
-                    result.Changes.Count switch { 0 => "nothing changed", 1 => "1 change", int n => $"{n} changes" },
+                log.LogInformation(Events.Reloaded, "configuration reloaded, {Changes}{Rest}", result.Summary,
                     result.RestartNeeded.Count == 0 ? "" : "; these keys changed, but take effect only after a "
                         + "restart: " + string.Join(", ", result.RestartNeeded));
                 foreach (string change in result.Changes.Take(MaxChangesLogged))
@@ -107,7 +110,11 @@ internal sealed class Reloader(
         }
         try
         {
-            List<string> later = [.. proxy.Apply(config.Proxy), .. FileKeys.Table.ReadAtStart(_started, config)];
+            List<string> later =
+            [
+                .. proxy.Apply(config.Proxy), .. FileKeys.Table.ReadAtStart(_started, config),
+                .. tokens.Apply(config.Admin),
+            ];
             threshold.Configure(config.Log.Level);
             Volatile.Write(ref _lastReadTicks, readAt.UtcTicks);
             IReadOnlyList<string> changes = SettingChanges.Between(_current.Settings, config.Settings);

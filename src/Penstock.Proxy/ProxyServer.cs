@@ -238,34 +238,6 @@ public sealed partial class ProxyServer : IAsyncDisposable
         return posted ? await explained.Task : throw new ProxyStartException(StopsWord);
     }
 
-    /// <summary>Sets the state or the weight of a backend. Both hold until the next restart and survive
-    /// reloads.</summary>
-    /// <param name="weight">1 to 256; 0: the configured weight; null: the weight stays.</param>
-    /// <returns>The backend's state afterwards; null when there is no such backend.</returns>
-    public BackendStatus? SetBackend(string upstream, string address, BackendState? state, int? weight)
-    {
-        Upstream? found = _topology.Upstreams.FirstOrDefault(
-            u => string.Equals(u.Name, upstream, StringComparison.Ordinal));
-        Backend? backend = found?.Backends.FirstOrDefault(
-            b => string.Equals(b.Address, address, StringComparison.OrdinalIgnoreCase));
-        if (found is null || backend is null)
-        {
-            return null;
-        }
-        if (weight is { } chosen)
-        {
-            found.Choose(backend, chosen);
-        }
-        if (state is { } wanted)
-        {
-            backend.SetState(wanted, _clock.NowNs);
-            _logger.LogInformation(Events.BackendState,
-                "operator set backend {Backend} to {State}; {InFlight} requests in flight", backend, 
-                wanted.ToString().ToLowerInvariant(), backend.InFlight);
-        }
-        return BackendStatus.Of(found, backend, _clock);
-    }
-
     /// <summary>Binds all of the listeners or none.</summary>
     private List<(ListenerConfig Config, Socket[] Sockets)> Bind(IEnumerable<ListenerConfig> listeners)
     {

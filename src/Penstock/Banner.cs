@@ -36,8 +36,13 @@ internal static class Banner
         Line("limit", LimitText(host.Config.Proxy));
         Line("clients", $"{host.Proxy.Limiter.Clients.Count} registered, kept in "
             + ClientStores.NameOf(host.Config.Store));
-        Line("admin", host.AdminUrl is { } admin ? $"{admin.ToString().TrimEnd('/')}  API at {new Uri(admin, "docs")}"
-            : "off");
+        Line("admin", host.AdminUrl switch
+        {
+            null => "off",
+            { Scheme: "http" } admin =>
+                $"{admin.ToString().TrimEnd('/')}  API at {new Uri(admin, "docs")}",
+            var socket => socket.OriginalString,
+        });
         if (urls.FirstOrDefault(url => url.StartsWith("http", StringComparison.Ordinal)) is { } url)
         {
             Line("try", "curl -i " + url.Replace("//0.0.0.0:", "//localhost:").Replace("//[::]:", "//localhost:"));

@@ -1,66 +1,75 @@
-using System.Security.Cryptography;
-using System.Text;
 using Microsoft.AspNetCore.Http;
+using Penstock.Control.Config;
 using Penstock.Proxy;
 
 namespace Penstock.Control.Admin;
 
-/// <summary>Decides who may use the admin API. With a token: every caller that has it. Without a token: every caller
-/// that reaches the loopback address. A web page in the operator's browser can also do that; it is recognised by its
-/// Host (DNS rebinding) or Origin and rejected.</summary>
-internal sealed class AdminGuard(string token, FailedLogins failed)
+/// <summary>Decides who may use the admin API. With tokens: every caller that has one, as far as its role allows.
+/// Without tokens: every caller that reaches the loopback address or the Unix socket. A web page in the operator's
+/// browser can also reach the loopback address; it is recognised by its Host (DNS rebinding) or Origin and rejected.
+/// </summary>
+internal sealed class AdminGuard(AdminTokens tokens, FailedLogins failed)
 {
-    private readonly byte[]? _tokenHash = token.Length == 0 ? null : Hash(token);
+    private const string Scheme = "Bearer ";
 
     /// <returns>The error to answer, or null if the request is allowed.</returns>
     public async ValueTask<ApiError?> CheckAsync(HttpContext context)
     {
-        HttpRequest request = context.Request;
-        if (request.Path == "/livez" || request.Path == "/readyz")
+        if (Needs.RoleFor(context) is not { } role)
         {
             return null;
         }
-
-        if (_tokenHash is not null && await CheckTokenAsync(context) is { } error)
+        HttpRequest request = context.Request;
+        AdminCaller? caller = AdminCaller.WithoutToken(context);
+        if (tokens.Exist)
         {
-            return error;
+            // Any host name is accepted: a page that uses DNS rebinding cannot know the token.
+            (caller, ApiError? error) = await CheckTokenAsync(context);
+            if (caller is null)
+            {
+                return error;
+            }
         }
-        // With a token any host name is accepted: a page that uses DNS rebinding cannot know the token.
-        if (_tokenHash is null && context.Connection.LocalIpAddress is not null && !IsLocal(request.Host.Host))
+        else if (context.Connection.LocalIpAddress is not null && !IsLocal(request.Host.Host))
         {
             return new(403, $"host '{request.Host.Host}' is rejected: without an admin token use localhost or an IP "
                 + "address");
         }
-        if (!HttpMethods.IsGet(request.Method) && request.Headers.Origin is [{ } origin]
-            && !(Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && IsSame(uri, request.Host)))
+        if (!HttpMethods.IsGet(request.Method)
+            && request.Headers.Origin.FirstOrDefault(origin => !IsSame(origin, request.Host)) is { } origin)
         {
             return new(403, $"requests from web pages of {origin} are rejected");
         }
-        return null;
+        context.Features.Set(caller);
+        return caller.Role >= role ? null
+            : new(403, $"this request needs a token with the role '{Word(role)}'; the token '{caller.Name}' has the "
+                + $"role '{Word(caller.Role)}'");
     }
 
-    private async ValueTask<ApiError?> CheckTokenAsync(HttpContext context)
+    public static string Word(AdminRole role) => role == AdminRole.Admin ? "admin" : "read";
+
+    private async ValueTask<(AdminCaller? Caller, ApiError? Error)> CheckTokenAsync(HttpContext context)
     {
-        string who = ClientEndpoints.Who(context);
+        string address = AdminCaller.AddressOf(context);
         bool given = context.Request.Headers.Authorization.Count > 0;
-        if (given && failed.IsBusy(who))
+        if (given && failed.IsBusy(address))
         {
-            return TooMany(context);
+            return (null, TooMany(context));
         }
 
-        if (HasToken(context.Request))
+        if (CallerOf(context.Request) is { } caller)
         {
-            return null;
+            return (caller, null);
         }
 
-        failed.Note(who, given ? "wrong token" : "no token");
-        if (given && !await failed.WaitAsync(who))
+        failed.Note(address, given ? "wrong token" : "no token");
+        if (given && !await failed.WaitAsync(address))
         {
-            return TooMany(context);
+            return (null, TooMany(context));
         }
 
         context.Response.Headers.WWWAuthenticate = "Bearer realm=\"penstock\"";
-        return new(401, "this request needs the admin token: Authorization: Bearer <token>");
+        return (null, new(401, "this request needs an admin token: Authorization: Bearer <token>"));
     }
 
     private static ApiError TooMany(HttpContext context)
@@ -73,14 +82,11 @@ internal sealed class AdminGuard(string token, FailedLogins failed)
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
         || AddressText.TryParse(host.AsSpan().Trim("[]"), out _);
 
-    private static bool IsSame(Uri origin, HostString host) =>
-        origin.Authority.Equals(host.Value, StringComparison.OrdinalIgnoreCase);
+    private static bool IsSame(string? origin, HostString host) =>
+        Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri)
+        && uri.Authority.Equals(host.Value, StringComparison.OrdinalIgnoreCase);
 
-    private bool HasToken(HttpRequest request) =>
-        request.Headers.Authorization is [{ } value]
-        && value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)
-        && CryptographicOperations.FixedTimeEquals(Hash(value[7..].Trim()), _tokenHash);
-
-    // Hashes have equal lengths, so that the comparison does not reveal the length of the token.
-    private static byte[] Hash(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
+    private AdminCaller? CallerOf(HttpRequest request) =>
+        request.Headers.Authorization is [{ } value] && value.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
+            ? tokens.Find(value[Scheme.Length..].Trim()) : null;
 }

@@ -14,6 +14,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
 using Penstock.Control.Cluster;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
@@ -26,12 +27,15 @@ namespace Penstock.Control.Admin;
 /// <summary>What the API shows and changes.</summary>
 /// <param name="Member">Null when this node shares its store with no other.</param>
 internal sealed record AdminSubjects(
-    ProxyServer Proxy, ClientDirectory Directory, ClusterMember? Member, Reloader Reloader, EventThreshold Threshold);
+    ProxyServer Proxy, ClientDirectory Directory, ClusterMember? Member, Reloader Reloader, AdminTokens Tokens,
+    EventThreshold Threshold);
 
 /// <summary>Serves the admin API on a separate listener, with Kestrel.</summary>
 internal sealed class AdminServer : IAsyncDisposable
 {
     public const int MaxBodyBytes = 64 * 1024;
+
+    private const string FormType = "application/x-www-form-urlencoded";
 
     private readonly WebApplication _app;
 
@@ -43,10 +47,10 @@ internal sealed class AdminServer : IAsyncDisposable
     /// <exception cref="StartException">Other machines could use the API without a token.</exception>
     public static void RequireToken(AdminConfig config)
     {
-        if (config is { Token: "", Listen: IPEndPoint address } && !IPAddress.IsLoopback(address.Address))
+        if (config is { IsOpen: true, HasToken: false })
         {
-            throw new StartException($"other machines can reach the admin listener {address}: set admin.token, "
-                + "or listen on 127.0.0.1");
+            throw new StartException($"other machines can reach the admin listener {config.Listen}: set admin.token "
+                + "or admin.tokens, or listen on 127.0.0.1");
         }
     }
 
@@ -54,7 +58,8 @@ internal sealed class AdminServer : IAsyncDisposable
     public static async Task<AdminServer> StartAsync(
         AdminConfig config, AdminSubjects subjects, ILoggerFactory loggers, TimeProvider time)
     {
-        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader, _) = subjects;
+        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader, AdminTokens tokens, _) =
+            subjects;
         EndPoint listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
         {
@@ -67,13 +72,14 @@ internal sealed class AdminServer : IAsyncDisposable
         }
 
         var started = new StartedLog(loggers);
-        WebApplication app = Build(listen, proxy, started);
+        WebApplication app = Build(listen, config.Mode, proxy, started);
         var failed = new FailedLogins(loggers.CreateLogger<FailedLogins>(), time);
-        Pipe(app, new AdminGuard(config.Token, failed));
+        Pipe(app, new AdminGuard(tokens, failed), new AdminAudit(loggers.CreateLogger<AdminAudit>()));
         app.MapClients(directory);
         app.MapPlans(directory);
         app.MapStatus(subjects, time);
         app.MapUpstreams(proxy);
+        app.MapBackends(proxy);
         app.MapConfig(reloader);
         app.MapCluster(member);
         app.MapRejections(proxy);
@@ -85,7 +91,7 @@ internal sealed class AdminServer : IAsyncDisposable
             await app.StartAsync();
             started.Opens();
         }
-        catch (Exception e) when (e is IOException or SocketException)
+        catch (Exception e) when (e is IOException or SocketException or UnauthorizedAccessException)
         {
             await app.DisposeAsync();
             SocketException? cause = e as SocketException ?? e.InnerException as SocketException
@@ -100,7 +106,8 @@ internal sealed class AdminServer : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
-    private static WebApplication Build(EndPoint listen, ProxyServer proxy, ILoggerFactory loggers)
+    private static WebApplication Build(
+        EndPoint listen, UnixFileMode? mode, ProxyServer proxy, ILoggerFactory loggers)
     {
         // The empty builder reads no appsettings.json and no ASPNETCORE_ variables.
         WebApplicationBuilder builder =
@@ -111,6 +118,8 @@ internal sealed class AdminServer : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
             kestrel.Listen(listen, options => options.Protocols = HttpProtocols.Http1);
         });
+        builder.Services.Configure<SocketTransportOptions>(sockets =>
+            sockets.CreateBoundListenSocket = endPoint => Bind(endPoint, mode));
         builder.Services.AddSingleton<IConnectionListenerFactory>(static services => new BoundedConnections(
             new SocketTransportFactory(services.GetRequiredService<IOptions<SocketTransportOptions>>(),
                 services.GetRequiredService<ILoggerFactory>()), Descriptors.AdminShare));
@@ -124,7 +133,17 @@ internal sealed class AdminServer : IAsyncDisposable
         return builder.Build();
     }
 
-    private static void Pipe(WebApplication app, AdminGuard guard)
+    private static Socket Bind(EndPoint listen, UnixFileMode? mode)
+    {
+        Socket socket = SocketTransportOptions.CreateDefaultBoundListenSocket(listen);
+        if (listen is UnixDomainSocketEndPoint && mode is { } wanted)
+        {
+            File.SetUnixFileMode(listen.ToString()!, wanted); // before the socket listens, so nobody has connected yet
+        }
+        return socket;
+    }
+
+    private static void Pipe(WebApplication app, AdminGuard guard, AdminAudit audit)
     {
         app.Use(static (context, next) => BoundedConnections.CountAsync(context, next));
         app.Use((context, next) =>
@@ -132,6 +151,13 @@ internal sealed class AdminServer : IAsyncDisposable
             if (HttpMethods.IsHead(context.Request.Method))
             {
                 context.Request.Method = HttpMethods.Get;
+            }
+
+            // The type that curl -d and HTML forms declare, whatever the body is.
+            if (MediaTypeHeaderValue.TryParse(context.Request.ContentType, out MediaTypeHeaderValue? type)
+                && type.MediaType.Equals(FormType, StringComparison.OrdinalIgnoreCase))
+            {
+                context.Request.ContentType = null;
             }
 
             // Use the path as it was sent: an escaped '/', '%' or '.' can be part of a client's id, so the endpoint
@@ -150,9 +176,15 @@ internal sealed class AdminServer : IAsyncDisposable
                 .ToResult().ExecuteAsync(context),
         });
         app.UseStatusCodePages(pages => Explain(pages.HttpContext).ToResult().ExecuteAsync(pages.HttpContext));
-        app.Use(async (context, next) =>
+        app.Use((context, next) =>
         {
             AddSecurityFields(context.Response.Headers);
+            return next(context);
+        });
+        app.UseRouting();
+        app.Use((context, next) => audit.WatchAsync(context, next));
+        app.Use(async (context, next) =>
+        {
             if (await guard.CheckAsync(context) is { } error)
             {
                 await error.ToResult().ExecuteAsync(context);
@@ -162,18 +194,18 @@ internal sealed class AdminServer : IAsyncDisposable
                 await next(context);
             }
         });
-        app.UseRouting();
         app.Use((context, next) => HasEntityTags.Check(context) is { } error
             ? error.ToResult().ExecuteAsync(context)
             : next(context));
         app.UseSwaggerUI(ui =>
         {
-            ui.RoutePrefix = "docs";
+            ui.RoutePrefix = Needs.Page[1..];
             ui.DocumentTitle = "Penstock admin API";
             ui.SwaggerEndpoint("/openapi/v1.json", "Penstock admin API");
         });
-        app.MapOpenApi("/openapi/{documentName}.json");
-        app.MapGet("/", () => Results.Redirect("/docs/index.html")).ExcludeFromDescription();
+        app.MapOpenApi("/openapi/{documentName}.json").WithMetadata(Needs.Nothing);
+        app.MapGet("/", () => Results.Redirect($"{Needs.Page}/index.html")).ExcludeFromDescription()
+            .WithMetadata(Needs.Nothing);
     }
 
     /// <summary>Prevents that a page of another site shows the API's pages in a frame and makes the operator click in

@@ -2,7 +2,6 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
-using Penstock.Proxy.Configuration;
 
 namespace Penstock.Control.Admin;
 
@@ -67,7 +66,7 @@ internal sealed class ClientBody
         {
             if (_draft.TryBegin(member.Name))
             {
-                Read(member.Name, member.Value, pathId);
+                Read(member.Name, member.Value, pathId, partial);
             }
         }
         if (!partial && pathId is null)
@@ -78,7 +77,7 @@ internal sealed class ClientBody
         ClientId = _draft.Id;
     }
 
-    private void Read(string name, JsonElement value, string? pathId)
+    private void Read(string name, JsonElement value, string? pathId, bool partial)
     {
         switch (name)
         {
@@ -106,11 +105,14 @@ internal sealed class ClientBody
             case ClientDraft.Access when value.ValueKind == JsonValueKind.String:
                 _draft.SetAccess(value.GetString()!);
                 break;
+            case ClientDraft.Access when partial && value.ValueKind == JsonValueKind.Null:
+                _draft.RemoveAccess();
+                break;
             case ClientDraft.Access:
                 _draft.Fault(name, $"must be one of limited, blocked, exempt, not {RequestObject.Kind(value)}");
                 break;
             case ClientDraft.Limits:
-                SetLimits(value);
+                SetLimits(value, partial);
                 break;
             case ClientDraft.ClientId or "full_in_seconds" or "warnings": // a caller may send back what it has read
                 break;
@@ -152,11 +154,11 @@ internal sealed class ClientBody
         _draft.End(partial: true);
     }
 
-    private void SetLimits(JsonElement value)
+    private void SetLimits(JsonElement value, bool partial)
     {
         if (value.ValueKind == JsonValueKind.Null)
         {
-            _draft.SetLimits([]);
+            _draft.RemoveLimits();
             return;
         }
         if (value.ValueKind != JsonValueKind.Object)
@@ -165,7 +167,7 @@ internal sealed class ClientBody
                 $"must be an object with limits by name, not {RequestObject.Kind(value)}");
             return;
         }
-        var limits = new Dictionary<string, LimitConfig?>();
+        var limits = new Dictionary<string, NumbersChange?>();
         foreach (JsonProperty member in value.EnumerateObject())
         {
             string path = $"{ClientDraft.Limits}.{member.Name}";
@@ -175,7 +177,7 @@ internal sealed class ClientBody
             }
             else if (member.Value.ValueKind == JsonValueKind.Object)
             {
-                limits[member.Name] = Numbers(path, member.Value);
+                limits[member.Name] = Numbers(path, member.Value, partial);
             }
             else if (member.Value.ValueKind != JsonValueKind.Null)
             {
@@ -186,7 +188,7 @@ internal sealed class ClientBody
         _draft.SetLimits(limits);
     }
 
-    private LimitConfig? Numbers(string path, JsonElement value)
+    private NumbersChange? Numbers(string path, JsonElement value, bool partial)
     {
         var numbers = new ClientDraft();
         foreach (JsonProperty member in value.EnumerateObject())
@@ -204,12 +206,15 @@ internal sealed class ClientBody
                 numbers.Fault(member.Name, KnownNumbers);
             }
         }
-        numbers.RequireNumbers();
+        if (!partial)
+        {
+            numbers.RequireNumbers();
+        }
         foreach (FieldFault fault in numbers.Faults)
         {
             _draft.Fault($"{path}.{fault.Field}", fault.Message);
         }
-        return numbers.Change is { Capacity: { } capacity, RatePerSecond: { } rate } ? new(capacity, rate) : null;
+        return new(numbers.Change.Capacity, numbers.Change.RatePerSecond);
     }
 
     private static void SetNumber(ClientDraft draft, string name, JsonElement value)

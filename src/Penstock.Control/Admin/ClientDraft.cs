@@ -99,6 +99,9 @@ internal sealed class ClientDraft
 
     public void LeavePlan() => Change = Change with { LeavesPlan = true };
 
+    /// <summary>Without <c>access</c> a client is limited.</summary>
+    public void RemoveAccess() => Change = Change with { Access = ClientAccess.Limited };
+
     public void SetAccess(string access)
     {
         if (TermsText.TryAccess(access, out ClientAccess known))
@@ -111,7 +114,13 @@ internal sealed class ClientDraft
         }
     }
 
-    public void SetLimits(Dictionary<string, LimitConfig?> limits) => Change = Change with { Limits = limits };
+    public void SetLimits(Dictionary<string, NumbersChange?> limits) => Change = Change with { Limits = limits };
+
+    public void RemoveLimits()
+    {
+        SetLimits([]);
+        Change = Change with { RemovesLimits = true };
+    }
 
     /// <summary>Checks the members together. A limited client without a plan needs numbers.</summary>
     /// <param name="partial">Members that are not given stay as they are.</param>

@@ -71,7 +71,7 @@ internal static class ClientEndpoints
         clients.MapPost("", async (HttpContext http) =>
             await ClientBody.ReadAsync(http.Request) is var body && body.Error is { } error
                 ? error.ToResult()
-                : Answer(http, body.ClientId, directory.Create(body.ClientId, body.Change, Who(http))))
+                : Answer(http, body.ClientId, directory.Create(body.ClientId, body.Change)))
             .Accepts<NewClient>("application/json")
             .Describe("createClient", "Register a client", "The settings apply from the client's next request.")
             .Produces<ClientView>(201).Errors(400, 409, 413, 415, 503);
@@ -84,7 +84,7 @@ internal static class ClientEndpoints
             await ClientBody.ReadAsync(http.Request, Id(segment)) is var body && body.Error is { } error
                 ? error.ToResult()
                 : Answer(http, body.ClientId,
-                    directory.Put(body.ClientId, body.Change, new(ifMatch, ifNoneMatch), Who(http))))
+                    directory.Put(body.ClientId, body.Change, new(ifMatch, ifNoneMatch))))
             .Accepts<ClientSettings>("application/json")
             .WithMetadata(new HasEntityTags())
             .Describe("putClient", "Create or replace a client", "An existing client keeps its tokens (at most the "
@@ -98,7 +98,7 @@ internal static class ClientEndpoints
             await ClientBody.ReadAsync(http.Request, Id(segment), partial: true) is var body && body.Error is { } error
                 ? error.ToResult()
                 : Answer(http, body.ClientId,
-                    directory.Patch(body.ClientId, body.Change, When(http, ifMatch), Who(http))))
+                    directory.Patch(body.ClientId, body.Change, When(http, ifMatch))))
             .Accepts<ClientPatch>("application/merge-patch+json", "application/json")
             .WithMetadata(new HasEntityTags())
             .Describe("patchClient", "Change some of a client's settings", "A JSON merge-patch.")
@@ -111,7 +111,7 @@ internal static class ClientEndpoints
                 HttpContext http,
                 [FromRoute(Name = "client_id"), Description(IdDescription)] string segment,
                 [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
-            Answer(http, Id(segment), directory.Delete(Id(segment), When(http, ifMatch), Who(http))))
+            Answer(http, Id(segment), directory.Delete(Id(segment), When(http, ifMatch))))
             .WithMetadata(new HasEntityTags())
             .Describe("deleteClient", "Delete a client", "The limit of the route applies to it again.")
             .Produces(204).Errors(404, 412, 503);
@@ -120,7 +120,7 @@ internal static class ClientEndpoints
                 HttpContext http,
                 [FromRoute(Name = "client_id"), Description(IdDescription)] string segment,
                 [FromHeader(Name = "If-Match"), Description(IfMatchDescription)] string? ifMatch) =>
-            Answer(http, Id(segment), directory.Reset(Id(segment), When(http, ifMatch), Who(http))))
+            Answer(http, Id(segment), directory.Reset(Id(segment), When(http, ifMatch))))
             .WithMetadata(new HasEntityTags())
             .Describe("resetClient", "Fill a client's bucket", "The bucket has `capacity` tokens afterwards.")
             .Produces<ClientView>().Errors(404, 412, 503);
@@ -172,6 +172,7 @@ internal static class ClientEndpoints
 
     private static IResult Answer(HttpContext http, string id, EditResult edit)
     {
+        AdminAudit.Note(http, edit.Change.Length == 0 ? "" : $"client {id}: {edit.Change}");
         switch (edit.Outcome)
         {
             case EditOutcome.Created:
@@ -216,9 +217,6 @@ internal static class ClientEndpoints
         new ApiError(503, $"the client store is unavailable, nothing was changed: {cause}").ToResult();
 
     public static string Id(string segment) => Uri.UnescapeDataString(segment);
-
-    public static string Who(HttpContext http) => http.Connection.RemoteIpAddress is not { } address ? "unix socket"
-        : (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString();
 
     public static RouteHandlerBuilder Describe(
         this RouteHandlerBuilder endpoint, string name, string summary, string description) =>

@@ -190,15 +190,17 @@ internal static class ClientFileEndpoints
             return Rejected(400, rows).ToResult();
         }
 
-        ImportResult result =
-            directory.Import(rows.Clients, mode == "create", dryRun == "true", ClientEndpoints.Who(http));
+        ImportResult result = directory.Import(rows.Clients, mode == "create", dryRun == "true");
         if (result.Done)
         {
+            (int created, int updated, int unchanged) = result.Counts;
+            AdminAudit.Note(http, (dryRun == "true" ? "a dry run, " : "")
+                + $"{created} created, {updated} updated, {unchanged} unchanged");
             ProxyConfig config = http.RequestServices.GetRequiredService<ProxyServer>().Config;
             string[] warnings = rows.Clients.SelectMany(client => ClientId.Warnings(client.ClientId, config) ?? [])
                 .CountBy(static warning => warning)
                 .Select(static w => $"{w.Value} of these clients: {w.Key}").ToArray();
-            return Results.Ok(new ImportReport(result.Counts.Created, result.Counts.Updated, result.Counts.Unchanged,
+            return Results.Ok(new ImportReport(created, updated, unchanged,
                 warnings.Length == 0 ? null : warnings));
         }
         if (result.Faults is { } unfit)

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Penstock.Proxy.Configuration;
+using Penstock.Control.Store;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
@@ -12,9 +12,9 @@ internal static class ClientFileText
         .Select(static own => string.Create(CultureInfo.InvariantCulture,
             $"{own.Name}={own.Numbers.Capacity}:{own.Numbers.RatePerSecond}")));
 
-    public static Dictionary<string, LimitConfig?> ReadLimits(string field, ClientDraft draft)
+    public static Dictionary<string, NumbersChange?> ReadLimits(string field, ClientDraft draft)
     {
-        var limits = new Dictionary<string, LimitConfig?>();
+        var limits = new Dictionary<string, NumbersChange?>();
         const StringSplitOptions Tidy = StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries;
         foreach (string item in field.Split(';', Tidy))
         {

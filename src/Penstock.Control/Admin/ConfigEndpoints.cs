@@ -23,7 +23,7 @@ internal static class ConfigEndpoints
                 + $"`Accept: {Yaml}` gets it as YAML.")
             .Produces<ConfigView>();
 
-        app.MapPost("/reload", () => Answer(reloader.Reload()))
+        app.MapPost("/reload", (HttpContext http) => Answer(http, reloader.Reload()))
             .WithTags("Configuration").WithName("reload").WithSummary("Read the configuration file again")
             .WithDescription("Applies listeners, upstreams, backends, routes, limits, timeouts, bounds and logs "
                 + "without a restart; health, buckets and connections are kept. If the file has an error, nothing "
@@ -31,8 +31,9 @@ internal static class ConfigEndpoints
             .Produces<Reloaded>().Errors(400, 409);
     }
 
-    private static IResult Answer(ReloadResult result)
+    private static IResult Answer(HttpContext http, ReloadResult result)
     {
+        AdminAudit.Note(http, result.Error ?? result.Summary);
         if (result.Error is null)
         {
             return Results.Ok(new Reloaded(

@@ -211,9 +211,10 @@ internal sealed record ClientPatch(
     [property: Range(0, 1_000_000_000), Description("At most the capacity.")] double CurrentTokens = 0,
     [property: Description("The name of a plan; null: the client leaves its plan and keeps the plan's numbers.")]
     string? Plan = null,
-    [property: Description("`limited`, `blocked` or `exempt`.")] ClientAccess Access = ClientAccess.Limited,
-    [property: Description("By limit name; null removes the client's numbers for that limit.")]
-    IReadOnlyDictionary<string, Numbers?>? Limits = null,
+    [property: Description("`limited`, `blocked` or `exempt`; null: `limited`.")]
+    ClientAccess? Access = ClientAccess.Limited,
+    [property: Description("By limit name; null removes the client's numbers for that limit, or all of them.")]
+    IReadOnlyDictionary<string, NumbersPatch?>? Limits = null,
     [property: Description("If given, it must equal the id in the path.")] string ClientId = "");
 
 [Description("A capacity and a rate for many clients.")]
@@ -227,7 +228,7 @@ internal sealed record PlanView(
 
 internal sealed record PlanPage(IReadOnlyList<PlanView> Items);
 
-internal sealed record PlanPatch(
+internal sealed record NumbersPatch(
     [property: Range(1, 1_000_000_000)] long Capacity = 0,
     [property: Range(0, 1_000_000, MinimumIsExclusive = true), Description(ClientSettings.RateDescription)]
     double RatePerSec = 0);

@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.OpenApi;
+using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.OpenApi;
-using Penstock.Control.Store;
-using Penstock.Proxy.Upstreams;
+using Penstock.Control.Config;
 
 namespace Penstock.Control.Admin;
 
@@ -12,35 +12,6 @@ namespace Penstock.Control.Admin;
 /// address that serves it, because docs/openapi.json is a copy of it.</summary>
 internal static partial class OpenApiDocument
 {
-    private const string Client =
-        """{"client_id":"user1","capacity":100,"rate_per_sec":10,"current_tokens":87.5}""";
-
-    private const string Plan =
-        """{"name":"gold","capacity":1000,"rate_per_sec":50,"clients":12,"source":"api"}""";
-
-    private static readonly Dictionary<Type, string> Examples = new()
-    {
-        [typeof(ClientView)] = Client,
-        [typeof(ClientPage)] = $$"""{"items":[{{Client}}],"next_cursor":"dXNlcjE"}""",
-        [typeof(PlanView)] = Plan,
-        [typeof(PlanPage)] = $$"""{"items":[{{Plan}}]}""",
-        [typeof(PlanPatch)] = """{"rate_per_sec":20}""",
-        [typeof(Numbers)] = """{"capacity":1000,"rate_per_sec":50}""",
-        [typeof(NewClient)] = """{"client_id":"user1","capacity":100,"rate_per_sec":10}""",
-        [typeof(ClientSettings)] = """{"capacity":200,"rate_per_sec":20}""",
-        [typeof(ClientPatch)] = """{"rate_per_sec":0.5}""",
-        [typeof(ApiError)] = """
-            {"code":400,"message":"capacity must be a number, not a text",
-             "errors":[{"field":"capacity","message":"must be a number, not a text"}]}
-            """,
-        [typeof(Readiness)] = """{"status":"ready","checks":{"proxy":{"status":"ok"},"store":{"status":"ok"}}}""",
-        [typeof(UpstreamStatus)] = """
-            {"name":"web","balance":"round_robin","backends":[{"address":"127.0.0.1:9001","weight":1,"backup":false,
-             "max_connections":0,"health":"down","cause":"connection refused (3 of 3 checks)",
-             "changed_at":"2026-11-21T04:05:06+00:00","in_flight":0,"requests":120,"failures":3}]}
-            """,
-    };
-
     public static void AddPenstockOpenApi(this IServiceCollection services) => services.AddOpenApi("v1", options =>
     {
         options.AddSchemaTransformer((schema, context, _) =>
@@ -52,11 +23,17 @@ internal static partial class OpenApiDocument
                 schema.Type = JsonSchemaType.String;
             }
 
-            if (Examples.TryGetValue(context.JsonTypeInfo.Type, out string? example))
+            if (context.JsonTypeInfo.Type == typeof(ApiError))
             {
-                schema.Examples = [JsonNode.Parse(example)!];
+                schema.Examples = [JsonNode.Parse(OpenApiExamples.Error)!];
             }
 
+            return Task.CompletedTask;
+        });
+        options.AddOperationTransformer((operation, context, _) =>
+        {
+            string method = context.Description.HttpMethod!;
+            AddAccess(operation, context, Needs.RoleFor(context.Description.ActionDescriptor.EndpointMetadata, method));
             return Task.CompletedTask;
         });
         options.AddDocumentTransformer((document, _, _) =>
@@ -66,8 +43,8 @@ internal static partial class OpenApiDocument
                 Title = "Penstock admin API",
                 Version = "1",
                 Description = "Edits the limits of clients at runtime and reports the state of Penstock. Every error "
-                    + "has a JSON body. If a token is configured, all paths except `/livez` and `/readyz` answer 401 "
-                    + "without it.",
+                    + "has a JSON body. If tokens are configured, all operations with a role need one; a token with "
+                    + "the role `admin` may do everything.",
                 License = new() { Name = "MIT", Identifier = "MIT" },
             };
             document.Servers = null;
@@ -76,9 +53,14 @@ internal static partial class OpenApiDocument
             {
                 Type = SecuritySchemeType.Http,
                 Scheme = "bearer",
-                Description = "The admin token, if one is configured.",
+                Description = "A token of `admin.token` or `admin.tokens`, if there are any.",
             });
             document.Security = [new() { [new("token", document)] = [] }, new()];
+            foreach (OpenApiOperation operation in document.Paths.Values.SelectMany(static path =>
+                path.Operations?.Values ?? Enumerable.Empty<OpenApiOperation>()))
+            {
+                OpenApiExamples.AddTo(operation); // last, because endpoints may have their own transformers
+            }
             foreach (IOpenApiSchema schema in document.Components.Schemas?.Values ?? [])
             {
                 PutOnOneLine(schema);
@@ -86,6 +68,32 @@ internal static partial class OpenApiDocument
             return Task.CompletedTask;
         });
     });
+
+    /// <summary>Shows the role that an operation needs, and the answers of the guard.</summary>
+    private static void AddAccess(
+        OpenApiOperation operation, OpenApiOperationTransformerContext context, AdminRole? role)
+    {
+        if (role is not { } needed)
+        {
+            operation.Security = [];
+            return;
+        }
+        operation.Description += $" Role: `{AdminGuard.Word(needed)}`.";
+        foreach (int status in (ReadOnlySpan<int>)[401, 403, 429])
+        {
+            operation.Responses!.TryAdd($"{status}", new OpenApiResponse
+            {
+                Description = ReasonPhrases.GetReasonPhrase(status),
+                Content = new Dictionary<string, OpenApiMediaType>
+                {
+                    ["application/json"] = new()
+                    {
+                        Schema = new OpenApiSchemaReference(nameof(ApiError), context.Document),
+                    },
+                },
+            });
+        }
+    }
 
     /// <summary>Descriptions come from doc comments too, with the line breaks of the source.</summary>
     private static void PutOnOneLine(IOpenApiSchema schema)

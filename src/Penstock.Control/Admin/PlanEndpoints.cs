@@ -42,13 +42,13 @@ internal static class PlanEndpoints
 
         plans.MapPatch("/{name}", (HttpContext http, [FromRoute, Description("The plan.")] string name) =>
                 PutAsync(http, directory, name, partial: true))
-            .Accepts<PlanPatch>("application/merge-patch+json", "application/json")
+            .Accepts<NumbersPatch>("application/merge-patch+json", "application/json")
             .Describe("patchPlan", "Change one number of a plan", "A JSON merge-patch.")
             .Produces<PlanView>().Errors(400, 404, 409, 413, 415, 503);
 
         plans.MapDelete("/{name}", (HttpContext http, [FromRoute, Description("The plan.")] string name) =>
                 Answer(http, directory, ClientEndpoints.Id(name),
-                    directory.DeletePlan(ClientEndpoints.Id(name), ClientEndpoints.Who(http))))
+                    directory.DeletePlan(ClientEndpoints.Id(name))))
             .Describe("deletePlan", "Delete a plan", "409 while clients have the plan; the message says how many.")
             .Produces(204).Errors(404, 409, 503);
     }
@@ -60,7 +60,7 @@ internal static class PlanEndpoints
         ClientBody body = await ClientBody.ReadPlanAsync(http.Request, name, partial);
         return body.Error is { } error ? error.ToResult()
             : Answer(http, directory, name,
-                directory.PutPlan(name, body.Change, partial, ClientEndpoints.Who(http)));
+                directory.PutPlan(name, body.Change, partial));
     }
 
     private static IResult Find(ClientDirectory directory, string segment)
@@ -83,6 +83,7 @@ internal static class PlanEndpoints
 
     private static IResult Answer(HttpContext http, ClientDirectory directory, string name, PlanResult edit)
     {
+        AdminAudit.Note(http, edit.Change.Length == 0 ? "" : $"plan {name}: {edit.Change}");
         switch (edit.Outcome)
         {
             case EditOutcome.Created:

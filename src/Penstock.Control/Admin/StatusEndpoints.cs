@@ -21,12 +21,13 @@ internal static class StatusEndpoints
             .Produces<StatusReport>();
 
         app.MapGet("/livez", () => Results.Ok(new Liveness("alive")))
-            .WithTags("Probes").WithName("livez").WithSummary("Is the process alive?")
+            .WithMetadata(Needs.Nothing).WithTags("Probes").WithName("livez").WithSummary("Is the process alive?")
             .WithDescription("Needs no token. Restart Penstock if this does not answer.")
             .Produces<Liveness>();
 
         app.MapGet("/readyz", () => Ready(proxy, directory, member))
-            .WithTags("Probes").WithName("readyz").WithSummary("Should Penstock get traffic?")
+            .WithMetadata(Needs.Nothing).WithTags("Probes").WithName("readyz")
+            .WithSummary("Should Penstock get traffic?")
             .WithDescription("Needs no token. 503 while Penstock stops. If the store fails, the status is `degraded` "
                 + "with 200: limits are enforced from memory. The check `cluster` exists if nodes share the store.")
             .Produces<Readiness>().Produces<Readiness>(503);

@@ -1,4 +1,5 @@
 using System.Text;
+using Penstock.Proxy.Configuration;
 
 namespace Penstock.Control.Config;
 
@@ -66,6 +67,17 @@ internal static class ConfigLoader
                 + (names is null ? fault : "this directory has no file whose name ends in .yaml, .yml or .json"));
         }
         return names ?? [];
+    }
+
+    /// <summary>Reads one backend in JSON, with the keys that it has in the file. The text comes from a caller of the
+    /// API, so it has no variables: they could show the caller the environment and files of this machine.</summary>
+    public static (BackendConfig? Backend, IReadOnlyList<Diagnostic> Diagnostics) ParseBackend(string json)
+    {
+        var report = new Report();
+        ConfigNode? root = JsonTree.Read(new SourceFile("body", json), report, variables: null);
+        BackendConfig? backend = root is null ? null : ConfigField.Root(root, report).Section(
+            static section => UpstreamKeys.Backend.Read(section, UpstreamKeys.Backend.Default));
+        return (report.Errors > 0 ? null : backend, report.Diagnostics);
     }
 
     private static ConfigResult Parse(string path, IReadOnlyList<SourceFile> files, Report report,

@@ -100,6 +100,14 @@ internal static partial class ConfigValue
         Samples = ["secret-one", "secret-two"],
     };
 
+    /// <summary>See <see cref="TryTokenHash"/>.</summary>
+    public static readonly Syntax<string> TokenHash = new(TryTokenHash)
+    {
+        Schema = SchemaPart.Pattern("[0-9A-Fa-f]{64}"),
+        Text = "64 hexadecimal digits",
+        Samples = [new('a', 64), new('b', 64)],
+    };
+
     private const string TokenMarks = "!#$%&'*+-.^_`|~"; // RFC 9110, 5.6.2
 
     /// <summary><c>0.0.0.0:8080</c>, <c>:8080</c> and <c>8080</c> (IPv4 and IPv6), <c>[::1]:80</c>,
@@ -305,9 +313,24 @@ internal static partial class ConfigValue
     public static bool TryToken(string text, out string token, out string error)
     {
         token = text.Trim();
-        return token.All(c => c is >= ' ' and <= '~')
+        if (!token.All(static c => c is >= ' ' and <= '~'))
+        {
+            return Fail("this cannot be sent in a header; write visible ASCII characters", out error);
+        }
+        return AdminToken.IsDamaged(token)
+            ? Fail("a character of this token is wrong or missing; copy it again", out error)
+            : Succeed(out error);
+    }
+
+    /// <summary>The SHA-256 of a token, in hexadecimal. Messages do not quote it, because it may be the token itself.
+    /// </summary>
+    public static bool TryTokenHash(string text, out string hash, out string error)
+    {
+        hash = text.ToLowerInvariant();
+        return hash.Length == AdminToken.HashDigits && hash.All(char.IsAsciiHexDigit)
             ? Succeed(out error)
-            : Fail("this cannot be sent in a header; write visible ASCII characters", out error);
+            : Fail("this is not a SHA-256; write its 64 hexadecimal digits, as 'penstock token create' prints them",
+                out error);
     }
 
     private static bool IsPath(string text) => text.StartsWith('/') && text.All(c => c is > ' ' and <= '~' and not '#');

@@ -27,19 +27,11 @@ internal static class FileKeys
             .DefaultText("from the umask")
             .Then(static (section, listener) =>
             {
-                if (listener.Text.Length > 0 && listener.Address is not UnixDomainSocketEndPoint)
+                if (listener.Text.Length > 0)
                 {
-                    section["mode"]?.Error("'mode' is for Unix sockets only", "remove it");
+                    AdminKeys.CheckMode(section, listener.Address);
                 }
             });
-
-    private static readonly Keys<AdminConfig> Admin = new Keys<AdminConfig>("admin", new())
-        .Key("listen", Address, admin => admin.Listen, (admin, v) => admin with { Listen = v },
-            "The address of the admin API; it must differ from those of the listeners.")
-        .Key("token", Token, admin => admin.Token, (admin, v) => admin with { Token = v },
-            "The token that callers must send as `Authorization: Bearer TOKEN`. Required unless `listen` is a loopback "
-                + "address or a Unix socket. Empty: no token is needed.")
-        .Secret();
 
     private static readonly Keys<LogConfig> Log = new Keys<LogConfig>("log", new())
         .Key("level", new Optional<MinLevel>(OneOf(("info", MinLevel.Info), ("debug", MinLevel.Debug),
@@ -202,17 +194,17 @@ internal static class FileKeys
             "[The log of events](#log) on stderr.")
         .AlsoCalled("log: { level: info }", "log_level", "loglevel", "verbosity", "error_log")
         .DefaultText("see there")
-        .Group("admin", new Mapping<AdminConfig>(Admin, ("off", new() { Listen = null }))
+        .Group("admin", new Mapping<AdminConfig>(AdminKeys.Table, ("off", new() { Listen = null }))
         {
             Expected = "a mapping or 'off'",
             Instead = static text => $"write admin: {{ listen: {(TryListen(text, out _, out _) ? text
                 : "127.0.0.1:9800")} }}",
-        }, config => config.Admin, (config, v) => config with { Admin = v }, "[The admin API](#admin).", CheckAdmin)
+        }, config => config.Admin, (config, v) => config with { Admin = v }, "[The admin API](#admin).",
+            AdminKeys.Check)
         .DefaultText("on `127.0.0.1:9800`")
         .Then(CheckAddresses)
         .AlsoCalled("admin: { listen: 127.0.0.1:9800 }", "api", "stats", "dashboard", "management", "admin_port",
             "admin_listen", "control")
-        .AtStart()
         .Key("store", ConfigValue.Store, config => config.Store, (config, v) => config with { Store = v },
             "Where clients, their limits and their buckets are kept: in a file, whose path is relative to the working "
                 + "directory; in a database that several nodes can share ([store.md](store.md)); or in memory, where "
@@ -304,17 +296,6 @@ internal static class FileKeys
         {
             file["listen"]!.Warning("all clients of a Unix socket have the same address, 'unix', and share one bucket",
                 "if a proxy is in front, write clients.trusted_proxies: [unix], so that its X-Forwarded-For counts");
-        }
-    }
-
-    private static void CheckAdmin(Section section, AdminConfig admin, PenstockConfig config)
-    {
-        ConfigField at = section["listen"] ?? section.At;
-        if (admin.Listen is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address)
-            && section["token"]?.Node is not FaultyNode && admin.Token.Length == 0)
-        {
-            at.Error($"admin on {admin.Listen} needs a token: otherwise everybody who reaches it can change limits",
-                "set admin.token, or listen on 127.0.0.1");
         }
     }
 

@@ -9,10 +9,10 @@ internal sealed class JsonTree
 {
     private readonly SourceFile _file;
     private readonly byte[] _utf8;
-    private readonly Variables _variables;
+    private readonly Variables? _variables;
     private (int Bytes, int Characters) _counted;
 
-    private JsonTree(SourceFile file, Variables variables)
+    private JsonTree(SourceFile file, Variables? variables)
     {
         _file = file;
         _utf8 = Encoding.UTF8.GetBytes(file.Text);
@@ -20,7 +20,8 @@ internal sealed class JsonTree
     }
 
     /// <summary>Returns the root; null after reporting that the text is not valid JSON.</summary>
-    public static ConfigNode? Read(SourceFile file, Report report, Variables variables)
+    /// <param name="variables">Null: texts have no variables.</param>
+    public static ConfigNode? Read(SourceFile file, Report report, Variables? variables)
     {
         if (string.IsNullOrWhiteSpace(file.Text))
         {
@@ -66,7 +67,8 @@ internal sealed class JsonTree
             case JsonTokenType.Null:
                 return new EmptyNode(place);
             case JsonTokenType.String:
-                return _variables.Fill(reader.GetString()!, place);
+                string text = reader.GetString()!;
+                return _variables?.Fill(text, place) ?? new ScalarNode(place, text);
             default:
                 return new ScalarNode(place, Encoding.UTF8.GetString(reader.ValueSpan));
         }

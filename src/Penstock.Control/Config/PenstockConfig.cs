@@ -43,6 +43,31 @@ internal sealed record AdminConfig
     /// <summary>Null: no admin listener.</summary>
     public EndPoint? Listen { get; init; } = new IPEndPoint(IPAddress.Loopback, 9800);
 
-    /// <summary>Empty: no token is needed; allowed only on a loopback address or a Unix socket.</summary>
+    /// <summary>The mode of a Unix domain socket's file; null: by the umask.</summary>
+    public UnixFileMode? Mode { get; init; }
+
+    /// <summary>Empty: there is no plain token.</summary>
     public string Token { get; init; } = "";
+
+    /// <summary>Tokens that are known by their hash.</summary>
+    public ValueList<AdminTokenConfig> Tokens { get; init; } = [];
+
+    /// <summary>True if other machines can reach the listener, so that it needs a token.</summary>
+    public bool IsOpen => Listen is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address);
+
+    public bool HasToken => Token.Length > 0 || Tokens.Count > 0;
 }
+
+/// <summary>What the owner of a token may do.</summary>
+internal enum AdminRole
+{
+    /// <summary>Read everything.</summary>
+    Read,
+
+    /// <summary>Read and change everything.</summary>
+    Admin,
+}
+
+/// <param name="Name">Who uses the token.</param>
+/// <param name="Sha256">64 hexadecimal digits in lower case.</param>
+internal sealed record AdminTokenConfig(string Name, AdminRole Role, string Sha256);

@@ -11,7 +11,7 @@ internal static partial class Secrets
 
     /// <summary>Hides secrets in a sentence or a quoted value.</summary>
     public static string Hide(string message) =>
-        Parameter().Replace(UserInfo().Replace(message, Stars), AfterKey);
+        Parameter().Replace(AdminToken().Replace(UserInfo().Replace(message, Stars), Stars), AfterKey);
 
     /// <summary>Hides secrets in a line of a file.</summary>
     public static string HideInLine(string line) =>
@@ -40,11 +40,15 @@ internal static partial class Secrets
         RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase, Unbounded)]
     private static partial Regex Parameter();
 
+    // A token of the admin API, wherever it was pasted.
+    [GeneratedRegex("pst_[A-Za-z0-9_-]+", RegexOptions.None, Unbounded)]
+    private static partial Regex AdminToken();
+
     // A key with the name of a secret, and its value: in quotes, up to the end of a flow mapping's entry, or up to the
     // end of the line. The colon is optional, because it may be the fault that it is missing.
     [GeneratedRegex("""
         (?<key>(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{0,40}
-        (tok[a-z]*n|passw|passphrase|pwd|secret|credential|authori[sz]ation|api[-_]?key|private)
+        (tok[a-z]*n|passw|passphrase|pwd|secret|credential|sha256|authori[sz]ation|api[-_]?key|private)
         [A-Za-z0-9_-]*["']?(\s*[:=]\s*|\s+))
         (?<value>"([^"\\]|\\.)*"?|'([^']|'')*'?|[^\s,}\]&"'][^,}&]*)
         """,

@@ -6,7 +6,8 @@ namespace Penstock.Control.Config;
 /// <summary>The keys of upstreams and their backends.</summary>
 internal static class UpstreamKeys
 {
-    private static readonly Keys<BackendConfig> Backend =
+    /// <summary>The keys of a backend.</summary>
+    public static readonly Keys<BackendConfig> Backend =
         new Keys<BackendConfig>("backend", new() { Host = "", Port = 0 })
             .Key("url", ConfigValue.Backend, backend => backend,
                 (backend, v) => backend with { Host = v.Host, Port = v.Port },

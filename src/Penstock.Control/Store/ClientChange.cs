@@ -1,4 +1,3 @@
-using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
@@ -8,6 +7,9 @@ internal sealed record FieldFault(string Field, string Message);
 
 /// <summary>A client of a file, and what the file sets.</summary>
 internal readonly record struct ClientRow(string ClientId, ClientChange Change);
+
+/// <summary>A change of a capacity and a rate; null leaves a number as it is.</summary>
+internal sealed record NumbersChange(long? Capacity, double? RatePerSecond);
 
 /// <summary>A change of a client; null leaves a value as it is.</summary>
 internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond = null, double? Tokens = null)
@@ -20,7 +22,10 @@ internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond
     public ClientAccess? Access { get; init; }
 
     /// <summary>The client's own numbers by limit name; null removes its numbers for that limit.</summary>
-    public IReadOnlyDictionary<string, LimitConfig?>? Limits { get; init; }
+    public IReadOnlyDictionary<string, NumbersChange?>? Limits { get; init; }
+
+    /// <summary>The client's own numbers are removed, before those of <see cref="Limits"/> are added.</summary>
+    public bool RemovesLimits { get; init; }
 
     /// <summary>All faults of the values that can be seen without the client's present state.</summary>
     public IEnumerable<FieldFault> Faults()
@@ -30,7 +35,7 @@ internal sealed record ClientChange(long? Capacity = null, double? RatePerSecond
             yield return fault;
         }
 
-        foreach ((string? name, LimitConfig? numbers) in Limits ?? new Dictionary<string, LimitConfig?>())
+        foreach ((string? name, NumbersChange? numbers) in Limits ?? new Dictionary<string, NumbersChange?>())
         {
             foreach (FieldFault fault in NumberFaults($"limits.{name}.", numbers?.Capacity, numbers?.RatePerSecond))
             {

@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Logging;
-using Penstock.Control.Telemetry;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Store;
@@ -24,8 +22,7 @@ internal sealed partial class ClientDirectory
     /// <param name="clients">No client twice, and only rows without <see cref="ClientChange.Faults"/>.</param>
     /// <param name="createOnly">Reject all rows if one of the clients exists.</param>
     /// <param name="dryRun">Change nothing; only count.</param>
-    /// <param name="who">For the log.</param>
-    public ImportResult Import(IReadOnlyList<ClientRow> clients, bool createOnly, bool dryRun, string who)
+    public ImportResult Import(IReadOnlyList<ClientRow> clients, bool createOnly, bool dryRun)
     {
         lock (_edits)
         {
@@ -54,13 +51,6 @@ internal sealed partial class ClientDirectory
             foreach (ClientState client in stored)
             {
                 PutInForce(client, keepsTokens: !plan.TokensSet.Contains(client.ClientId));
-            }
-
-            if (!dryRun)
-            {
-                log.LogInformation(Events.ClientsImported,
-                    "clients imported by {Who}: {Created} created, {Updated} updated, {Unchanged} unchanged",
-                    who, plan.Counts.Created, plan.Counts.Updated, plan.Counts.Unchanged);
             }
             return new(true, plan.Counts);
         }

@@ -13,9 +13,10 @@ namespace Penstock.Control.Store;
 /// <param name="Clients">How many clients have the plan.</param>
 /// <param name="Faults">The faults of an invalid edit.</param>
 /// <param name="Cause">Why the store failed.</param>
+/// <param name="Change">What a successful edit changed, for the log.</param>
 /// <param name="InFile">The edit was rejected because the plan is in the configuration file.</param>
 internal readonly record struct PlanResult(EditOutcome Outcome, PlanNumbers Plan = default, long Clients = 0,
-    IReadOnlyList<FieldFault>? Faults = null, string Cause = "", bool InFile = false);
+    IReadOnlyList<FieldFault>? Faults = null, string Cause = "", string Change = "", bool InFile = false);
 
 /// <content>Plans, and a client's terms: plan, access, numbers for named limits.</content>
 internal sealed partial class ClientDirectory
@@ -86,9 +87,8 @@ internal sealed partial class ClientDirectory
     /// <param name="name">The plan's name.</param>
     /// <param name="change">Its capacity and rate.</param>
     /// <param name="partial">A number that the change does not set stays; the plan must exist.</param>
-    /// <param name="who">Who edits, for the log.</param>
-    public PlanResult PutPlan(string name, ClientChange change, bool partial, string who) =>
-        EditPlan(name, who, (edit, before) => Put(edit, name, change, partial, before));
+    public PlanResult PutPlan(string name, ClientChange change, bool partial) =>
+        EditPlan(name, (edit, before) => Put(edit, name, change, partial, before));
 
     private static PlanResult Put(
         IClientTransaction edit, string name, ClientChange change, bool partial, PlanNumbers? before)
@@ -113,7 +113,7 @@ internal sealed partial class ClientDirectory
     }
 
     /// <summary>Deletes a plan unless clients have it.</summary>
-    public PlanResult DeletePlan(string name, string who) => EditPlan(name, who, (edit, before) =>
+    public PlanResult DeletePlan(string name) => EditPlan(name, (edit, before) =>
     {
         if (before is null)
         {
@@ -130,8 +130,7 @@ internal sealed partial class ClientDirectory
         return new(EditOutcome.Deleted);
     });
 
-    private PlanResult EditPlan(
-        string name, string who, Func<IClientTransaction, PlanNumbers?, PlanResult> change)
+    private PlanResult EditPlan(string name, Func<IClientTransaction, PlanNumbers?, PlanResult> change)
     {
         lock (_edits)
         {
@@ -161,11 +160,10 @@ internal sealed partial class ClientDirectory
             }
 
             NoteRecovery();
-            log.LogInformation(Events.PlanChanged,
-                "plan {Plan} {Change} by {Who}: {Before} -> {After}, {Clients} clients",
-                name, result.Outcome.ToString().ToLowerInvariant(), who, Describe(before?.Numbers),
-                Describe(result.Plan.Numbers), result.Clients);
-            return result;
+            return result with
+            {
+                Change = $"{Describe(before?.Numbers)} -> {Describe(result.Plan.Numbers)}, {result.Clients} clients",
+            };
         }
     }
 

@@ -24,8 +24,9 @@ internal enum EditOutcome
 /// <param name="Client">The client after the edit, if it was created or updated.</param>
 /// <param name="Faults">The faults of an invalid edit.</param>
 /// <param name="Cause">Why the store failed.</param>
-internal readonly record struct EditResult(
-    EditOutcome Outcome, ClientState Client = default, IReadOnlyList<FieldFault>? Faults = null, string Cause = "");
+/// <param name="Change">What a successful edit changed, for the log.</param>
+internal readonly record struct EditResult(EditOutcome Outcome, ClientState Client = default,
+    IReadOnlyList<FieldFault>? Faults = null, string Cause = "", string Change = "");
 
 /// <summary>All edits of registered clients. Edits run one after another, first in the store, then in the limiter: a
 /// successful edit is both saved and in force, a failed one is neither. Thread-safe.</summary>
@@ -100,28 +101,28 @@ internal sealed partial class ClientDirectory(
     public bool TryPage(string after, string contains, int limit, [NotNullWhen(true)] out List<string>? ids) =>
         TryUse(() => store.Page(after, contains, limit), out ids);
 
-    public EditResult Create(string clientId, ClientChange change, string who) => Edit(clientId, default, who,
+    public EditResult Create(string clientId, ClientChange change) => Edit(clientId, default,
         (edit, before) => before is null && edit.Find(clientId) is null
             ? Write(edit, clientId, null, change, partial: false)
             : new(EditOutcome.Exists));
 
     /// <summary>Creates or replaces a client. An existing client keeps its tokens unless the change sets them.
     /// </summary>
-    public EditResult Put(string clientId, ClientChange change, Preconditions when, string who) =>
-        Edit(clientId, when, who, (edit, before) => Write(edit, clientId, before, change, partial: false));
+    public EditResult Put(string clientId, ClientChange change, Preconditions when) =>
+        Edit(clientId, when, (edit, before) => Write(edit, clientId, before, change, partial: false));
 
-    public EditResult Patch(string clientId, ClientChange change, Preconditions when, string who) =>
-        Edit(clientId, when, who, (edit, before) => before is { } client
+    public EditResult Patch(string clientId, ClientChange change, Preconditions when) =>
+        Edit(clientId, when, (edit, before) => before is { } client
             ? Write(edit, clientId, client, change, partial: true)
             : new(EditOutcome.NotFound));
 
-    public EditResult Reset(string clientId, Preconditions when, string who) =>
-        Edit(clientId, when, who, (edit, before) => before is { } client
+    public EditResult Reset(string clientId, Preconditions when) =>
+        Edit(clientId, when, (edit, before) => before is { } client
             ? new(EditOutcome.Updated, edit.Put(new(clientId, client.Limit, client.Limit.Capacity, client.Terms)))
             : new(EditOutcome.NotFound));
 
-    public EditResult Delete(string clientId, Preconditions when, string who) =>
-        Edit(clientId, when, who, (edit, before) =>
+    public EditResult Delete(string clientId, Preconditions when) =>
+        Edit(clientId, when, (edit, before) =>
             new(edit.Delete(clientId) || before is not null ? EditOutcome.Deleted : EditOutcome.NotFound));
 
     /// <summary>Saves the current tokens of these clients. They are read under the lock of the edits, so that a flush
@@ -158,7 +159,7 @@ internal sealed partial class ClientDirectory(
 
     /// <summary>Edits a client, first in the store in one transaction, then in the limiter.</summary>
     private EditResult Edit(
-        string clientId, Preconditions when, string who, Func<IClientTransaction, ClientState?, Written> change)
+        string clientId, Preconditions when, Func<IClientTransaction, ClientState?, Written> change)
     {
         lock (_edits)
         {
@@ -180,10 +181,7 @@ internal sealed partial class ClientDirectory(
             }
             NoteRecovery();
             ClientState? after = limiter.Clients.TryGet(clientId, out ClientState found) ? found : null;
-            log.LogInformation(Events.ClientChanged, "client {Client} {Change} by {Who}: {Before} -> {After}",
-                clientId, written.Outcome.ToString().ToLowerInvariant(), who, Describe(written.Before),
-                Describe(after));
-            return new(written.Outcome, found);
+            return new(written.Outcome, found, Change: $"{Describe(written.Before)} -> {Describe(after)}");
         }
     }
 

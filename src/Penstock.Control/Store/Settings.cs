@@ -143,23 +143,24 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
             return old.Limits;
         }
 
-        Dictionary<string, LimitConfig> all =
-            partial ? old.Limits.ToDictionary(static own => own.Name, static own => own.Numbers) : [];
-        foreach ((string? name, LimitConfig? numbers) in change.Limits)
+        Dictionary<string, LimitConfig> all = partial && !change.RemovesLimits
+            ? old.Limits.ToDictionary(static own => own.Name, static own => own.Numbers) : [];
+        foreach ((string? name, NumbersChange? numbers) in change.Limits)
         {
             if (numbers is null)
             {
                 all.Remove(name);
-                continue;
             }
-
-            // Numbers that the client already has may stay when the limit was removed from the configuration.
-            if (!old.Limits.Contains(new(name, numbers)) && LimitFault(name, limits) is { } fault)
+            else if (Merged(name, all.GetValueOrDefault(name), numbers, faults) is { } merged)
             {
-                faults.Add(new($"limits.{name}", fault));
-            }
+                // Numbers that the client already has may stay when the limit was removed from the configuration.
+                if (!old.Limits.Contains(new(name, merged)) && LimitFault(name, limits) is { } fault)
+                {
+                    faults.Add(new($"limits.{name}", fault));
+                }
 
-            all[name] = numbers;
+                all[name] = merged;
+            }
         }
         if (all.Count > ClientTerms.MaxLimits)
         {
@@ -169,6 +170,27 @@ internal sealed record Settings(LimitConfig Limit, ClientTerms? Terms, IReadOnly
 
         return [.. all.OrderBy(static own => own.Key, StringComparer.Ordinal)
             .Select(static own => new OwnNumbers(own.Key, own.Value))];
+    }
+
+    private static LimitConfig? Merged(
+        string name, LimitConfig? before, NumbersChange change, List<FieldFault> faults)
+    {
+        if ((change.Capacity ?? before?.Capacity) is not { } capacity)
+        {
+            faults.Add(new($"limits.{name}.capacity", "is required"));
+            return null;
+        }
+        if ((change.RatePerSecond ?? before?.RatePerSecond) is not { } rate)
+        {
+            faults.Add(new($"limits.{name}.rate_per_sec", "is required"));
+            return null;
+        }
+        if (faults.Count == 0) // one of the two numbers may be the client's present one
+        {
+            faults.AddRange(new ClientChange(capacity, rate).Faults()
+                .Select(fault => fault with { Field = $"limits.{name}.{fault.Field}" }));
+        }
+        return new(capacity, rate);
     }
 
     private static string? LimitFault(string name, IReadOnlyDictionary<string, LimitConfig> limits)

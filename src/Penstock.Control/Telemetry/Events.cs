@@ -20,15 +20,14 @@ internal static class Events
         "Traces or metrics could not be sent by OTLP; at most one line a minute.");
     public static readonly EventId AdminLoginFailed = List.Add(102, "admin_login_failed",
         "A request to the admin API had no token or a wrong one.");
+    public static readonly EventId AdminChange = List.Add(106, "admin_change",
+        "A caller of the admin API changed something or tried to: who, from where, what, and the answer's status.");
     public static readonly EventId LogLevelSet = List.Add(109, "log_level_set",
         "The admin API set the level of events.");
-    public static readonly EventId ClientChanged = List.Add(110, "client_changed",
-        "A client was created, edited or deleted.");
     public static readonly EventId ClientIgnored = List.Add(111, "client_ignored",
         "The store contains a client or a plan whose numbers are invalid; it is ignored.");
-    public static readonly EventId ClientsImported = List.Add(112, "clients_imported", "Clients were imported.");
     public static readonly EventId PlanChanged = List.Add(113, "plan_changed",
-        "A plan was created, edited or deleted.");
+        "A plan of the configuration file was created or edited.");
     public static readonly EventId StoreFailing = List.Add(114, "store_failing",
         "The store is unavailable: limits are enforced from memory, edits are rejected.");
     public static readonly EventId StoreRecovered = List.Add(115, "store_recovered", "The store works again.");

@@ -9,7 +9,7 @@ namespace Penstock.Proxy.Upstreams;
 
 /// <summary>A live, named group of equal servers with its balancer. It survives reloads; its backends change with the
 /// configuration and with DNS. Thread-safe.</summary>
-internal sealed class Upstream
+internal sealed partial class Upstream
 {
     /// <summary>How many retries the budget holds; more when more requests are in flight, because a backend that dies
     /// fails all requests in flight at it at once.</summary>
@@ -42,7 +42,10 @@ internal sealed class Upstream
 
     public string Name { get; }
     public byte[] NameBytes { get; }
+
+    /// <summary>The configuration, with the backends that were added at run time.</summary>
     public UpstreamConfig Config => _members.Config;
+
     public IReadOnlyList<Backend> Backends => _members.All;
     public SlotQueue Queue { get; }
     public RetryBudget Budget { get; } = new(MaxSaved);
@@ -177,9 +180,6 @@ internal sealed class Upstream
         return default;
     }
 
-    /// <summary>Replaces the configuration. Backends that stay keep their state.</summary>
-    public void Apply(UpstreamConfig config) => ReplaceConfig(config, joins: true);
-
     /// <summary>Takes over the addresses that a name resolves to from now on. Each is a backend.</summary>
     /// <param name="joins">New backends start slowly. False at the start of the process, when all are new.</param>
     public void Resolve(string host, IPAddress[] addresses, bool joins)
@@ -188,7 +188,7 @@ internal sealed class Upstream
         {
             _resolved[host] = addresses;
         }
-        ReplaceConfig(_members.Config, joins);
+        ReplaceConfig(static config => config, joins);
     }
 
     /// <summary>Forgets which of two addresses its backends accepted connections on. Called at each look-up, because
@@ -230,7 +230,7 @@ internal sealed class Upstream
     public void Choose(Backend backend, int weight)
     {
         backend.Choose(weight);
-        ReplaceConfig(_members.Config, joins: true); // a hash table depends on weights
+        ReplaceConfig(static config => config, joins: true); // a hash table depends on weights
     }
 
     /// <summary>Updates slow start, the bound of the retry budget and the queue. Called by one thread, some times a
@@ -257,13 +257,14 @@ internal sealed class Upstream
         AffinityHash = waiter.AffinityHash,
     });
 
-    private void ReplaceConfig(UpstreamConfig config, bool joins)
+    /// <param name="change">Gets the configuration in force. Under the lock, so that no other change is lost.</param>
+    private void ReplaceConfig(Func<UpstreamConfig, UpstreamConfig> change, bool joins)
     {
         IReadOnlyList<Backend> gone;
         lock (_changing)
         {
             Backend[] before = _members.All;
-            Rebuild(config, joins);
+            Rebuild(change(_members.Config), joins);
             gone = [.. before.Except(_members.All)];
         }
         foreach (Backend backend in gone)

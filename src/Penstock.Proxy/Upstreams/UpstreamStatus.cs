@@ -27,6 +27,9 @@ public sealed record BackendStatus
     /// address.</summary>
     public required string? Name { get; init; }
 
+    /// <summary>It was added at run time; the configuration does not have it.</summary>
+    public required bool Added { get; init; }
+
     /// <summary>The configured weight, or the one that the operator set at run time.</summary>
     public required int Weight { get; init; }
 
@@ -103,6 +106,7 @@ public sealed record BackendStatus
         {
             Address = backend.Address,
             Name = backend.Name,
+            Added = upstream.IsAdded(backend),
             Weight = backend.FullWeight,
             SlowStart = Math.Round(backend.Ramp, 3),
             Backup = backend.Config.Backup,

@@ -25,7 +25,7 @@ internal sealed class AdminAccess
     {
         Terminal = terminal;
         _url = OptionSyntax.Read<Uri>("--admin", "URL",
-            $"The address of the admin API [default: $PENSTOCK_ADMIN, otherwise {DefaultUrl}]", TryUrl);
+            $"The address of the admin API [default: $PENSTOCK_ADMIN, otherwise {DefaultUrl}]", AdminClient.TryUrl);
         _url.Recursive = true;
     }
 
@@ -53,7 +53,7 @@ internal sealed class AdminAccess
         if (parse.GetValue(_url) is not { } url)
         {
             string text = Terminal.Environment("PENSTOCK_ADMIN")?.Trim() is { Length: > 0 } set ? set : DefaultUrl;
-            if (!TryUrl(text, out url, out error))
+            if (!AdminClient.TryUrl(text, out url, out error))
             {
                 error = $"$PENSTOCK_ADMIN: {error}";
                 return null;
@@ -106,11 +106,5 @@ internal sealed class AdminAccess
         }
 
         return ExitCode.Ok;
-    }
-
-    private static bool TryUrl(string text, out Uri url, out string error)
-    {
-        error = $"'{text}' is not a URL: write http://host:port";
-        return Uri.TryCreate(text, UriKind.Absolute, out url!) && url.Scheme is "http" or "https";
     }
 }

@@ -1,10 +1,12 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Penstock.Control.Admin;
+using Penstock.Control.Config;
 
 namespace Penstock.Commands;
 
@@ -20,23 +22,43 @@ internal sealed class AdminClient : IDisposable
     private const int PageSize = 500;
     private const int CopyBytes = 64 * 1024;
 
-    private readonly HttpClient _http;
-    private readonly Uri _url;
+    private const string UnixScheme = "unix";
 
+    private readonly HttpClient _http;
+    private readonly string _origin;
+
+    /// <param name="url">See <see cref="TryUrl"/>.</param>
     /// <param name="timeoutSeconds">How long to wait until an answer begins.</param>
     public AdminClient(Uri url, string token, double timeoutSeconds)
     {
-        _url = url;
-        _http = new() { Timeout = TimeSpan.FromSeconds(timeoutSeconds) };
+        bool isSocket = url.Scheme == UnixScheme;
+        Origin = isSocket ? url.OriginalString : url.GetLeftPart(UriPartial.Authority);
+        _origin = isSocket ? "http://localhost" : Origin;
+        var sockets = new SocketsHttpHandler();
+        if (isSocket)
+        {
+            var file = new UnixDomainSocketEndPoint(url.OriginalString[(UnixScheme.Length + 1)..]);
+            sockets.ConnectCallback = (_, cancel) => ConnectAsync(file, cancel);
+        }
+        _http = new(sockets) { Timeout = TimeSpan.FromSeconds(timeoutSeconds) };
         if (token.Length > 0)
         {
             _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         }
     }
 
-    private string Origin => _url.GetLeftPart(UriPartial.Authority);
+    /// <summary>The address of the API, for messages.</summary>
+    private string Origin { get; }
 
     public void Dispose() => _http.Dispose();
+
+    /// <summary><c>http://host:port</c> or <c>unix:/path</c>.</summary>
+    public static bool TryUrl(string text, out Uri url, out string error)
+    {
+        error = $"'{text}' is not a URL: write http://host:port or unix:/path";
+        return Uri.TryCreate(text, UriKind.Absolute, out url!) && (url.Scheme is "http" or "https"
+            || (url.Scheme == UnixScheme && ConfigValue.TryListen(text, out _, out error)));
+    }
 
     public static bool IsClient(JsonNode? body) =>
         body is JsonObject client && client["client_id"]?.GetValueKind() == JsonValueKind.String;
@@ -165,11 +187,30 @@ internal sealed class AdminClient : IDisposable
         }
     }
 
+    private static async ValueTask<Stream> ConnectAsync(UnixDomainSocketEndPoint file, CancellationToken cancel)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(file, cancel);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch (Exception failure)
+        {
+            socket.Dispose();
+            if (failure is SocketException && !File.Exists(file.ToString()))
+            {
+                throw new HttpRequestException("there is no such file", failure); // the system's words are misleading
+            }
+            throw;
+        }
+    }
+
     private HttpRequestMessage Request(HttpMethod method, string path)
     {
         // The id's percent-encoding must arrive as written, even for an id such as "..".
         var raw = new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true };
-        return new(method, new Uri(Origin + path, raw));
+        return new(method, new Uri(_origin + path, raw));
     }
 
     private async Task<AdminAnswer> AskAsync(Func<Task<AdminAnswer>> ask)

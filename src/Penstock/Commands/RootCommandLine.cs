@@ -27,6 +27,7 @@ internal static class RootCommandLine
             SimulateCommand.Create(terminal),
             HealthcheckCommand.Create(terminal),
             CompletionCommand.Create(terminal),
+            TokenCommand.Create(terminal),
             VersionCommand.Create(terminal),
         };
         root.Add(ManCommand.Create(terminal, root));

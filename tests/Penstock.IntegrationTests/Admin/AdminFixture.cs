@@ -40,14 +40,17 @@ internal sealed class AdminFixture : IAsyncDisposable
         Admin = new() { Listen = new IPEndPoint(IPAddress.Loopback, 0), Token = token },
     };
 
+    /// <param name="change">Changes the configuration for the start.</param>
+    /// <param name="reload">Changes it for a reload; null: there is no file to read again.</param>
     public static async Task<AdminFixture> StartAsync(
         string store = "memory", string token = "", TimeProvider? time = null,
-        Func<PenstockConfig, PenstockConfig>? change = null)
+        Func<PenstockConfig, PenstockConfig>? change = null, Func<PenstockConfig, PenstockConfig>? reload = null)
     {
         var log = new RecordedLog();
         PenstockConfig config = Config(store, token);
-        return new(await PenstockHost.StartAsync(change is null ? config : change(config), log.Factory,
-            time ?? TimeProvider.System), log);
+        config = change is null ? config : change(config);
+        return new(await PenstockHost.StartAsync(config, log.Factory, time ?? TimeProvider.System,
+            reload is null ? null : () => new ConfigResult(reload(config), [])), log);
     }
 
     public async ValueTask DisposeAsync()

@@ -64,16 +64,18 @@ public abstract class ClientFileTests : IAsyncLifetime
     [Fact]
     public async Task Import_leaves_one_line_in_the_log()
     {
+        const string Line = "loopback from 127.0.0.1: POST /clients/import was answered 200; ";
         await ImportAsync("client_id,capacity,rate_per_sec\na,1,1\nb,1,1\n");
         await ImportAsync("client_id,capacity,rate_per_sec\na,1,1\nb,2,1\n", query: "?dry_run=true");
         await ImportAsync("client_id,capacity,rate_per_sec\na,1,1\nb,3,1\n");
 
         Assert.Equal(
             [
-                "clients imported by 127.0.0.1: 2 created, 0 updated, 0 unchanged",
-                "clients imported by 127.0.0.1: 0 created, 1 updated, 1 unchanged",
+                "2 created, 0 updated, 0 unchanged", "a dry run, 0 created, 1 updated, 1 unchanged",
+                "0 created, 1 updated, 1 unchanged",
             ],
-            _admin.Log.Lines.Where(line => line.StartsWith("client", StringComparison.Ordinal)));
+            _admin.Log.Lines.Where(line => line.StartsWith(Line, StringComparison.Ordinal))
+                .Select(static line => line[Line.Length..]));
     }
 
     [Fact]

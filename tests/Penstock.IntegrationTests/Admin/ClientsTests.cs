@@ -128,7 +128,9 @@ public sealed class ClientsTests
         await using AdminFixture admin = await AdminFixture.StartAsync();
 
         (await admin.SendAsync("POST", "/clients", User1, "text/plain")).IsError(415, "application/json");
-        (await admin.SendAsync("PUT", "/clients/a", "a=b", "application/x-www-form-urlencoded")).IsError(415);
+        (await admin.SendAsync("POST", "/clients", User1, "text/csv; charset=utf-8")).IsError(415, "application/json");
+        (await admin.SendAsync("PUT", "/clients/a", "a=b", "application/x-www-form-urlencoded"))
+            .IsError(400, "not valid JSON");
         (await admin.SendAsync("POST", "/clients", User1 + new string(' ', 100_000))).IsError(413, "65536 bytes");
     }
 
@@ -316,10 +318,14 @@ public sealed class ClientsTests
 
         Assert.Equal(
             [
-                "client user1 created by 127.0.0.1: none -> capacity 100, 10/s, 100 tokens",
-                "client user1 updated by 127.0.0.1: capacity 100, 10/s, 100 tokens -> capacity 50, 10/s, 50 tokens",
-                "client user1 deleted by 127.0.0.1: capacity 50, 10/s, 50 tokens -> none",
+                "loopback from 127.0.0.1: POST /clients was answered 201; "
+                    + "client user1: none -> capacity 100, 10/s, 100 tokens",
+                "loopback from 127.0.0.1: PATCH /clients/user1 was answered 200; "
+                    + "client user1: capacity 100, 10/s, 100 tokens -> capacity 50, 10/s, 50 tokens",
+                "loopback from 127.0.0.1: DELETE /clients/user1 was answered 204; "
+                    + "client user1: capacity 50, 10/s, 50 tokens -> none",
+                "loopback from 127.0.0.1: DELETE /clients/user1 was answered 404",
             ],
-            admin.Log.Lines.Where(line => line.StartsWith("client user1", StringComparison.Ordinal)));
+            admin.Log.Lines.Where(line => line.StartsWith("loopback", StringComparison.Ordinal)));
     }
 }

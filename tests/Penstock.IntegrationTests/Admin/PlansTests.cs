@@ -144,7 +144,8 @@ public sealed class PlansTests : IAsyncLifetime
         (await SendAsync("POST", "/clients", """
             {"client_id":"k","plan":"free","limits":{"search":{"capacity":0,"x":1},"default":5,"default":6}}
             """)).HasFaults(
-            "limits.search.x is not known; known are capacity, rate_per_sec", "limits.search.rate_per_sec is required",
+            "limits.search.x is not known; known are capacity, rate_per_sec",
+            "limits.search.capacity must be from 1 to 1000000000", "limits.search.rate_per_sec is required",
             "limits.default must be an object with capacity and rate_per_sec, not a number",
             "limits.default is given twice");
 
@@ -154,6 +155,10 @@ public sealed class PlansTests : IAsyncLifetime
         await SendAsync("PUT", "/clients/k", """{"plan":"free"}""", 200);
         Assert.Contains("""
             "limits":{"default":{"capacity":7,"rate_per_sec":1},"search":{"capacity":5,"rate_per_sec":1}}
+            """.Trim(), (await SendAsync("GET", "/clients/k")).Body);
+        await SendAsync("PATCH", "/clients/k", """{"limits":{"search":{"rate_per_sec":2}}}""", 200);
+        Assert.Contains("""
+            "search":{"capacity":5,"rate_per_sec":2}
             """.Trim(), (await SendAsync("GET", "/clients/k")).Body);
         await SendAsync("PATCH", "/clients/k", """{"limits":{"search":null}}""", 200);
         Assert.DoesNotContain("search", (await SendAsync("GET", "/clients/k")).Body);

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
 using Penstock.Control;
+using Penstock.Control.Admin;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
 using Penstock.Control.Telemetry;
@@ -70,7 +71,8 @@ public sealed class ReloadEveryKeyTests : IDisposable
           "loops": 1, "log": { "level": "error" },
           "access_log": { "to": "off", "format": "json", "only": { "status": 500, "min_duration": "1s" },
             "sample": { "429": "1/9" }, "query": "false" },
-          "admin": { "listen": "127.0.0.1:0", "token": "t" },
+          "admin": { "listen": "unix:ADMIN", "mode": "0640", "token": "t",
+            "tokens": [{ "name": "ops", "role": "read", "sha256": "HASH" }] },
           "store": "sqlite:b.db", "plans": { "blue": { "capacity": 5, "rate": "5/s" } }
         }
         """;
@@ -97,6 +99,9 @@ public sealed class ReloadEveryKeyTests : IDisposable
         ["routes[0].rewrite.strip_prefix"] = ("routes[0].rewrite.strip_prefix", "/v1/a/"),
         ["errors"] = ("errors.500", "{ body: d }"),
         ["errors.503.file"] = ("errors.503.file", "'OTHERFILE'"),
+        ["admin"] = ("admin.token", "u"),
+        ["admin.listen"] = ("admin.listen", "'unix:OTHER'"),
+        ["admin.tokens"] = ("admin.tokens", "[]"),
         ["plans"] = ("plans.more", "{ capacity: 9, rate: 9/s }"),
     };
 
@@ -173,7 +178,7 @@ public sealed class ReloadEveryKeyTests : IDisposable
         using IClientStore store = ClientStores.Open("memory", TimeProvider.System);
         proxy.Start();
         var reloader = new Reloader(old, proxy, new ClientDirectory(store, proxy.Limiter,
-            NullLogger<ClientDirectory>.Instance), new EventThreshold(MinLevel.Info),
+            NullLogger<ClientDirectory>.Instance), new AdminTokens(old.Admin), new EventThreshold(MinLevel.Info),
             () => new ConfigResult(changed, []), TimeProvider.System, NullLogger.Instance);
 
         string[] expected = ["clients.max_tracked", "loops", "store"];
@@ -193,15 +198,17 @@ public sealed class ReloadEveryKeyTests : IDisposable
         var threshold = new EventThreshold(MinLevel.Info);
         threshold.Configure(config.Log.Level);
         proxy.Start();
+        var tokens = new AdminTokens(config.Admin);
         if (next is not null)
         {
-            var reloader = new Reloader(config, proxy, directory, threshold, () => new ConfigResult(next, []),
+            var reloader = new Reloader(config, proxy, directory, tokens, threshold, () => new ConfigResult(next, []),
                 TimeProvider.System, NullLogger.Instance);
             ReloadResult result = reloader.Reload();
             named!.AddRange(result.Error is { } error ? [error] : result.RestartNeeded);
         }
         Dictionary<string, string> state = LiveState.Of(proxy);
         state["log level"] = $"{threshold.Level}";
+        state["tokens"] = $"{tokens.InForce.Token} {tokens.InForce.Tokens}";
         foreach (PlanNumbers plan in store.Plans())
         {
             state[$"plan {plan.Name}"] = plan.ToString();
@@ -234,7 +241,9 @@ public sealed class ReloadEveryKeyTests : IDisposable
     /// <summary>JSON with pieces of YAML in it is YAML.</summary>
     private PenstockConfig Load(string text)
     {
-        text = text.Replace("SOCKET", Path.Combine(_folder, "a.sock"), StringComparison.Ordinal)
+        text = text.Replace("HASH", new('c', 64), StringComparison.Ordinal)
+            .Replace("ADMIN", Path.Combine(_folder, "c.sock"), StringComparison.Ordinal)
+            .Replace("SOCKET", Path.Combine(_folder, "a.sock"), StringComparison.Ordinal)
             .Replace("OTHERFILE", Path.Combine(_folder, "b.html"), StringComparison.Ordinal)
             .Replace("OTHER", Path.Combine(_folder, "b.sock"), StringComparison.Ordinal)
             .Replace("FILE", Path.Combine(_folder, "a.html"), StringComparison.Ordinal);

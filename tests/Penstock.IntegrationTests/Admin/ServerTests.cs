@@ -89,14 +89,13 @@ public sealed class ServerTests
     }
 
     [Fact]
-    public async Task Token_is_needed_for_everything_but_the_probes()
+    public async Task Token_is_needed_for_everything_but_the_probes_and_the_page()
     {
         await using AdminFixture admin = await AdminFixture.StartAsync(token: "s3cret");
         Task<Answer> Put(string authorization, string name = "localhost") => admin.SendAsync(
             "PUT", "/clients/a", Limit, headers: [("Authorization", authorization), ("Host", name)]);
 
-        foreach (string path in new[] { "/clients", "/clients/a", "/upstreams", "/openapi/v1.json", "/docs/", "/",
-            "/x" })
+        foreach (string path in new[] { "/clients", "/clients/a", "/upstreams", "/x", "/docsx" })
         {
             Assert.Equal("Bearer realm=\"penstock\"", (await admin.SendAsync("GET", path)).IsError(401).Authenticate);
         }
@@ -105,8 +104,12 @@ public sealed class ServerTests
         (await Put("Bearer s3cre")).IsError(401);
         (await Put("s3cret")).IsError(401);
         (await Put("")).IsError(401);
-        Assert.Equal(200, (await admin.SendAsync("GET", "/livez")).Status);
-        Assert.Equal(200, (await admin.SendAsync("GET", "/readyz")).Status);
+        foreach (string path in new[] { "/livez", "/readyz", "/docs/index.html", "/docs/index.js", "/openapi/v1.json" })
+        {
+            Assert.Equal(200, (await admin.SendAsync("GET", path)).Status);
+        }
+        Assert.Equal("/docs/index.html", (await admin.SendAsync("GET", "/")).Location);
+        (await admin.SendAsync("POST", "/docs/index.html", "{}")).IsError(404);
 
         Assert.Equal(201, (await Put("Bearer s3cret")).Status);
         Assert.Equal(200, (await Put("bearer s3cret", "penstock.internal:9800")).Status);
@@ -147,11 +150,16 @@ public sealed class ServerTests
     }
 
     [Fact]
-    public async Task Body_without_a_type_is_taken_for_json()
+    public async Task Body_without_a_type_or_as_curl_sends_it_is_taken_for_json()
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
+        const string Form = "application/x-www-form-urlencoded";
 
         Assert.Equal(201, (await admin.SendAsync("PUT", "/clients/a", Limit, type: "")).Status);
+        Assert.Equal(200, (await admin.SendAsync("PUT", "/clients/a", Limit, Form)).Status);
+        Assert.Equal(200, (await admin.SendAsync("PATCH", "/clients/a", Limit, Form + "; charset=utf-8")).Status);
+        Assert.Equal(200, (await admin.SendAsync("POST", "/explain", "{}", Form)).Status);
+        (await admin.SendAsync("POST", "/clients/import", Limit, Form)).IsError(415, "text/csv");
         (await admin.SendAsync("PUT", "/clients/a")).IsError(400, "not valid JSON");
     }
 

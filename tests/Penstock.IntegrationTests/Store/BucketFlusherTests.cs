@@ -24,7 +24,7 @@ public sealed class BucketFlusherTests : IAsyncDisposable
         _store = ClientStores.Open(_file.Setting, _time);
         _directory = new(_store, _limiter, _log.Factory.CreateLogger<ClientDirectory>());
         _flusher = new(Collect, _directory, _time, _log.Factory.CreateLogger<BucketFlusher>());
-        Assert.Equal(EditOutcome.Created, _directory.Create("a", new(100, 0.001), "test").Outcome);
+        Assert.Equal(EditOutcome.Created, _directory.Create("a", new(100, 0.001)).Outcome);
     }
 
     public async ValueTask DisposeAsync()
@@ -98,7 +98,7 @@ public sealed class BucketFlusherTests : IAsyncDisposable
     public void Recovery_is_noticed_when_nothing_moves()
     {
         _file.Break();
-        Assert.Equal(EditOutcome.StoreFailed, _directory.Delete("a", default, "test").Outcome);
+        Assert.Equal(EditOutcome.StoreFailed, _directory.Delete("a", default).Outcome);
         _flusher.Flush();
         Assert.NotNull(_directory.StoreFault);
 
@@ -111,15 +111,15 @@ public sealed class BucketFlusherTests : IAsyncDisposable
     [Fact]
     public void Late_save_takes_the_tokens_of_now_and_skips_the_deleted()
     {
-        _directory.Create("b", new(10, 1), "test");
+        _directory.Create("b", new(10, 1));
         _file.Break();
         Move("a", 40);
         Move("b", 4);
         _flusher.Flush();
         _file.Repair();
 
-        _directory.Patch("a", new(Tokens: 7), default, "test");
-        _directory.Delete("b", default, "test");
+        _directory.Patch("a", new(Tokens: 7), default);
+        _directory.Delete("b", default);
         _flusher.Flush();
 
         Assert.Equal(7, _file.Tokens("a"), 2);

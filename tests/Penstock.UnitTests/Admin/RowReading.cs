@@ -1,7 +1,6 @@
 using System.Text;
 using Penstock.Control.Admin;
 using Penstock.Control.Store;
-using Penstock.Proxy.Configuration;
 using Xunit;
 
 namespace Penstock.UnitTests.Admin;
@@ -34,6 +33,6 @@ internal static class RowReading
 
     private static string Terms(ClientChange change) =>
         (change.Plan is null ? "" : $" plan {change.Plan}") + (change.Access is null ? "" : $" {change.Access}")
-        + string.Concat((change.Limits ?? new Dictionary<string, LimitConfig?>()).Select(static own =>
+        + string.Concat((change.Limits ?? new Dictionary<string, NumbersChange?>()).Select(static own =>
             $" {own.Key}={own.Value?.Capacity}:{own.Value?.RatePerSecond}"));
 }

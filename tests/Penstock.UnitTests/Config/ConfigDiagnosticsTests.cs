@@ -6,6 +6,7 @@ namespace Penstock.UnitTests.Config;
 /// <summary>Every diagnostic: severity, line:column+length, message | hint | path.</summary>
 public sealed class ConfigDiagnosticsTests
 {
+    private const string Hash = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"; // and one digit more
     private const string NoUnit = "'5' has no unit | write 5s or 5000ms";
     private const string NoDuration = "is not a duration | write 500ms, 5s, 2m or 1h";
 
@@ -215,9 +216,16 @@ public sealed class ConfigDiagnosticsTests
 
     [Theory]
     [InlineData("{ listen: 0.0.0.0:9800 }", "18+12 admin on 0.0.0.0:9800 needs a token: otherwise everybody who "
-        + "reaches it can change limits | set admin.token, or listen on 127.0.0.1 | admin.listen")]
-    [InlineData("{ listen: 0.0.0.0:9800, token: \"\" }", "18+12 admin on 0.0.0.0:9800 needs a token: otherwise "
-        + "everybody who reaches it can change limits | set admin.token, or listen on 127.0.0.1 | admin.listen")]
+        + "reaches it can change limits | set admin.token or admin.tokens, or listen on 127.0.0.1 | admin.listen")]
+    [InlineData("{ mode: 0660 }", "16+4 'mode' is for Unix sockets only | remove it | admin.mode")]
+    [InlineData("{ tokens: [{ name: a, sha256: pst_abc }] }", "38+7 sha256: this is not a SHA-256 | write its 64 "
+        + "hexadecimal digits, as 'penstock token create' prints them | admin.tokens[0].sha256")]
+    [InlineData("{ tokens: [{ name: a, role: root, sha256: " + Hash + "1 }] }",
+        "36+4 role: unknown value 'root' | write read or admin | admin.tokens[0].role")]
+    [InlineData("{ tokens: [{ name: a, sha256: " + Hash + "1 }, { name: A, sha256: " + Hash + "2 }] }",
+        "106+1 duplicate token 'a' | the first is on line 1 | admin.tokens[1]")]
+    [InlineData("{ tokens: [{ name: a, sha256: " + Hash + "1 }, { name: b, sha256: " + Hash + "1 }] }",
+        "106+1 duplicate SHA-256 of token 'b' | the first is on line 1 | admin.tokens[1]")]
     [InlineData("{ listen: 127.0.0.1:70 }",
         "1+5 admin and a listener cannot share 127.0.0.1:70 | give one of them another port | admin")]
     [InlineData("on", "8+2 admin: expected a mapping or 'off', found a value "

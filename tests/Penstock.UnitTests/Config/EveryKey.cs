@@ -3,11 +3,20 @@ namespace Penstock.UnitTests.Config;
 /// <summary>Files that together contain every key, each with a value that is not its default.</summary>
 internal static class EveryKey
 {
-    public const string Full = """
+    public const string TokenHash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    public const string Full = $$$"""
         listen:
           - 127.0.0.1:8081
           - { address: "unix:/run/penstock/http.sock", proxy_protocol: true, mode: 0660 }
-        admin: { listen: 127.0.0.1:9801, token: "abc" }
+        admin:
+          listen: unix:/run/penstock/admin.sock
+          mode: 0660
+          token: "abc"
+          tokens:
+            - name: ops
+              role: admin
+              sha256: {{{TokenHash}}}
         clients:
           identify: [header:X-Key, query:key]
           unknown: own

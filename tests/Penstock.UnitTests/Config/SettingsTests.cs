@@ -71,7 +71,8 @@ public sealed class SettingsTests
         string secrets = SettingsText.Write(before.Settings, withDefaults);
 
         PenstockConfig after = ConfigText.Load(secrets.Replace("token: '***'", "token: abc", StringComparison.Ordinal)
-            .Replace("secret: '***'", "secret: 0123456789abcdef", StringComparison.Ordinal));
+            .Replace("secret: '***'", "secret: 0123456789abcdef", StringComparison.Ordinal)
+            .Replace("sha256: '***'", $"sha256: {EveryKey.TokenHash}", StringComparison.Ordinal));
 
         Assert.Equal(ConfigText.Describe(before), ConfigText.Describe(after));
         Assert.Empty(SettingChanges.Between(before.Settings, after.Settings));
