@@ -58,8 +58,8 @@ internal sealed class AdminServer : IAsyncDisposable
     public static async Task<AdminServer> StartAsync(
         AdminConfig config, AdminSubjects subjects, ILoggerFactory loggers, TimeProvider time)
     {
-        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader, AdminTokens tokens, _) =
-            subjects;
+        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader, AdminTokens tokens,
+            _) = subjects;
         EndPoint listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
         {

@@ -83,6 +83,7 @@ internal sealed class FakeAdminApi : IAsyncDisposable
         MaxConnections = 0,
         State = BackendState.Ready,
         Drained = false,
+        Added = false,
         Health = BackendHealth.Up,
         Cause = null,
         ChangedAt = null,
