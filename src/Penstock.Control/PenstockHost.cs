@@ -88,7 +88,7 @@ internal sealed class PenstockHost : IAsyncDisposable
             if (config.Admin.Listen is not null)
             {
                 host._admin = await AdminServer.StartAsync(
-                    config.Admin, new(proxy, directory, member, reloader, tokens, threshold), loggers, time);
+                    config.Admin, new(proxy, directory, member, reloader, threshold, tokens), loggers, time);
             }
             proxy.CountDescriptors();
             return host;

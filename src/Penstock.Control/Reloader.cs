@@ -25,8 +25,8 @@ internal sealed record ReloadResult(string? Error, IReadOnlyList<Diagnostic> Dia
 /// <summary>Reads the configuration file again and puts it in force, completely or not at all. Thread-safe.</summary>
 /// <param name="read">Reads the file; null when the configuration came from the command line.</param>
 internal sealed class Reloader(
-    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, AdminTokens tokens, EventThreshold threshold,
-    Func<ConfigResult>? read, TimeProvider time, ILogger log)
+    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, AdminTokens tokens,
+    EventThreshold threshold, Func<ConfigResult>? read, TimeProvider time, ILogger log)
 {
     /// <summary>How many changes are logged one by one.</summary>
     private const int MaxChangesLogged = 50;

@@ -27,8 +27,8 @@ namespace Penstock.Control.Admin;
 /// <summary>What the API shows and changes.</summary>
 /// <param name="Member">Null when this node shares its store with no other.</param>
 internal sealed record AdminSubjects(
-    ProxyServer Proxy, ClientDirectory Directory, ClusterMember? Member, Reloader Reloader, AdminTokens Tokens,
-    EventThreshold Threshold);
+    ProxyServer Proxy, ClientDirectory Directory, ClusterMember? Member, Reloader Reloader, EventThreshold Threshold,
+    AdminTokens Tokens);
 
 /// <summary>Serves the admin API on a separate listener, with Kestrel.</summary>
 internal sealed class AdminServer : IAsyncDisposable
@@ -58,8 +58,8 @@ internal sealed class AdminServer : IAsyncDisposable
     public static async Task<AdminServer> StartAsync(
         AdminConfig config, AdminSubjects subjects, ILoggerFactory loggers, TimeProvider time)
     {
-        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader, AdminTokens tokens,
-            _) = subjects;
+        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader, _,
+            AdminTokens tokens) = subjects;
         EndPoint listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
         {

@@ -29,7 +29,7 @@ internal static class LogEndpoints
             .WithDescription("Events below this level are not written to stderr.")
             .Produces<LogLevelView>();
 
-        app.MapPut("/log/level", async (HttpRequest request) => await SetAsync(request, threshold, log))
+        app.MapPut("/log/level", async (HttpRequest request) => await SetAsync(request.HttpContext, threshold, log))
             .Accepts<NewLogLevel>("application/json")
             .WithTags("Log").WithName("setLogLevel").WithSummary("Set the level of events")
             .WithDescription("The level holds until the next reload or restart; `log.level` of the configuration is "
@@ -37,9 +37,9 @@ internal static class LogEndpoints
             .Produces<LogLevelView>().Errors(400, 413, 415);
     }
 
-    private static async Task<IResult> SetAsync(HttpRequest request, EventThreshold threshold, ILogger log)
+    private static async Task<IResult> SetAsync(HttpContext http, EventThreshold threshold, ILogger log)
     {
-        JsonBody body = await JsonBody.ReadAsync(request);
+        JsonBody body = await JsonBody.ReadAsync(http.Request);
         MinLevel? level = body.Word<MinLevel>("level");
         if (body.Finish("level") is { } error)
         {
@@ -51,9 +51,12 @@ internal static class LogEndpoints
             return ClientBody.Invalid([new("level", "is missing")]).ToResult();
         }
 
+        AdminAudit.Note(http, $"level {WordOf(threshold.Level)} -> {WordOf(level.Value)}");
         threshold.Level = level.Value;
         log.LogInformation(Events.LogLevelSet, "events are written from level {NewLevel} on until the next reload",
-            level.Value.ToString().ToLowerInvariant());
+            WordOf(level.Value));
         return Results.Ok(LogLevelView.Of(threshold));
     }
+
+    private static string WordOf(MinLevel level) => level.ToString().ToLowerInvariant();
 }

@@ -88,6 +88,10 @@ internal static class OpenApiExamples
         ["listRejections"] = new(null, $$"""{"items":[{{Rejection}}]}""", ("limit", "10")),
         ["listLimitedClients"] = new(null, $$"""{"items":[{{LimitedClient}}],"displaced_buckets":0}""",
             ("limit", "10")),
+        ["listLowestBuckets"] = new(null, """{"items":[]}""", ("limit", "10")),
+        ["getStatus"] = new(null, """{"version":"0.1.0","clients":1,"warnings":[]}"""),
+        ["getLogLevel"] = new(null, """{"level":"info","configured":"info"}"""),
+        ["setLogLevel"] = new("""{"level":"info"}""", """{"level":"info","configured":"info"}"""),
         ["getMetrics"] = new(null, Metrics),
         ["getConfig"] = new(null, """
             {"file":"penstock.yaml","read_at":"2026-11-21T04:05:06+00:00","reload_failed":false,

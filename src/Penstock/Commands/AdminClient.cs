@@ -29,7 +29,7 @@ internal sealed class AdminClient : IDisposable
 
     /// <param name="url">See <see cref="TryUrl"/>.</param>
     /// <param name="timeoutSeconds">How long to wait until an answer begins.</param>
-    public AdminClient(Uri url, string token, double timeoutSeconds = 10)
+    public AdminClient(Uri url, string token, double timeoutSeconds)
     {
         bool isSocket = url.Scheme == UnixScheme;
         Origin = isSocket ? url.OriginalString : url.GetLeftPart(UriPartial.Authority);

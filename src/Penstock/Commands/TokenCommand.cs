@@ -20,7 +20,7 @@ internal static class TokenCommand
             "admin");
         Option<string> name = OptionSyntax.Read<string>("--name", "NAME",
             "Who uses the token, for the log [default: the role]", ConfigValue.TryName);
-        var json = new Option<bool>("--json") { Description = "Print JSON instead of text" };
+        var json = new JsonOption();
         var command = new PenstockCommand("create",
             "Make a token, and print it and its line for the configuration file. The token is stored nowhere.",
             "penstock token create",
@@ -33,12 +33,12 @@ internal static class TokenCommand
             string owner = parse.GetValue(name) ?? allowed;
             string token = AdminToken.Create();
             string hash = AdminToken.HashOf(token);
-            if (parse.GetValue(json))
+            if (json.IsIn(parse))
             {
-                terminal.Out.WriteLine(new JsonObject
+                terminal.Out.WriteLine(JsonOption.Text(new JsonObject
                 {
                     ["name"] = owner, ["role"] = allowed, ["sha256"] = hash, ["token"] = token,
-                }.ToJsonString());
+                }));
                 return;
             }
             terminal.Out.WriteLine("The token, which is shown only now:");

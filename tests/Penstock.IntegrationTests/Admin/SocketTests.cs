@@ -23,7 +23,7 @@ public sealed partial class SocketTests : IDisposable
     public async Task Socket_has_its_mode_and_its_callers_need_no_token()
     {
         await using PenstockHost host = await StartAsync(new());
-        using var admin = new AdminClient(new($"unix:{Path}"), token: "");
+        using var admin = new AdminClient(new($"unix:{Path}"), token: "", timeoutSeconds: 60);
 
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite,
             File.GetUnixFileMode(Path));
@@ -41,8 +41,8 @@ public sealed partial class SocketTests : IDisposable
         {
             Tokens = [new("ops", AdminRole.Read, AdminToken.HashOf(token))],
         });
-        using var nobody = new AdminClient(new($"unix:{Path}"), token: "");
-        using var ops = new AdminClient(new($"unix:{Path}"), token);
+        using var nobody = new AdminClient(new($"unix:{Path}"), token: "", timeoutSeconds: 60);
+        using var ops = new AdminClient(new($"unix:{Path}"), token, timeoutSeconds: 60);
 
         Assert.Contains($"the admin API at unix:{Path} needs a token",
             (await nobody.SendAsync(HttpMethod.Get, "/clients")).Fault);

@@ -42,7 +42,7 @@ public sealed class ClientFileScenarios : ProgramScenarios
             Assert.Equal(Others(first), Others(second));
             Assert.Equal(5000, Others(first).Count(static line => line.Contains("ключ", StringComparison.Ordinal)));
         }
-        Assert.Equal(3, penstock.Lines.Count(static l =>
+        Assert.Equal(4, penstock.Lines.Count(static l =>
             l.Contains("POST /clients/import was answered 200; ", StringComparison.Ordinal)));
         penstock.Signal("TERM");
         Assert.Equal(0, await penstock.ExitCodeAsync());

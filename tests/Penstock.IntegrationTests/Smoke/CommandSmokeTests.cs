@@ -28,7 +28,7 @@ public sealed class CommandSmokeTests : ProgramScenarios
         ("config show", ["config", "show", "penstock.yaml", "--no-defaults"], "sqlite:penstock.db"),
         ("config schema", ["config", "schema"], "\"$schema\""),
         ("token create", ["token", "create", "--name", "ops", "--role", "admin"], "pst_"),
-        ("token create", ["token", "create", "--json"], "\"role\":\"read\""),
+        ("token create", ["token", "create", "--json"], "\"role\": \"read\""),
         ("simulate", ["simulate", "--log", "access.log", "--capacity", "1", "--rate", "1/s"], "rejects 1"),
         ("simulate", ["simulate", "--log", "access.log", "--capacity", "1", "--rate", "1/s", "--format", "json"],
             "\"rejected\": 1"),

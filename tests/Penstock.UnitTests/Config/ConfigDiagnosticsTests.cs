@@ -6,7 +6,6 @@ namespace Penstock.UnitTests.Config;
 /// <summary>Every diagnostic: severity, line:column+length, message | hint | path.</summary>
 public sealed class ConfigDiagnosticsTests
 {
-    private const string Hash = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"; // and one digit more
     private const string NoUnit = "'5' has no unit | write 5s or 5000ms";
     private const string NoDuration = "is not a duration | write 500ms, 5s, 2m or 1h";
 
@@ -52,6 +51,32 @@ public sealed class ConfigDiagnosticsTests
     [InlineData("loops: 0",
         "5:8+1 loops: '0' is not a number of loops | write auto, or a number from 1 to 1024 | loops")]
     [InlineData("loops:", "5:1+5 'loops' has no value | write one, or remove the key | loops")]
+    [InlineData("access_log: stdot", "5:13+5 access_log: unknown value 'stdot' | did you mean 'stdout'? | access_log")]
+    [InlineData("access_log: sylog:udp://h", "5:13+13 access_log: unknown value 'sylog:udp://h' | write stdout or "
+        + "off or /path or syslog:udp://host:514 or false | access_log")]
+    [InlineData("access_log: syslog:tcp://h", "5:13+14 access_log: 'syslog:tcp://h' is not a syslog target | write "
+        + "syslog:unix:/dev/log or syslog:udp://host:514 | access_log")]
+    [InlineData("access_log: syslog:udp://h:0", "5:13+16 access_log: 'syslog:udp://h:0' does not name a server | write "
+        + "syslog:unix:/dev/log or syslog:udp://host:514 | access_log")]
+    [InlineData("access_log: { format: jsn }",
+        "5:23+3 format: unknown format 'jsn' | did you mean 'json'? | access_log.format")]
+    [InlineData("access_log: { format: '%h %l' }", "5:23+7 format: unknown format '%h %l' | write json, combined, or a "
+        + "text with variables such as $status | access_log.format")]
+    [InlineData("access_log: { format: '$methd $status' }",
+        "5:23+16 format: no variable is named '$methd' | did you mean 'method'? | access_log.format")]
+    [InlineData("access_log: { format: \"$path\\nx\" }",
+        "5:23+10 format: a line cannot have line breaks or control characters | write a space or a tab instead | "
+        + "access_log.format")]
+    [InlineData("access_log: { format: $path$path$path$path$host$host }", "5:23+30 format: a line could have 73741 "
+        + "bytes, more than 65536 | use fewer variables | access_log.format")]
+    [InlineData("access_log: { only: { status: 600 } }", "5:31+3 status: '600' is not a status | write 204, 200-299 or "
+        + "2xx, from 100 to 599 | access_log.only.status")]
+    [InlineData("access_log: { sample: { 429: 100 } }", "5:30+3 429: '100' is not a share of the requests | write "
+        + "1/2 to 1/1000000 | access_log.sample.429")]
+    [InlineData("access_log: { sample: { 4xx: 1/9, 400-499: 1/8 } }",
+        "5:44+3 duplicate status '400-499' | the first is on line 5 | access_log.sample.400-499")]
+    [InlineData("access_log: { sample: { any: 1/9 } }", "5:25+3 'any' is not a status | write 204, 200-299 or 2xx, "
+        + "from 100 to 599 | access_log.sample")]
     [InlineData("log: { level: inf }", "5:15+3 level: unknown value 'inf' | did you mean 'info'? | log.level")]
     [InlineData("store: redis", "5:8+5 store: this is not a store | "
         + "write sqlite:PATH, postgres://user:password@host:5432/database or memory | store")]
@@ -191,15 +216,6 @@ public sealed class ConfigDiagnosticsTests
     [Theory]
     [InlineData("{ listen: 0.0.0.0:9800 }", "18+12 admin on 0.0.0.0:9800 needs a token: otherwise everybody who "
         + "reaches it can change limits | set admin.token or admin.tokens, or listen on 127.0.0.1 | admin.listen")]
-    [InlineData("{ mode: 0660 }", "16+4 'mode' is for Unix sockets only | remove it | admin.mode")]
-    [InlineData("{ tokens: [{ name: a, sha256: pst_abc }] }", "38+7 sha256: this is not a SHA-256 | write its 64 "
-        + "hexadecimal digits, as 'penstock token create' prints them | admin.tokens[0].sha256")]
-    [InlineData("{ tokens: [{ name: a, role: root, sha256: " + Hash + "1 }] }",
-        "36+4 role: unknown value 'root' | write read or admin | admin.tokens[0].role")]
-    [InlineData("{ tokens: [{ name: a, sha256: " + Hash + "1 }, { name: A, sha256: " + Hash + "2 }] }",
-        "106+1 duplicate token 'a' | the first is on line 1 | admin.tokens[1]")]
-    [InlineData("{ tokens: [{ name: a, sha256: " + Hash + "1 }, { name: b, sha256: " + Hash + "1 }] }",
-        "106+1 duplicate SHA-256 of token 'b' | the first is on line 1 | admin.tokens[1]")]
     [InlineData("{ listen: 127.0.0.1:70 }",
         "1+5 admin and a listener cannot share 127.0.0.1:70 | give one of them another port | admin")]
     [InlineData("on", "8+2 admin: expected a mapping or 'off', found a value "
