@@ -68,6 +68,7 @@ internal sealed unsafe partial class BucketTable
     private volatile Limit[] _limits;
     private long _displaced;
     private long _filled;
+    private long _emptied;
     private readonly Lock[] _locks = [.. Enumerable.Range(0, Stripes).Select(static _ => new Lock())];
 
     /// <param name="entries">The number of entries, rounded up to 8 times a power of two.</param>
@@ -106,6 +107,10 @@ internal sealed unsafe partial class BucketTable
             }
         }
     }
+
+    /// <summary>Entries that hold a bucket. A bucket that is full again stays until another key needs its
+    /// entry.</summary>
+    public long Count => Volatile.Read(ref _filled) - Volatile.Read(ref _emptied);
 
     /// <summary>How often a bucket in use was replaced since start. More than 0 means that the table is too
     /// small.</summary>
@@ -280,6 +285,10 @@ internal sealed unsafe partial class BucketTable
             if (way >= 0)
             {
                 long state = take ? set[way].Clear() : Volatile.Read(ref set[way].State);
+                if (take)
+                {
+                    Interlocked.Increment(ref _emptied);
+                }
                 return rule.StateOf(old.Tokens(state, old.Clock(nowNs)), rule.Clock(nowNs));
             }
         }
@@ -321,13 +330,14 @@ internal sealed unsafe partial class BucketTable
         }
     }
 
-    private static void Move(Span<Entry> set, ref Entry entry, ulong mark, Limit old, long nowNs)
+    private void Move(Span<Entry> set, ref Entry entry, ulong mark, Limit old, long nowNs)
     {
         Limit rule = old.Current;
         ulong next = (mark & ~LimitMask) | (uint)(rule.Number + 1);
         long state = entry.Clear();
         if (rule == old || IsPast(old, nowNs) || Find(set, next, home: 0) >= 0)
         {
+            Interlocked.Increment(ref _emptied);
             return;
         }
         entry.Assign(next, rule.StateOf(old.Tokens(state, old.Clock(nowNs)), rule.Clock(nowNs)));

@@ -41,6 +41,9 @@ public sealed class Limiter
     /// <summary>The leases; null when nodes do not share tokens.</summary>
     public Leases? Leases { get; }
 
+    /// <summary>Buckets of unregistered clients in the table; see <see cref="ClientsConfig.MaxTracked"/>.</summary>
+    public long Tracked => Limits.Table.Count;
+
     /// <summary>How often the bucket of a new client has replaced one in use, since start. If this happens often,
     /// <see cref="ClientsConfig.MaxTracked"/> is too low.</summary>
     public long Displaced => Limits.Table.Displaced;

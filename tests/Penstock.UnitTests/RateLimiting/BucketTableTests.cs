@@ -82,6 +82,7 @@ public sealed class BucketTableTests
         }
         Assert.InRange(rejected, 10_000, 900_000);
         Assert.Equal(0, table.Displaced);
+        Assert.InRange(table.Count, 1, 20_000 * limits.Length);
     }
 
     [Fact]
