@@ -53,6 +53,9 @@ internal static class ConfigLoader
     public static ConfigResult Parse(string fileName, string text, Func<string, string?> environment) =>
         Parse(fileName, [new SourceFile(fileName, text)], new Report(), environment, []);
 
+    /// <summary>Reads a configuration that was made of options.</summary>
+    public static ConfigResult Of(ConfigNode options) => Read(null, options, new Report());
+
     private static IReadOnlyList<string> NamesOf(string path, Report report)
     {
         if (!Directory.Exists(path))
@@ -93,16 +96,17 @@ internal static class ConfigLoader
                 roots.Add(read);
             }
         }
-        PenstockConfig? config = null;
-        if (roots.Count > 0 && roots.Count == files.Count)
+        return roots.Count > 0 && roots.Count == files.Count
+            ? Read(path, ConfigMerge.Override(roots.Aggregate(ConfigMerge.Join), options), report)
+            : new(null, report.Diagnostics) { Files = report.Files };
+    }
+
+    private static ConfigResult Read(string? path, ConfigNode root, Report report)
+    {
+        PenstockConfig? config = FileKeys.Read(root, report);
+        return new(report.Errors > 0 ? null : config! with
         {
-            ConfigNode root = ConfigMerge.Override(roots.Aggregate(ConfigMerge.Join), options);
-            config = FileKeys.Read(root, report);
-            config = report.Errors > 0 ? null : config! with
-            {
-                File = path, Settings = SettingList.Of(root), Files = report.Files,
-            };
-        }
-        return new(config, report.Diagnostics) { Files = report.Files };
+            File = path, Settings = SettingList.Of(root), Files = report.Files,
+        }, report.Diagnostics) { Files = report.Files };
     }
 }

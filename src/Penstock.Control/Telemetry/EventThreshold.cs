@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Admin;
 
 namespace Penstock.Control.Telemetry;
 
@@ -15,6 +16,8 @@ internal enum MinLevel
 /// admin API sets it until then. Thread-safe.</summary>
 internal sealed class EventThreshold
 {
+    private static readonly string Audit = typeof(AdminAudit).FullName!;
+
     private readonly MinLevel _standard;
     private volatile MinLevel _level;
     private volatile MinLevel _configured;
@@ -35,10 +38,15 @@ internal sealed class EventThreshold
     /// <param name="level">The level of the configuration; null: it names none.</param>
     public void Configure(MinLevel? level) => _level = _configured = level ?? _standard;
 
-    /// <summary>Whether an event is written. Events of libraries below a warning are written only at
+    /// <summary>Whether an event is written. What was changed by the admin API is written at every level, unless a
+    /// person reads the log (and the standard is a warning). Events of libraries below a warning are written only at
     /// <see cref="MinLevel.Debug"/>, and then from <see cref="LogLevel.Information"/> on.</summary>
     public bool Writes(string? category, LogLevel level)
     {
+        if (category == Audit && _standard <= MinLevel.Info)
+        {
+            return true;
+        }
         bool isOfLibrary = category is not null && (category.StartsWith("Microsoft", StringComparison.Ordinal)
             || category.StartsWith("System", StringComparison.Ordinal));
         return level >= (_level, isOfLibrary) switch

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Net;
 using Penstock.Control.Config;
 using Penstock.Proxy;
-using Penstock.Proxy.Configuration;
 
 namespace Penstock.Commands;
 
@@ -38,16 +37,14 @@ internal static class DemoCommand
             DirectoryInfo scratch = Directory.CreateTempSubdirectory("penstock-demo-");
             try
             {
-                var upstream = new UpstreamConfig
-                {
-                    Name = "demo",
-                    Backends = [.. echo.Ports.Select(port => new BackendConfig { Host = "127.0.0.1", Port = port })],
-                    HealthCheck = new() { Path = "/health" },
-                };
+                ConfigNode upstream = OptionTree.Map(
+                    ("backends", OptionTree.List(echo.Ports.Select(
+                        static port => OptionTree.Value($"http://127.0.0.1:{port}")))),
+                    ("health_check", OptionTree.Map(("path", OptionTree.Value("/health")))));
+                ConfigNode? limit = parse.GetValue(noLimits) ? null : OptionTree.Map(
+                    ("capacity", OptionTree.Value("100")), ("rate", OptionTree.Value("10/s")));
                 string store = "sqlite:" + Path.Combine(scratch.FullName, "penstock.db");
-                LimitConfig? limit = parse.GetValue(noLimits) ? null : new LimitConfig(100, 10);
-                PenstockConfig config = server.Build(parse, upstream, limit, store);
-                return await Serving.RunAsync(config, [], terminal, stop);
+                return await server.RunAsync(server.Build(parse, "demo", upstream, limit, store), stop);
             }
             finally
             {

@@ -28,35 +28,28 @@ internal static class ProxyCommand
         server.AddTo(command);
         command.SetAction(async (parse, stop) =>
         {
-            LimitConfig? limit = null;
-            (bool hasRate, bool hasCapacity) =
-                (parse.GetResult(rate) is not null, parse.GetResult(capacity) is not null);
-            if (hasRate && hasCapacity)
-            {
-                limit = new(parse.GetValue(capacity), parse.GetValue(rate));
-            }
-            else if (hasRate)
+            (ConfigNode? hasCapacity, ConfigNode? hasRate) =
+                (ServerOptions.Text(parse, capacity), ServerOptions.Text(parse, rate));
+            if (hasRate is not null && hasCapacity is null)
             {
                 return UsageError("--rate needs --capacity: how many requests a client can send at once, such as "
                     + "--capacity 20");
             }
-            else if (hasCapacity)
+            if (hasCapacity is not null && hasRate is null)
             {
                 return UsageError("--capacity needs --rate: how fast the bucket refills, such as --rate 10/s");
             }
-
-            if (limit is not null && Limiter.Fault(limit.Capacity, limit.RatePerSecond) is { } fault)
+            if (hasRate is not null && Limiter.Fault(parse.GetValue(capacity), parse.GetValue(rate)) is { } fault)
             {
                 return UsageError($"--capacity, --rate: {fault}");
             }
 
-            var upstream = new UpstreamConfig
-            {
-                Name = "default",
-                Backends = parse.GetRequiredValue(to),
-                Balance = parse.GetValue(balance),
-            };
-            return await Serving.RunAsync(server.Build(parse, upstream, limit, "memory"), [], terminal, stop);
+            ConfigNode upstream = OptionTree.Map(
+                ("backends", OptionTree.List(parse.GetResult(to)!.Tokens.Select(
+                    token => OptionTree.Value(token.Value, to.Name)))),
+                ("balance", ServerOptions.Text(parse, balance)));
+            ConfigNode? limit = hasRate is null ? null : OptionTree.Map(("capacity", hasCapacity), ("rate", hasRate));
+            return await server.RunAsync(server.Build(parse, "default", upstream, limit, "memory"), stop);
         });
         return command;
 

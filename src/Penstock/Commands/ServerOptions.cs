@@ -45,32 +45,34 @@ internal sealed class ServerOptions
         }
     }
 
-    public PenstockConfig Build(ParseResult parse, UpstreamConfig upstream, LimitConfig? limit, string defaultStore)
-    {
-        if (parse.GetValue(_listen) is not { } listener)
-        {
-            TryListener(_defaultListen, out listener, out _);
-        }
+    /// <summary>The configuration of the options and of the command's own.</summary>
+    public ConfigResult Build(ParseResult parse, string upstream, ConfigNode upstreamKeys, ConfigNode? limit,
+        string defaultStore) => ConfigLoader.Of(OptionTree.Map(
+            ("listen", Text(parse, _listen) ?? OptionTree.Value(_defaultListen)),
+            ("limits", limit is null ? null : OptionTree.Map(("default", limit))),
+            ("upstreams", OptionTree.Map((upstream, upstreamKeys))),
+            ("loops", Text(parse, _loops)),
+            ("access_log", Text(parse, _accessLog) ?? OptionTree.Value(_terminal.Interactive ? "off" : "stdout")),
+            ("admin", Text(parse, _admin) is ScalarNode { Text: "off" } off ? off : OptionTree.Map(
+                ("listen", Text(parse, _admin)),
+                ("token", Token.Length == 0 ? null : OptionTree.Value(Token, "$PENSTOCK_TOKEN")))),
+            ("store", Text(parse, _store) ?? OptionTree.Value(defaultStore))));
 
-        return new()
+    /// <summary>Runs until a signal; an error of the configuration is printed.</summary>
+    public Task<int> RunAsync(ConfigResult result, CancellationToken stop)
+    {
+        if (result.Config is { } config)
         {
-            Admin = parse.GetValue(_admin) ?? new AdminConfig { Token = Token },
-            Store = parse.GetValue(_store) ?? defaultStore,
-            Proxy = new()
-            {
-                Listeners = [listener],
-                Upstreams = [upstream],
-                Routes = [new() { Upstream = upstream.Name }],
-                Limits = limit is null ? [] : new Dictionary<string, LimitConfig> { ["default"] = limit },
-                AccessLog = new()
-                {
-                    To = parse.GetValue(_accessLog)
-                        ?? (_terminal.Interactive ? AccessLogTarget.Off : AccessLogTarget.Stdout),
-                },
-                Loops = parse.GetValue(_loops),
-            },
-        };
+            return Serving.RunAsync(config, result.Diagnostics, _terminal, stop);
+        }
+        DiagnosticWriter.WriteText(_terminal.Error, "the command line", result.Diagnostics, _terminal.Color);
+        return Task.FromResult(ExitCode.Usage);
     }
+
+    /// <summary>The text of an option as it was given; null if it was not.</summary>
+    public static ConfigNode? Text(ParseResult parse, Option option) =>
+        parse.GetResult(option) is { Implicit: false, Tokens: [.., { } token] }
+            ? OptionTree.Value(token.Value, option.Name) : null;
 
     private string Token => _terminal.Environment("PENSTOCK_TOKEN")?.Trim() ?? "";
 

@@ -29,6 +29,36 @@ public sealed partial class ServerCommandTests
     }
 
     [Fact]
+    public async Task Configuration_in_force_names_the_options_that_made_it()
+    {
+        CommandRun run = await CommandRun.OfServer(
+        [
+            "proxy", "--to", "127.0.0.1:9001", "--balance", "p2c", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+        ],
+            async banner =>
+            {
+                using var http = new HttpClient();
+                string config = await http.GetStringAsync(new Uri(new(Url().Matches(banner)[1].Value), "/config"));
+                Assert.Contains("""{"key":"upstreams.default.balance","value":"p2c","origin":"--balance"}""", config);
+                Assert.Contains("""{"key":"store","value":"memory","origin":"default"}""", config);
+                Assert.Contains("""{"key":"timeouts.connect","value":"2s","origin":"default"}""", config);
+            });
+
+        Assert.Equal(("", 0), (run.Error, run.Code));
+    }
+
+    [Fact]
+    public async Task Options_that_contradict_each_other_are_reported_like_a_file()
+    {
+        CommandRun run = await CommandRun.Of(
+            "proxy", "--to", "127.0.0.1:9001", "--listen", "127.0.0.1:9801", "--admin", "127.0.0.1:9801");
+
+        Assert.Equal(2, run.Code);
+        Assert.Contains("error: admin and a listener cannot share 127.0.0.1:9801", run.Error);
+        Assert.Contains("--admin", run.Error);
+    }
+
+    [Fact]
     public async Task Demo_without_limits_has_none_for_load_tests()
     {
         CommandRun run = await CommandRun.OfServer(

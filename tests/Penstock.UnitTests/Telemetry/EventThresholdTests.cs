@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Admin;
 using Penstock.Control.Telemetry;
 using Xunit;
 
@@ -20,6 +21,15 @@ public sealed class EventThresholdTests
             Assert.Equal(one >= lowest, threshold.Writes("penstock", one));
             Assert.Equal(one >= lowestOfLibraries, threshold.Writes("Microsoft.AspNetCore.Hosting", one));
         });
+    }
+
+    [Fact]
+    public void Changes_by_the_admin_api_are_written_at_every_level_unless_a_person_reads_the_log()
+    {
+        string audit = typeof(AdminAudit).FullName!;
+
+        Assert.True(new EventThreshold(MinLevel.Info) { Level = MinLevel.Error }.Writes(audit, LogLevel.Information));
+        Assert.False(new EventThreshold(MinLevel.Warning).Writes(audit, LogLevel.Information));
     }
 
     [Fact]
