@@ -6,9 +6,11 @@
 #   PENSTOCK=none …                            without Penstock; PENSTOCK=/path/to/penstock another build
 #   NATIVE=/path/to/penstock …                 the native program beside it
 #   PROXIES="penstock nginx"  WORKS="small"    a selection
+#   ACCESS_LOG=1 …                             Penstock (JSON) and nginx (combined, buffered) log each request to a file
 #
 # One core for the proxy (one worker, thread or loop each), another for the load and the backends. Every proxy
-# forwards X-Forwarded-For and -Proto, checks a limit per address, keeps connections to backends, and logs nothing.
+# forwards X-Forwarded-For and -Proto, checks a limit per address, keeps connections to backends, and logs nothing,
+# unless ACCESS_LOG is set.
 # Rounds are interleaved, because the machine's speed drifts; each figure is the median of its rounds.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -23,6 +25,7 @@ PROXY_CORE=${PROXY_CORE:-0}
 LOAD_CORE=${LOAD_CORE:-1}
 WORKS=${WORKS:-small limited big}
 NATIVE=${NATIVE:-}
+ACCESS_LOG=${ACCESS_LOG:-}
 PROXIES=${PROXIES:-penstock ${NATIVE:+native} nginx haproxy}
 [[ $PENSTOCK == none ]] && PROXIES=${PROXIES//penstock/}
 
@@ -79,14 +82,15 @@ start() {
     fail "$name did not start: $(tail -5 "$WORK/$name.log")"
 }
 
-nginx_head() { # NAME: what both nginx share
+nginx_head() { # NAME [LOG]: what both nginx share
     ((EUID != 0)) || echo 'user root;' # or the workers could not read and write in $WORK
     cat <<NGINX
 daemon off; worker_processes 1; pid $WORK/$1.pid; error_log /dev/null crit;
 events { worker_connections $((IDLE_CONNECTIONS * 2 + 1000)); }
 NGINX
     # shellcheck disable=SC2016 # $ names below are nginx's
-    echo 'http { access_log off; keepalive_requests 100000000; keepalive_timeout 300s; sendfile on; tcp_nopush on;'
+    echo "http { access_log ${2:-off};"
+    echo 'keepalive_requests 100000000; keepalive_timeout 300s; sendfile on; tcp_nopush on;'
     for kind in client_body proxy fastcgi uwsgi scgi; do echo "${kind}_temp_path $WORK/$1-$kind;"; done
 }
 
@@ -114,7 +118,7 @@ start_build() { # NAME PROGRAM
       echo "admin: { listen: 127.0.0.1:$admin }"
       echo "store: memory"
       echo "loops: 1"
-      echo "access_log: off"
+      if [[ $ACCESS_LOG ]]; then echo "access_log: $WORK/$1.log"; else echo "access_log: off"; fi
       echo "clients: { identify: [address] }"
       echo "limits: { default: { capacity: 1000000000, rate: 1000000/s }, strict: { capacity: 1, rate: 1/h } }"
       echo "upstreams: { web: { backends: ["
@@ -128,7 +132,7 @@ start_build() { # NAME PROGRAM
 }
 
 start_nginx() {
-    { nginx_head nginx
+    { nginx_head nginx "${ACCESS_LOG:+$WORK/nginx.log combined buffer=64k flush=1s}"
       echo 'upstream web { keepalive 128; keepalive_requests 100000000;'
       printf 'server 127.0.0.1:%d;\n' "${BACKENDS[@]}"
       cat <<NGINX

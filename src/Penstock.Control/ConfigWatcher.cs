@@ -18,6 +18,7 @@ internal sealed class ConfigWatcher : IAsyncDisposable
     private readonly PeriodicTimer _timer;
     private readonly Task _watching;
     private IReadOnlyList<FileVersion> _seen = [];
+    private IReadOnlyList<FileVersion> _reloadedFor = [];
 
     /// <param name="reload">Reloads by <paramref name="reloader"/>.</param>
     public ConfigWatcher(Reloader reloader, Action reload, TimeProvider time, ILogger log)
@@ -41,11 +42,12 @@ internal sealed class ConfigWatcher : IAsyncDisposable
             return;
         }
         IReadOnlyList<FileVersion> read = _reloader.Files;
-        List<FileVersion> now = [.. read.Select(static file => FileReader.VersionOf(file.Path))];
+        List<FileVersion> now = [.. read.Select(static file => FileReader.VersionNow(file))];
         bool isStable = now.SequenceEqual(_seen);
         _seen = now;
-        if (isStable && !now.SequenceEqual(read))
+        if (isStable && !now.SequenceEqual(read) && !now.SequenceEqual(_reloadedFor))
         {
+            _reloadedFor = now;
             _log.LogInformation(Events.ConfigFileChanged, "{Files} changed: reloading the configuration",
                 string.Join(", ", now.Except(read).Select(static file => file.Path)));
             _reload();

@@ -116,7 +116,6 @@ internal sealed class PenstockHost : IAsyncDisposable
     private async Task StopOnceAsync(CancellationToken hardStop)
     {
         await Proxy.StopAsync(hardStop);
-        _otlp?.Dispose();
         if (_member is not null)
         {
             await _member.DisposeAsync();
@@ -124,6 +123,11 @@ internal sealed class PenstockHost : IAsyncDisposable
 
         await _flusher.DisposeAsync();
         _store.Dispose();
+        if (_otlp is not null)
+        {
+            await _otlp.StopAsync(hardStop);
+        }
+
         if (_admin is not null)
         {
             await _admin.DisposeAsync();

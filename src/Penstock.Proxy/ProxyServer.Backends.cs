@@ -87,12 +87,19 @@ public sealed partial class ProxyServer
             {
                 return (BackendEdit.NoUpstream, null);
             }
-            BackendEdit result = found.TryAdd(backend) ? BackendEdit.Done : BackendEdit.Exists;
-            if (result == BackendEdit.Done)
+            if (!found.TryAdd(backend))
             {
-                _topology.Resolve();
+                return (BackendEdit.Exists, null);
             }
-            return (result, FindBackend(upstream, backend.Address));
+            _topology.Resolve();
+            if (FindBackend(upstream, backend.Address) is { } added)
+            {
+                return (BackendEdit.Done, added);
+            }
+            // A name whose addresses the upstream already has under another name.
+            found.TryRemove(backend.Address);
+            _topology.Resolve();
+            return (BackendEdit.Exists, null);
         }
     }
 

@@ -11,6 +11,8 @@ internal static class Events
     public static readonly EventId Started = List.Add(200, "started", "Penstock accepts connections.");
     public static readonly EventId Stopped = List.Add(201, "stopped", "Penstock has stopped.");
     public static readonly EventId Signal = List.Add(202, "signal", "Penstock received a signal.");
+    public static readonly EventId ReloadBug = List.Add(204, "reload_bug",
+        "A reload failed because of a bug in Penstock.");
     public static readonly EventId ConfigWarning = List.Add(203, "config_warning",
         "The configuration is valid, but has a consequence that may not be intended.");
 }

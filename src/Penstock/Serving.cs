@@ -45,10 +45,10 @@ internal static class Serving
         }
         await using (host)
         {
-            signals.HangUp = () => Reload(host);
+            signals.HangUp = () => Reload(host, log);
             signals.Reopen = host.Proxy.ReopenAccessLog;
             Announce(host, terminal, log);
-            await using (new ConfigWatcher(host.Reloader, () => Reload(host), TimeProvider.System, log))
+            await using (new ConfigWatcher(host.Reloader, () => Reload(host, log), TimeProvider.System, log))
             {
                 await signals.Asked;
             }
@@ -84,7 +84,7 @@ internal static class Serving
         return config with { Proxy = proxy with { AccessLog = proxy.AccessLog with { Terminal = lines } } };
     }
 
-    private static void Reload(PenstockHost host)
+    private static void Reload(PenstockHost host, ILogger log)
     {
         if (host.Proxy.Stopping)
         {
@@ -92,7 +92,14 @@ internal static class Serving
             return;
         }
         SystemdNotification.Reloading();
-        host.Reloader.Reload();
+        try
+        {
+            host.Reloader.Reload();
+        }
+        catch (Exception bug) // on the thread of a signal it would end the process
+        {
+            log.LogError(Events.ReloadBug, bug, "the reload failed: bug in Penstock");
+        }
         SystemdNotification.Ready();
     }
 

@@ -27,6 +27,10 @@ public sealed class LogLines : ILoggerFactory, ILogger
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
         Func<TState, Exception?, string> formatter)
     {
+        if (!IsEnabled(logLevel))
+        {
+            return;
+        }
         Lines.Enqueue(formatter(state, exception));
         if (logLevel >= LogLevel.Error)
         {

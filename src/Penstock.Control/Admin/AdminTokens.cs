@@ -7,13 +7,13 @@ namespace Penstock.Control.Admin;
 /// <summary>The tokens in force. A reload changes them. Thread-safe.</summary>
 internal sealed class AdminTokens
 {
-    private readonly bool _isOpen;
+    private readonly AdminConfig _started;
     private volatile Known[] _known;
 
     /// <param name="started">The configuration at the start, which decides where the API listens.</param>
     public AdminTokens(AdminConfig started)
     {
-        _isOpen = started.IsOpen;
+        _started = started;
         _known = KnownOf(started);
         InForce = started;
     }
@@ -38,12 +38,14 @@ internal sealed class AdminTokens
         return found;
     }
 
-    /// <summary>Puts the tokens of a new configuration in force. If it has none, but the API still listens where other
-    /// machines reach it, the old tokens stay. One caller at a time.</summary>
+    /// <summary>Puts the tokens of a new configuration in force. If it has none, the old tokens stay where the API
+    /// still listens at an address that is not the one of that configuration, or that other machines reach. One caller
+    /// at a time.</summary>
     /// <returns>The keys whose new values are not in force.</returns>
     public IReadOnlyList<string> Apply(AdminConfig config)
     {
-        if (_isOpen && !config.HasToken)
+        bool listensElsewhere = !Equals(config.Listen, _started.Listen) || config.Mode != _started.Mode;
+        if (!config.HasToken && (_started.IsOpen || listensElsewhere))
         {
             return [.. InForce.Token.Length > 0 ? ["admin.token"] : Array.Empty<string>(),
                 .. InForce.Tokens.Count > 0 ? ["admin.tokens"] : Array.Empty<string>()];

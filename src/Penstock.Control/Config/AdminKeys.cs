@@ -37,6 +37,15 @@ internal static class AdminKeys
                 + "there is no such token. A token here or in `tokens` is required unless `listen` is a loopback "
                 + "address or a Unix socket.")
         .Secret()
+        .Then(static (section, _) =>
+        {
+            if (section["token"] is { Node: ScalarNode { IsSecret: true } written } field
+                && string.IsNullOrWhiteSpace(written.Text))
+            {
+                field.Error("the file of the token is empty: without a token everybody who reaches the API may use it",
+                    "write the token into the file, or remove this key");
+            }
+        })
         .Key("tokens", new ListShape<AdminTokenConfig>(new Mapping<AdminTokenConfig>(Token))
         {
             Text = "list of mappings",

@@ -46,7 +46,7 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
         }
         else
         {
-            Reject($"{Name}: {fault}");
+            Reject($"{Name}: {(scalar.IsSecret || HoldsSecret ? WithoutValue(fault, scalar.Text.Trim()) : fault)}");
         }
 
         return otherwise;
@@ -128,6 +128,13 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
 
     public void ReportRepeated(ConfigEntry entry, ConfigField first) => Report.Error(entry.Location, Path,
         $"duplicate key {ConfigValue.Quote(entry.Key)}", $"the first is {first.Location.SeenFrom(entry.Location)}");
+
+    /// <summary>Messages do not quote the value.</summary>
+    public bool HoldsSecret { get; init; }
+
+    private static string WithoutValue(string fault, string value) => value.Length == 0 ? fault
+        : fault.Replace(ConfigValue.Quote(value), "'***'", StringComparison.Ordinal)
+            .Replace(value, "***", StringComparison.Ordinal);
 
     private void Expected(string what, string? hint)
     {

@@ -63,7 +63,7 @@ internal static class ConfigLoader
             return [path];
         }
         string[]? names = FileReader.List(path, out string fault);
-        report.Uses(names is null ? new(path, fault) : FileReader.VersionOf(path, names));
+        report.Uses(FileReader.VersionOf(path, names, fault));
         if (names is not { Length: > 0 })
         {
             report.Error(new SourceFile(path, null).Start, "", "cannot read the configuration: "

@@ -6,10 +6,11 @@ namespace Penstock.Control.Config;
 /// <summary>What a file or directory contained when it was read; equal contents have equal versions.</summary>
 /// <param name="Content">A hash of the contents or, of a directory, of its names; the fault if it could not be read.
 /// </param>
-internal readonly record struct FileVersion(string Path, string Content)
+/// <param name="MaxBytes">How long the file may be; 0: it was read as a directory.</param>
+internal readonly record struct FileVersion(string Path, string Content, int MaxBytes)
 {
-    public static FileVersion Of(string path, ReadOnlySpan<byte> content) =>
-        new(path, Convert.ToHexString(SHA256.HashData(content)));
+    public static FileVersion Of(string path, ReadOnlySpan<byte> content, int maxBytes) =>
+        new(path, Convert.ToHexString(SHA256.HashData(content)), maxBytes);
 }
 
 /// <summary>Reads the files that a configuration is made of. Their versions show later whether one has changed.
@@ -23,15 +24,15 @@ internal static class FileReader
     private static readonly string[] Ends = [".yaml", ".yml", ".json"];
 
     /// <summary>The full path of a file that the configuration names.</summary>
-    public static string Beside(string configuration, string path) =>
-        Path.GetFullPath(path, Path.GetDirectoryName(Path.GetFullPath(configuration))!);
+    public static string Beside(string configuration, string path) => path.Contains('\0', StringComparison.Ordinal)
+        ? path : Path.GetFullPath(path, Path.GetDirectoryName(Path.GetFullPath(configuration))!);
 
     /// <summary>Reads a file and notes its version in the report.</summary>
     /// <param name="fault">Why the file cannot be used, if the result is null.</param>
     public static byte[]? Read(string path, Report report, out string fault, int maxBytes = MaxFileBytes)
     {
         byte[]? bytes = Read(path, maxBytes, out fault);
-        report.Uses(bytes is null ? new(path, fault) : FileVersion.Of(path, bytes));
+        report.Uses(VersionOf(path, bytes, fault, maxBytes));
         return bytes;
     }
 
@@ -54,18 +55,23 @@ internal static class FileReader
         }
     }
 
-    /// <summary>The version that a file or directory has now.</summary>
-    public static FileVersion VersionOf(string path)
+    /// <summary>The version that a file or directory has now, read as it was read then.</summary>
+    public static FileVersion VersionNow(FileVersion then)
     {
-        if (Directory.Exists(path))
+        if (then.MaxBytes == 0)
         {
-            return List(path, out string unreadable) is { } names ? VersionOf(path, names) : new(path, unreadable);
+            return VersionOf(then.Path, List(then.Path, out string unreadable), unreadable);
         }
-        return Read(path, MaxFileBytes, out string fault) is { } bytes ? FileVersion.Of(path, bytes) : new(path, fault);
+        byte[]? bytes = Read(then.Path, then.MaxBytes, out string fault);
+        return VersionOf(then.Path, bytes, fault, then.MaxBytes);
     }
 
-    public static FileVersion VersionOf(string directory, string[] names) =>
-        FileVersion.Of(directory, Encoding.UTF8.GetBytes(string.Join('\0', names)));
+    /// <param name="names">See <see cref="List"/>.</param>
+    public static FileVersion VersionOf(string directory, string[]? names, string fault) => names is null
+        ? new(directory, fault, 0) : FileVersion.Of(directory, Encoding.UTF8.GetBytes(string.Join('\0', names)), 0);
+
+    private static FileVersion VersionOf(string path, byte[]? bytes, string fault, int maxBytes) =>
+        bytes is null ? new(path, fault, maxBytes) : FileVersion.Of(path, bytes, maxBytes);
 
     private static byte[]? Read(string path, int maxBytes, out string fault)
     {

@@ -7,7 +7,6 @@ internal sealed class Report
     private readonly List<(Diagnostic Diagnostic, Location At)> _diagnostics = [];
     private readonly HashSet<(Location, string)> _said = [];
     private readonly HashSet<Location> _hidden = [];
-    private readonly List<string> _secrets = [];
     private readonly List<FileVersion> _files = [];
     private readonly Dictionary<string, IReadOnlyCollection<string>> _names = [];
 
@@ -24,15 +23,6 @@ internal sealed class Report
 
     /// <summary>Notes that the configuration depends on this file or directory.</summary>
     public void Uses(FileVersion file) => _files.Add(file);
-
-    /// <summary>Messages do not show this text.</summary>
-    public void HideText(string secret)
-    {
-        if (secret.Length > 0)
-        {
-            _secrets.Add(secret);
-        }
-    }
 
     /// <summary>Errors before warnings, each in the order of the files.</summary>
     public IReadOnlyList<Diagnostic> Diagnostics =>
@@ -103,18 +93,15 @@ internal sealed class Report
             _diagnostics.Add((new()
             {
                 Severity = severity,
-                Message = Secrets.Hide(WithoutSecrets(message)),
+                Message = Secrets.Hide(message),
                 File = at.File.Name,
                 Line = at.Line,
                 Column = at.Column,
                 Length = Math.Max(at.Length, 1),
                 SourceLine = at.File.HasText ? at.File.Lines.ElementAtOrDefault(at.Line - 1) : null,
-                Hint = hint is null ? null : Secrets.Hide(WithoutSecrets(hint)),
+                Hint = hint is null ? null : Secrets.Hide(hint),
                 Path = path.Length == 0 ? null : path,
             }, at));
         }
     }
-
-    private string WithoutSecrets(string sentence) =>
-        _secrets.Aggregate(sentence, static (text, secret) => text.Replace(secret, "***", StringComparison.Ordinal));
 }

@@ -93,7 +93,7 @@ internal static class RouteKeys
     /// <summary>Header fields by name; a name may have several values.</summary>
     public static NamedShape<IReadOnlyList<HeaderField>> Fields(
         Parser<string> name, Func<string, Parser<HeaderField>> value) => new(entry =>
-            [.. entry.Items().Select(item => item.Parse(value(entry.Name))).OfType<HeaderField>()])
+            [.. Hidden(entry).Items().Select(item => item.Parse(value(entry.Name))).OfType<HeaderField>()])
         {
             Name = name,
             Schema = HealthKeys.NamesOf(SchemaPart.AnyOf(SchemaPart.Scalar,
@@ -101,6 +101,17 @@ internal static class RouteKeys
             Text = "`NAME: value`, or a list of values",
             Samples = ["{ X-A: a }", "{ X-B: [b, c] }"],
         };
+
+    /// <summary>Hides the values of a field that usually holds a credential.</summary>
+    private static ConfigField Hidden(ConfigField field)
+    {
+        if (!Secrets.IsSecretName(field.Name))
+        {
+            return field;
+        }
+        field.Report.Hide(field.Node);
+        return field with { HoldsSecret = true };
+    }
 
     private static Keys<HeaderEditsConfig> HeaderEdits(bool ofResponse) =>
         new Keys<HeaderEditsConfig>("header_edits", new())

@@ -13,6 +13,10 @@ internal static partial class Secrets
     public static string Hide(string message) =>
         Parameter().Replace(AdminToken().Replace(UserInfo().Replace(message, Stars), Stars), AfterKey);
 
+    /// <summary>Whether a header field or parameter of this name usually holds a credential; in doubt it does.
+    /// </summary>
+    public static bool IsSecretName(string name) => CredentialName().IsMatch(name);
+
     /// <summary>Hides secrets in a line of a file.</summary>
     public static string HideInLine(string line) =>
         Entry().Replace(Hide(line), AfterKey);
@@ -43,6 +47,10 @@ internal static partial class Secrets
     // A token of the admin API, wherever it was pasted.
     [GeneratedRegex("pst_[A-Za-z0-9_-]+", RegexOptions.None, Unbounded)]
     private static partial Regex AdminToken();
+
+    [GeneratedRegex("tok[a-z]*n|pass|pwd|secret|credential|auth|key|private|cookie|session|sig(nature)?$|jwt",
+        RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase, Unbounded)]
+    private static partial Regex CredentialName();
 
     // A key with the name of a secret, and its value: in quotes, up to the end of a flow mapping's entry, or up to the
     // end of the line. The colon is optional, because it may be the fault that it is missing.

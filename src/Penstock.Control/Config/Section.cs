@@ -66,15 +66,14 @@ internal sealed class Section
 
     /// <summary>Keys at the top that begin with <c>x-</c> are ignored: they are a place for anchors, as in Compose
     /// files.</summary>
-    private bool IsForAnchors(string key) =>
-        At.Path.Length == 0 && key.StartsWith("x-", StringComparison.OrdinalIgnoreCase);
+    public static bool IsForAnchors(string key) => key.StartsWith("x-", StringComparison.OrdinalIgnoreCase);
 
     public void ReportUnknown()
     {
         var known = _known.ToDictionary(Suggestion.Fold);
         foreach ((string? folded, ConfigEntry? entry) in _entries)
         {
-            if (known.ContainsKey(folded) || IsForAnchors(entry.Key))
+            if (known.ContainsKey(folded) || (At.Path.Length == 0 && IsForAnchors(entry.Key)))
             {
                 continue;
             }

@@ -41,18 +41,19 @@ internal static class SettingChanges
     private static void AddMapping(List<string> changes, string path, string owner,
         IReadOnlyList<Setting> before, IReadOnlyList<Setting> after)
     {
-        foreach (string name in before.Concat(after).Select(static setting => setting.Name).Distinct())
+        Dictionary<string, Setting> old = By(before, static setting => setting.Name);
+        Dictionary<string, Setting> now = By(after, static setting => setting.Name);
+        foreach (string name in old.Keys.Union(now.Keys))
         {
             Add(changes, path.Length == 0 ? name : $"{path}.{name}", path == "upstreams" ? name : owner,
-                before.FirstOrDefault(setting => setting.Name == name),
-                after.FirstOrDefault(setting => setting.Name == name));
+                old.GetValueOrDefault(name), now.GetValueOrDefault(name));
         }
     }
 
     private static void AddList(List<string> changes, string path, string owner, Setting before, Setting after)
     {
-        Dictionary<string, Setting> old = ByIdentity(before);
-        Dictionary<string, Setting> now = ByIdentity(after);
+        Dictionary<string, Setting> old = By(before.Parts, static item => item.Identity);
+        Dictionary<string, Setting> now = By(after.Parts, static item => item.Identity);
         int count = changes.Count;
         foreach ((string identity, Setting item) in old)
         {
@@ -78,12 +79,12 @@ internal static class SettingChanges
             item.HasShortForm && item.Parts.Skip(1).All(static part => part.IsDefault) ? "" : Rest(item);
     }
 
-    private static Dictionary<string, Setting> ByIdentity(Setting list)
+    private static Dictionary<string, Setting> By(IReadOnlyList<Setting> settings, Func<Setting, string> key)
     {
         var all = new Dictionary<string, Setting>();
-        foreach (Setting item in list.Parts)
+        foreach (Setting setting in settings)
         {
-            all.TryAdd(item.Identity, item);
+            all.TryAdd(key(setting), setting);
         }
         return all;
     }

@@ -57,6 +57,7 @@ internal static class SettingList
 
     private static Setting? OfNode(string name, Shape? shape, ConfigNode node, bool isSecret)
     {
+        isSecret |= shape is null && Secrets.IsSecretName(name); // a header field, for instance
         switch (node)
         {
             case ScalarNode scalar when shape?.Item is { } item && !scalar.Text.Equals("off", StringComparison.Ordinal):
@@ -82,9 +83,7 @@ internal static class SettingList
 
     private static Setting OfScalar(string name, Shape? shape, ScalarNode scalar, bool isSecret)
     {
-        string line = $"{name}: {scalar.Text}";
-        bool isHidden = isSecret || scalar.IsSecret
-            || (shape is null && Secrets.HideInLine(line) != Secrets.Hide(line)); // a header field, for instance
+        bool isHidden = isSecret || scalar.IsSecret || (shape is null && scalar.MadeOf is not null);
         return new()
         {
             Name = name, At = scalar.Location, MadeOf = scalar.MadeOf, IsSecret = isHidden,

@@ -72,9 +72,7 @@ internal sealed partial class Variables(Func<string, string?> environment, Repor
             report.Error(at, "", $"cannot read {ConfigValue.Quote(path)}: {fault}", FileReader.PathHint);
             return "";
         }
-        string text = Encoding.UTF8.GetString(bytes).TrimEnd('\r', '\n');
-        report.HideText(text);
-        return text;
+        return Encoding.UTF8.GetString(bytes).TrimEnd('\r', '\n');
     }
 
     /// <summary>The place of the reference within a longer value, if it can be found there.</summary>

@@ -12,8 +12,10 @@ namespace Penstock.Control.Telemetry;
 /// nothing, unless an endpoint is set.</summary>
 internal sealed class OtlpExport : IDisposable
 {
-    /// <summary>How long a stop waits for each of the two last exports.</summary>
     private const int FlushMs = 2000;
+
+    /// <summary>How long a stop waits for the last exports.</summary>
+    private static readonly TimeSpan MaxStop = TimeSpan.FromSeconds(4);
 
     private readonly TracerProvider? _traces;
     private readonly MeterProvider? _metrics;
@@ -36,8 +38,37 @@ internal sealed class OtlpExport : IDisposable
         bool isDisabled = Variable("OTEL_SDK_DISABLED").Equals("true", StringComparison.OrdinalIgnoreCase);
         bool traces = !isDisabled && IsOn("TRACES");
         bool metrics = !isDisabled && IsOn("METRICS");
-        return traces || metrics
-            ? new(traces, metrics ? new OtlpMeter(read, time) : null, new OtlpFaults(time, log)) : null;
+        if (!traces && !metrics)
+        {
+            return null;
+        }
+        OtlpMeter? meter = metrics ? new OtlpMeter(read, time) : null;
+        var faults = new OtlpFaults(time, log);
+        try
+        {
+            return new(traces, meter, faults);
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException or NotSupportedException
+            or InvalidOperationException)
+        {
+            meter?.Dispose();
+            faults.Dispose();
+            throw new StartException($"OpenTelemetry does not accept the variables OTEL_*: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Sends what is left, within <see cref="MaxStop"/>.</summary>
+    public async Task StopAsync(CancellationToken hardStop)
+    {
+        try
+        {
+            // A receiver that is silent can hold the library up for longer than it was asked to wait.
+            await Task.Run(Dispose, CancellationToken.None).WaitAsync(MaxStop, hardStop);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            // What is left is lost; the process ends.
+        }
     }
 
     public void Dispose()

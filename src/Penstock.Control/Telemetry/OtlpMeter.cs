@@ -16,7 +16,7 @@ internal sealed class OtlpMeter : IDisposable
 
     private readonly Meter _meter = new(Name, ProductVersion.Short);
     private readonly List<(Metric Metric, Histogram<double> Instrument)> _histograms = [];
-    private readonly Dictionary<string, Durations> _recorded = [];
+    private Dictionary<string, Durations> _recorded = [];
     private readonly Func<MetricReading> _read;
     private readonly TimeProvider _time;
     private readonly Lock _lock = new();
@@ -26,7 +26,6 @@ internal sealed class OtlpMeter : IDisposable
     public OtlpMeter(Func<MetricReading> read, TimeProvider time)
     {
         (_read, _time) = (read, time);
-        MetricReading first = read();
         foreach (Metric metric in MetricList.All)
         {
             (string name, string? unit) = NameOf(metric.Name);
@@ -40,10 +39,7 @@ internal sealed class OtlpMeter : IDisposable
                     break;
                 default:
                     _histograms.Add((metric, _meter.CreateHistogram(name, unit, metric.Help, tags: null,
-                        new InstrumentAdvice<double>
-                        {
-                            HistogramBucketBoundaries = metric.Read(first).First().Durations!.Bounds,
-                        })));
+                        new InstrumentAdvice<double> { HistogramBucketBoundaries = metric.Bounds })));
                     break;
             }
         }
@@ -80,13 +76,15 @@ internal sealed class OtlpMeter : IDisposable
     /// bucket has grown since the last collection; counts and sums stay right.</summary>
     private void RecordDurations(MetricReading reading)
     {
+        Dictionary<string, Durations> recorded = _recorded;
+        _recorded = []; // without series that no longer exist
         foreach ((Metric metric, Histogram<double> instrument) in _histograms)
         {
             foreach (Sample sample in metric.Read(reading))
             {
                 string series = $"{metric.Name} {string.Join('\0', sample.Labels)}";
                 Durations now = sample.Durations!;
-                Durations? before = _recorded.GetValueOrDefault(series);
+                Durations? before = recorded.GetValueOrDefault(series);
                 _recorded[series] = now;
                 KeyValuePair<string, object?>[] tags = Tags(metric, sample);
                 for (int i = 0; i < now.Counts.Count; i++)

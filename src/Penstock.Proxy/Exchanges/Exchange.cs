@@ -158,6 +158,9 @@ internal sealed class Exchange(HeadBounds bounds)
     /// <summary>Its span; null: it is not traced.</summary>
     public Activity? Span;
 
+    /// <summary>The span belongs to the client's trace.</summary>
+    public bool ContinuesTrace;
+
     /// <summary>How long the request waited for a slot at a backend.</summary>
     public long QueuedNs;
     public long ResponseNs;

@@ -47,14 +47,14 @@ internal static class Failing
     /// <summary>Ends the request after Penstock has ended a wait, because the client left or its body failed.</summary>
     public static Step ClientGone(Exchange exchange)
     {
+        Outcome outcome = EndOf.Upload(exchange.UploadFailure);
+        exchange.Outcome = outcome;
         if (exchange.Route is not null)
         {
             exchange.EndAttempt(reusable: false);
         }
-        Outcome outcome = EndOf.Upload(exchange.UploadFailure);
         if (outcome == Outcome.ClientAbort)
         {
-            exchange.Outcome = outcome;
             return Step.Close;
         }
         return Answering.AnswerWith(exchange, outcome,
@@ -96,6 +96,7 @@ internal static class Failing
         }
         Blame(exchange, verdict.Blame);
         exchange.Upload?.Stop();
+        exchange.Outcome = verdict.Outcome;
         exchange.EndAttempt(reusable: false);
         return Answering.AnswerWith(exchange, verdict.Outcome, EndOf.Status(verdict.Outcome));
     }

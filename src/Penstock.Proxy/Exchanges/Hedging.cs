@@ -37,10 +37,12 @@ internal static class Hedging
             // backend.
             first.Backend!.Traffic.Responded(loop.Index, loop.NowNs - first.SentNs);
             exchange.SwapRival();
+            Tracing.EndLoser(first);
             first.End(upstream, loop, keepMs: 0);
         }
         else
         {
+            Tracing.EndLoser(second);
             second.End(upstream, loop, keepMs: 0);
         }
         if (bytes is null)

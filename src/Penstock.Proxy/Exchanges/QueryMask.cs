@@ -11,9 +11,10 @@ internal sealed class QueryMask(IEnumerable<IdentitySource> sources)
     /// <summary>Names that backends use for credentials.</summary>
     private static readonly string[] Usual =
     [
-        "access_token", "api_key", "apikey", "auth", "auth_token", "authorization", "client_secret", "code", "id_token",
-        "jwt", "key", "pass", "passwd", "password", "pwd", "refresh_token", "secret", "session", "session_id",
-        "sessionid", "sig", "signature", "token",
+        "access_token", "api_key", "apikey", "auth", "auth_token", "authorization", "client_assertion", "client_secret",
+        "code", "id_token", "jwt", "key", "pass", "passwd", "password", "pwd", "refresh_token", "samlresponse",
+        "secret", "session", "session_id", "sessionid", "sig", "signature", "subscription_key", "token",
+        "x_amz_security_token", "x_amz_signature", "x_api_key", "x_goog_signature",
     ];
 
     private readonly AlikeName[] _names =

@@ -32,6 +32,7 @@ internal static class Relaying
             {
                 attempt.Backend!.Traffic.Succeeded(exchange.Loop.Index);
             }
+            exchange.Outcome = outcome;
             exchange.EndAttempt(reusable);
         }
         if (end == RelayEnd.Done)

@@ -64,7 +64,7 @@ internal static class RequestWriter
         to.Add(request.MinorVersion == 0 ? "Via: 1.0 "u8 : "Via: 1.1 "u8);
         to.Add(ViaName);
         to.Add("\r\n"u8);
-        if (span is not null)
+        if (span is not null && edits?.Drops("traceparent"u8) != true)
         {
             Tracing.WriteContext(ref to, span);
         }
@@ -92,7 +92,7 @@ internal static class RequestWriter
     private static bool IsForwarded(in Field field, ReadOnlySpan<byte> name, Exchange exchange) => field.Known switch
     {
         FieldName.Other => (exchange.Identifier is not { } identifier || !identifier.IsLookalikeField(name))
-            && (exchange.Span is null || !Tracing.IsContext(name)),
+            && !Tracing.IsReplaced(exchange, name),
         FieldName.Expect => exchange.Request.ExpectsContinue,
         FieldName.MaxForwards => exchange.Request.Method != Method.Options, // written separately
         FieldName.XRequestId or FieldName.XForwardedFor => false,

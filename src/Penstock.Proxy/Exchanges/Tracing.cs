@@ -7,7 +7,7 @@ namespace Penstock.Proxy.Exchanges;
 /// <summary>Traces exchanges for whoever listens to <see cref="SourceName"/>: a span for each exchange and one for each
 /// attempt, with the names of OpenTelemetry's semantic conventions for HTTP 1.23 and later. The client's W3C trace
 /// context is continued to the backend. Without a listener it costs one test for each request, and Penstock passes
-/// the context on as it came. No span has a query or an identifier of a client, because both can be secrets.</summary>
+/// the context on as it came. No span has a query or the key of a client, because both can be secrets.</summary>
 internal static class Tracing
 {
     public const string SourceName = "Penstock";
@@ -23,9 +23,11 @@ internal static class Tracing
         }
         RequestHead request = exchange.Request;
         ReadOnlySpan<byte> head = exchange.Head;
-        _ = ActivityContext.TryParse(Text(request, head, "traceparent"u8), Text(request, head, "tracestate"u8),
+        exchange.ContinuesTrace = ActivityContext.TryParse(
+            OnlyValue(request, head, "traceparent"u8), OnlyValue(request, head, "tracestate"u8),
             isRemote: true, out ActivityContext parent); // without a valid context the exchange begins a trace
-        string method = Encoding.ASCII.GetString(request.MethodName.Of(head));
+        string method = request.Method == Method.Other ? "_OTHER" // a client could make any number of names
+            : Encoding.ASCII.GetString(request.MethodName.Of(head));
         if (Source.CreateActivity(method, ActivityKind.Server, parent) is not { } span)
         {
             return;
@@ -39,7 +41,7 @@ internal static class Tracing
             span.SetTag("http.request.method", method);
             span.SetTag("url.scheme", "http");
             span.SetTag("url.path", Encoding.ASCII.GetString(request.PathOf(head)));
-            span.SetTag("server.address", Encoding.ASCII.GetString(request.Authority.Of(head)));
+            SetServer(span, Encoding.ASCII.GetString(request.Authority.Of(head)));
             span.SetTag("client.address", exchange.Caller is { } caller ? Encoding.ASCII.GetString(caller.Text) : null);
         }
     }
@@ -56,12 +58,8 @@ internal static class Tracing
         attempt.Span = span;
         if (span.IsAllDataRequested)
         {
-            string address = attempt.Backend!.Address;
-            int colon = address.LastIndexOf(':');
-            bool hasPort = int.TryParse(address.AsSpan(colon + 1), out int port); // a Unix domain socket has none
             span.SetTag("http.request.method", parent.OperationName);
-            span.SetTag("server.address", hasPort ? address[..colon].Trim('[', ']') : address);
-            span.SetTag("server.port", hasPort ? port : null);
+            SetServer(span, attempt.Backend!.Address);
             span.SetTag("penstock.upstream", exchange.Route!.Upstream.Name);
             if (exchange.Retries > 0)
             {
@@ -70,13 +68,22 @@ internal static class Tracing
         }
     }
 
-    /// <summary>Says why an attempt without a response failed.</summary>
+    /// <summary>Says why an attempt failed, also after the first bytes of its response.</summary>
     public static void NoteFailure(Attempt attempt, Outcome outcome)
     {
-        if (attempt.Span is { IsAllDataRequested: true } span && attempt.Response.Status == 0 && outcome != Outcome.Ok)
+        if (attempt.Span is { } span && IsFault(outcome))
         {
             span.SetTag("error.type", Encoding.ASCII.GetString(outcome.Word()));
+            span.SetStatus(ActivityStatusCode.Error);
         }
+    }
+
+    /// <summary>Ends the span of the attempt that lost a race, which is no error.</summary>
+    public static void EndLoser(Attempt attempt)
+    {
+        attempt.Span?.SetTag("penstock.hedge", "lost");
+        attempt.Span?.Stop();
+        attempt.Span = null;
     }
 
     /// <summary>Ends the span of an attempt.</summary>
@@ -92,13 +99,10 @@ internal static class Tracing
         {
             span.SetTag("http.response.status_code", status);
         }
-        if (status is 0 or >= 400)
+        if (status is 0 or >= 400 && span.Status != ActivityStatusCode.Error)
         {
             span.SetStatus(ActivityStatusCode.Error);
-            if (span.GetTagItem("error.type") is null)
-            {
-                span.SetTag("error.type", status == 0 ? "canceled" : status.ToString());
-            }
+            span.SetTag("error.type", status == 0 ? "canceled" : status.ToString());
         }
         span.Stop();
     }
@@ -114,7 +118,7 @@ internal static class Tracing
         if (span.IsAllDataRequested)
         {
             string reason = Encoding.ASCII.GetString(exchange.Outcome.Word());
-            span.SetTag("http.response.status_code", exchange.Status);
+            span.SetTag("http.response.status_code", exchange.Status == 0 ? null : exchange.Status);
             span.SetTag("penstock.reason", reason);
             if (exchange.Route is { } route)
             {
@@ -122,7 +126,7 @@ internal static class Tracing
                 span.SetTag("penstock.route", route.Config.Name);
                 span.DisplayName = $"{span.OperationName} {route.Config.Path ?? "/*"}";
             }
-            if (exchange.Status is 0 or >= 500)
+            if (exchange.Status is 0 or >= 500 || IsFault(exchange.Outcome))
             {
                 span.SetStatus(ActivityStatusCode.Error);
                 span.SetTag("error.type", exchange.Outcome == Outcome.Ok ? exchange.Status.ToString() : reason);
@@ -131,8 +135,12 @@ internal static class Tracing
         span.Stop();
     }
 
-    /// <summary>True for the field that Penstock writes itself when it traces.</summary>
-    public static bool IsContext(ReadOnlySpan<byte> name) => Ascii.EqualsIgnoreCase(name, "traceparent"u8);
+    /// <summary>True for a field of the client that the backend must not get, because Penstock writes its own.
+    /// </summary>
+    public static bool IsReplaced(Exchange exchange, ReadOnlySpan<byte> name) => exchange.Span is not null
+        && (IsTraceParent(name) || (!exchange.ContinuesTrace && Ascii.EqualsIgnoreCase(name, "tracestate"u8)));
+
+    public static bool IsTraceParent(ReadOnlySpan<byte> name) => Ascii.EqualsIgnoreCase(name, "traceparent"u8);
 
     /// <summary>Writes the context for the backend.</summary>
     public static void WriteContext(ref HeadWriter to, Activity span)
@@ -153,15 +161,34 @@ internal static class Tracing
         Activity.Current = current;
     }
 
-    private static string? Text(RequestHead request, ReadOnlySpan<byte> head, ReadOnlySpan<byte> name)
+    /// <summary>Sets address and port; a Unix domain socket has no port.</summary>
+    private static void SetServer(Activity span, string authority)
     {
+        int colon = authority.LastIndexOf(':');
+        bool hasPort = int.TryParse(authority.AsSpan(colon + 1), out int port) && colon > authority.LastIndexOf(']');
+        span.SetTag("server.address", (hasPort ? authority[..colon] : authority).Trim('[', ']'));
+        span.SetTag("server.port", hasPort ? port : null);
+    }
+
+    /// <summary>The outcome is a failure of Penstock or of a backend, not of the client.</summary>
+    private static bool IsFault(Outcome outcome) =>
+        EndOf.Blame(outcome) is not null || outcome == Outcome.NoDescriptors;
+
+    /// <summary>The value of a field that the request has once; null: it has none, or several.</summary>
+    private static string? OnlyValue(RequestHead request, ReadOnlySpan<byte> head, ReadOnlySpan<byte> name)
+    {
+        string? value = null;
         foreach (ref readonly Field field in request.Fields)
         {
             if (Ascii.EqualsIgnoreCase(field.Name.Of(head), name))
             {
-                return Encoding.ASCII.GetString(field.Value.Of(head));
+                if (value is not null)
+                {
+                    return null;
+                }
+                value = Encoding.ASCII.GetString(field.Value.Of(head));
             }
         }
-        return null;
+        return value;
     }
 }

@@ -58,7 +58,8 @@ internal sealed class SyslogTarget(AccessLogTarget target, TimeProvider? time = 
                 written += line.Length + 1;
             }
         }
-        catch (SocketException e)
+        // The framework rejects an address of a family that this machine does not have by one of the last two.
+        catch (Exception e) when (e is SocketException or NotSupportedException or ArgumentException)
         {
             Dispose();
             (_fault, _failedAt) = (CauseOf(e), _time.GetTimestamp());
@@ -89,7 +90,7 @@ internal sealed class SyslogTarget(AccessLogTarget target, TimeProvider? time = 
         return message.Length;
     }
 
-    private string CauseOf(SocketException fault) => fault.SocketErrorCode switch
+    private string CauseOf(Exception fault) => (fault as SocketException)?.SocketErrorCode switch
     {
         SocketError.WouldBlock or SocketError.TimedOut => "the daemon does not read its socket",
         SocketError.AddressNotAvailable when IsLocal => "there is no such socket",
@@ -113,7 +114,7 @@ internal sealed class SyslogTarget(AccessLogTarget target, TimeProvider? time = 
             }
             return socket;
         }
-        catch (SocketException)
+        catch
         {
             socket.Dispose();
             throw;

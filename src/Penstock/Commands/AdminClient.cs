@@ -34,7 +34,7 @@ internal sealed class AdminClient : IDisposable
         bool isSocket = url.Scheme == UnixScheme;
         Origin = isSocket ? url.OriginalString : url.GetLeftPart(UriPartial.Authority);
         _origin = isSocket ? "http://localhost" : Origin;
-        var sockets = new SocketsHttpHandler();
+        var sockets = new SocketsHttpHandler { UseProxy = !isSocket && !url.IsLoopback };
         if (isSocket)
         {
             var file = new UnixDomainSocketEndPoint(url.OriginalString[(UnixScheme.Length + 1)..]);

@@ -79,6 +79,41 @@ public sealed class TracingTests : IDisposable
         Assert.NotEqual(failed.SpanId, second.SpanId);
     }
 
+    [Theory]
+    [InlineData("HTTP/1.1 200 OK\r\nBad Field\r\n\r\n", "upstream_invalid", 502)]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", "upstream_reset", 200)]
+    public async Task Response_that_breaks_is_a_failure_of_both_spans(string response, string cause, int status)
+    {
+        ActivitySource.AddActivityListener(_listener);
+        await using var backend = new ScriptedBackend(async peer =>
+        {
+            await peer.ReadHeadAsync();
+            await peer.SendAsync(response);
+        });
+        await using var proxy = TestProxy.To(backend);
+
+        await Record.ExceptionAsync(() => proxy.GetAsync());
+
+        (Activity exchange, Activity[] attempts) = await SpansAsync(attempts: 1);
+        Assert.Equal((cause, ActivityStatusCode.Error), (attempts[0].GetTagItem("error.type"), attempts[0].Status));
+        Assert.Equal((cause, ActivityStatusCode.Error), (exchange.GetTagItem("error.type"), exchange.Status));
+        Assert.Equal(status, exchange.GetTagItem("http.response.status_code"));
+    }
+
+    [Fact]
+    public async Task Backend_that_cannot_be_reached_is_named_as_the_cause()
+    {
+        ActivitySource.AddActivityListener(_listener);
+        await using var proxy = new TestProxy(TestProxy.Config(PenstockProcess.FreePort()));
+
+        Assert.Equal(503, (await proxy.GetAsync("/", "traceparent: none\r\ntracestate: a=1\r\n")).Status);
+
+        (Activity exchange, Activity[] attempts) = await SpansAsync(attempts: 1);
+        Assert.Equal("connect_failed", attempts[0].GetTagItem("error.type"));
+        Assert.Equal("connect_failed", exchange.GetTagItem("error.type"));
+        Assert.Equal(default, exchange.ParentSpanId);
+    }
+
     [Fact]
     public async Task Rejected_request_has_a_span_without_attempts()
     {

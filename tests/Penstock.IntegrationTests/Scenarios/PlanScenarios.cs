@@ -26,7 +26,7 @@ public sealed class PlanScenarios : ProgramScenarios
         await RunAsync("plans set gold --capacity 5 --rate 1/h");
         Assert.Equal("429", await StatusesAsync("", "big1", 1));
         Assert.Equal("200 200 200 429", await StatusesAsync("", "big2", 4));
-        Assert.Contains("gold           5         1/h           2         api", await RunAsync("plans list"));
+        Assert.Matches(@"gold +5 +1/h +2 +api", await RunAsync("plans list"));
         await RunAsync("clients reset big1");
         Assert.Equal("200 200 200 200 200 429", await StatusesAsync("", "big1", 6));
 

@@ -107,11 +107,11 @@ public sealed class ConfigFilesTests : IDisposable
         IReadOnlyList<FileVersion> read = ConfigLoader.Load(path, static _ => null).Files;
         Assert.Equal(["body.html", "penstock.yaml", "token"],
             read.Select(static file => Path.GetFileName(file.Path)).Order());
-        Assert.All(read, static file => Assert.Equal(file, FileReader.VersionOf(file.Path)));
+        Assert.All(read, static file => Assert.Equal(file, FileReader.VersionNow(file)));
 
         Write("token", "two");
         File.Delete(Path.Combine(_folder.FullName, "body.html"));
-        Assert.Equal(["body.html", "token"], read.Where(static file => FileReader.VersionOf(file.Path) != file)
+        Assert.Equal(["body.html", "token"], read.Where(static file => FileReader.VersionNow(file) != file)
             .Select(static file => Path.GetFileName(file.Path)).Order());
     }
 
@@ -124,6 +124,54 @@ public sealed class ConfigFilesTests : IDisposable
 
         Assert.Equal(2, config.Proxy.Loops);
         Assert.Equal("--loops", config.Settings.Single(static setting => setting.Name == "loops").Origin);
+    }
+
+    [Fact]
+    public void Names_are_joined_exactly_and_a_key_that_one_file_has_twice_is_an_error()
+    {
+        Write("10.json", """
+            { "$schema": "a", "x-a": 1, "upstreams": { "web-1": { "backends": ["a:1"] } },
+              "plans": { "Gold": { "capacity": 1, "rate": "1/s" } } }
+            """);
+        Write("20.json", """
+            { "$schema": "a", "x-a": 2, "upstreams": { "web_1": { "backends": ["b:1"] } },
+              "plans": { "gold": { "capacity": 2, "rate": "1/s" } },
+              "routes": [{ "path": "/a", "upstream": "web_1" }, { "upstream": "web-1" }] }
+            """);
+
+        ConfigResult result = ConfigLoader.Load(_folder.FullName, static _ => null);
+        Assert.Empty(result.Diagnostics);
+        Assert.Equal(["web-1", "web_1"], result.Config!.Proxy.Upstreams.Select(static upstream => upstream.Name));
+        Assert.Equal(["Gold", "gold"], result.Config.Plans.Keys);
+
+        Write("30.yaml", "upstreams:\n  web-1: { backends: [c:1] }\n  web-1: { backends: [d:1] }");
+        Assert.Equal("duplicate key 'web-1'",
+            Assert.Single(ConfigLoader.Load(_folder.FullName, static _ => null).Diagnostics).Message);
+    }
+
+    [Fact]
+    public void File_that_became_too_long_or_a_directory_has_one_version()
+    {
+        Write("token", new string('a', 100 * 1024));
+        string path = Write("penstock.yaml", "backends: [a:1]\nadmin: { token: \"${file:token}\" }");
+        IReadOnlyList<FileVersion> read = ConfigLoader.Load(path, static _ => null).Files;
+        Assert.All(read, static file => Assert.Equal(file, FileReader.VersionNow(file)));
+
+        File.Delete(Path.Combine(_folder.FullName, "token"));
+        Directory.CreateDirectory(Path.Combine(_folder.FullName, "token"));
+        read = ConfigLoader.Load(path, static _ => null).Files;
+        Assert.All(read, static file => Assert.Equal(file, FileReader.VersionNow(file)));
+    }
+
+    [Theory]
+    [InlineData("admin: { token: \"${file:empty}\" }", "the file of the token is empty")]
+    [InlineData("errors: { 429: { file: \"a\\0b\" } }", "cannot read")]
+    public void Fault_of_a_file_is_reported(string line, string expected)
+    {
+        Write("empty", " \n");
+        string path = Write("penstock.yaml", $"backends: [a:1]\n{line}");
+
+        Assert.Contains(expected, Assert.Single(ConfigLoader.Load(path, static _ => null).Diagnostics).Message);
     }
 
     private string Write(string name, string text)

@@ -50,8 +50,13 @@ public sealed class SettingsTests
                 backends: [a:1]
                 sticky: { secret: s3cr3ts3cr3ts3cr3t }
                 health_check: { path: /a/*, headers: { Authorization: Bearer s3cr3t } }
-            routes: [{ path: /a/*, upstream: web, request_headers: { set: { X-Api-Key: s3cr3t } } }, { upstream: web }]
-            """).Settings, withDefaults: true);
+            routes:
+              - path: /a/*
+                upstream: web
+                query: { sid_session: s3cr3t }
+                request_headers: { set: { X-Api-Key: s3cr3t, Cookie: [a=s3cr3t, b] }, add: { X-From: "${S}" } }
+              - { upstream: web }
+            """, environment: new() { ["S"] = "s3cr3t" }).Settings, withDefaults: true);
 
         Assert.DoesNotContain("s3cr3t", text);
         Assert.Contains("/a/*", text);

@@ -28,4 +28,8 @@ internal readonly record struct Sample(string[] Labels, double Value, Durations?
 /// <param name="Labels">The names of its labels.</param>
 /// <param name="Read">Its values now.</param>
 internal sealed record Metric(string Name, MetricKind Kind, string Help, string[] Labels,
-    Func<MetricReading, IEnumerable<Sample>> Read);
+    Func<MetricReading, IEnumerable<Sample>> Read)
+{
+    /// <summary>Of a histogram: upper bounds in seconds, of all buckets but the last.</summary>
+    public IReadOnlyList<double> Bounds { get; init; } = DurationHistogram.UsualBounds;
+}

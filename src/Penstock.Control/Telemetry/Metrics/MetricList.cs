@@ -28,7 +28,8 @@ internal static partial class MetricList
         new("penstock_request_overhead_seconds", MetricKind.Histogram,
             "Time from the end of a request's head until the request was sent to a backend for the first time: "
                 + "decisions, waits for tokens, connecting. Without the wait for a slot.",
-            Listener, static now => OfListeners(now, static l => l.Overheads)),
+            Listener, static now => OfListeners(now, static l => l.Overheads))
+        { Bounds = DurationHistogram.ShortBounds },
         new("penstock_request_body_bytes_total", MetricKind.Counter,
             "Bytes of request bodies that were sent to backends.",
             Listener, static now => OfListeners(now, static l => l.BytesIn)),

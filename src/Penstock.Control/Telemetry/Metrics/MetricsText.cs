@@ -42,7 +42,7 @@ internal static class MetricsText
                 Histogram histogram = factory.CreateHistogram(metric.Name, metric.Help, new HistogramConfiguration
                 {
                     LabelNames = metric.Labels,
-                    Buckets = [.. samples[0].Durations!.Bounds],
+                    Buckets = [.. metric.Bounds],
                 });
                 samples.ForEach(sample => Observe(histogram.WithLabels(sample.Labels), sample.Durations!));
                 break;
