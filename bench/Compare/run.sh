@@ -6,7 +6,8 @@
 #   PENSTOCK=none …                            without Penstock; PENSTOCK=/path/to/penstock another build
 #   NATIVE=/path/to/penstock …                 the native program beside it
 #   PROXIES="penstock nginx"  WORKS="small"    a selection
-#   ACCESS_LOG=1 …                             Penstock (JSON) and nginx (combined, buffered) log each request to a file
+#   ACCESS_LOG=1 …                             Penstock (JSON) and nginx (combined) log each request to a file;
+#                                              ACCESS_LOG="buffer=64k flush=1s": nginx collects lines, as Penstock does
 #
 # One core for the proxy (one worker, thread or loop each), another for the load and the backends. Every proxy
 # forwards X-Forwarded-For and -Proto, checks a limit per address, keeps connections to backends, and logs nothing,
@@ -132,7 +133,7 @@ start_build() { # NAME PROGRAM
 }
 
 start_nginx() {
-    { nginx_head nginx "${ACCESS_LOG:+$WORK/nginx.log combined buffer=64k flush=1s}"
+    { nginx_head nginx "${ACCESS_LOG:+$WORK/nginx.log combined ${ACCESS_LOG#1}}"
       echo 'upstream web { keepalive 128; keepalive_requests 100000000;'
       printf 'server 127.0.0.1:%d;\n' "${BACKENDS[@]}"
       cat <<NGINX
