@@ -18,7 +18,6 @@ internal sealed class ConfigWatcher : IAsyncDisposable
     private readonly PeriodicTimer _timer;
     private readonly Task _watching;
     private IReadOnlyList<FileVersion> _seen = [];
-    private IReadOnlyList<FileVersion> _reloadedFor = [];
 
     /// <param name="reload">Reloads by <paramref name="reloader"/>.</param>
     public ConfigWatcher(Reloader reloader, Action reload, TimeProvider time, ILogger log)
@@ -45,9 +44,8 @@ internal sealed class ConfigWatcher : IAsyncDisposable
         List<FileVersion> now = [.. read.Select(static file => FileReader.VersionNow(file))];
         bool isStable = now.SequenceEqual(_seen);
         _seen = now;
-        if (isStable && !now.SequenceEqual(read) && !now.SequenceEqual(_reloadedFor))
+        if (isStable && !now.SequenceEqual(read))
         {
-            _reloadedFor = now;
             _log.LogInformation(Events.ConfigFileChanged, "{Files} changed: reloading the configuration",
                 string.Join(", ", now.Except(read).Select(static file => file.Path)));
             _reload();

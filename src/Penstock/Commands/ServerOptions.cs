@@ -12,8 +12,8 @@ internal sealed class ServerOptions
 
     private readonly Terminal _terminal;
     private readonly string _defaultListen;
-    private readonly Option<ListenerConfig> _listen;
-    private readonly Option<AdminConfig> _admin;
+    private readonly Option<EndPoint> _listen;
+    private readonly Option<string> _admin;
     private readonly Option<string> _store;
     private readonly Option<AccessLogTarget> _accessLog;
     private readonly Option<int> _loops;
@@ -21,9 +21,10 @@ internal sealed class ServerOptions
     public ServerOptions(Terminal terminal, string defaultListen, string defaultStore)
     {
         (_terminal, _defaultListen) = (terminal, defaultListen);
-        _listen = OptionSyntax.Read<ListenerConfig>("--listen", "ADDRESS",
-            $"The address to listen on, such as :8080 or unix:/path [default: {defaultListen}]", TryListener);
-        _admin = OptionSyntax.Read<AdminConfig>("--admin", "ADDRESS|off",
+        _listen = OptionSyntax.Read<EndPoint>("--listen", "ADDRESS",
+            $"The address to listen on, such as :8080 or unix:/path [default: {defaultListen}]",
+            ConfigValue.TryListen);
+        _admin = OptionSyntax.Read<string>("--admin", "ADDRESS|off",
             "The address of the admin API; its token is $PENSTOCK_TOKEN [default: 127.0.0.1:9800]", TryAdmin);
         _store = OptionSyntax.Read<string>("--store", "STORE",
             $"Where clients are kept: sqlite:FILE, postgres://… or memory [default: {defaultStore}]",
@@ -76,17 +77,9 @@ internal sealed class ServerOptions
 
     private string Token => _terminal.Environment("PENSTOCK_TOKEN")?.Trim() ?? "";
 
-    private static bool TryListener(string text, out ListenerConfig listener, out string error)
+    private bool TryAdmin(string text, out string admin, out string error)
     {
-        bool good = ConfigValue.TryListen(text, out EndPoint? address, out error);
-        listener = new(address, text);
-        return good;
-    }
-
-    private bool TryAdmin(string text, out AdminConfig admin, out string error)
-    {
-        admin = new() { Listen = null, Token = Token };
-        error = "";
+        (admin, error) = (text, "");
         if (text == "off")
         {
             return true;
@@ -97,8 +90,7 @@ internal sealed class ServerOptions
             return false;
         }
 
-        admin = admin with { Listen = address };
-        if (Token.Length == 0 && address is IPEndPoint ip && !IPAddress.IsLoopback(ip.Address))
+        if (Token.Length == 0 && new AdminConfig { Listen = address }.IsOpen)
         {
             error = $"other machines can reach {text}: set $PENSTOCK_TOKEN first, or use 127.0.0.1";
         }
