@@ -33,7 +33,7 @@ internal sealed class BenchNode : IAsyncDisposable
         var store = PostgresStore.Open(Database.Parsed(url));
         var directory = new ClientDirectory(store, limiter, NullLogger<ClientDirectory>.Instance);
         ClusterMember member = ClusterMember.Join(
-            url, store, directory, limiter, TimeProvider.System, NullLoggerFactory.Instance)!;
+            url, store, directory, static () => { }, limiter, TimeProvider.System, NullLoggerFactory.Instance)!;
         return new(store, member, limiter, clock, clients);
     }
 

@@ -47,14 +47,17 @@ internal sealed class PenstockHost : IAsyncDisposable
         IClientStore store = ClientStores.Open(config.Store, time);
         var proxy = new ProxyServer(config.Proxy, loggers, time, store.SharesTokens);
         var directory = new ClientDirectory(store, proxy.Limiter, loggers.CreateLogger<ClientDirectory>());
+        var backends = new StoredBackends(store, directory, proxy, loggers.CreateLogger<StoredBackends>());
         ClusterMember? member = null;
         BucketKeeper? keeper;
         try
         {
-            member = ClusterMember.Join(config.Store, store, directory, proxy.Limiter, time, loggers);
+            member = ClusterMember.Join(config.Store, store, directory, backends.PutInForce, proxy.Limiter, time,
+                loggers);
             if (member is null)
             {
                 directory.Load();
+                backends.PutInForce();
             }
 
             directory.Publish(config.Plans);
@@ -78,7 +81,7 @@ internal sealed class PenstockHost : IAsyncDisposable
             loggers.CreateLogger<BucketFlusher>(), keeper);
         flusher.Start();
         var tokens = new AdminTokens(config.Admin);
-        var reloader = new Reloader(config, proxy, directory, tokens, threshold, read, time,
+        var reloader = new Reloader(config, proxy, directory, backends, tokens, threshold, read, time,
             loggers.CreateLogger<Reloader>());
         var host = new PenstockHost(config, proxy, store, flusher, member, reloader);
         try
@@ -88,7 +91,7 @@ internal sealed class PenstockHost : IAsyncDisposable
             if (config.Admin.Listen is not null)
             {
                 host._admin = await AdminServer.StartAsync(
-                    config.Admin, new(proxy, directory, member, reloader, threshold, tokens), loggers, time);
+                    config.Admin, new(proxy, directory, backends, member, reloader, threshold, tokens), loggers, time);
             }
             proxy.CountDescriptors();
             return host;

@@ -25,7 +25,8 @@ internal sealed record ReloadResult(string? Error, IReadOnlyList<Diagnostic> Dia
 /// <summary>Reads the configuration file again and puts it in force, completely or not at all. Thread-safe.</summary>
 /// <param name="read">Reads the file; null when the configuration came from the command line.</param>
 internal sealed class Reloader(
-    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, AdminTokens tokens,
+    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, StoredBackends backends,
+    AdminTokens tokens,
     EventThreshold threshold, Func<ConfigResult>? read, TimeProvider time, ILogger log)
 {
     /// <summary>How many changes are logged one by one.</summary>
@@ -120,6 +121,7 @@ internal sealed class Reloader(
             IReadOnlyList<string> changes = SettingChanges.Between(_current.Settings, config.Settings);
             _current = config;
             directory.Publish(config.Plans);
+            backends.PutInForce(); // for an upstream that is new, or an address that the file no longer has
             return new(null, diagnostics, changes, later);
         }
         catch (ProxyStartException e)
@@ -128,8 +130,8 @@ internal sealed class Reloader(
         }
         catch (StoreException e)
         {
-            return ReloadResult.Failed(
-                $"everything is in force except the plans, because the store failed: {e.Message}", diagnostics);
+            return ReloadResult.Failed("everything is in force except plans and stored backends, because the store "
+                + $"failed: {e.Message}", diagnostics);
         }
     }
 }

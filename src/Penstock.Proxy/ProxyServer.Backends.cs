@@ -68,9 +68,13 @@ public sealed partial class ProxyServer
     public BackendStatus? FindBackend(string upstream, string address) =>
         Find(upstream) is { } found && found.Find(address) is { } live ? BackendStatus.Of(found, live, _clock) : null;
 
-    /// <summary>Adds a backend to an upstream. It stays until it is removed, until its upstream is removed from the
-    /// configuration, or until the next restart. If a later configuration has its address, it is a configured backend
-    /// from then on.</summary>
+    /// <summary>The backends that were added at run time, with the names of their upstreams.</summary>
+    public IReadOnlyList<(string Upstream, BackendConfig Backend)> AddedBackends() =>
+        [.. _topology.Upstreams.SelectMany(static u => u.Added.Select(added => (u.Name, added)))];
+
+    /// <summary>Adds a backend to an upstream, also before <see cref="Start"/>. It stays until it is removed, until
+    /// its upstream is removed from the configuration, or until the next restart. If a later configuration has its
+    /// address, it is a configured backend from then on.</summary>
     /// <param name="backend">Valid, see the loader.</param>
     /// <returns>Also the backend's state, if it was added or exists: of a DNS name, that of its first
     /// address.</returns>
@@ -87,7 +91,7 @@ public sealed partial class ProxyServer
             {
                 return (BackendEdit.NoUpstream, null);
             }
-            if (!found.TryAdd(backend))
+            if (!found.TryAdd(backend, joins: _workers.Count > 0))
             {
                 return (BackendEdit.Exists, null);
             }

@@ -27,8 +27,8 @@ namespace Penstock.Control.Admin;
 /// <summary>What the API shows and changes.</summary>
 /// <param name="Member">Null when this node shares its store with no other.</param>
 internal sealed record AdminSubjects(
-    ProxyServer Proxy, ClientDirectory Directory, ClusterMember? Member, Reloader Reloader, EventThreshold Threshold,
-    AdminTokens Tokens);
+    ProxyServer Proxy, ClientDirectory Directory, StoredBackends Backends, ClusterMember? Member, Reloader Reloader,
+    EventThreshold Threshold, AdminTokens Tokens);
 
 /// <summary>Serves the admin API on a separate listener, with Kestrel.</summary>
 internal sealed class AdminServer : IAsyncDisposable
@@ -58,8 +58,8 @@ internal sealed class AdminServer : IAsyncDisposable
     public static async Task<AdminServer> StartAsync(
         AdminConfig config, AdminSubjects subjects, ILoggerFactory loggers, TimeProvider time)
     {
-        (ProxyServer proxy, ClientDirectory directory, ClusterMember? member, Reloader reloader, _,
-            AdminTokens tokens) = subjects;
+        (ProxyServer proxy, ClientDirectory directory, StoredBackends backends, ClusterMember? member,
+            Reloader reloader, _, AdminTokens tokens) = subjects;
         EndPoint listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
         {
@@ -79,7 +79,7 @@ internal sealed class AdminServer : IAsyncDisposable
         app.MapPlans(directory);
         app.MapStatus(subjects, time);
         app.MapUpstreams(proxy);
-        app.MapBackends(proxy);
+        app.MapBackends(proxy, backends);
         app.MapConfig(reloader);
         app.MapCluster(member);
         app.MapRejections(proxy);

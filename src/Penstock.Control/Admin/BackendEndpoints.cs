@@ -19,7 +19,7 @@ internal static class BackendEndpoints
     private const string AddressDescription = "The backend's `address`, or its `name` if DNS has resolved it, "
         + "URL-escaped.";
 
-    public static void MapBackends(this IEndpointRouteBuilder app, ProxyServer proxy)
+    public static void MapBackends(this IEndpointRouteBuilder app, ProxyServer proxy, StoredBackends added)
     {
         RouteGroupBuilder backends = app.MapGroup("/upstreams/{name}/backends").WithTags("Upstreams");
         backends.MapGet("/{address}", (
@@ -32,12 +32,13 @@ internal static class BackendEndpoints
 
         backends.MapPost("", async (
                 HttpContext http,
-                [FromRoute, Description(NameDescription)] string name) => await AddAsync(http, proxy, Text(name)))
+                [FromRoute, Description(NameDescription)] string name) =>
+            await AddAsync(http, proxy, added, Text(name)))
             .Accepts<NewBackend>("application/json")
             .Describe("addBackend", "Add a backend", "The members are the keys of a backend in the configuration file. "
                 + "The backend begins with slow start, if the upstream has it. It survives a reload and ends with a "
-                + "restart; if the file has its address at a reload, the file's entry replaces it. Each node has its "
-                + "own.")
+                + "restart of this node; with `stored` the store keeps it over restarts, and all nodes that share the "
+                + "store have it. If the file has its address at a reload, the file's entry is used instead.")
             .Produces<BackendStatus>(201).Errors(400, 404, 409, 413, 415, 503);
 
         backends.MapPatch("/{address}", async (
@@ -58,10 +59,10 @@ internal static class BackendEndpoints
                 [FromRoute, Description(AddressDescription)] string address,
                 [FromQuery(Name = "in_flight"), Description("`finish` (default): removes the backend at once; its "
                     + "exchanges in flight end normally. `reject`: 409 while exchanges are in flight.")]
-                string? inFlight) => Remove(http, proxy, Text(name), Text(address), inFlight))
-            .Describe("removeBackend", "Remove a backend", "Only one that was added by this API: a backend of the "
-                + "configuration file is removed from the file. To wait for sticky sessions too, first set the state "
-                + "to `drain`.")
+                string? inFlight) => Remove(http, proxy, added, Text(name), Text(address), inFlight))
+            .Describe("removeBackend", "Remove a backend", "Only one that was added by this API, also from the "
+                + "store; a backend of the configuration file is removed from the file. To wait for sticky sessions "
+                + "too, first set the state to `drain`.")
             .Produces(204).Errors(400, 404, 409, 503);
     }
 
@@ -74,7 +75,8 @@ internal static class BackendEndpoints
         proxy.FindBackend(upstream, address) is { } backend ? Results.Ok(backend)
             : NotThere(proxy, upstream, address);
 
-    private static async Task<IResult> AddAsync(HttpContext http, ProxyServer proxy, string upstream)
+    private static async Task<IResult> AddAsync(
+        HttpContext http, ProxyServer proxy, StoredBackends stored, string upstream)
     {
         string json = "";
         if (await RequestObject.ReadAsync(http.Request, root => json = root.GetRawText()) is { } error)
@@ -86,12 +88,27 @@ internal static class BackendEndpoints
         {
             return ClientBody.Invalid([.. diagnostics.Select(Fault)]).ToResult();
         }
-        (BackendEdit result, BackendStatus? added) = proxy.AddBackend(upstream, backend);
+        if (backend.Stored && !stored.CanStore)
+        {
+            return ClientBody.Invalid([new("stored", "must be false: the store is memory, which keeps nothing over a "
+                + "restart; set the key store")]).ToResult();
+        }
+        BackendEdit result;
+        BackendStatus? added;
+        try
+        {
+            (result, added) = stored.Add(upstream, backend, json);
+        }
+        catch (StoreException e)
+        {
+            return ClientEndpoints.StoreFailed(e.Message);
+        }
         if (result != BackendEdit.Done)
         {
             return Rejected(result, proxy, upstream, backend.Address);
         }
-        AdminAudit.Note(http, $"added {upstream}/{backend.Address}, weight {backend.Weight}");
+        AdminAudit.Note(http, $"added {upstream}/{backend.Address}, weight {backend.Weight}"
+            + (backend.Stored ? ", stored" : ""));
         http.Response.Headers.Location = PathOf(upstream, backend.Address);
         return Results.Json(added, AdminJson.Types.BackendStatus, statusCode: StatusCodes.Status201Created);
     }
@@ -116,13 +133,21 @@ internal static class BackendEndpoints
     }
 
     private static IResult Remove(
-        HttpContext http, ProxyServer proxy, string upstream, string address, string? inFlight)
+        HttpContext http, ProxyServer proxy, StoredBackends stored, string upstream, string address, string? inFlight)
     {
         if (inFlight is not (null or "finish" or "reject"))
         {
             return ClientBody.Invalid([new("in_flight", "must be finish or reject")]).ToResult();
         }
-        BackendEdit result = proxy.RemoveBackend(upstream, address, onlyIfIdle: inFlight == "reject");
+        BackendEdit result;
+        try
+        {
+            result = stored.Remove(upstream, address, onlyIfIdle: inFlight == "reject");
+        }
+        catch (StoreException e)
+        {
+            return ClientEndpoints.StoreFailed(e.Message);
+        }
         if (result != BackendEdit.Done)
         {
             return Rejected(result, proxy, upstream, address);
@@ -177,7 +202,9 @@ internal sealed record NewBackend(
     [property: Range(0, 1_000_000), Description("The maximum number of requests in flight; 0 (default): no maximum.")]
     int MaxConnections = 0,
     [property: Description("It gets requests only if no other backend can take them. Default: false.")]
-    bool Backup = false);
+    bool Backup = false,
+    [property: Description("The store keeps it over restarts, for all nodes that share the store. Default: false.")]
+    bool Stored = false);
 
 internal sealed record BackendPatch(
     [property: Description("`ready`, `drain` or `maintenance`; null: `ready`.")]

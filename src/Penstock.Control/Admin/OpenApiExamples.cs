@@ -151,7 +151,8 @@ internal static class OpenApiExamples
     }
 
     private static string Backend(string address, bool added = false, string state = "ready", int weight = 1) => $$"""
-        {"address":"{{address}}","name":null,"added":{{(added ? "true" : "false")}},"weight":{{weight}},"slow_start":1,
+        {"address":"{{address}}","name":null,"added":{{(added ? "true" : "false")}},"stored":false,
+         "weight":{{weight}},"slow_start":1,
          "backup":false,"max_connections":0,"state":"{{state}}","drained":false,"health":"down",
          "cause":"connection refused (3 of 3 checks)","changed_at":"2026-11-21T04:05:06+00:00","health_changes":1,
          "ejected":null,"ejected_until":null,"ejection_ignored":false,"ejections":0,"latency_ms":1.25,"in_flight":0,

@@ -22,9 +22,10 @@ internal sealed class ClusterMember : IAsyncDisposable
     public long ClientsVersion => _feed.Version;
 
     /// <summary>Joins the other nodes and reads all clients; null when the store is not shared.</summary>
+    /// <param name="readBackends">Puts the backends of the store in force.</param>
     /// <exception cref="StoreException">The store cannot be read.</exception>
     public static ClusterMember? Join(
-        string setting, IClientStore store, ClientDirectory directory, Limiter limiter,
+        string setting, IClientStore store, ClientDirectory directory, Action readBackends, Limiter limiter,
         TimeProvider time, ILoggerFactory loggers)
     {
         if (limiter.Leases is not { } leases || !PostgresUrl.TryParse(setting, out PostgresUrl? url))
@@ -33,7 +34,7 @@ internal sealed class ClusterMember : IAsyncDisposable
         }
 
         var link = LeaseLink.Join(url, leases, ProductVersion.Short, time, loggers.CreateLogger<LeaseLink>());
-        var feed = new EditFeed(url, store, directory, limiter, loggers.CreateLogger<EditFeed>());
+        var feed = new EditFeed(url, store, directory, readBackends, limiter, loggers.CreateLogger<EditFeed>());
         link.SawVersion = feed.Saw;
         try
         {

@@ -6,12 +6,13 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Cluster;
 
-/// <summary>Brings edits of clients and plans from other nodes to this node. The database notifies, and the feed reads
-/// every edit with a higher version than the last one it has seen. Because the version decides and not the
+/// <summary>Brings edits of clients, plans and backends from other nodes to this node. The database notifies, and the
+/// feed reads every edit with a higher version than the last one it has seen. Because the version decides and not the
 /// notification, no edit is missed after a lost connection. A pooler passes no notifications on; behind one the feed
 /// polls every <see cref="PollMs"/>.</summary>
+/// <param name="readBackends">Puts the backends of the store in force.</param>
 internal sealed class EditFeed(
-    PostgresUrl url, IClientStore store, ClientDirectory directory, Limiter limiter,
+    PostgresUrl url, IClientStore store, ClientDirectory directory, Action readBackends, Limiter limiter,
     ILogger<EditFeed> log) : IAsyncDisposable
 {
     private const int PageSize = 5000;
@@ -37,7 +38,7 @@ internal sealed class EditFeed(
     /// <summary>Notes that an edit of this version exists, in case no notification arrives. Thread-safe.</summary>
     public void Saw(long version) => Interlocked.Exchange(ref _newest, version);
 
-    /// <summary>Reads all clients.</summary>
+    /// <summary>Reads all clients and backends.</summary>
     /// <param name="each">Called with the id of each client.</param>
     /// <exception cref="StoreException">The store cannot be read.</exception>
     public void Load(Action<string>? each = null)
@@ -50,6 +51,7 @@ internal sealed class EditFeed(
             directory.PutInForce(client);
             each?.Invoke(client.ClientId);
         });
+        readBackends();
         Interlocked.Exchange(ref _version, version);
     }
 
@@ -147,6 +149,10 @@ internal sealed class EditFeed(
                 else if (edit.Client is { } client)
                 {
                     directory.PutInForce(client);
+                }
+                else if (edit.DeletedId.Length == 0)
+                {
+                    readBackends();
                 }
                 else
                 {

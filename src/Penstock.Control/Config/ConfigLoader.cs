@@ -72,14 +72,15 @@ internal static class ConfigLoader
         return names ?? [];
     }
 
-    /// <summary>Reads one backend in JSON, with the keys that it has in the file. The text comes from a caller of the
-    /// API, so it has no variables: they could show the caller the environment and files of this machine.</summary>
+    /// <summary>Reads one backend in JSON, with the keys that it has in the file and <c>stored</c>. The text comes
+    /// from a caller of the API, so it has no variables: they could show the caller the environment and files of this
+    /// machine.</summary>
     public static (BackendConfig? Backend, IReadOnlyList<Diagnostic> Diagnostics) ParseBackend(string json)
     {
         var report = new Report();
         ConfigNode? root = JsonTree.Read(new SourceFile("body", json), report, variables: null);
         BackendConfig? backend = root is null ? null : ConfigField.Root(root, report).Section(
-            static section => UpstreamKeys.Backend.Read(section, UpstreamKeys.Backend.Default));
+            static section => UpstreamKeys.AddedBackend.Read(section, UpstreamKeys.AddedBackend.Default));
         return (report.Errors > 0 ? null : backend, report.Diagnostics);
     }
 

@@ -229,6 +229,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
     public Keys<T> Without(string table, params string[] keys)
     {
         var some = new Keys<T>(table, standard) { _check = _check };
+        some._lacks.AddRange(_lacks);
         some._rows.AddRange(_rows.Where(row => !keys.Contains(row.Name)));
         return some;
     }

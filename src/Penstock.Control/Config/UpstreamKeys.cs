@@ -32,6 +32,11 @@ internal static class UpstreamKeys
                 "on_error")
             .Lacks("write health_check: { path: /health } in the upstream", "check", "health_check", "health");
 
+    /// <summary>The keys of a backend that the admin API adds.</summary>
+    public static readonly Keys<BackendConfig> AddedBackend = Backend.Without("added backend")
+        .Key("stored", Switch, backend => backend.Stored, (backend, v) => backend with { Stored = v },
+            "The store keeps the backend.");
+
     private static readonly Keys<HashConfig> Hash = new Keys<HashConfig>("hash", new())
         .Key("key", HashKey, hash => hash, (hash, v) => v with { Bound = hash.Bound },
             "The part of the request that is hashed. A request without it is hashed by the client's address.",

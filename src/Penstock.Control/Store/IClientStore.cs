@@ -14,8 +14,12 @@ internal readonly record struct ClientPut(
 /// contains a secret.</summary>
 internal sealed class StoreException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>Keeps registered clients. Calls are short and few, and the data plane makes none; each ends within seconds,
-/// even if the store fails. Thread-safe. All members except <see cref="Name"/>, <see cref="SharesTokens"/> and Dispose
+/// <summary>A backend that the admin API added and that the store keeps.</summary>
+/// <param name="Settings">The JSON with which it was added.</param>
+internal readonly record struct StoredBackend(string Upstream, string Address, string Settings);
+
+/// <summary>Keeps registered clients, plans, and backends that the admin API added. Calls are short and few, and the
+/// data plane makes none; each ends within seconds, even if the store fails. Thread-safe. All methods except Dispose
 /// throw <see cref="StoreException"/>.</summary>
 internal interface IClientStore : IDisposable
 {
@@ -25,6 +29,9 @@ internal interface IClientStore : IDisposable
     /// <summary>True: several nodes share the tokens in this store. False: they are a copy of the tokens in this
     /// process's memory.</summary>
     bool SharesTokens { get; }
+
+    /// <summary>False: the store ends with this process.</summary>
+    bool IsLasting { get; }
 
     /// <summary>Reads every client, one at a time.</summary>
     void LoadAll(Action<ClientState> each);
@@ -53,6 +60,15 @@ internal interface IClientStore : IDisposable
 
     /// <summary>Saves the tokens of these clients, all or none. Deleted clients are not created again.</summary>
     void SaveTokens(IEnumerable<ClientState> clients);
+
+    /// <summary>The backends that the store keeps, ordered by upstream and address.</summary>
+    List<StoredBackend> Backends();
+
+    /// <summary>Keeps a backend; replaces one with the same upstream and address.</summary>
+    void PutBackend(StoredBackend backend);
+
+    /// <summary>False when the store does not keep such a backend.</summary>
+    bool DeleteBackend(string upstream, string address);
 
     /// <summary>Writes without changing anything, to check whether writing works.</summary>
     void Probe();

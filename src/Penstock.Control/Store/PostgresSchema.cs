@@ -6,7 +6,7 @@ namespace Penstock.Control.Store;
 /// rules that make an edit safe.</summary>
 internal static partial class PostgresSchema
 {
-    /// <summary>The channel of the notification that a client or plan has changed.</summary>
+    /// <summary>The channel of the notification that a client, a plan or a backend has changed.</summary>
     public const string Channel = "penstock_clients";
 
     /// <summary>Reads the version of the last edit.</summary>
@@ -22,7 +22,7 @@ internal static partial class PostgresSchema
 
     /// <summary>Applied in this order; the table penstock_schema lists the applied ones. Only append to the list.
     /// </summary>
-    private static readonly string[] Migrations = [First, NoCredit, Plans];
+    private static readonly string[] Migrations = [First, NoCredit, Plans, Backends];
 
     // Tokens change with every lease. They are in no index, so that such an update stays on its page (fillfactor).
     // Text is compared by bytes, as in SQLite.

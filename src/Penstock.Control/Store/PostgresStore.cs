@@ -38,6 +38,8 @@ internal sealed partial class PostgresStore : IClientStore, IClientTransaction
 
     public bool SharesTokens => true;
 
+    public bool IsLasting => true;
+
     /// <exception cref="StartException">The message names the store and the cause.</exception>
     public static PostgresStore Open(PostgresUrl url)
     {

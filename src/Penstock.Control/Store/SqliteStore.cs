@@ -49,6 +49,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         CREATE TABLE bucket_hash (key BLOB NOT NULL CHECK (length(key) = 16), saved_at_unix_ns INTEGER NOT NULL)
         """,
         PlansMigration,
+        BackendsMigration,
     ];
 
     /// <summary>The tokens of a bucket now, including the refill since it was saved. Uses wall-clock time, because the
@@ -78,6 +79,8 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
     public string Name { get; }
 
     public bool SharesTokens => false;
+
+    public bool IsLasting => _file is not null;
 
     private long NowUnixMs => _time.GetUtcNow().ToUnixTimeMilliseconds();
 

@@ -31,6 +31,8 @@ internal static class Events
     public static readonly EventId StoreFailing = List.Add(114, "store_failing",
         "The store is unavailable: limits are enforced from memory, edits are rejected.");
     public static readonly EventId StoreRecovered = List.Add(115, "store_recovered", "The store works again.");
+    public static readonly EventId StoredBackend = List.Add(119, "stored_backend",
+        "A backend that the store keeps was added or removed here, or cannot be used.");
     public static readonly EventId BucketsLoaded = List.Add(116, "buckets_loaded",
         "At start, buckets of unregistered clients were loaded.");
     public static readonly EventId TokensLost = List.Add(117, "tokens_lost",

@@ -241,6 +241,9 @@ public sealed record BackendConfig
     /// <value>Key <c>backend.backup</c>: <c>true</c> or <c>false</c>; default: false.</value>
     public bool Backup { get; init; }
 
+    /// <summary>It was added at run time and is kept in the store.</summary>
+    public bool Stored { get; init; }
+
     /// <summary>The host is a DNS name. Every address that it resolves to becomes a backend.</summary>
     public bool IsName => Port != 0 && !AddressText.TryParseScoped(Host, out _);
 

@@ -29,9 +29,13 @@ internal sealed partial class Upstream
     public int InFlightAt(string address) =>
         _members.All.Where(b => IsSame(b.Name ?? b.Address, address)).Sum(static b => b.InFlight);
 
-    /// <summary>Adds a backend at run time, with slow start. One caller at a time adds or removes.</summary>
+    /// <summary>The backends that were added at run time, as they were added.</summary>
+    public IReadOnlyList<BackendConfig> Added => _added;
+
+    /// <summary>Adds a backend at run time. One caller at a time adds or removes.</summary>
+    /// <param name="joins">It joins others that are in use, so it starts slowly.</param>
     /// <returns>False if the upstream has this address already.</returns>
-    public bool TryAdd(BackendConfig backend)
+    public bool TryAdd(BackendConfig backend, bool joins)
     {
         if (Config.Backends.Any(b => IsSame(b.Address, backend.Address)) || Find(backend.Address) is not null)
         {
@@ -41,7 +45,7 @@ internal sealed partial class Upstream
         {
             _added = [.. _added, backend];
             return config with { Backends = [.. config.Backends, backend] };
-        }, joins: true);
+        }, joins);
         return true;
     }
 

@@ -30,6 +30,9 @@ public sealed record BackendStatus
     /// <summary>It was added at run time; the configuration does not have it.</summary>
     public required bool Added { get; init; }
 
+    /// <summary>It was added at run time and is kept in the store.</summary>
+    public required bool Stored { get; init; }
+
     /// <summary>The configured weight, or the one that the operator set at run time.</summary>
     public required int Weight { get; init; }
 
@@ -107,6 +110,7 @@ public sealed record BackendStatus
             Address = backend.Address,
             Name = backend.Name,
             Added = upstream.IsAdded(backend),
+            Stored = backend.Config.Stored,
             Weight = backend.FullWeight,
             SlowStart = Math.Round(backend.Ramp, 3),
             Backup = backend.Config.Backup,

@@ -22,7 +22,7 @@ internal sealed class TopCommand
         OptionSyntax.Number("--limit", "N", "The maximum number of rows of each table", 1, 1000).OrElse(10);
     private readonly Option<bool> _once = new("--once")
     {
-        Description = "Print one frame and exit, as when the output is not a terminal",
+        Description = "Print one frame and exit, as with --json or when the output is not a terminal",
     };
 
     private TopCommand(Terminal terminal) => (_terminal, _api) = (terminal, new(terminal));
@@ -34,8 +34,9 @@ internal sealed class TopCommand
             + "backends, limits, and the clients with the most rejections and the emptiest buckets. q or Ctrl+C ends "
             + "it.",
             "penstock top",
-            "penstock top --once --interval 10s | grep -w down")
-        { self._interval, self._limit, self._once };
+            "penstock top --once --interval 10s | grep -w down",
+            "penstock top --json | jq .requests_per_sec")
+        { self._interval, self._limit, self._once, self._api.Json };
         self._api.AddTo(command);
         command.SetAction((parse, stop) => self._api.WithAsync(parse, admin => self.RunAsync(parse, admin, stop)));
         return command;
@@ -56,7 +57,7 @@ internal sealed class TopCommand
             return _terminal.Fail(fault!);
         }
 
-        if (parse.GetValue(_once) || !_terminal.Interactive || !_terminal.CanRedraw)
+        if (parse.GetValue(_once) || _api.Json.IsIn(parse) || !_terminal.Interactive || !_terminal.CanRedraw)
         {
             await Task.WhenAny(signals.Asked, Task.Delay(interval, CancellationToken.None));
             (TopReading? next, fault) = await TopReading.ReadAsync(admin, limit);
@@ -65,8 +66,8 @@ internal sealed class TopCommand
                 return _terminal.Fail(fault!);
             }
 
-            Write(new(reading, next, limit));
-            return ExitCode.Ok;
+            var frame = new TopFrame(reading, next, limit);
+            return _api.Print(parse, frame.Json(), () => Write(frame));
         }
 
         IAnsiConsole console = _terminal.Redrawn(_terminal.Out);

@@ -13,7 +13,7 @@ internal sealed record TopTable(IReadOnlyList<Column> Columns, IReadOnlyList<str
 /// <param name="before">The earlier reading.</param>
 /// <param name="now">The later one.</param>
 /// <param name="limit">The maximum number of rows of each table.</param>
-internal sealed class TopFrame(TopReading before, TopReading now, int limit)
+internal sealed partial class TopFrame(TopReading before, TopReading now, int limit)
 {
     private readonly double _seconds = Math.Max(now.Seconds - before.Seconds, 1e-3);
 
@@ -26,11 +26,7 @@ internal sealed class TopFrame(TopReading before, TopReading now, int limit)
         yield return $"Penstock {status.Version}, "
             + $"up {StatusCommand.TimeText(TimeSpan.FromSeconds(status.UptimeSeconds))}, "
             + $"{status.Connections} connections, {status.Clients} registered clients, store {status.Store.Name}";
-        yield return string.Join(", ", status.Requests.ByReason
-            .Select(one => (one.Key, Rate: PerSecond(
-                before.Status.Requests.ByReason.GetValueOrDefault(one.Key), one.Value)))
-            .Where(static one => one.Rate > 0)
-            .OrderByDescending(static one => one.Rate)
+        yield return string.Join(", ", Reasons()
             .Select(static one => $"{Text(one.Rate)} {one.Key}")
             .Prepend($"{Rate(before.Status.Requests.Total, status.Requests.Total)} requests/s"));
         yield return $"latency p50 {Quantile(0.5)}, p95 {Quantile(0.95)}, p99 {Quantile(0.99)}; "
@@ -41,6 +37,12 @@ internal sealed class TopFrame(TopReading before, TopReading now, int limit)
             yield return $"warning: {warning}";
         }
     }
+
+    private IEnumerable<(string Key, double Rate)> Reasons() => now.Status.Requests.ByReason
+        .Select(one => (one.Key,
+            Rate: PerSecond(before.Status.Requests.ByReason.GetValueOrDefault(one.Key), one.Value)))
+        .Where(static one => one.Rate > 0)
+        .OrderByDescending(static one => one.Rate);
 
     public IEnumerable<TopTable> Tables()
     {
@@ -59,14 +61,20 @@ internal sealed class TopFrame(TopReading before, TopReading now, int limit)
 
     /// <summary>The duration below which this share of the requests since the earlier reading stayed, interpolated
     /// within its bucket.</summary>
-    public string Quantile(double share)
+    public string Quantile(double share) => QuantileMs(share, out bool isLow) is not { } ms ? "-"
+        : (isLow ? "over " : "") + UpstreamsCommand.LatencyText(ms);
+
+    /// <inheritdoc cref="Quantile"/>
+    /// <param name="isLow">The duration is longer than the last bound, which is returned.</param>
+    private double? QuantileMs(double share, out bool isLow)
     {
+        isLow = false;
         IReadOnlyList<DurationCount> counts = now.Status.Requests.Durations;
         double[] ended = [.. counts.Select(one => (double)Difference(CountBefore(one.UpToSeconds), one.Count))];
         double wanted = ended.Sum() * share;
         if (wanted <= 0)
         {
-            return "-";
+            return null;
         }
 
         int i = 0;
@@ -76,21 +84,33 @@ internal sealed class TopFrame(TopReading before, TopReading now, int limit)
         }
 
         double low = i == 0 ? 0 : counts[i - 1].UpToSeconds!.Value;
-        return counts[i].UpToSeconds is { } high
-            ? UpstreamsCommand.LatencyText((low + ((high - low) * wanted / ended[i])) * 1000)
-            : $"over {UpstreamsCommand.LatencyText(low * 1000)}";
+        isLow = counts[i].UpToSeconds is null;
+        return (counts[i].UpToSeconds is { } high ? low + ((high - low) * wanted / ended[i]) : low) * 1000;
     }
+
+    private IEnumerable<(UpstreamStatus upstream, BackendStatus backend, BackendStatus? old)> BusiestBackends() =>
+        now.Upstreams.SelectMany(static upstream => upstream.Backends.Select(backend => (upstream, backend)))
+            .Select(one => (one.upstream, one.backend, old: OldOf(one.upstream, one.backend)))
+            .OrderBy(static one => one.backend.MayGetRequests())
+            .ThenByDescending(one => PerSecond(one.old?.Requests ?? 0, one.backend.Requests))
+            .Take(limit);
+
+    private IEnumerable<(LimitReport one, LimitReport? old)> BusiestLimits() => now.Status.Limits
+        .Select(one => (one, old: before.Status.Limits.FirstOrDefault(old => old.Name == one.Name)))
+        .OrderByDescending(pair => PerSecond(pair.old?.Rejected ?? 0, pair.one.Rejected))
+        .Take(limit);
+
+    private IEnumerable<(LimitedClient one, LimitedClient? old)> RejectedClients() => now.Rejected
+        .Select(one => (one, old: OldOf(one)))
+        .OrderByDescending(pair => pair.old is null ? 0 : PerSecond(pair.old.Rejected, pair.one.Rejected))
+        .ThenByDescending(static pair => pair.one.Rejected);
 
     private TopTable Backends() => new(
         [
             new("UPSTREAM"), new("BACKEND"), new("STATUS"), new("REQ/S", true), new("FAIL/S", true),
             new("LATENCY", true), new("IN FLIGHT", true), new("WEIGHT", true), new("CAUSE", Optional: true),
         ],
-        [.. now.Upstreams.SelectMany(static upstream => upstream.Backends.Select(backend => (upstream, backend)))
-            .Select(one => (one.upstream, one.backend, old: OldOf(one.upstream, one.backend)))
-            .OrderBy(static one => one.backend.MayGetRequests())
-            .ThenByDescending(one => PerSecond(one.old?.Requests ?? 0, one.backend.Requests))
-            .Take(limit)
+        [.. BusiestBackends()
             .Select(one => (string[])
             [
                 one.upstream.Name, one.backend.Address, UpstreamsCommand.StatusOf(one.backend),
@@ -101,10 +121,7 @@ internal sealed class TopFrame(TopReading before, TopReading now, int limit)
 
     private TopTable Limits() => new(
         [new("LIMIT"), new("ADMITTED/S", true), new("REJECTED/S", true), new("DRY RUN/S", true)],
-        [.. now.Status.Limits
-            .Select(one => (one, old: before.Status.Limits.FirstOrDefault(old => old.Name == one.Name)))
-            .OrderByDescending(pair => PerSecond(pair.old?.Rejected ?? 0, pair.one.Rejected))
-            .Take(limit)
+        [.. BusiestLimits()
             .Select(pair => (string[])
             [
                 pair.one.Name, Rate(pair.old?.Admitted ?? 0, pair.one.Admitted),
@@ -114,10 +131,7 @@ internal sealed class TopFrame(TopReading before, TopReading now, int limit)
 
     private TopTable Rejected() => new(
         [new("MOST REJECTED"), new("LIMIT"), new("REJECTED/S", true), new("REJECTED", true), new("LAST")],
-        [.. now.Rejected
-            .Select(one => (one, old: OldOf(one)))
-            .OrderByDescending(pair => pair.old is null ? 0 : PerSecond(pair.old.Rejected, pair.one.Rejected))
-            .ThenByDescending(static pair => pair.one.Rejected)
+        [.. RejectedClients()
             .Select(pair => (string[])
             [
                 pair.one.Client, pair.one.Limit, pair.old is null ? "-" : Rate(pair.old.Rejected, pair.one.Rejected),
@@ -132,16 +146,15 @@ internal sealed class TopFrame(TopReading before, TopReading now, int limit)
         [.. now.Lowest.Select(one => (string[])
         [
             one.ClientId, string.Create(CultureInfo.InvariantCulture, $"{one.CurrentTokens:0.##}"), $"{one.Capacity}",
-            Banner.RateText(one.RatePerSec ?? 0), Used(one), one.Plan ?? "",
+            Banner.RateText(one.RatePerSec ?? 0), UsedPerSecond(one) is { } used ? Text(used) : "-", one.Plan ?? "",
         ])]);
 
     /// <summary>Tokens that the client took per second: those that were refilled, and those by which the bucket fell.
     /// </summary>
-    private string Used(ClientView client) =>
+    private double? UsedPerSecond(ClientView client) =>
         before.Lowest.FirstOrDefault(old => old.ClientId == client.ClientId) is { } old
-            ? Text(Math.Max(0,
-                (client.RatePerSec ?? 0) + (((old.CurrentTokens - client.CurrentTokens) ?? 0) / _seconds)))
-            : "-";
+            ? Math.Max(0, (client.RatePerSec ?? 0) + (((old.CurrentTokens - client.CurrentTokens) ?? 0) / _seconds))
+            : null;
 
     private BackendStatus? OldOf(UpstreamStatus upstream, BackendStatus backend) =>
         before.Upstreams.FirstOrDefault(old => old.Name == upstream.Name)?.Backends

@@ -116,7 +116,7 @@ public sealed class BackendsTests
             """{"url":"https://a:1","weight":0,"backup":"maybe","colour":1,"weight":2}""")).HasFaults(
             "url TLS to backends is not supported in this version; write http://host:port",
             "weight '0' is not a whole number from 1 to 256", "backup 'maybe' is not true or false",
-            "body unknown key 'colour'; known keys: url, weight, max_connections, backup",
+            "body unknown key 'colour'; known keys: url, weight, max_connections, backup, stored",
             "body duplicate key 'weight'; the first is on line 1");
         (await admin.SendAsync("POST", Path, "{}")).HasFaults("body missing 'url'; write url: http://10.0.0.5:8080");
         (await admin.SendAsync("POST", Path, """{"url":"${HOME}:1"}"""))

@@ -177,14 +177,18 @@ public sealed class ReloadEveryKeyTests : IDisposable
         await using var proxy = new ProxyServer(old.Proxy, NullLoggerFactory.Instance);
         using IClientStore store = ClientStores.Open("memory", TimeProvider.System);
         proxy.Start();
-        var reloader = new Reloader(old, proxy, new ClientDirectory(store, proxy.Limiter,
-            NullLogger<ClientDirectory>.Instance), new AdminTokens(old.Admin), new EventThreshold(MinLevel.Info),
-            () => new ConfigResult(changed, []), TimeProvider.System, NullLogger.Instance);
+        var directory = new ClientDirectory(store, proxy.Limiter, NullLogger<ClientDirectory>.Instance);
+        var reloader = new Reloader(old, proxy, directory, Backends(store, directory, proxy),
+            new AdminTokens(old.Admin), new EventThreshold(MinLevel.Info), () => new ConfigResult(changed, []),
+            TimeProvider.System, NullLogger.Instance);
 
         string[] expected = ["clients.max_tracked", "loops", "store"];
         Assert.Equal(expected, reloader.Reload().RestartNeeded);
         Assert.Equal(expected, reloader.Reload().RestartNeeded);
     }
+
+    private static StoredBackends Backends(IClientStore store, ClientDirectory directory, ProxyServer proxy) =>
+        new(store, directory, proxy, NullLogger<StoredBackends>.Instance);
 
     /// <summary>The state of a server that was started with the first file and has reloaded the second.</summary>
     private static async Task<Dictionary<string, string>> StateAsync(
@@ -201,8 +205,8 @@ public sealed class ReloadEveryKeyTests : IDisposable
         var tokens = new AdminTokens(config.Admin);
         if (next is not null)
         {
-            var reloader = new Reloader(config, proxy, directory, tokens, threshold, () => new ConfigResult(next, []),
-                TimeProvider.System, NullLogger.Instance);
+            var reloader = new Reloader(config, proxy, directory, Backends(store, directory, proxy), tokens,
+                threshold, () => new ConfigResult(next, []), TimeProvider.System, NullLogger.Instance);
             ReloadResult result = reloader.Reload();
             named!.AddRange(result.Error is { } error ? [error] : result.RestartNeeded);
         }

@@ -33,10 +33,10 @@ public sealed class SqliteStoreTests : IDisposable
     {
         Open(_file.Setting).Dispose();
         Assert.Equal("wal", _file.Scalar<string>("PRAGMA journal_mode"));
-        Assert.Equal(3L, _file.Scalar<long>("PRAGMA user_version"));
+        Assert.Equal(4L, _file.Scalar<long>("PRAGMA user_version"));
 
         Open(_file.Setting).Dispose();
-        Assert.Equal(3L, _file.Scalar<long>("PRAGMA user_version"));
+        Assert.Equal(4L, _file.Scalar<long>("PRAGMA user_version"));
     }
 
     [Fact]
@@ -54,7 +54,7 @@ public sealed class SqliteStoreTests : IDisposable
         Open(_file.Setting).Dispose();
         _file.Execute("PRAGMA user_version = 7");
 
-        AssertRejected("schema is version 7, this Penstock knows up to 3");
+        AssertRejected("schema is version 7, this Penstock knows up to 4");
         Assert.Equal(7L, _file.Scalar<long>("PRAGMA user_version"));
     }
 

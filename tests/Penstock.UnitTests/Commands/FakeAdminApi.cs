@@ -77,7 +77,7 @@ internal sealed class FakeAdminApi : IAsyncDisposable
     {
         Address = address,
         Name = null,
-        Added = false, Weight = 1,
+        Added = false, Stored = false, Weight = 1,
         SlowStart = 1,
         Backup = false,
         MaxConnections = 0,

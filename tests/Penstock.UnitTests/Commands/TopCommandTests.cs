@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Penstock.Commands;
 using Penstock.Control.Admin;
 using Penstock.Proxy.RateLimiting;
@@ -101,6 +102,43 @@ public sealed class TopCommandTests
         Assert.DoesNotContain('\e', run.Out);
         Assert.Contains("Penstock 1.2.3, up 1 h 1 min", run.Out);
         Assert.Matches(@"(?m)^web +10\.0\.0\.1:80 +up +0 +0 ", run.Out);
+    }
+
+    [Fact]
+    public async Task Top_as_json_is_one_frame_with_numbers()
+    {
+        await using FakeAdminApi api = Answering(await FakeAdminApi.StartAsync());
+
+        CommandRun run = await api.RunAsync("top", "--json", "--interval", "1ms");
+
+        Assert.Equal(("", 0), (run.Error, run.Code));
+        JsonNode frame = JsonNode.Parse(run.Out)!;
+        Assert.Equal(0, (double)frame["requests_per_sec"]!);
+        Assert.Equal(["web", "10.0.0.1:80", "up", "0", "1.5", null], ((string[])["upstream", "address", "status",
+            "requests_per_sec", "latency_ms", "cause"]).Select(key => frame["backends"]![0]![key]?.ToString()));
+        JsonNode bucket = frame["emptiest_buckets"]![0]!;
+        Assert.Equal(("c", 20, null),
+            ((string?)bucket["client_id"], (double)bucket["current_tokens"]!, (string?)bucket["plan"]));
+    }
+
+    [Fact]
+    public void Json_has_the_rates_and_quantiles_of_the_text()
+    {
+        TopReading before = Reading(10, 100, 5, 1000, 7), now = Reading(12, 150, 8, 1100, 12);
+
+        JsonObject frame = new TopFrame(before, now with { Rejected = [FakeAdminApi.Limited("b", 10)] }, 10).Json();
+
+        Assert.Equal((2, 50, 50), ((double)frame["seconds"]!, (double)frame["requests_per_sec"]!,
+            (double)frame["by_reason"]!["ok"]!));
+        Assert.Equal((25, 1.5), ((double)frame["backends"]![0]!["requests_per_sec"]!,
+            (double)frame["backends"]![0]!["failures_per_sec"]!));
+        Assert.Equal((50, 2.5), ((double)frame["limits"]![0]!["admitted_per_sec"]!,
+            (double)frame["limits"]![0]!["rejected_per_sec"]!));
+        JsonNode rejected = frame["rejected_clients"]![0]!;
+        Assert.Equal(("b", null, 10),
+            ((string?)rejected["client"], (double?)rejected["rejected_per_sec"], (long)rejected["rejected"]!));
+        Assert.Equal(1, (double)new TopFrame(WithDurations(100, 100, 100), WithDurations(200, 150, 150), 10)
+            .Json()["p50_ms"]!);
     }
 
     [Fact]

@@ -21,6 +21,7 @@ public sealed partial class ConfigSchemaTests
         "PenstockConfig.File", "PenstockConfig.Files", // what was loaded
         "PenstockConfig.Settings", // all of it
         "UpstreamConfig.Name", // the name of the entry
+        "BackendConfig.Stored", // of the API, see UpstreamKeys.AddedBackend
         "AnswerConfig.FirstStatus", "AnswerConfig.LastStatus", // the name of the entry
         "CheckField.Name", "CheckField.Value", "RouteCondition.Name", "RouteCondition.Value", "HeaderField.Name",
         "HeaderField.Value", "StatusRange.From", "StatusRange.To", // one value makes all of it

@@ -29,7 +29,7 @@ public sealed partial class AdminApiDocTests
 
     [Fact]
     public void New_backend_has_the_keys_of_a_backend_in_the_file() => Assert.Equal(
-        UpstreamKeys.Backend.Rows.Select(static row => row.Name).Order(),
+        UpstreamKeys.AddedBackend.Rows.Select(static row => row.Name).Order(),
         typeof(NewBackend).GetProperties().Where(static property => property.Name != "EqualityContract")
             .Select(static property => JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name)).Order());
 
