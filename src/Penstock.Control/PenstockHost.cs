@@ -5,6 +5,7 @@ using Penstock.Control.Config;
 using Penstock.Control.Store;
 using Penstock.Control.Telemetry;
 using Penstock.Proxy;
+using Penstock.Proxy.Configuration;
 
 namespace Penstock.Control;
 
@@ -20,6 +21,7 @@ internal sealed class PenstockHost : IAsyncDisposable
     private readonly Lock _lock = new();
     private AdminServer? _admin;
     private OtlpExport? _otlp;
+    private ExpiryWatch? _expiry;
     private Task? _stopped;
 
     private PenstockHost(PenstockConfig config, ProxyServer proxy, IClientStore store, BucketFlusher flusher,
@@ -45,7 +47,7 @@ internal sealed class PenstockHost : IAsyncDisposable
         threshold.Configure(config.Log.Level);
         AdminServer.RequireToken(config.Admin);
         IClientStore store = ClientStores.Open(config.Store, time);
-        var proxy = new ProxyServer(config.Proxy, loggers, time, store.SharesTokens);
+        ProxyServer proxy = NewProxy(config.Proxy, store, loggers, time);
         var directory = new ClientDirectory(store, proxy.Limiter, loggers.CreateLogger<ClientDirectory>());
         var backends = new StoredBackends(store, directory, proxy, loggers.CreateLogger<StoredBackends>());
         ClusterMember? member = null;
@@ -86,6 +88,7 @@ internal sealed class PenstockHost : IAsyncDisposable
         var host = new PenstockHost(config, proxy, store, flusher, member, reloader);
         try
         {
+            host._expiry = new ExpiryWatch(proxy, time, loggers.CreateLogger<ExpiryWatch>());
             host._otlp = OtlpExport.Start(() => new(proxy, directory, member, reloader), time,
                 loggers.CreateLogger<OtlpExport>());
             if (config.Admin.Listen is not null)
@@ -100,6 +103,20 @@ internal sealed class PenstockHost : IAsyncDisposable
         {
             await host.DisposeAsync();
             throw;
+        }
+    }
+
+    private static ProxyServer NewProxy(
+        ProxyConfig config, IClientStore store, ILoggerFactory loggers, TimeProvider time)
+    {
+        try
+        {
+            return new ProxyServer(config, loggers, time, store.SharesTokens);
+        }
+        catch (ProxyStartException e)
+        {
+            store.Dispose();
+            throw new StartException(e.Message, e);
         }
     }
 
@@ -118,6 +135,7 @@ internal sealed class PenstockHost : IAsyncDisposable
 
     private async Task StopOnceAsync(CancellationToken hardStop)
     {
+        _expiry?.Dispose();
         await Proxy.StopAsync(hardStop);
         if (_member is not null)
         {

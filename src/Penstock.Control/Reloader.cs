@@ -109,6 +109,10 @@ internal sealed class Reloader(
             return ReloadResult.Failed(errors == 1 ? "the file has an error" : $"the file has {errors} errors",
                 diagnostics);
         }
+        if (ExpiryWatch.Reject(config.Proxy, proxy, readAt) is { } invalid)
+        {
+            return ReloadResult.Failed(invalid, diagnostics);
+        }
         try
         {
             List<string> later =

@@ -35,5 +35,7 @@ public sealed partial class ProxyServer
         listener, loops.Sum(static c => c.Accepted), loops.Sum(static c => c.Open),
         loops.Sum(static c => c.TurnedAway), loops.Sum(static c => c.BytesIn), loops.Sum(static c => c.BytesOut),
         DurationHistogram.Sum([.. loops.Select(static c => c.Durations)]),
-        DurationHistogram.Sum([.. loops.Select(static c => c.Overheads)]));
+        DurationHistogram.Sum([.. loops.Select(static c => c.Overheads)]),
+        [.. loops.SelectMany(static c => c.Handshakes).GroupBy(static h => h.End).Select(static same =>
+            (HandshakeEnds.Word(same.Key), same.Sum(static h => h.Count)))]);
 }

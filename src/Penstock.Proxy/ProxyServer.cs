@@ -8,6 +8,7 @@ using Penstock.Proxy.Exchanges;
 using Penstock.Proxy.Health;
 using Penstock.Proxy.Observability;
 using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Tls;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy;
@@ -36,11 +37,13 @@ public sealed partial class ProxyServer : IAsyncDisposable
     private readonly Lock _applying = new();
     private readonly List<(ListenerConfig Config, EndPoint EndPoint)> _listeners = [];
     private readonly List<Worker> _workers = [];
-    private volatile Snapshot _snapshot;
+    private readonly TicketKeys _ticketKeys = new();
+    private volatile Snapshot _snapshot; // null only until the end of the constructor
 
     /// <param name="config">Valid, see the loader.</param>
     /// <param name="time">The clock; default: the system's.</param>
     /// <param name="sharesTokens">The tokens of registered clients are leased from buckets that nodes share.</param>
+    /// <exception cref="ProxyStartException">A listener's TLS cannot be used.</exception>
     public ProxyServer(ProxyConfig config, ILoggerFactory loggers, TimeProvider? time = null, bool sharesTokens = false)
     {
         ArgumentNullException.ThrowIfNull(config);
@@ -51,7 +54,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
         _health = new UpstreamHealth(_clock, _logger);
         _topology = new Topology(_clock, _logger, _loops, OnBackendsChanged);
         _topology.Apply(config.Upstreams);
-        _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);
+        _snapshot = new Snapshot(config, Limiter, _topology.Upstreams, SettingsOf(config));
         _bounds = new ConnectionBounds(CountSockets);
         _bounds.Apply(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
     }
@@ -64,6 +67,19 @@ public sealed partial class ProxyServer : IAsyncDisposable
     /// <summary>The buckets of all clients. Clients may be registered before <see cref="Start"/>.</summary>
     public Limiter Limiter { get; }
 
+    /// <summary>The addresses it listens on, as URLs: as configured, with the real port in place of port 0.</summary>
+    public IReadOnlyList<string> Urls
+    {
+        get
+        {
+            lock (_applying)
+            {
+                return [.. _listeners.Select(static l => l.EndPoint is UnixDomainSocketEndPoint ? $"unix:{l.EndPoint}"
+                    : $"{(l.Config.Tls is null ? "http" : "https")}://{l.EndPoint}")];
+            }
+        }
+    }
+
     /// <summary>The addresses it listens on: as configured, with the real port in place of port 0.</summary>
     public IReadOnlyList<EndPoint> EndPoints
     {
@@ -75,6 +91,10 @@ public sealed partial class ProxyServer : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>The certificates in force, with the listeners that use them.</summary>
+    public IReadOnlyList<(string Listener, CertificateInfo Certificate)> Certificates() =>
+        [.. _snapshot.Listeners.SelectMany(static l => l.Value.Tls?.Certificates.Select(info => (l.Key, info)) ?? [])];
 
     internal IReadOnlyList<Worker> Workers => _workers;
 
@@ -148,7 +168,8 @@ public sealed partial class ProxyServer : IAsyncDisposable
                 throw new ProxyStartException(StopsWord);
             }
             List<string> later = [];
-            ApplyModes(config.Listeners);
+            IReadOnlyDictionary<string, ListenerSettings> settings = SettingsOf(config);
+            ApplyInPlace(config.Listeners);
             var added = config.Listeners.Where(n => !_listeners.Exists(l => l.Config == n)).ToList();
             var removed = _listeners.Where(l => !config.Listeners.Contains(l.Config)).ToList();
             (AccessLog? log, AccessLog? wasLog) = (AccessLogFor(config.AccessLog.To), _accessLog);
@@ -169,7 +190,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
             }
             _topology.Apply(config.Upstreams);
             _topology.Resolve();
-            _snapshot = new Snapshot(config, Limiter, _topology.Upstreams);
+            _snapshot = new Snapshot(config, Limiter, _topology.Upstreams, settings);
             _bounds.Apply(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
             _accessLog = log;
             OnEachLoop(worker =>
@@ -187,19 +208,20 @@ public sealed partial class ProxyServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Changes the modes of socket files in place, because a path cannot be bound twice.</summary>
-    private void ApplyModes(IReadOnlyList<ListenerConfig> wanted)
+    /// <summary>Replaces the settings of listeners whose sockets stay; a path cannot be bound twice, so the mode of a
+    /// socket's file is changed, too.</summary>
+    private void ApplyInPlace(IReadOnlyList<ListenerConfig> wanted)
     {
         for (int i = 0; i < _listeners.Count; i++)
         {
             (ListenerConfig now, EndPoint endPoint) = _listeners[i];
-            if (wanted.FirstOrDefault(n => n != now && n == now with { Mode = n.Mode }) is not { } next)
+            if (wanted.FirstOrDefault(now.HasSocketOf) is not { } next)
             {
                 continue;
             }
             try
             {
-                if (next.Mode is { } mode)
+                if (next.Mode is { } mode && next.Mode != now.Mode)
                 {
                     File.SetUnixFileMode(next.Address.ToString()!, mode);
                 }
@@ -210,6 +232,27 @@ public sealed partial class ProxyServer : IAsyncDisposable
             }
             _listeners[i] = (next, endPoint);
         }
+    }
+
+    /// <summary>The settings of all listeners. Those whose TLS has not changed keep their contexts.</summary>
+    private Dictionary<string, ListenerSettings> SettingsOf(ProxyConfig config)
+    {
+        Dictionary<string, ListenerSettings> all = [];
+        foreach (ListenerConfig listener in config.Listeners)
+        {
+            TlsServer? now = _snapshot?.Listeners.GetValueOrDefault(listener.Text)?.Tls;
+            try
+            {
+                all[listener.Text] = new(listener, listener.Tls is not { } tls ? null
+                    : now?.Config == tls ? now : new TlsServer(tls, _ticketKeys), config.RedirectPortOf(listener));
+            }
+            catch (Exception e) when (e is TlsException or DllNotFoundException or EntryPointNotFoundException)
+            {
+                throw new ProxyStartException($"listener {listener.Text}: "
+                    + (e is TlsException ? e.Message : $"TLS needs OpenSSL 3, the package libssl3: {e.Message}"), e);
+            }
+        }
+        return all;
     }
 
     /// <summary>The state of every upstream and its backends now.</summary>

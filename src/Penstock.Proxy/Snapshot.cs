@@ -14,9 +14,13 @@ internal sealed class Snapshot
 {
     private const string DefaultLimit = "default";
 
-    public Snapshot(ProxyConfig config, Limiter limiter, IReadOnlyList<Upstream> upstreams)
+    public Snapshot(ProxyConfig config, Limiter limiter, IReadOnlyList<Upstream> upstreams,
+        IReadOnlyDictionary<string, ListenerSettings> listeners)
     {
         Config = config;
+        Listeners = listeners;
+        CertificateFields = [.. config.Listeners.SelectMany(static l => l.Tls?.ClientAuth?.Passed ?? [])
+            .Select(static passed => new AlikeName(passed.Field))];
         Limiter = limiter;
         Identifier = new ClientIdentifier(config.Clients, limiter);
 
@@ -34,6 +38,7 @@ internal sealed class Snapshot
         AccessFormat = AccessFormat.Of(config.AccessLog);
         QueryMask = config.AccessLog.ShowsQuery ? new QueryMask(config.Clients.Identify) : null;
         HeadBounds = new HeadBounds(config.Bounds.RequestLineBytes, config.Bounds.HeadBytes, config.Bounds.HeadFields);
+        HandshakeTimeoutMs = (long)config.Timeouts.Handshake.TotalMilliseconds;
         HeadTimeoutMs = (long)config.Timeouts.Head.TotalMilliseconds;
         IdleTimeoutMs = (long)config.Timeouts.Idle.TotalMilliseconds;
         BackendIdleMs = (long)config.Timeouts.BackendIdle.TotalMilliseconds;
@@ -52,6 +57,12 @@ internal sealed class Snapshot
     }
 
     public ProxyConfig Config { get; }
+
+    /// <summary>The listeners by <see cref="ListenerConfig.Text"/>.</summary>
+    public IReadOnlyDictionary<string, ListenerSettings> Listeners { get; }
+
+    /// <summary>Fields in which backends get parts of clients' certificates, so nobody else may send them.</summary>
+    public AlikeName[] CertificateFields { get; }
     public Limiter Limiter { get; }
     public ClientIdentifier Identifier { get; }
     public IReadOnlyList<Upstream> Upstreams { get; }
@@ -65,6 +76,7 @@ internal sealed class Snapshot
 
     /// <summary>Null: the access log shows no queries.</summary>
     public QueryMask? QueryMask { get; }
+    public long HandshakeTimeoutMs { get; }
     public long HeadTimeoutMs { get; }
     public long IdleTimeoutMs { get; }
     public long BackendIdleMs { get; }

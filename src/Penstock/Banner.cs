@@ -19,7 +19,7 @@ internal static class Banner
         TextWriter output = terminal.Out;
         void Line(string label, string text) => output.WriteLine($"  {terminal.Faint(label.PadRight(9))} {text}");
 
-        string[] urls = host.Proxy.EndPoints.Select(UrlOf).ToArray();
+        IReadOnlyList<string> urls = host.Proxy.Urls;
         output.WriteLine(terminal.Strong("Penstock " + ProductVersion.Short));
         Line("listen", terminal.Strong(string.Join("  ", urls)));
         IReadOnlyList<UpstreamStatus> upstreams = host.Proxy.Upstreams();
@@ -51,9 +51,6 @@ internal static class Banner
         output.WriteLine("Ctrl+C to stop");
         output.Flush();
     }
-
-    public static string UrlOf(EndPoint address) =>
-        address is UnixDomainSocketEndPoint ? "unix:" + address : $"http://{address}";
 
     /// <summary>The rate in a unit in which the number is at least 1: 0.5/s is 30/m.</summary>
     public static string RateText(double perSecond) =>

@@ -112,7 +112,7 @@ internal static class Serving
         }
 
         log.LogInformation(Events.Started, "Penstock {Version} listens on {Listen}, admin on {Admin}",
-            ProductVersion.Short, string.Join(", ", host.Proxy.EndPoints.Select(Banner.UrlOf)),
+            ProductVersion.Short, string.Join(", ", host.Proxy.Urls),
             host.AdminUrl?.ToString().TrimEnd('/') ?? "nothing");
     }
 }

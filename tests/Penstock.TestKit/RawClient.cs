@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 
@@ -18,7 +19,7 @@ public sealed record RawResponse(string Head, byte[] Body)
 public sealed class RawClient : IDisposable
 {
     private readonly Socket _socket;
-    private readonly NetworkStream _stream;
+    private readonly Stream _stream;
 
     /// <param name="receiveBytes">Size of the kernel's receive buffer; 0: its default.</param>
     public RawClient(EndPoint server, int receiveBytes = 0)
@@ -43,6 +44,10 @@ public sealed class RawClient : IDisposable
             _socket.NoDelay = true;
         }
         _stream = new NetworkStream(_socket, ownsSocket: true);
+        if (TestTls.IsSecured(server))
+        {
+            _stream = TestTls.Secure(_stream);
+        }
         Reader = new Wire(_stream);
     }
 
@@ -79,7 +84,14 @@ public sealed class RawClient : IDisposable
         }
     }
 
-    public void ShutdownSend() => _socket.Shutdown(SocketShutdown.Send);
+    public void ShutdownSend()
+    {
+        if (_stream is SslStream secure)
+        {
+            secure.ShutdownAsync().GetAwaiter().GetResult();
+        }
+        _socket.Shutdown(SocketShutdown.Send);
+    }
 
     /// <summary>Ends the connection with a reset.</summary>
     public void Reset()

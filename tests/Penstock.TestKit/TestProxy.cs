@@ -9,8 +9,15 @@ public sealed class TestProxy : IAsyncDisposable
 {
     public TestProxy(ProxyConfig config)
     {
-        Server = new ProxyServer(config, Log);
+        Server = new ProxyServer(TestTls.Apply(config), Log);
         Server.Start();
+        foreach ((EndPoint endPoint, string url) in Server.EndPoints.Zip(Server.Urls))
+        {
+            if (url.StartsWith("https", StringComparison.Ordinal) && TestTls.IsOn)
+            {
+                TestTls.Note(endPoint);
+            }
+        }
     }
 
     public ProxyServer Server { get; }

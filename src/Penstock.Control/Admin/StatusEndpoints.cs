@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Penstock.Control.Cluster;
 using Penstock.Control.Store;
+using Penstock.Control.Telemetry;
 using Penstock.Proxy;
 
 namespace Penstock.Control.Admin;
@@ -25,15 +26,17 @@ internal static class StatusEndpoints
             .WithDescription("Needs no token. Restart Penstock if this does not answer.")
             .Produces<Liveness>();
 
-        app.MapGet("/readyz", () => Ready(proxy, directory, member))
+        app.MapGet("/readyz", () => Ready(proxy, directory, member, time.GetUtcNow()))
             .WithMetadata(Needs.Nothing).WithTags("Probes").WithName("readyz")
             .WithSummary("Should Penstock get traffic?")
             .WithDescription("Needs no token. 503 while Penstock stops. If the store fails, the status is `degraded` "
-                + "with 200: limits are enforced from memory. The check `cluster` exists if nodes share the store.")
+                + "with 200: limits are enforced from memory. The check `cluster` exists if nodes share the store, "
+                + "`certificates` if a listener has TLS: `expiring` up to 30 days before one expires.")
             .Produces<Readiness>().Produces<Readiness>(503);
     }
 
-    private static IResult Ready(ProxyServer proxy, ClientDirectory directory, ClusterMember? member)
+    private static IResult Ready(
+        ProxyServer proxy, ClientDirectory directory, ClusterMember? member, DateTimeOffset now)
     {
         bool stopping = proxy.Stopping;
         string? storeFault = directory.StoreFault;
@@ -47,6 +50,12 @@ internal static class StatusEndpoints
         if (member is not null)
         {
             checks["cluster"] = new(clusterFault is null ? "ok" : "failing", clusterFault);
+        }
+        if (proxy.Certificates() is { Count: > 0 } certificates)
+        {
+            string warnings = string.Join("; ", certificates.Select(one => ExpiryWatch.WarningOf(one.Certificate, now))
+                .OfType<string>().Distinct());
+            checks["certificates"] = warnings.Length == 0 ? new("ok") : new("expiring", warnings);
         }
         return Results.Json(new Readiness(status, checks), AdminJson.Types.Readiness, statusCode: stopping ? 503 : 200);
     }

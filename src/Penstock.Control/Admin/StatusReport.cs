@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using Penstock.Control.Telemetry;
 using Penstock.Control.Telemetry.Metrics;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
@@ -60,7 +61,7 @@ internal sealed record StatusReport
             ProcessId = Environment.ProcessId,
             StartedAt = MetricList.StartedAt,
             UptimeSeconds = Math.Round((now - MetricList.StartedAt).TotalSeconds, 3),
-            Listeners = [.. subjects.Proxy.EndPoints.Select(static address => address.ToString()!)],
+            Listeners = subjects.Proxy.Urls,
             Connections = metrics.Listeners.Sum(static listener => listener.Open),
             Requests = RequestReport.Of(metrics),
             Clients = subjects.Proxy.Limiter.Clients.Count,
@@ -68,12 +69,18 @@ internal sealed record StatusReport
                 subjects.Proxy.Limiter.Configured.GetValueOrDefault(counts.Limit)))],
             Store = new(subjects.Directory.StoreName, subjects.Directory.StoreFault, subjects.Member?.State.Alive),
             Configuration = new(subjects.Reloader.LastRead, subjects.Reloader.LastError),
-            Warnings = [.. WarningsOf(subjects, metrics)],
+            Warnings = [.. WarningsOf(subjects, metrics, now)],
         };
     }
 
-    private static IEnumerable<string> WarningsOf(AdminSubjects subjects, ProxyMetrics metrics)
+    private static IEnumerable<string> WarningsOf(AdminSubjects subjects, ProxyMetrics metrics, DateTimeOffset now)
     {
+        foreach (string expiry in subjects.Proxy.Certificates()
+            .Select(one => ExpiryWatch.WarningOf(one.Certificate, now)).OfType<string>().Distinct())
+        {
+            yield return expiry;
+        }
+
         if (subjects.Proxy.Stopping)
         {
             yield return "Penstock is stopping";

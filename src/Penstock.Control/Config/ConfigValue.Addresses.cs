@@ -51,7 +51,7 @@ internal static partial class ConfigValue
         static backend => SchemaPart.Quote(backend.Address))
     {
         Schema = SchemaPart.String,
-        Text = "`http://host:port`, `http://host` (port 80), `host:port` or `unix:/path`",
+        Text = "`http://host:port`, `http://host` (port 80), `https://host` (port 443), `host:port` or `unix:/path`",
         Samples = ["http://127.0.0.1:9003", "127.0.0.1:9004", "http://a", "https://a", "unix:/a"],
     };
 
@@ -78,9 +78,9 @@ internal static partial class ConfigValue
     public static readonly Syntax<IdentitySource> Identity = new(TryIdentity,
         static source => SchemaPart.Quote(source.ToString()))
     {
-        Schema = SchemaPart.Pattern("[Aa]ddress|[Hh]eader:.+|[Qq]uery:.+"),
-        Text = "`header:NAME`, `query:NAME` or `address`",
-        Samples = ["header:X-Key", "query:key", "address"],
+        Schema = SchemaPart.Pattern("[Aa]ddress|[Hh]eader:.+|[Qq]uery:.+|[Cc]ertificate:(subject|san|fingerprint)"),
+        Text = "`header:NAME`, `query:NAME`, `certificate:PART` or `address`",
+        Samples = ["header:X-Key", "query:key", "certificate:subject", "address"],
     };
 
     /// <summary>See <see cref="TryStore"/>.</summary>
@@ -128,7 +128,8 @@ internal static partial class ConfigValue
         if (text.Contains("://", StringComparison.Ordinal))
         {
             return Fail(text.StartsWith("https", StringComparison.OrdinalIgnoreCase)
-                ? $"{Quote(text)}: this version has no TLS; write 0.0.0.0:8080, and put a TLS proxy in front"
+                ? $"{Quote(text)} does not say which certificate to use; write {{ address: 0.0.0.0:443, tls: {{ "
+                    + "certificates: [{ cert: example.crt, key: example.key }] } }"
                 : $"{Quote(text)} is a URL; write the address alone, such as 0.0.0.0:8080", out error);
         }
         if (text.Contains(',', StringComparison.Ordinal))
@@ -160,7 +161,8 @@ internal static partial class ConfigValue
         return true;
     }
 
-    /// <summary><c>http://host:port</c>, <c>http://host</c>, <c>host:port</c>, <c>unix:/path</c>.</summary>
+    /// <summary><c>http://host:port</c>, <c>http://host</c>, <c>https://host</c>, <c>host:port</c>, <c>unix:/path</c>.
+    /// </summary>
     public static bool TryBackend(string url, out BackendConfig backend, out string error)
     {
         backend = new() { Host = "", Port = 0 };
@@ -179,11 +181,10 @@ internal static partial class ConfigValue
             return Fail($"{Quote(url)} is more than one server; write [http://a:8080, http://b:8080]", out error);
         }
         int schemeEnd = url.IndexOf("://", StringComparison.Ordinal);
-        if (schemeEnd >= 0 && url[..schemeEnd].ToLowerInvariant() is not "http" and var scheme)
+        string scheme = schemeEnd < 0 ? "http" : url[..schemeEnd].ToLowerInvariant();
+        if (scheme is not ("http" or "https"))
         {
-            return Fail(scheme == "https"
-                ? "TLS to backends is not supported in this version; write http://host:port"
-                : $"{Quote(url)} is not an http:// address; write http://host:port", out error);
+            return Fail($"{Quote(url)} is not an http:// or https:// address; write http://host:port", out error);
         }
 
         string address = schemeEnd < 0 ? url : url[(schemeEnd + 3)..].TrimEnd('/');
@@ -194,7 +195,7 @@ internal static partial class ConfigValue
 
         if (schemeEnd >= 0 && address.LastIndexOf(':') <= address.LastIndexOf(']'))
         {
-            address += ":80";
+            address += scheme == "https" ? ":443" : ":80";
         }
 
         if (!TryServer(url, address, "http://host:port", out string host, out int port, out error))
@@ -202,7 +203,7 @@ internal static partial class ConfigValue
             return false;
         }
 
-        backend = new() { Host = host, Port = port };
+        backend = new() { Host = host, Port = port, IsTls = scheme == "https" };
         return true;
     }
 
@@ -266,7 +267,7 @@ internal static partial class ConfigValue
         return Succeed(out error);
     }
 
-    /// <summary><c>address</c>, <c>header:NAME</c>, <c>query:NAME</c>.</summary>
+    /// <summary><c>address</c>, <c>header:NAME</c>, <c>query:NAME</c>, <c>certificate:PART</c>.</summary>
     public static bool TryIdentity(string text, out IdentitySource source, out string error)
     {
         source = new(IdentityKind.Address, "");
@@ -285,11 +286,21 @@ internal static partial class ConfigValue
         {
             source = new(IdentityKind.Query, name);
         }
+        else if (kind is "certificate" && name is "subject" or "san" or "fingerprint")
+        {
+            source = new(IdentityKind.Certificate, name);
+        }
         else
         {
-            return Fail(kind is "header" or "query" ? $"{Quote(name)} is not a {kind} name; write {kind}:NAME"
-                : $"{Quote(text)} does not identify a client; {Suggestion.For(kind, ["address", "header", "query"])
-                    ?? "write address, header:NAME or query:NAME"}", out error);
+            return Fail(kind switch
+            {
+                "header" or "query" => $"{Quote(name)} is not a {kind} name; write {kind}:NAME",
+                "certificate" => $"{Quote(name)} is no part of a certificate; write certificate:subject, "
+                    + "certificate:san or certificate:fingerprint",
+                _ => $"{Quote(text)} does not identify a client; "
+                    + (Suggestion.For(kind, ["address", "header", "query", "certificate"])
+                        ?? "write address, header:NAME, query:NAME or certificate:subject"),
+            }, out error);
         }
 
         return Succeed(out error);

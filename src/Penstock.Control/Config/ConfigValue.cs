@@ -132,7 +132,7 @@ internal static partial class ConfigValue
     private static bool TrySwitch(string text, out bool value, out string error) =>
         bool.TryParse(text, out value) ? Succeed(out error) : Fail($"{Quote(text)} is not true or false", out error);
 
-    private static bool TryText(string text, out string value, out string error)
+    public static bool TryText(string text, out string value, out string error)
     {
         value = text;
         return Succeed(out error);

@@ -10,29 +10,6 @@ namespace Penstock.Control.Config;
 /// <summary>The keys at the top of the file and of the short sections.</summary>
 internal static class FileKeys
 {
-    private static readonly Keys<ListenerConfig> Listener =
-        new Keys<ListenerConfig>("listener", new(new IPEndPoint(IPAddress.Any, 0), ""))
-            .Key("address", ConfigValue.Listener, listener => listener,
-                (listener, v) => listener with { Address = v.Address, Text = v.Text }, "The address to listen on.",
-                "Address Text")
-            .Required()
-            .Key("proxy_protocol", Switch, listener => listener.ProxyProtocol,
-                (listener, v) => listener with { ProxyProtocol = v },
-                "Every connection must start with a PROXY protocol header, version 1 or 2, with the client's address. "
-                    + "Only peers in `clients.trusted_proxies` may connect; others are reset. A Unix socket accepts "
-                    + "everybody that its mode allows. A connection without the header is closed.")
-            .Key("mode", new Optional<UnixFileMode>(SocketMode), listener => listener.Mode,
-                (listener, v) => listener with { Mode = v },
-                "The mode of the file of a Unix socket: `0660` lets its owner and its group connect.")
-            .DefaultText("from the umask")
-            .Then(static (section, listener) =>
-            {
-                if (listener.Text.Length > 0)
-                {
-                    AdminKeys.CheckMode(section, listener.Address);
-                }
-            });
-
     private static readonly Keys<LogConfig> Log = new Keys<LogConfig>("log", new())
         .Key("level", new Optional<MinLevel>(OneOf(("info", MinLevel.Info), ("debug", MinLevel.Debug),
             ("warning", MinLevel.Warning), ("error", MinLevel.Error), ("warn", MinLevel.Warning))),
@@ -44,6 +21,8 @@ internal static class FileKeys
     private static readonly Keys<TimeoutsConfig> Timeouts = new Keys<TimeoutsConfig>("timeouts", new())
         .Key("connect", Duration, t => t.Connect, (t, v) => t with { Connect = v },
             "How long connecting to a backend may take.")
+        .Key("handshake", Duration, t => t.Handshake, (t, v) => t with { Handshake = v },
+            "How long a client may take for the handshake of TLS.")
         .Key("head", Duration, t => t.Head, (t, v) => t with { Head = v },
             "How long a whole request head may take, from its first byte.")
         .Key("response", Duration, t => t.Response, (t, v) => t with { Response = v },
@@ -109,7 +88,7 @@ internal static class FileKeys
 
     /// <summary>The whole file.</summary>
     public static readonly Keys<PenstockConfig> Table = WithFlat(new Keys<PenstockConfig>("", Standard())
-        .Key("listen", new ListShape<ListenerConfig>(new Either<ListenerConfig>(ConfigValue.Listener, Listener)
+        .Key("listen", new ListShape<ListenerConfig>(new Either<ListenerConfig>(Listener, ListenerKeys.Table)
         {
             Usable = static listener => listener.Text.Length > 0,
         })
@@ -229,9 +208,11 @@ internal static class FileKeys
                     "write store: sqlite:PATH, or leave save_unregistered out");
             }
         })
-        .Lacks("this version has no TLS: put a TLS proxy in front, as in examples/behind-a-proxy.yaml", "tls",
-            "ssl", "https", "certificate", "certificates", "cert", "acme", "letsencrypt", "ssl_certificate",
+        .Lacks("write it in the listener: listen: [{ address: :443, tls: { certificates: [{ cert: example.crt, key: "
+            + "example.key }] } }]", "tls", "ssl", "https", "certificate", "certificates", "cert", "ssl_certificate",
             "cert_file")
+        .Lacks("this version does not get certificates itself: use certbot or another client, Penstock notices its new "
+            + "files", "acme", "letsencrypt")
         .Lacks("remove it: GET /metrics of the admin API always answers", "metrics", "prometheus", "statsd")
         .Lacks("Penstock does not do this: let the backends do it", "cache", "caching", "gzip", "compression",
             "compress", "cors", "auth", "basic_auth", "jwt")
@@ -284,6 +265,15 @@ internal static class FileKeys
     {
         IReadOnlyList<ListenerConfig> listeners = config.Proxy.Listeners;
         ClientsConfig clients = config.Proxy.Clients;
+        foreach (ListenerConfig secure in listeners.Where(static l => l.Tls is { RedirectFrom: > 0 }))
+        {
+            if (!listeners.Any(plain => config.Proxy.RedirectPortOf(plain) > 0
+                && ((IPEndPoint)plain.Address).Port == secure.Tls!.RedirectFrom))
+            {
+                file["listen"]!.Error($"redirect_from: no listener without TLS has port {secure.Tls!.RedirectFrom}",
+                    $"add one to listen, such as 0.0.0.0:{secure.Tls.RedirectFrom}");
+            }
+        }
         if (clients.TrustedProxies.Count == 0
             && listeners.Any(static l => l is { ProxyProtocol: true, Address: not UnixDomainSocketEndPoint }))
         {

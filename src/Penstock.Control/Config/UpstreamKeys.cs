@@ -1,4 +1,5 @@
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.Tls;
 using static Penstock.Control.Config.ConfigValue;
 
 namespace Penstock.Control.Config;
@@ -10,8 +11,8 @@ internal static class UpstreamKeys
     public static readonly Keys<BackendConfig> Backend =
         new Keys<BackendConfig>("backend", new() { Host = "", Port = 0 })
             .Key("url", ConfigValue.Backend, backend => backend,
-                (backend, v) => backend with { Host = v.Host, Port = v.Port },
-                "The server's address, without a path: requests keep theirs.", "Host Port")
+                (backend, v) => backend with { Host = v.Host, Port = v.Port, IsTls = v.IsTls },
+                "The server's address, without a path: requests keep theirs.", "Host Port IsTls")
             .Required()
             .AlsoCalled("url: http://10.0.0.5:8080", "address", "addr", "host", "server", "uri", "target",
                 "endpoint", "ip", "name", "port", "upstream")
@@ -102,6 +103,49 @@ internal static class UpstreamKeys
                 "How long to wait for the head of the response before the second attempt; set it a little above the "
                     + "usual 95th percentile.")
             .Required();
+
+    private static readonly Keys<UpstreamTlsConfig> Tls = new Keys<UpstreamTlsConfig>("upstream_tls", new())
+        .Custom("ca", Text, static (section, tls) =>
+            tls with { Authorities = ListenerKeys.Pem(section["ca"]) ?? tls.Authorities },
+            "A PEM file with the certificates of the authorities that issue the backends' certificates; its path is "
+                + "relative to the folder of the configuration.", "Authorities")
+        .DefaultText("those that the system trusts")
+        .AlsoCalled("ca: internal-ca.pem", "ca_file", "ca-file", "proxy_ssl_trusted_certificate", "rootCAs", "cafile")
+        .Key("server_name", Text, tls => tls.ServerName, (tls, v) => tls with { ServerName = v },
+            "The name that every backend must prove by its certificate, and for which it is asked (SNI).")
+        .DefaultText("the host of the backend's `url`")
+        .AlsoCalled("server_name: api.internal", "sni", "proxy_ssl_name", "serverName", "host", "hostname")
+        .Key("verify", Switch, tls => tls.Verify, (tls, v) => tls with { Verify = v },
+            "Whether certificates are checked. `false` is for tests: whoever can answer for a backend's address can "
+                + "then read and change everything.")
+        .AlsoCalled("verify: true", "proxy_ssl_verify", "insecureSkipVerify", "insecure", "verify_peer")
+        .Custom("cert", Text, static (section, tls) => ListenerKeys.Pem(section["cert"]) is not { } chain ? tls
+            : tls with { Certificate = new(chain, tls.Certificate?.Key ?? PemText.Empty) },
+            "A PEM file with the certificate, and its chain, that Penstock shows to backends that ask for one.",
+            "Certificate")
+        .DefaultText("none")
+        .AlsoCalled("cert: me.crt", "crt", "proxy_ssl_certificate", "client_cert", "certificate")
+        .Custom("key", Text, static (section, tls) => ListenerKeys.Pem(section["key"]) is not { } key ? tls
+            : tls with { Certificate = new(tls.Certificate?.Chain ?? PemText.Empty, key) },
+            "A PEM file with its private key.", "Certificate")
+        .DefaultText("none")
+        .AlsoCalled("key: me.key", "proxy_ssl_certificate_key", "client_key", "private_key")
+        .Finally(static (section, tls) =>
+        {
+            if (section.Has("cert") != section.Has("key"))
+            {
+                section.At.Error("'cert' and 'key' belong together", "write both, or none");
+            }
+            else if (section.Sound && TlsCheck.Fault(tls) is { } fault)
+            {
+                section.At.Error(fault);
+            }
+            if (!tls.Verify)
+            {
+                section["verify"]!.Warning("certificates of backends are not checked", "write ca: FILE with the "
+                    + "authority that issued them");
+            }
+        });
 
     /// <summary>All keys of an entry of <c>upstreams</c>.</summary>
     public static readonly Keys<UpstreamConfig> Table =
@@ -201,10 +245,17 @@ internal static class UpstreamKeys
             .Key("send_proxy", OneOf(("off", 0), ("v1", 1), ("v2", 2)), upstream => upstream.SendProxyVersion,
                 (upstream, v) => upstream with { SendProxyVersion = v },
                 "Sends the client's address to backends in a PROXY protocol header of this version. Such a connection "
-                    + "serves one request only, because the header applies to the whole connection.");
+                    + "serves one request only, because the header applies to the whole connection. With TLS it comes "
+                    + "before the handshake.")
+            .Group("tls", new Mapping<UpstreamTlsConfig>(Tls), upstream => upstream.Tls,
+                (upstream, v) => upstream with { Tls = v },
+                "[TLS towards backends](tls.md#towards-backends) with an `https://` URL: "
+                    + "[its keys](#tls-of-an-upstream).")
+            .AlsoCalled("tls: { ca: internal-ca.pem }", "ssl", "proxy_ssl", "transport", "serversTransport", "ca",
+                "verify");
 
     /// <summary>The keys of an upstream that may be at the top of a file with one upstream.</summary>
-    public static readonly Keys<UpstreamConfig> Flat = Table.Without("", "limit", "backend_idle");
+    public static readonly Keys<UpstreamConfig> Flat = Table.Without("", "limit", "backend_idle", "tls");
 
     /// <summary>The retries of a route, which has no budget: all routes share the upstream's.</summary>
     public static readonly Mapping<RetryConfig?> RouteRetries =

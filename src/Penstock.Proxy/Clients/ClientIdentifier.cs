@@ -3,6 +3,7 @@ using System.Text;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Tls;
 
 namespace Penstock.Proxy.Clients;
 
@@ -69,6 +70,7 @@ internal sealed partial class ClientIdentifier
     private readonly ClientsConfig _config;
     private readonly Limiter _limiter;
     private readonly (IdentityKind Kind, AlikeName Name)[] _sources;
+    private readonly CertificatePart[] _parts; // of the sources that are certificates
     private readonly AlikeName[] _fieldNames;
     private readonly string[] _sourceNames;
     private readonly byte[][] _sourceBytes;
@@ -92,7 +94,9 @@ internal sealed partial class ClientIdentifier
         _exemptIds = new HashSet<byte[]>(config.ExemptIds.Select(Encoding.UTF8.GetBytes), limiter.IdComparer)
             .GetAlternateLookup<ReadOnlySpan<byte>>();
         _exemptsHashes = config.ExemptIds.Any(static id => HashedKey.IsHash(Encoding.UTF8.GetBytes(id)));
-        _alwaysReads = config.ExemptIds.Count > 0 || config.Unknown != UnknownClients.Address;
+        _parts = [.. config.Identify.Select(static s => s.Part)];
+        _alwaysReads = config.ExemptIds.Count > 0 || config.Unknown != UnknownClients.Address
+            || config.Identify.Any(static s => s.Kind == IdentityKind.Certificate);
         Challenge = ChallengeOf(config);
     }
 
@@ -138,7 +142,9 @@ internal sealed partial class ClientIdentifier
     /// <param name="caller">The address that the request came from; behind trusted proxies, the one that they
     /// saw.</param>
     /// <param name="room">Memory of <see cref="RoomBytes"/>.</param>
-    public ClientIdentity Identify(RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller, Span<byte> room)
+    /// <param name="certificate">The certificate that the client has shown; null: none.</param>
+    public ClientIdentity Identify(RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller,
+        Span<byte> room, ClientCertificate? certificate = null)
     {
         bool exempt = (_exemptNetworks.Length > 0 && Contains(_exemptNetworks, caller.Ip))
             || (_config.ExemptPreflights && IsPreflight(request, head));
@@ -149,7 +155,14 @@ internal sealed partial class ClientIdentifier
         for (int i = 0; i < sources && _sources[i].Kind != IdentityKind.Address; i++)
         {
             var said = new SourceReading(this, room);
-            said.Read(_sources[i].Kind, _sources[i].Name, request, head);
+            if (_sources[i].Kind != IdentityKind.Certificate)
+            {
+                said.Read(_sources[i].Kind, _sources[i].Name, request, head);
+            }
+            else if (certificate is not null)
+            {
+                said.Add(certificate.Of(_parts[i]));
+            }
             if (said.Ambiguous && !exempt)
             {
                 return new ClientIdentity { Name = caller.ClientName, Source = -1, Ambiguous = true };
@@ -169,12 +182,15 @@ internal sealed partial class ClientIdentifier
             }
         }
         ClientBuckets clients = _limiter.Clients;
-        if (clients.Any && clients.TryFind(caller.Ip, caller.ClientName, out RegisteredClient? address,
+        // Nobody can invent a certificate, so a client that shows one has a bucket of its own in any case.
+        bool proven = unknownSource >= 0 && _sources[unknownSource].Kind == IdentityKind.Certificate
+            && _config.Unknown != UnknownClients.Reject;
+        if (!proven && clients.Any && clients.TryFind(caller.Ip, caller.ClientName, out RegisteredClient? address,
             out byte[]? addressId))
         {
             return new ClientIdentity { Registered = address, Name = addressId, Source = -1, Exempt = exempt };
         }
-        if (unknownSource >= 0 && _config.Unknown == UnknownClients.Own)
+        if (proven || (unknownSource >= 0 && _config.Unknown == UnknownClients.Own))
         {
             return new ClientIdentity
             {

@@ -47,6 +47,15 @@ internal ref struct SourceReading(ClientIdentifier identifier, Span<byte> room)
         }
     }
 
+    /// <summary>Adds an identifier that is not of the request's head.</summary>
+    public void Add(ReadOnlySpan<byte> id)
+    {
+        if (!id.IsEmpty)
+        {
+            Add(id, default, mustCopy: false);
+        }
+    }
+
     /// <summary>Moves the first identifier, so that reading the next source does not overwrite it.</summary>
     public readonly ReadOnlySpan<byte> KeepFirst()
     {

@@ -8,7 +8,8 @@ public sealed record ClientsConfig
     /// <summary>The places of identifiers, in order; the first that names a known client counts. The default recognises
     /// registered clients in the usual places. Unregistered clients gain nothing from it, because unknown identifiers
     /// count as their address.</summary>
-    /// <value>Key <c>clients.identify</c>: <c>header:NAME</c>, <c>query:NAME</c> or <c>address</c>, or a list; default:
+    /// <value>Key <c>clients.identify</c>: <c>header:NAME</c>, <c>query:NAME</c>, <c>certificate:PART</c> or
+    /// <c>address</c>, or a list; default:
     /// ["header:X-API-Key","header:X-Client-ID","query:client_id","address"].</value>
     public IReadOnlyList<IdentitySource> Identify { get; init; } =
     [
@@ -78,17 +79,30 @@ public enum IdentityKind
 
     /// <summary>The identifier is in a query parameter.</summary>
     Query,
+
+    /// <summary>The identifier is a part of the certificate that the client has shown (mutual TLS).</summary>
+    Certificate,
 }
 
 /// <summary>One place where an identifier may be.</summary>
 /// <param name="Kind">Where the identifier is.</param>
-/// <param name="Name">The name of the field or parameter; empty for the address.</param>
+/// <param name="Name">The name of the field or parameter, or the <see cref="CertificatePart"/> in lower case; empty for
+/// the address.</param>
 public sealed record IdentitySource(IdentityKind Kind, string Name)
 {
+    /// <summary>The part of the certificate, if <see cref="Kind"/> says so.</summary>
+    public CertificatePart Part => Name switch
+    {
+        "subject" => CertificatePart.Subject,
+        "san" => CertificatePart.San,
+        _ => CertificatePart.Fingerprint,
+    };
+
     public override string ToString() => Kind switch
     {
         IdentityKind.Header => "header:" + Name,
         IdentityKind.Query => "query:" + Name,
+        IdentityKind.Certificate => "certificate:" + Name,
         _ => "address",
     };
 }

@@ -11,6 +11,14 @@ public sealed record ProxyConfig
     /// <value>Key <c>listen</c>: address; or a mapping; or a list; default: 0.0.0.0:8080.</value>
     public required IReadOnlyList<ListenerConfig> Listeners { get; init; }
 
+    /// <summary>The port with TLS to which this listener sends its clients; 0: none.</summary>
+    public int RedirectPortOf(ListenerConfig listener)
+    {
+        int from = listener is { Tls: null, Address: IPEndPoint plain } ? plain.Port : 0;
+        return from > 0 && Listeners.FirstOrDefault(other => other.Tls?.RedirectFrom == from)?.Address is IPEndPoint to
+            ? to.Port : 0;
+    }
+
     /// <summary>The groups of servers. Their names are unique.</summary>
     /// <value>Key <c>upstreams</c>: <c>NAME: { … }</c>; required, unless <c>backends</c> is given.</value>
     public required IReadOnlyList<UpstreamConfig> Upstreams { get; init; }
@@ -69,8 +77,13 @@ public sealed record ProxyConfig
 /// peers of <see cref="ClientsConfig.TrustedProxies"/> may connect.</param>
 /// <param name="Mode">The mode of a Unix domain socket's file, which determines who may connect; null: by the
 /// umask.</param>
-public sealed record ListenerConfig(
-    EndPoint Address, string Text, bool ProxyProtocol = false, UnixFileMode? Mode = null);
+/// <param name="Tls">TLS on this listener; null: clients speak plain HTTP.</param>
+public sealed record ListenerConfig(EndPoint Address, string Text, bool ProxyProtocol = false,
+    UnixFileMode? Mode = null, ListenerTlsConfig? Tls = null)
+{
+    /// <summary>Whether the other listener has the same socket; it may have other settings.</summary>
+    public bool HasSocketOf(ListenerConfig other) => Text == other.Text && Address.Equals(other.Address);
+}
 
 /// <summary>All timeouts. They are longer than zero unless stated otherwise.</summary>
 public sealed record TimeoutsConfig
@@ -79,6 +92,10 @@ public sealed record TimeoutsConfig
     /// fails.</summary>
     /// <value>Key <c>timeouts.connect</c>: duration; default: 2s.</value>
     public TimeSpan Connect { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a client may take for the handshake of TLS. Then the connection is closed.</summary>
+    /// <value>Key <c>timeouts.handshake</c>: duration; default: 10s.</value>
+    public TimeSpan Handshake { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long a whole request head may take, from its first byte. Then the answer is 408 (this stops
     /// slowloris attacks).</summary>

@@ -7,8 +7,8 @@ public sealed record UpstreamConfig
     public required string Name { get; init; }
 
     /// <summary>The servers; at least one.</summary>
-    /// <value>Key <c>upstream.backends</c>: <c>http://host:port</c>, <c>http://host</c> (port 80), <c>host:port</c> or
-    /// <c>unix:/path</c>; or a mapping; or a list; required.</value>
+    /// <value>Key <c>upstream.backends</c>: <c>http://host:port</c>, <c>http://host</c> (port 80), <c>https://host</c>
+    /// (port 443), <c>host:port</c> or <c>unix:/path</c>; or a mapping; or a list; required.</value>
     public required IReadOnlyList<BackendConfig> Backends { get; init; }
 
     /// <summary>How a backend is picked for a request.</summary>
@@ -21,6 +21,10 @@ public sealed record UpstreamConfig
     /// none. A backend connection that began with such a header serves only one exchange.</summary>
     /// <value>Key <c>upstream.send_proxy</c>: <c>off</c>, <c>v1</c> or <c>v2</c>; default: off.</value>
     public int SendProxyVersion { get; init; }
+
+    /// <summary>TLS towards backends with an <c>https://</c> URL.</summary>
+    /// <value>Key <c>upstream.tls</c>: a mapping.</value>
+    public UpstreamTlsConfig Tls { get; init; } = new();
 
     /// <summary>How long a backend connection may stay idle in the pool; zero: it is closed after each request; null:
     /// <see cref="TimeoutsConfig.BackendIdle"/>.</summary>
@@ -218,13 +222,13 @@ public sealed record HedgeConfig(TimeSpan After);
 public sealed record BackendConfig
 {
     /// <summary>IP address, DNS name, or the path of a Unix domain socket when <see cref="Port"/> is 0.</summary>
-    /// <value>Key <c>backend.url</c>: <c>http://host:port</c>, <c>http://host</c> (port 80), <c>host:port</c> or
-    /// <c>unix:/path</c>; required.</value>
+    /// <value>Key <c>backend.url</c>: <c>http://host:port</c>, <c>http://host</c> (port 80), <c>https://host</c> (port
+    /// 443), <c>host:port</c> or <c>unix:/path</c>; required.</value>
     public required string Host { get; init; }
 
     /// <summary>TCP port, 1 to 65535; 0 for a Unix domain socket.</summary>
-    /// <value>Key <c>backend.url</c>: <c>http://host:port</c>, <c>http://host</c> (port 80), <c>host:port</c> or
-    /// <c>unix:/path</c>; required.</value>
+    /// <value>Key <c>backend.url</c>: <c>http://host:port</c>, <c>http://host</c> (port 80), <c>https://host</c> (port
+    /// 443), <c>host:port</c> or <c>unix:/path</c>; required.</value>
     public required int Port { get; init; }
 
     /// <summary>Share of the traffic relative to the other backends, 1 to 256. An operator may set another weight at
@@ -240,6 +244,11 @@ public sealed record BackendConfig
     /// <summary>The backend is used only when no primary backend of the upstream can take the request.</summary>
     /// <value>Key <c>backend.backup</c>: <c>true</c> or <c>false</c>; default: false.</value>
     public bool Backup { get; init; }
+
+    /// <summary>The backend speaks HTTPS.</summary>
+    /// <value>Key <c>backend.url</c>: <c>http://host:port</c>, <c>http://host</c> (port 80), <c>https://host</c> (port
+    /// 443), <c>host:port</c> or <c>unix:/path</c>; required.</value>
+    public bool IsTls { get; init; }
 
     /// <summary>It was added at run time and is kept in the store.</summary>
     public bool Stored { get; init; }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Penstock.Proxy.EventLoop;
+using Penstock.Proxy.Tls;
 
 namespace Penstock.Proxy.Connections;
 
@@ -27,8 +28,10 @@ internal interface IConnectionOwner
 /// buffers nothing, so a waiting connection needs no buffer. Not thread-safe: all calls come from the loop.
 ///
 /// The socket is registered once, edge-triggered, for all events. A receive that did not fill its buffer has emptied
-/// the socket, so the next one waits for an event, without a system call that would say "would block".</summary>
-internal sealed class Connection : EventSource
+/// the socket, so the next one waits for an event, without a system call that would say "would block".
+///
+/// With TLS, receives and sends go through the session, which comes back to the socket.</summary>
+internal sealed class Connection : EventSource, ITlsTransport
 {
     /// <summary>Result of a receive or send: nothing can be moved now. Wait, then try again.</summary>
     public const int WouldBlock = -1;
@@ -44,6 +47,7 @@ internal sealed class Connection : EventSource
     private readonly Socket _socket;
     private readonly WaitSource _data = new();
     private readonly WaitSource _space = new();
+    private TlsSession? _tls;
     private bool _readable;
     private bool _writable;
     private bool _peerClosed;
@@ -69,7 +73,10 @@ internal sealed class Connection : EventSource
     public bool IsClosed { get; private set; }
 
     /// <summary>Bytes or the end of the stream may have arrived.</summary>
-    public bool MayHaveData => _readable;
+    public bool MayHaveData => _readable || _tls is { HasData: true };
+
+    /// <summary>The connection's TLS; null: it has none.</summary>
+    public TlsSession? Tls => _tls;
 
     /// <summary>The peer has ended its stream. Bytes before the end may not have been received yet.</summary>
     public bool PeerClosed => _peerClosed;
@@ -102,8 +109,49 @@ internal sealed class Connection : EventSource
         Deadlines.Clear(this);
     }
 
+    /// <summary>Begins TLS. The session does the handshake when the owner calls <see cref="HandshakeAsync"/>.</summary>
+    public void StartTls(TlsSession session) => _tls = session;
+
+    /// <summary>Does the handshake of TLS, under the deadline.</summary>
+    /// <returns>Null when it is done; otherwise why the connection cannot be used: <see cref="WaitResult.Ready"/> when
+    /// the peer broke it, see <see cref="TlsSession.Fault"/>.</returns>
+    public async ValueTask<WaitResult?> HandshakeAsync()
+    {
+        while (true)
+        {
+            while (!_loop.MayWorkHard())
+            {
+                _loop.Defer(this);
+                if (await _data.Wait() is not WaitResult.Ready and WaitResult interrupted)
+                {
+                    return interrupted;
+                }
+            }
+            HandshakeState state = IsClosed ? HandshakeState.Failed : _tls!.Handshake();
+            if (state is HandshakeState.Done or HandshakeState.Failed)
+            {
+                return state == HandshakeState.Done ? null : WaitResult.Ready;
+            }
+            WaitResult result = state == HandshakeState.NeedsData
+                ? await WaitForSocketAsync() : await WaitForSpaceAsync();
+            if (result != WaitResult.Ready)
+            {
+                return result;
+            }
+        }
+    }
+
     /// <returns>Bytes received; 0 at the end of the stream; <see cref="WouldBlock"/>; <see cref="Broken"/>.</returns>
-    public int TryReceive(Span<byte> buffer)
+    public int TryReceive(Span<byte> buffer) => _tls is null ? ReceiveRaw(buffer)
+        : IsClosed ? Broken : MayHaveData ? _tls.Receive(buffer) : WouldBlock;
+
+    /// <returns>Bytes that the kernel took, possibly fewer than given; <see cref="WouldBlock"/>: call it again with the
+    /// same bytes; <see cref="Broken"/>.</returns>
+    public int TrySend(ReadOnlySpan<byte> bytes) => _tls is null ? SendRaw(bytes)
+        : IsClosed ? Broken : _writable ? _tls.Send(bytes) : WouldBlock;
+
+    /// <inheritdoc/>
+    public int ReceiveRaw(Span<byte> buffer)
     {
         if (!_readable || IsClosed)
         {
@@ -124,9 +172,8 @@ internal sealed class Connection : EventSource
         return Broken;
     }
 
-    /// <returns>Bytes that the kernel took, possibly fewer than given; <see cref="WouldBlock"/>;
-    /// <see cref="Broken"/>.</returns>
-    public int TrySend(ReadOnlySpan<byte> bytes)
+    /// <inheritdoc/>
+    public int SendRaw(ReadOnlySpan<byte> bytes)
     {
         if (!_writable || IsClosed)
         {
@@ -147,9 +194,13 @@ internal sealed class Connection : EventSource
     }
 
     /// <summary>Waits until a receive may succeed. One waiter at a time.</summary>
-    public ValueTask<WaitResult> WaitForDataAsync()
+    public ValueTask<WaitResult> WaitForDataAsync() => WaitForDataAsync(MayHaveData);
+
+    private ValueTask<WaitResult> WaitForSocketAsync() => WaitForDataAsync(_readable);
+
+    private ValueTask<WaitResult> WaitForDataAsync(bool mayHaveData)
     {
-        WaitResult? result = Immediate(_readable);
+        WaitResult? result = Immediate(mayHaveData);
         if (result is null)
         {
             _atOnce = 0;
@@ -187,8 +238,13 @@ internal sealed class Connection : EventSource
     public SocketError ConnectError() => (SocketError)(int)_socket.GetSocketOption(
         SocketOptionLevel.Socket, SocketOptionName.Error)!;
 
-    /// <summary>Asks the kernel whether bytes or the end of the stream have arrived. A system call.</summary>
-    public bool PollData() => _socket.Poll(0, SelectMode.SelectRead);
+    /// <summary>Whether bytes or the end of the stream have arrived. A system call. TLS may also have received records
+    /// that are not for the reader, such as session tickets.</summary>
+    public bool PollData() => _tls is null ? _socket.Poll(0, SelectMode.SelectRead)
+        : (MayHaveData || _socket.Poll(0, SelectMode.SelectRead)) && PeekTls();
+
+    /// <summary>Bytes or the end of the stream may have arrived, and TLS has something for a reader.</summary>
+    public bool HasUnread => MayHaveData && (_tls is null || PeekTls());
 
     /// <summary>Ends the stream to the peer. The other direction stays open.</summary>
     public void ShutdownSend()
@@ -198,6 +254,7 @@ internal sealed class Connection : EventSource
             return;
         }
         _sendEnded = true;
+        _tls?.End();
         try
         {
             _socket.Shutdown(SocketShutdown.Send);
@@ -216,6 +273,10 @@ internal sealed class Connection : EventSource
         {
             return;
         }
+        if (!reset)
+        {
+            _tls?.End();
+        }
         IsClosed = true;
         _loop.Unregister(this);
         if (reset)
@@ -223,6 +284,7 @@ internal sealed class Connection : EventSource
             _socket.LingerState = new LingerOption(enable: true, seconds: 0);
         }
         _socket.Dispose();
+        _tls?.Free();
         Cancel();
     }
 
@@ -238,6 +300,7 @@ internal sealed class Connection : EventSource
         _readable |= readable;
         _writable |= hungUp || (ready & EpollEvents.Write) != EpollEvents.None;
 
+        readable |= _writable && _tls?.TakeSpace() == true;
         bool attended = _writable && _space.Complete(WaitResult.Ready);
         attended |= readable && _data.Complete(WaitResult.Ready);
         if (IsClosed)
@@ -248,7 +311,7 @@ internal sealed class Connection : EventSource
         {
             Owner.OnPeerClosed();
         }
-        else if (!attended && readable)
+        else if (!attended && readable && (_tls is null || PeekTls()))
         {
             Owner.OnUnexpectedEvent(UnexpectedEvent.Data);
         }
@@ -256,7 +319,7 @@ internal sealed class Connection : EventSource
 
     public override void OnTurn()
     {
-        if (_readable)
+        if (MayHaveData)
         {
             _data.Complete(WaitResult.Ready);
         }
@@ -271,6 +334,13 @@ internal sealed class Connection : EventSource
         {
             Owner.OnUnexpectedEvent(UnexpectedEvent.TimedOut);
         }
+    }
+
+    /// <summary>Whether TLS has bytes or the end of the stream for a reader.</summary>
+    private bool PeekTls()
+    {
+        _readable = true; // the kernel decides
+        return _tls!.Peek();
     }
 
     private WaitResult? Immediate(bool ready) => _canceled ? WaitResult.Canceled

@@ -29,6 +29,9 @@ internal sealed class Loop : IDisposable
     /// <summary>A longer round counts as a stall; a round of a hundred events takes less.</summary>
     private const long LongRoundNs = 1_000_000;
 
+    /// <summary>See <see cref="MayWorkHard"/>.</summary>
+    private const int MaxHardWork = 8;
+
     private readonly Epoll _epoll = new();
     private readonly ConcurrentQueue<Action> _posted = new();
     private readonly Lock _posting = new();
@@ -41,6 +44,8 @@ internal sealed class Loop : IDisposable
     private uint _generation;
     private int _wakePending;
     private long _dateSecond = -1;
+    private long _hardRoundNs;
+    private int _hardWork;
     private volatile bool _stopped;
     private bool _ended;
 
@@ -132,6 +137,17 @@ internal sealed class Loop : IDisposable
     /// <summary>Calls <see cref="EventSource.OnTurn"/> after all other sources had their turn. For a source with more
     /// work than one turn, which gets no further event for it.</summary>
     public void Defer(EventSource source) => _deferred.Enqueue(source);
+
+    /// <summary>Whether this round may do one more piece of work that takes hundreds of microseconds, such as a
+    /// handshake of TLS. If not, defer it: otherwise many of them would keep the loop from all other sources.</summary>
+    public bool MayWorkHard()
+    {
+        if (_hardRoundNs != NowNs)
+        {
+            (_hardRoundNs, _hardWork) = (NowNs, 0);
+        }
+        return ++_hardWork <= MaxHardWork;
+    }
 
     public void Register(EventSource source, Socket socket, EpollEvents interest)
     {

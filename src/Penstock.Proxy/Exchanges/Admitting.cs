@@ -25,6 +25,11 @@ internal static class Admitting
             : client.PeerAddress;
         ChooseRequestId(exchange);
         Tracing.Begin(exchange);
+        if (exchange.Listener.RedirectPort > 0)
+        {
+            return exchange.Request.Authority.Length == 0 ? Answering.AnswerFault(exchange, HttpFault.HostMissing)
+                : Answering.AnswerWith(exchange, Outcome.Redirected, 308);
+        }
         return Decide(exchange, mayWait: exchange.Snapshot.TokenWaitMs > 0);
     }
 
@@ -53,7 +58,7 @@ internal static class Admitting
     {
         Snapshot snapshot = exchange.Snapshot;
         Ruling ruling = Decider.Decide(snapshot, exchange.Request, exchange.Head, exchange.Caller!,
-            exchange.IdentityRoom, exchange.Loop.Scratch);
+            exchange.IdentityRoom, exchange.Loop.Scratch, exchange.Certificate);
         exchange.Route = ruling.Route;
         exchange.Fault = ruling.Fault;
         exchange.Identifier = snapshot.Identifier;

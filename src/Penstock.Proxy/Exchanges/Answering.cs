@@ -39,6 +39,7 @@ internal static class Answering
         {
             exchange.Admission.CountStatus(exchange.Status, exchange.Loop.NowNs);
         }
+        exchange.Loop.EnsureScratch(exchange.Request.Length + ResponseWriter.MaxAddedBytes(exchange));
         byte[] scratch = exchange.Loop.Scratch;
         var head = new HeadWriter(scratch);
         exchange.BytesOut = ResponseWriter.WriteAnswer(ref head, exchange, exchange.Loop.DateField, client.KeepsAlive,

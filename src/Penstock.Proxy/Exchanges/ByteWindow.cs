@@ -86,6 +86,14 @@ internal struct ByteWindow
         (_buffer, _start, _end) = (buffer, 0, count);
     }
 
+    /// <summary>Copies the bytes, and releases the buffer.</summary>
+    public byte[] Take(BufferPool pool)
+    {
+        byte[] taken = Bytes.ToArray();
+        Release(pool);
+        return taken;
+    }
+
     /// <summary>Returns the buffer to the pool and forgets its bytes.</summary>
     public void Release(BufferPool pool)
     {

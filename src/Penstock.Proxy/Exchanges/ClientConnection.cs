@@ -26,16 +26,15 @@ internal sealed class ClientConnection : IConnectionOwner
     private Ending _ending;
     private Linger? _linger;
 
-    public ClientConnection(Worker worker, Socket socket, bool proxyProtocol, ListenerCounters counters)
+    public ClientConnection(Worker worker, Socket socket, ListenerPort port)
     {
         Worker = worker;
-        Counters = counters;
+        Port = port;
         _snapshot = worker.Snapshot;
         PeerAddress = new ClientAddress(socket.RemoteEndPoint, _snapshot.Identifier.Ipv6Prefix);
         PeerTrusted = _snapshot.Identifier.IsTrusted(PeerAddress.Ip);
-        _awaitsOrigin = proxyProtocol;
+        _awaitsOrigin = port.Settings.Config.ProxyProtocol;
         Peer = PeerAddress.Ip;
-        MayConnect = !proxyProtocol || PeerTrusted || Peer is null;
         Io = new Connection(worker.Loop, socket, this);
     }
 
@@ -53,8 +52,8 @@ internal sealed class ClientConnection : IConnectionOwner
 
     public Worker Worker { get; }
 
-    /// <summary>Those of the listener.</summary>
-    public ListenerCounters Counters { get; }
+    public ListenerPort Port { get; }
+    public ListenerCounters Counters => Port.Counters;
 
     public Connection Io { get; }
 
@@ -74,7 +73,7 @@ internal sealed class ClientConnection : IConnectionOwner
 
     /// <summary>False for an untrusted peer on a listener with the PROXY protocol, because it could claim to be
     /// anybody.</summary>
-    public bool MayConnect { get; }
+    public bool MayConnect => !_awaitsOrigin || PeerTrusted || Peer is null;
 
     /// <summary>The connection accepts a further request after the present one.</summary>
     public bool KeepsAlive => _keepAlive && !Worker.Draining;
@@ -115,12 +114,13 @@ internal sealed class ClientConnection : IConnectionOwner
     {
         try
         {
-            Step step = Step.Read;
+            Step step = _awaitsOrigin || Port.Settings.Tls is null ? Step.Read : Step.Handshake;
             while (step != Step.Close)
             {
 #pragma warning disable CS8524 // every named step has an arm; a missing one is an error
                 step = step switch
                 {
+                    Step.Handshake => await Handshake.RunAsync(this, _input.Take(Loop.Buffers)),
                     Step.Read => StartReading(),
                     Step.AwaitRequest => OnRequestBytes(await Io.WaitForDataAsync()),
                     Step.Decide => Admitting.Decide(_exchange!),
@@ -317,9 +317,9 @@ internal sealed class ClientConnection : IConnectionOwner
                 ResetOnClose();
                 return Step.Close;
             }
-            if (_input.Length == 0)
+            if (Port.Settings.Tls is not null || _input.Length == 0)
             {
-                return Step.AwaitRequest;
+                return Port.Settings.Tls is not null ? Step.Handshake : Step.AwaitRequest;
             }
         }
         if (_exchange is null)

@@ -3,6 +3,7 @@ using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Routing;
+using Penstock.Proxy.Tls;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
@@ -49,11 +50,12 @@ internal static class Decider
     /// <param name="caller">The address the request came from, see <see cref="ClientIdentifier.Caller"/>.</param>
     /// <param name="room">Memory for the client's name, of <see cref="ClientIdentifier.RoomBytes"/>.</param>
     /// <param name="scratch">Memory at least twice as long as the path.</param>
+    /// <param name="certificate">The certificate that the client has shown; null: none.</param>
     public static Ruling Decide(Snapshot snapshot, RequestHead request, ReadOnlySpan<byte> head, ClientAddress caller,
-        Span<byte> room, Span<byte> scratch)
+        Span<byte> room, Span<byte> scratch, ClientCertificate? certificate = null)
     {
         Route? route = snapshot.Routes.Match(request, head, scratch, out HttpFault fault);
-        ClientIdentity client = snapshot.Identifier.Identify(request, head, caller, room);
+        ClientIdentity client = snapshot.Identifier.Identify(request, head, caller, room, certificate);
         (Outcome outcome, int status) = (Outcome.Ok, 0);
         if (route is null)
         {

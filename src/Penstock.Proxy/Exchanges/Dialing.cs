@@ -1,5 +1,8 @@
 using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
 using Penstock.Proxy.Connections;
+using Penstock.Proxy.Observability;
+using Penstock.Proxy.Tls;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
@@ -31,10 +34,43 @@ internal static class Dialing
         }
         return error switch
         {
+            SocketError.Success when exchange.Current.Connection!.Tls is { } tls => await SecureAsync(exchange, tls),
             SocketError.Success => Step.Send,
             SocketError.OperationAborted => Failing.ClientGone(exchange),
             _ => Failing.Failed(exchange, FailureOf(error)),
         };
+    }
+
+    /// <summary>TLS with the backend, within what is left of the time to connect. A PROXY protocol header comes
+    /// before it.</summary>
+    private static async ValueTask<Step> SecureAsync(Exchange exchange, TlsClient tls)
+    {
+        BackendConnection connection = exchange.Current.Connection!;
+        if (!Sending.TrySendOrigin(exchange, connection))
+        {
+            return Failing.Failed(exchange, Failure.NotSent);
+        }
+        string? fault = await connection.SecureAsync(tls);
+        if (fault is null)
+        {
+            return Step.Send;
+        }
+        if (connection.Io.WasCanceled)
+        {
+            return Failing.ClientGone(exchange);
+        }
+        Tell(exchange.Worker, connection, fault.Length > 0 ? fault : "the handshake was not finished in time");
+        return Failing.Failed(exchange, fault.Length == 0 ? Failure.ConnectTimedOut : Failure.NotSecured);
+    }
+
+    /// <summary>Logs why TLS with a backend failed, not too often.</summary>
+    private static void Tell(Worker worker, BackendConnection connection, string fault)
+    {
+        if (connection.Pool.MayTell(fault))
+        {
+            worker.Logger.LogWarning(Events.BackendInsecure, "TLS with backend {Backend} failed: {Cause}",
+                connection.Pool.Backend, fault);
+        }
     }
 
     private static Failure FailureOf(SocketError error) => IsOutOfDescriptors(error) ? Failure.NoDescriptors

@@ -48,7 +48,7 @@ internal static class EndOf
     /// <summary>The error that the backend is blamed for; null: none.</summary>
     public static BackendError? Blame(Outcome outcome) => outcome switch
     {
-        Outcome.ConnectFailed => BackendError.Connect,
+        Outcome.ConnectFailed or Outcome.TlsFailed => BackendError.Connect,
         Outcome.UpstreamTimeout => BackendError.Timeout,
         Outcome.UpstreamReset => BackendError.Reset,
         Outcome.UpstreamInvalid => BackendError.Invalid,
@@ -59,7 +59,7 @@ internal static class EndOf
     public static int Status(Outcome outcome) => outcome switch
     {
         Outcome.UpstreamTimeout => 504,
-        Outcome.UpstreamReset or Outcome.UpstreamInvalid => 502,
+        Outcome.UpstreamReset or Outcome.UpstreamInvalid or Outcome.TlsFailed => 502,
         _ => 503,
     };
 }

@@ -6,6 +6,7 @@ using Penstock.Proxy.EventLoop;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Routing;
+using Penstock.Proxy.Tls;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy.Exchanges;
@@ -78,6 +79,18 @@ internal sealed class Exchange(HeadBounds bounds)
     /// field lists it.</summary>
     public Slice IdentityValue;
     public bool PeerTrusted;
+
+    /// <summary>The settings of the listener through which the request came.</summary>
+    public ListenerSettings Listener = ListenerSettings.None;
+
+    /// <summary>The client's connection has TLS.</summary>
+    public bool IsSecure;
+
+    /// <summary>The certificate that the client has shown; null: none.</summary>
+    public ClientCertificate? Certificate => _client?.Io.Tls?.Certificate;
+
+    /// <summary>See <see cref="Snapshot.CertificateFields"/>.</summary>
+    public AlikeName[] PassedNames => _snapshot?.CertificateFields ?? [];
 
     /// <summary>The client is exempt from all limits.</summary>
     public bool Exempt;
@@ -206,6 +219,7 @@ internal sealed class Exchange(HeadBounds bounds)
     {
         Debug.Assert(_client is null, "it is in use");
         (_client, _snapshot) = (client, snapshot);
+        (Listener, IsSecure) = (client.Port.Settings, client.Io.Tls is not null);
         StartNs = Loop.NowNs;
     }
 
@@ -298,7 +312,8 @@ internal sealed class Exchange(HeadBounds bounds)
         Caller = null;
         IdentifiedBy = null;
         IdentityValue = new Slice(-1, 0);
-        PeerTrusted = Exempt = Hedged = FreshOnly = ExcessLost = IsTunnel = false;
+        Listener = ListenerSettings.None;
+        IsSecure = PeerTrusted = Exempt = Hedged = FreshOnly = ExcessLost = IsTunnel = false;
         Route = null;
         Admission.Reset();
         StickyBackend = StaleBackend = null;

@@ -74,6 +74,11 @@ internal static class Hedging
             {
                 return default;
             }
+            if (attempt.Connection.Tls is { } tls && (!Sending.TrySendOrigin(exchange, attempt.Connection)
+                || await attempt.Connection.SecureAsync(tls) is not null))
+            {
+                return default;
+            }
         }
         int length = Sending.WriteHead(exchange, attempt.Connection, bodyBytes: 0);
         attempt.SentNs = exchange.Loop.NowNs;

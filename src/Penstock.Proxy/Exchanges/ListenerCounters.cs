@@ -5,11 +5,39 @@ using Penstock.Proxy.Observability;
 
 namespace Penstock.Proxy.Exchanges;
 
+/// <summary>How a handshake of TLS ended.</summary>
+internal enum HandshakeEnd
+{
+    Full,
+    Resumed,
+
+    /// <summary>Client and listener could not agree, or the client's certificate was not accepted.</summary>
+    Failed,
+    TimedOut,
+
+    /// <summary>The client closed the connection.</summary>
+    Left,
+}
+
+internal static class HandshakeEnds
+{
+    /// <summary>The word in metrics.</summary>
+    public static string Word(HandshakeEnd end) => end switch
+    {
+        HandshakeEnd.Full => "full",
+        HandshakeEnd.Resumed => "resumed",
+        HandshakeEnd.Failed => "failed",
+        HandshakeEnd.TimedOut => "timed_out",
+        _ => "left",
+    };
+}
+
 /// <summary>What one loop counts for one listener since start. Only the loop writes; other threads may read, and see
 /// each number whole but possibly a moment old.</summary>
 internal sealed class ListenerCounters(string listener)
 {
     private readonly CountTable _requests = new();
+    private readonly long[] _handshakes = new long[Enum.GetValues<HandshakeEnd>().Length];
     private long _accepted;
     private long _open;
     private long _turnedAway;
@@ -57,6 +85,13 @@ internal sealed class ListenerCounters(string listener)
     }
 
     public void CountClosed() => Volatile.Write(ref _open, _open - 1);
+
+    /// <summary>How handshakes of TLS have ended, by <see cref="HandshakeEnd"/>.</summary>
+    public IEnumerable<(HandshakeEnd End, long Count)> Handshakes =>
+        Enum.GetValues<HandshakeEnd>().Select(end => (end, Volatile.Read(ref _handshakes[(int)end])));
+
+    public void CountHandshake(HandshakeEnd end) =>
+        Volatile.Write(ref _handshakes[(int)end], _handshakes[(int)end] + 1);
 
     public void CountTurnedAway() => Volatile.Write(ref _turnedAway, _turnedAway + 1);
 

@@ -22,6 +22,9 @@ internal enum Outcome : byte
     QueueTimeout,
     ConnectFailed,
 
+    /// <summary>TLS with the backend failed, or its certificate is not accepted.</summary>
+    TlsFailed,
+
     /// <summary>This process has no file descriptor for a backend connection.</summary>
     NoDescriptors,
     UpstreamTimeout,
@@ -32,6 +35,9 @@ internal enum Outcome : byte
     BadRequest,
     Loop,
     TunnelTimeout,
+
+    /// <summary>The listener sends its clients to HTTPS.</summary>
+    Redirected,
 }
 
 internal static class Outcomes
@@ -48,6 +54,7 @@ internal static class Outcomes
         Outcome.QueueFull => "queue_full"u8,
         Outcome.QueueTimeout => "queue_timeout"u8,
         Outcome.ConnectFailed => "connect_failed"u8,
+        Outcome.TlsFailed => "tls_failed"u8,
         Outcome.NoDescriptors => "no_descriptors"u8,
         Outcome.UpstreamTimeout => "upstream_timeout"u8,
         Outcome.UpstreamReset => "upstream_reset"u8,
@@ -56,6 +63,7 @@ internal static class Outcomes
         Outcome.ClientTimeout => "client_timeout"u8,
         Outcome.Loop => "loop"u8,
         Outcome.TunnelTimeout => "tunnel_timeout"u8,
+        Outcome.Redirected => "redirected"u8,
         _ => "bad_request"u8,
     };
 }

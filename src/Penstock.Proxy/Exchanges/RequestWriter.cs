@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using Penstock.Proxy.Clients;
+using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.Routing;
+using Penstock.Proxy.Tls;
 
 namespace Penstock.Proxy.Exchanges;
 
@@ -20,7 +22,8 @@ internal static class RequestWriter
     {
         HeaderEdits? edits = exchange.Route?.RequestEdits;
         return head.Length + (2 * exchange.Request.Authority.Length) + (edits?.Lines.Length ?? 0)
-            + (edits?.Host?.Length ?? 0) + (exchange.Route?.Rewrite?.AddedBytes ?? 0) + OwnBytes;
+            + (exchange.Certificate is null ? 0 : exchange.Listener.PassedBytes) + (edits?.Host?.Length ?? 0)
+            + (exchange.Route?.Rewrite?.AddedBytes ?? 0) + OwnBytes;
     }
 
     /// <param name="peer">The address at the other end of the client connection.</param>
@@ -45,6 +48,10 @@ internal static class RequestWriter
         }
         WriteFraming(ref to, request);
         WriteForwarded(ref to, exchange, head, peer);
+        if (exchange.Certificate is { } certificate)
+        {
+            WriteCertificate(ref to, exchange, certificate);
+        }
         if (request.WantsUpgrade)
         {
             to.Add("Connection: Upgrade\r\n"u8);
@@ -92,7 +99,7 @@ internal static class RequestWriter
     private static bool IsForwarded(in Field field, ReadOnlySpan<byte> name, Exchange exchange) => field.Known switch
     {
         FieldName.Other => (exchange.Identifier is not { } identifier || !identifier.IsLookalikeField(name))
-            && !Tracing.IsReplaced(exchange, name),
+            && !Tracing.IsReplaced(exchange, name) && !IsOfCertificate(exchange, name),
         FieldName.Expect => exchange.Request.ExpectsContinue,
         FieldName.MaxForwards => exchange.Request.Method != Method.Options, // written separately
         FieldName.XRequestId or FieldName.XForwardedFor => false,
@@ -104,6 +111,32 @@ internal static class RequestWriter
         FieldName.Hearsay => exchange.PeerTrusted || field.Value == exchange.IdentityValue,
         _ => !FieldNames.IsRewritten(field.Known),
     };
+
+    /// <summary>Backends take the field for a part of a certificate that Penstock has checked. A trusted proxy may have
+    /// checked it, too, unless this client has shown one itself.</summary>
+    private static bool IsOfCertificate(Exchange exchange, ReadOnlySpan<byte> name)
+    {
+        if (exchange.PassedNames.Length == 0 || (exchange.PeerTrusted && exchange.Certificate is null))
+        {
+            return false;
+        }
+        foreach (AlikeName field in exchange.PassedNames)
+        {
+            if (field.IsField(name) || field.IsLookalikeField(name))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static void WriteCertificate(ref HeadWriter to, Exchange exchange, ClientCertificate certificate)
+    {
+        foreach ((byte[] field, CertificatePart part) in exchange.Listener.Passed)
+        {
+            to.AddField(field, certificate.Of(part));
+        }
+    }
 
     private static void WriteFraming(ref HeadWriter to, RequestHead request)
     {
@@ -153,7 +186,7 @@ internal static class RequestWriter
         }
         if (!sawProto)
         {
-            to.Add("X-Forwarded-Proto: http\r\n"u8);
+            to.Add(exchange.IsSecure ? "X-Forwarded-Proto: https\r\n"u8 : "X-Forwarded-Proto: http\r\n"u8);
         }
         if (!sawHost && exchange.Request.Authority.Length > 0)
         {

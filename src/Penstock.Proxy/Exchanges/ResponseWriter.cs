@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Http1;
 using Penstock.Proxy.Observability;
@@ -26,11 +27,13 @@ internal static class ResponseWriter
         HeaderEdits? edits = exchange.Route?.ResponseEdits;
         bool sawDate = false;
         bool sawRequestId = false;
+        ReadOnlySpan<byte> security = exchange.Listener.SecurityField;
         LimitFields limitFields = LimitFieldsWriter.Choose(exchange, response);
         WriteStart(ref to, response, head);
         foreach (ref readonly Field field in response.Fields)
         {
             if (!FieldNames.IsRewritten(field.Known) && !response.IsNominated(head, field)
+                && !(security.Length > 0 && IsSecurityField(field.Name.Of(head)))
                 && !LimitFieldsWriter.Replaces(limitFields, field.Known) && edits?.Drops(field.Name.Of(head)) != true)
             {
                 sawDate |= field.Known == FieldName.Date;
@@ -56,6 +59,7 @@ internal static class ResponseWriter
         {
             to.AddField("X-Request-Id"u8, exchange.RequestId);
         }
+        to.Add(security);
         LimitFieldsWriter.Write(ref to, exchange, limitFields, edits);
         if (exchange.Backend != exchange.StickyBackend)
         {
@@ -80,6 +84,9 @@ internal static class ResponseWriter
         }
         WriteConnection(ref to, exchange, keepAlive, tellsUpgrade);
     }
+
+    private static bool IsSecurityField(ReadOnlySpan<byte> name) =>
+        Ascii.EqualsIgnoreCase(name, "strict-transport-security"u8);
 
     /// <summary>Writes a 1xx response, without framing and without fields of Penstock (RFC 9110 §15.2). Fields that the
     /// route removes are removed.</summary>
@@ -177,6 +184,11 @@ internal static class ResponseWriter
         {
             to.AddField("X-Request-Id"u8, exchange.RequestId);
         }
+        to.Add(exchange.Listener.SecurityField);
+        if (exchange.Outcome == Outcome.Redirected)
+        {
+            WriteLocation(ref to, exchange);
+        }
         if (values.RetryAfter > 0 && page?.Sets("retry-after"u8) != true)
         {
             to.Add("Retry-After: "u8);
@@ -199,6 +211,24 @@ internal static class ResponseWriter
                 to.Add("\r\n"u8);
             }
         }
+    }
+
+    /// <summary>The same resource by HTTPS: host and target of the request.</summary>
+    private static void WriteLocation(ref HeadWriter to, Exchange exchange)
+    {
+        ReadOnlySpan<byte> host = exchange.Request.Authority.Of(exchange.Head);
+        int port = host.LastIndexOf((byte)':');
+        int address = host.LastIndexOf((byte)']'); // the colons of an IPv6 address are no port's
+        to.Add("Location: https://"u8);
+        to.Add(port > address ? host[..port] : host);
+        if (exchange.Listener.RedirectPort is not 443 and var other)
+        {
+            to.Add(":"u8);
+            to.Add(other);
+        }
+        ReadOnlySpan<byte> target = exchange.Request.Target.Of(exchange.Head);
+        to.Add(target is [(byte)'/', ..] ? target : "/"u8);
+        to.Add("\r\n"u8);
     }
 
     private static void WriteJson(ref HeadWriter json, Exchange exchange, ReadOnlySpan<byte> message, long retryAfter)
@@ -266,6 +296,7 @@ internal static class ResponseWriter
     private static Phrases PhrasesFor(int status) => status switch
     {
         200 => new("OK"u8, default),
+        308 => new("Permanent Redirect"u8, "Use HTTPS"u8),
         401 => new("Unauthorized"u8, "This client is not registered"u8),
         403 => new("Forbidden"u8, "Client is blocked"u8),
         404 => new("Not Found"u8, "No route for this request"u8),

@@ -10,6 +10,9 @@ internal enum Failure : byte
     /// <summary>The backend refused the connection, or is unreachable.</summary>
     NotConnected,
 
+    /// <summary>TLS with the backend failed, or its certificate is not accepted.</summary>
+    NotSecured,
+
     /// <summary>The connection was not established in time.</summary>
     ConnectTimedOut,
 
@@ -108,7 +111,7 @@ internal static class RetryPolicy
     {
         // Nothing was sent, so the next attempt costs no retry. A connect timeout does count: waiting for one
         // connection after the other would take too long.
-        Failure.NotConnected or Failure.NoResources => GiveUp(failure) with { Repeats = true },
+        Failure.NotConnected or Failure.NotSecured or Failure.NoResources => GiveUp(failure) with { Repeats = true },
         Failure.ConnectTimedOut => GiveUp(failure) with
         {
             Repeats = state.RetriesUsed < config.Attempts, Counts = true,
@@ -129,6 +132,7 @@ internal static class RetryPolicy
         Outcome outcome = failure switch
         {
             Failure.NotConnected or Failure.ConnectTimedOut or Failure.NoResources => Outcome.ConnectFailed,
+            Failure.NotSecured => Outcome.TlsFailed,
             Failure.NoDescriptors => Outcome.NoDescriptors,
             Failure.SendTimedOut or Failure.HeadTimedOut => Outcome.UpstreamTimeout,
             Failure.NotSent or Failure.Lost or Failure.HeadCut => Outcome.UpstreamReset,

@@ -58,18 +58,32 @@ internal static class Sending
         ReadOnlySpan<byte> received = exchange.Head;
         ClientConnection client = exchange.Client;
         exchange.Loop.EnsureScratch(RequestWriter.MaxBytes(exchange, received) + bodyBytes);
-        int origin = 0;
-        if (exchange.UpstreamConfig.SendProxyVersion is > 0 and var version)
-        {
-            Debug.Assert(!on.IsReused, "the connection has served another client");
-            origin = ProxyProtocol.Write(exchange.Loop.Scratch, version, client.PeerAddress.EndPoint,
-                client.Io.LocalEndPoint as IPEndPoint);
-            on.IsAnnounced = true;
-        }
+        int origin = on.Tls is null ? WriteOrigin(exchange, on) : 0;
         var head = new HeadWriter(exchange.Loop.Scratch.AsSpan(origin));
         Attempt attempt = exchange.Current.Connection == on ? exchange.Current : exchange.Rival!;
         RequestWriter.Write(ref head, exchange, received, client.PeerAddress, attempt.Span ?? exchange.Span);
         return origin + head.Length;
+    }
+
+    /// <summary>Sends the PROXY protocol header of a new connection, if the upstream has one.</summary>
+    /// <returns>False when the socket did not take it.</returns>
+    public static bool TrySendOrigin(Exchange exchange, BackendConnection on)
+    {
+        int length = WriteOrigin(exchange, on);
+        return length == 0 || on.Io.SendRaw(exchange.Loop.Scratch.AsSpan(0, length)) == length;
+    }
+
+    /// <returns>Bytes of the header, at the start of the loop's scratch memory; 0: the upstream has none.</returns>
+    private static int WriteOrigin(Exchange exchange, BackendConnection on)
+    {
+        if (exchange.UpstreamConfig.SendProxyVersion is not (> 0 and var version))
+        {
+            return 0;
+        }
+        Debug.Assert(!on.IsReused, "the connection has served another client");
+        on.IsAnnounced = true;
+        return ProxyProtocol.Write(exchange.Loop.Scratch, version, exchange.Client.PeerAddress.EndPoint,
+            exchange.Client.Io.LocalEndPoint as IPEndPoint);
     }
 
     public static async ValueTask<Step> FlushAsync(Exchange exchange)

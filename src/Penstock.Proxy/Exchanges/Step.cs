@@ -4,6 +4,9 @@ namespace Penstock.Proxy.Exchanges;
 /// which step may follow which.</summary>
 internal enum Step : byte
 {
+    /// <summary>Agree on the keys of TLS with the client.</summary>
+    Handshake,
+
     /// <summary>Begin to read the next request.</summary>
     Read,
 

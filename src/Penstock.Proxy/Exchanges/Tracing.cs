@@ -39,7 +39,7 @@ internal static class Tracing
         if (span.IsAllDataRequested)
         {
             span.SetTag("http.request.method", method);
-            span.SetTag("url.scheme", "http");
+            span.SetTag("url.scheme", exchange.IsSecure ? "https" : "http");
             span.SetTag("url.path", Encoding.ASCII.GetString(request.PathOf(head)));
             SetServer(span, Encoding.ASCII.GetString(request.Authority.Of(head)));
             span.SetTag("client.address", exchange.Caller is { } caller ? Encoding.ASCII.GetString(caller.Text) : null);

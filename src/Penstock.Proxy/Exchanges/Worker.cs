@@ -22,7 +22,7 @@ internal sealed class Worker
     private readonly Stack<Exchange> _spareExchanges = new();
     private readonly Stack<TokenWait> _spareTokenWaits = new();
     private readonly HashSet<ClientConnection> _clients = [];
-    private readonly List<(string Text, Listener Listener)> _listeners = [];
+    private readonly List<ListenerPort> _ports = [];
     private readonly MonotonicClock _clock;
     private readonly ulong _requestIdSeed;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -71,10 +71,13 @@ internal sealed class Worker
 
     public void Listen(Socket socket, ListenerConfig config)
     {
-        ListenerCounters counters = CountersOf(config.Text);
-        _listeners.Add((config.Text, new Listener(Loop, socket,
-            client => Accept(client, config.ProxyProtocol, counters), WhyNotAccept, cause =>
-            Logger.LogWarning(Events.AcceptPaused, "accepting pauses: {Cause}", cause))));
+        ListenerPort port = null!;
+        port = new(CountersOf(config.Text), Snapshot.Listeners[config.Text])
+        {
+            Listener = new Listener(Loop, socket, client => Accept(client, port), WhyNotAccept, cause =>
+                Logger.LogWarning(Events.AcceptPaused, "accepting pauses: {Cause}", cause)),
+        };
+        _ports.Add(port);
     }
 
     /// <summary>Starts to open a connection to a backend, if there is a file descriptor for it; see
@@ -104,17 +107,21 @@ internal sealed class Worker
     {
         Snapshot = snapshot;
         Access.Apply(snapshot, accessLog);
+        foreach (ListenerPort port in _ports)
+        {
+            port.Settings = snapshot.Listeners.GetValueOrDefault(port.Counters.Listener, port.Settings);
+        }
         _spareExchanges.Clear(); // they have the old bounds
     }
 
     /// <summary>Closes a listener. Open connections stay.</summary>
     public void CloseListener(string text)
     {
-        foreach ((string _, Listener listener) in _listeners.Where(l => l.Text == text))
+        foreach (ListenerPort port in _ports.Where(p => p.Counters.Listener == text))
         {
-            listener.Close();
+            port.Listener.Close();
         }
-        _listeners.RemoveAll(l => l.Text == text);
+        _ports.RemoveAll(p => p.Counters.Listener == text);
     }
 
     public void Remove(ClientConnection client)
@@ -167,7 +174,7 @@ internal sealed class Worker
     /// <summary>Closes listeners and idle connections. Every other connection ends after its exchange.</summary>
     public void Drain()
     {
-        _listeners.ForEach(static l => l.Listener.Close());
+        _ports.ForEach(static p => p.Listener.Close());
         Draining = true; // also drains connections that Close still accepts
         foreach (ClientConnection client in _clients.ToArray())
         {
@@ -243,7 +250,7 @@ internal sealed class Worker
         return added;
     }
 
-    private void Accept(Socket socket, bool proxyProtocol, ListenerCounters counters)
+    private void Accept(Socket socket, ListenerPort port)
     {
         ClientConnection client;
         try
@@ -252,10 +259,10 @@ internal sealed class Worker
             {
                 socket.NoDelay = true;
             }
-            client = new ClientConnection(this, socket, proxyProtocol, counters);
+            client = new ClientConnection(this, socket, port);
             if (!client.MayConnect || !client.TryCount())
             {
-                counters.CountTurnedAway();
+                port.Counters.CountTurnedAway();
                 client.CloseUnserved();
                 return;
             }
@@ -267,7 +274,7 @@ internal sealed class Worker
         }
         Bounds.Enter();
         _clients.Add(client);
-        counters.CountOpened();
+        port.Counters.CountOpened();
         _ = client.ServeAsync();
     }
 }

@@ -111,11 +111,11 @@ internal sealed class HealthProbe
 
     private static string HostOf(Backend backend)
     {
-        const string DefaultPort = ":80";
+        string defaultPort = backend.Config.IsTls ? ":443" : ":80";
         string host = backend.Config.Port == 0 ? "localhost" : backend.Name ?? backend.Address;
         int zone = host.IndexOf('%', StringComparison.Ordinal);
         host = zone < 0 ? host : host.Remove(zone, host.IndexOf(']', StringComparison.Ordinal) - zone);
-        return host.EndsWith(DefaultPort, StringComparison.Ordinal) ? host[..^DefaultPort.Length] : host;
+        return host.EndsWith(defaultPort, StringComparison.Ordinal) ? host[..^defaultPort.Length] : host;
     }
 
     private async Task<bool> IsInTimeAsync(Task answer, TimeSpan left, CancellationToken stop)
@@ -135,33 +135,33 @@ internal sealed class HealthProbe
     {
         try
         {
-            using Socket socket = await ConnectAsync(cancel);
-            await SendAsync(socket, OriginOf(socket), cancel);
+            using CheckConnection connection = await ConnectAsync(cancel);
+            await connection.SendAsync(OriginOf(connection), cancel);
+            if (_backend.Tls is { } tls)
+            {
+                await connection.SecureAsync(tls, _backend.Host, cancel);
+            }
             if (_request is null)
             {
                 return CheckResult.Passed;
             }
-            await SendAsync(socket, _request, cancel);
-            return await ReadAnswerAsync(socket, cancel);
+            await connection.SendAsync(_request, cancel);
+            return await ReadAnswerAsync(connection, cancel);
         }
         catch (SocketException e)
         {
             return Judge(e);
         }
-    }
-
-    private static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> bytes, CancellationToken cancel)
-    {
-        while (!bytes.IsEmpty)
+        catch (CheckSecurityException e)
         {
-            bytes = bytes[await socket.SendAsync(bytes, SocketFlags.None, cancel)..];
+            return CheckResult.Failed($"tls: {e.Message}");
         }
     }
 
     /// <summary>The PROXY protocol header of a connection without a client. Version 2 has LOCAL for this purpose.
     /// Version 1 has only UNKNOWN, which some servers reject (gunicorn); so in version 1 Penstock names itself as the
     /// client, which is true and which all servers understand.</summary>
-    private byte[] OriginOf(Socket socket)
+    private byte[] OriginOf(CheckConnection connection)
     {
         if (ProxyProtocolVersion == 0)
         {
@@ -170,11 +170,11 @@ internal sealed class HealthProbe
         byte[] header = new byte[ProxyProtocol.MaxWriteBytes];
         bool local = ProxyProtocolVersion == 2;
         int length = ProxyProtocol.Write(header, ProxyProtocolVersion,
-            local ? null : socket.LocalEndPoint as IPEndPoint, local ? null : socket.RemoteEndPoint as IPEndPoint);
+            local ? null : connection.LocalEndPoint, local ? null : connection.RemoteEndPoint);
         return header[..length];
     }
 
-    private async Task<CheckResult> ReadAnswerAsync(Socket socket, CancellationToken cancel)
+    private async Task<CheckResult> ReadAnswerAsync(CheckConnection connection, CancellationToken cancel)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(MaxBodyBytes);
         try
@@ -184,7 +184,7 @@ internal sealed class HealthProbe
             int end = 0;
             while (true)
             {
-                int count = await socket.ReceiveAsync(buffer.AsMemory(end), SocketFlags.None, cancel);
+                int count = await connection.ReceiveAsync(buffer.AsMemory(end), cancel);
                 if (count == 0)
                 {
                     return CheckResult.Failed("connection closed");
@@ -206,7 +206,7 @@ internal sealed class HealthProbe
             return !_check.ExpectStatus.Any(range => range.Contains(head.Status))
                 ? CheckResult.Failed($"status {head.Status}")
                 : _expectBody is null ? CheckResult.Passed
-                : await FindTextAsync(socket, new BodyReader(head.Framing, head.ContentLength),
+                : await FindTextAsync(connection, new BodyReader(head.Framing, head.ContentLength),
                     buffer.AsMemory(0, end), start, cancel);
         }
         finally
@@ -230,8 +230,8 @@ internal sealed class HealthProbe
         }
     }
 
-    private async Task<CheckResult> FindTextAsync(Socket socket, BodyReader body, ReadOnlyMemory<byte> received,
-        int start, CancellationToken cancel)
+    private async Task<CheckResult> FindTextAsync(CheckConnection connection, BodyReader body,
+        ReadOnlyMemory<byte> received, int start, CancellationToken cancel)
     {
         byte[] piece = new byte[16 * 1024];
         byte[] text = new byte[MaxBodyBytes + received.Length + piece.Length]; // the last piece may be too long
@@ -252,7 +252,7 @@ internal sealed class HealthProbe
             {
                 break;
             }
-            int count = await socket.ReceiveAsync(piece, SocketFlags.None, cancel);
+            int count = await connection.ReceiveAsync(piece, cancel);
             if (count == 0)
             {
                 if (body.Framing != BodyFraming.UntilClose)
@@ -268,7 +268,7 @@ internal sealed class HealthProbe
 
     /// <summary>Connects to the address that worked last; if that fails, to the alternate address of the backend's
     /// name.</summary>
-    private async Task<Socket> ConnectAsync(CancellationToken cancel)
+    private async Task<CheckConnection> ConnectAsync(CancellationToken cancel)
     {
         (BackendAddress? first, BackendAddress? second) = _backend.AddressesToTry();
         if (first is null)
@@ -277,61 +277,21 @@ internal sealed class HealthProbe
         }
         try
         {
-            return await ConnectAsync(first, cancel);
+            return await CheckConnection.OpenAsync(first, cancel);
         }
         catch (SocketException) when (second is not null)
         {
             try
             {
-                Socket socket = await ConnectAsync(second, cancel);
+                CheckConnection connection = await CheckConnection.OpenAsync(second, cancel);
                 _backend.Connected(second);
-                return socket;
+                return connection;
             }
             catch (SocketException) when (!cancel.IsCancellationRequested)
             {
                 // Report the error of the first address: this machine may not even have IPv6.
             }
             throw;
-        }
-    }
-
-    private static async Task<Socket> ConnectAsync(BackendAddress address, CancellationToken cancel)
-    {
-        if (!Descriptors.TryReserveForCheck())
-        {
-            throw new SocketException((int)SocketError.TooManyOpenSockets);
-        }
-        CheckSocket? socket = null;
-        try
-        {
-            socket = new CheckSocket(address.EndPoint);
-            await socket.ConnectAsync(address.EndPoint, cancel);
-            return socket;
-        }
-        catch
-        {
-            if (socket is null)
-            {
-                Descriptors.ReturnFromCheck();
-            }
-            socket?.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>A socket that holds a descriptor of the checks' share until it is closed.</summary>
-    private sealed class CheckSocket(EndPoint to) : Socket(to.AddressFamily, SocketType.Stream,
-        to is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp)
-    {
-        private int _returned;
-
-        protected override void Dispose(bool disposing)
-        {
-            base.Dispose(disposing);
-            if (Interlocked.Exchange(ref _returned, 1) == 0)
-            {
-                Descriptors.ReturnFromCheck();
-            }
         }
     }
 }

@@ -48,4 +48,8 @@ internal static class Events
         "Ejected backends get no requests again, because enough others are left.");
     public static readonly EventId CheckFailed = List.Add(26, "check_failed",
         "At level `debug`: a single health check failed.");
+    public static readonly EventId BackendInsecure = List.Add(28, "backend_insecure",
+        "TLS with a backend failed, or its certificate is not accepted; at most one line a minute for each cause.");
+    public static readonly EventId HandshakeFailed = List.Add(27, "handshake_failed",
+        "At level `debug`: a client and a listener could not agree on TLS.");
 }

@@ -59,8 +59,9 @@ public sealed record Durations(
 /// <param name="Requests">Times from a request's first byte to its response's last.</param>
 /// <param name="Overheads">Times from the end of a request's head to its first sending, without the wait for a slot.
 /// </param>
+/// <param name="Handshakes">How handshakes of TLS ended, by a word for the end.</param>
 public sealed record ListenerMetrics(string Listener, long Accepted, long Open, long TurnedAway, long BytesIn,
-    long BytesOut, Durations Requests, Durations Overheads);
+    long BytesOut, Durations Requests, Durations Overheads, IReadOnlyList<(string End, long Count)> Handshakes);
 
 /// <summary>What an upstream has counted.</summary>
 /// <param name="Upstream">Its name.</param>

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.EventLoop;
+using Penstock.Proxy.Tls;
 
 namespace Penstock.Proxy.Upstreams;
 
@@ -56,6 +57,7 @@ internal sealed class Backend
     private volatile bool _isRetired;
     private volatile bool _prefersAlternate;
     private volatile BackendAddress? _alternate;
+    private volatile TlsClient? _tls;
     private volatile int _chosenWeight;
     private volatile int _weight;
     private double _ramp = 1;
@@ -111,6 +113,16 @@ internal sealed class Backend
         set => _alternate = value?.Bytes.SequenceEqual(_alternate is { } now ? now.Bytes : default) == true
             ? _alternate : value;
     }
+
+    /// <summary>TLS towards it; null: it speaks plain HTTP.</summary>
+    public TlsClient? Tls
+    {
+        get => _tls;
+        set => _tls = value;
+    }
+
+    /// <summary>The host of its URL, for which its certificate must be.</summary>
+    public string Host => Name is { } name ? name[..name.LastIndexOf(':')] : Config.Host;
 
     /// <summary>How long a backend that joins or returns takes to reach its full weight; zero: no slow start.</summary>
     public TimeSpan SlowStart { get; set; }

@@ -4,6 +4,7 @@ using System.Text;
 using Penstock.Proxy.Balancing;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Observability;
+using Penstock.Proxy.Tls;
 
 namespace Penstock.Proxy.Upstreams;
 
@@ -279,6 +280,8 @@ internal sealed partial class Upstream
     {
         Dictionary<string, Backend> known = _members.All.ToDictionary(static b => b.Address, StringComparer.Ordinal);
         var all = new List<Backend>();
+        TlsClient? tls = _members.All.FirstOrDefault(static b => b.Tls is not null)?.Tls;
+        tls = tls?.Config == config.Tls ? tls : null;
         foreach ((BackendConfig expanded, string? name, IPAddress? other) in config.Backends.SelectMany(Expand))
         {
             if (all.Exists(b => string.Equals(b.Address, expanded.Address, StringComparison.Ordinal)))
@@ -289,6 +292,7 @@ internal sealed partial class Upstream
             backend ??= new Backend(Name, expanded, _loops, name);
             backend.SlowStart = config.SlowStart;
             backend.Apply(expanded);
+            backend.Tls = expanded.IsTls ? tls ??= new TlsClient(config.Tls) : null;
             backend.Alternate = other is null ? null : new BackendAddress(new IPEndPoint(other, expanded.Port));
             if (!stays && joins)
             {

@@ -113,7 +113,7 @@ public sealed class ConfigDiagnosticsTests
 
     [Theory]
     [InlineData("url: x", "8+1 url: 'x' has no port from 0 to 65535 | write host:port | backends[0].url")]
-    [InlineData("url: https://x", "8+9 url: TLS to backends is not supported in this version "
+    [InlineData("url: ftp://x", "8+7 url: 'ftp://x' is not an http:// or https:// address "
         + "| write http://host:port | backends[0].url")]
     [InlineData("weight: 1", "3+6 missing 'url' | write url: http://10.0.0.5:8080 | backends[0]")]
     [InlineData("{ url: a:1, weight: 0 }",

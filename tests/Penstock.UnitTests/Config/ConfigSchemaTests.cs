@@ -24,7 +24,8 @@ public sealed partial class ConfigSchemaTests
         "BackendConfig.Stored", // of the API, see UpstreamKeys.AddedBackend
         "AnswerConfig.FirstStatus", "AnswerConfig.LastStatus", // the name of the entry
         "CheckField.Name", "CheckField.Value", "RouteCondition.Name", "RouteCondition.Value", "HeaderField.Name",
-        "HeaderField.Value", "StatusRange.From", "StatusRange.To", // one value makes all of it
+        "HeaderField.Value", "PassedPart.Field", "PassedPart.Part", "StatusRange.From",
+        "StatusRange.To", // one value makes all of it
         "IdentitySource.Kind", "IdentitySource.Name", "SampleConfig.Statuses", "SampleConfig.OneOf",
         "AccessLogTarget.Kind", "AccessLogTarget.Text", "AccessLogTarget.Address", "AccessLogTarget.Port",
         "AccessLogConfig.Terminal", // the program sets it

@@ -123,8 +123,7 @@ public sealed class ConfigValueTests
     }
 
     [Theory]
-    [InlineData("https://a:1", "TLS to backends is not supported in this version; write http://host:port")]
-    [InlineData("ftp://a:1", "'ftp://a:1' is not an http:// address; write http://host:port")]
+    [InlineData("ftp://a:1", "'ftp://a:1' is not an http:// or https:// address; write http://host:port")]
     [InlineData("http://a:1/x", "'http://a:1/x' has more than host and port; write http://host:port")]
     [InlineData("http://u@a:1", "'http://u@a:1' has more than host and port; write http://host:port")]
     [InlineData("app", "'app' has no port from 0 to 65535; write host:port")]
@@ -195,7 +194,10 @@ public sealed class ConfigValueTests
 
     [Theory]
     [InlineData("adress", "'adress' does not identify a client; did you mean 'address'?")]
-    [InlineData("cookie:x", "'cookie:x' does not identify a client; write address, header:NAME or query:NAME")]
+    [InlineData("cookie:x", "'cookie:x' does not identify a client; write address, header:NAME, query:NAME or "
+        + "certificate:subject")]
+    [InlineData("certificate:issuer", "'issuer' is no part of a certificate; write certificate:subject, "
+        + "certificate:san or certificate:fingerprint")]
     [InlineData("header:a b", "'a b' is not a header name; write header:NAME")]
     [InlineData("query:", "'' is not a query name; write query:NAME")]
     public void Identity_that_is_none_is_rejected_with_advice(string text, string expected) =>

@@ -38,6 +38,8 @@ public sealed class ReasonDocTests
             ("503", "all backends are at `max_connections`, and `queue.length` requests wait already"),
         Outcome.QueueTimeout => ("503", "no backend had a place within `queue.timeout`"),
         Outcome.ConnectFailed => ("503", "no backend that was tried took the connection"),
+        Outcome.TlsFailed => ("502", "no backend that was tried could prove its name by TLS: `backend_insecure` in the "
+            + "log says why"),
         Outcome.NoDescriptors =>
             ("503", "[no descriptor](#descriptors) for a connection to a backend: raise `LimitNOFILE`"),
         Outcome.UpstreamTimeout => ("504", "the backend is slow or stopped; `timeouts.response`"),
@@ -49,6 +51,7 @@ public sealed class ReasonDocTests
         Outcome.BadRequest => ("4xx, 501, 505", "`fault` says what was wrong with the request"),
         Outcome.Loop => ("508", "a route leads back to Penstock itself"),
         Outcome.TunnelTimeout => ("101", "nothing was said in a tunnel for `timeouts.tunnel`"),
+        Outcome.Redirected => ("308", "the listener sends its clients to HTTPS: `tls.redirect_from`"),
         _ => throw new ArgumentOutOfRangeException(nameof(outcome), outcome, "has no row"),
     };
 }

@@ -111,7 +111,8 @@ public sealed class DeciderTests
             new ClientTerms { Access = ClientAccess.Blocked });
         limiter.Clients.Register("exempt", new LimitConfig(1, 1), null,
             new ClientTerms { Access = ClientAccess.Exempt });
-        var snapshot = new Snapshot(config, limiter, [new Upstream(config.Upstreams[0], Clock)]);
+        var snapshot = new Snapshot(config, limiter, [new Upstream(config.Upstreams[0], Clock)],
+            new Dictionary<string, ListenerSettings>());
         fields = fields.Replace("8*penstock", string.Join(", ", Enumerable.Repeat("1.1 penstock", 8)))
             .Replace("7*penstock", string.Join(", ", Enumerable.Repeat("1.1 penstock", 7)))
             .Replace("4*penstock", string.Join(", ", Enumerable.Repeat("1.1 penstock", 4)));

@@ -110,7 +110,8 @@ public sealed class ExplainPropertyTests
             _limiter.Clients.Register("known", new LimitConfig(random.Next(1, 40), 0.001));
             _limiter.Clients.Register("blocked", new LimitConfig(1, 1), null, new() { Access = ClientAccess.Blocked });
             _limiter.Clients.Register("exempt", new LimitConfig(1, 1), 0, new() { Access = ClientAccess.Exempt });
-            _snapshot = new Snapshot(config, _limiter, [.. config.Upstreams.Select(u => new Upstream(u, _clock))]);
+            _snapshot = new Snapshot(config, _limiter, [.. config.Upstreams.Select(u => new Upstream(u, _clock))],
+            new Dictionary<string, ListenerSettings>());
         }
 
         /// <summary>A session cookie of a backend, as a browser would send it.</summary>

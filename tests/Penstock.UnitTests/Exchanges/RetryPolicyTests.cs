@@ -19,6 +19,10 @@ public sealed class RetryPolicyTests
         NotConnected    | Used=2                          |               | again                       | Connect
         NotConnected    | Used=9 Sends=3                  | max=0         | again                       | Connect
         NotConnected    | BodyGone                        |               | again                       | Connect
+        NotSecured      |                                 |               | again                       | Connect
+        NotSecured      | Used=2                          |               | again                       | Connect
+        NotSecured      | Used=9 Sends=3                  | max=0         | again                       | Connect
+        NotSecured      | BodyGone                        |               | again                       | Connect
         NoResources     |                                 |               | again                       | -
         NoResources     | Used=5                          | max=0         | again                       | -
         NoDescriptors   |                                 |               | end                         | -
@@ -106,6 +110,7 @@ public sealed class RetryPolicyTests
         Assert.All(Enum.GetValues<Failure>(), failure => Assert.Equal(failure switch
         {
             Failure.NotConnected or Failure.ConnectTimedOut or Failure.NoResources => Outcome.ConnectFailed,
+            Failure.NotSecured => Outcome.TlsFailed,
             Failure.NoDescriptors => Outcome.NoDescriptors,
             Failure.NotSent or Failure.Lost or Failure.HeadCut => Outcome.UpstreamReset,
             Failure.SendTimedOut or Failure.HeadTimedOut => Outcome.UpstreamTimeout,

@@ -27,16 +27,17 @@ public sealed partial class TidyTests
         ["Configuration"] = [],
         ["Http1"] = [],
         ["EventLoop"] = [],
-        ["Connections"] = ["EventLoop"],
+        ["Tls"] = ["Configuration"],
+        ["Connections"] = ["EventLoop", "Tls"],
         ["RateLimiting"] = ["Configuration"],
-        ["Clients"] = ["Configuration", "Http1", "RateLimiting"],
-        ["Upstreams"] = ["Configuration", "EventLoop", "Connections", "Balancing", "Observability"],
+        ["Clients"] = ["Configuration", "Http1", "RateLimiting", "Tls"],
+        ["Upstreams"] = ["Configuration", "EventLoop", "Connections", "Balancing", "Observability", "Tls"],
         ["Balancing"] = ["Configuration", "Upstreams"],
-        ["Health"] = ["Configuration", "Http1", "Observability", "Upstreams"],
+        ["Health"] = ["Configuration", "Http1", "Observability", "Tls", "Upstreams"],
         ["Routing"] = ["Configuration", "Http1", "RateLimiting", "Upstreams"],
         ["Observability"] = ["Configuration", "Http1"],
         ["Exchanges"] = ["Balancing", "Clients", "Configuration", "Connections", "EventLoop", "Http1", "Observability",
-            "RateLimiting", "Routing", "Upstreams"],
+            "RateLimiting", "Routing", "Tls", "Upstreams"],
     };
 
     [Fact]

@@ -43,6 +43,15 @@ internal static partial class MetricList
             "Client connections that were closed at once: their address had too many, or it may not use the PROXY "
                 + "protocol.",
             Listener, static now => OfListeners(now, static l => l.TurnedAway)),
+        new("penstock_tls_handshakes_total", MetricKind.Counter,
+            "Handshakes of TLS with clients: `full`, `resumed`, `failed` (no agreement, or the client's certificate "
+                + "was not accepted), `timed_out`, `left` (the client closed the connection).",
+            ["listener", "result"], static now => now.Loops.Listeners.SelectMany(static l =>
+                l.Handshakes.Select(h => new Sample([l.Listener, h.End], h.Count)))),
+        new("penstock_tls_certificate_expiry_seconds", MetricKind.Gauge,
+            "When the certificate expires, in seconds since 1970; by the first of its names.",
+            ["listener", "name"], static now => now.Proxy.Certificates().Select(static one => new Sample(
+                [one.Listener, one.Certificate.MainName], one.Certificate.NotAfter.ToUnixTimeSeconds()))),
         new("penstock_tunnels", MetricKind.Gauge, "Upgraded connections (WebSocket and others) that are open.",
             None, static now => One(now.Loops.Tunnels)),
         new("penstock_access_log_dropped_lines_total", MetricKind.Counter,
