@@ -9,6 +9,8 @@
 #   ACCESS_LOG=1 …                             Penstock (JSON) and nginx (combined) log each request to a file;
 #                                              ACCESS_LOG="buffer=64k flush=1s": nginx collects lines, as Penstock does
 #
+#   TLS=1 …                                    also over TLS 1.3: keep-alive, 1 MiB, full and resumed handshakes
+#
 # One core for the proxy (one worker, thread or loop each), another for the load and the backends. Every proxy
 # forwards X-Forwarded-For and -Proto, checks a limit per address, keeps connections to backends, and logs nothing,
 # unless ACCESS_LOG is set.
@@ -24,20 +26,23 @@ CONNECTIONS=${CONNECTIONS:-64}
 IDLE_CONNECTIONS=${IDLE_CONNECTIONS:-1000}
 PROXY_CORE=${PROXY_CORE:-0}
 LOAD_CORE=${LOAD_CORE:-1}
-WORKS=${WORKS:-small limited big}
+TLS=${TLS:-}
+WORKS=${WORKS:-small limited big ${TLS:+tls tls_big full resumed}}
 NATIVE=${NATIVE:-}
 ACCESS_LOG=${ACCESS_LOG:-}
 PROXIES=${PROXIES:-penstock ${NATIVE:+native} nginx haproxy}
 [[ $PENSTOCK == none ]] && PROXIES=${PROXIES//penstock/}
 
-declare -A TITLE=([small]='65-byte response' [limited]='429, limit exceeded' [big]='1 MiB response')
-declare -A TARGET=([small]=/ [limited]=/limited [big]=/big)
-declare -A PORT PIDS IDLE_KB FRESH_KB FIRST_MS CPU_US RATE # PIDS by proxy; CPU_US and RATE hold a figure per round, by "work proxy"
+declare -A TITLE=([small]='65-byte response' [limited]='429, limit exceeded' [big]='1 MiB response'
+    [tls]='65-byte response, TLS' [tls_big]='1 MiB response, TLS'
+    [full]='full handshake and a request' [resumed]='resumed handshake and a request')
+declare -A TARGET=([small]=/ [limited]=/limited [big]=/big [tls]=/ [tls_big]=/big)
+declare -A PORT TLS_PORT PIDS IDLE_KB FRESH_KB FIRST_MS CPU_US RATE # PIDS by proxy; CPU_US and RATE hold a figure per round, by "work proxy"
 
 fail() { echo "bench: $*" >&2; exit 1; }
 
-for tool in nginx haproxy wrk taskset; do
-    command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install nginx haproxy wrk util-linux"
+for tool in nginx haproxy wrk taskset openssl; do
+    command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install nginx haproxy wrk util-linux openssl"
 done
 ((PROXY_CORE < $(nproc) && LOAD_CORE < $(nproc) && PROXY_CORE != LOAD_CORE)) ||
     fail "two processor cores are needed; PROXY_CORE=$PROXY_CORE LOAD_CORE=$LOAD_CORE, $(nproc) here"
@@ -109,13 +114,20 @@ start_backends() {
     start backend "$LOAD_CORE" "${ports[0]}" nginx -p "$WORK" -c "$WORK/backend.conf"
 }
 
+make_certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=bench \
+        -addext subjectAltName=IP:127.0.0.1 -keyout "$WORK/key.pem" -out "$WORK/cert.pem" 2>/dev/null
+    cat "$WORK/cert.pem" "$WORK/key.pem" >"$WORK/both.pem"
+}
+
 start_penstock() { start_build penstock "$PENSTOCK"; }
 start_native() { start_build native "$NATIVE"; }
 
 start_build() { # NAME PROGRAM
     local admin
     free_port; admin=$REPLY
-    { echo "listen: 127.0.0.1:${PORT[$1]}"
+    { echo "listen: [127.0.0.1:${PORT[$1]}${TLS:+, { address: 127.0.0.1:${TLS_PORT[$1]}, tls: { certificates: [{
+  cert: $WORK/cert.pem, key: $WORK/key.pem }] } }}]"
       echo "admin: { listen: 127.0.0.1:$admin }"
       echo "store: memory"
       echo "loops: 1"
@@ -143,6 +155,8 @@ limit_req_zone \$binary_remote_addr zone=strict:1m rate=1r/m;
 limit_req_status 429;
 server {
     listen 127.0.0.1:${PORT[nginx]} backlog=4096;
+    ${TLS:+listen 127.0.0.1:${TLS_PORT[nginx]} ssl backlog=4096; ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_certificate $WORK/cert.pem; ssl_certificate_key $WORK/key.pem; ssl_session_cache none;}
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_set_header Host \$host;
@@ -170,6 +184,7 @@ defaults
     option splice-auto
 frontend clients
     bind 127.0.0.1:${PORT[haproxy]} backlog 4096
+    ${TLS:+bind 127.0.0.1:${TLS_PORT[haproxy]} backlog 4096 ssl crt $WORK/both.pem alpn http/1.1}
     stick-table type ip size 100k expire 60s store http_req_rate(60s)
     http-request track-sc0 src
     http-request deny deny_status 429 if { path /limited } { sc_http_req_rate(0) gt 1 }
@@ -227,10 +242,24 @@ program_mb() { # PROGRAM: with what must lie beside it
     du -cLb "${beside[@]}" 2>/dev/null | awk 'END { printf "%.1f", $1 / 1e6 }'
 }
 
+# handshakes PROXY WORK SECONDS: sets REQUESTS; each connection sends one request
+handshakes() {
+    local report kind=-new
+    [[ $2 == resumed ]] && kind=-reuse
+    report=$(taskset -c "$LOAD_CORE" openssl s_time -connect "127.0.0.1:${TLS_PORT[$1]}" -www / "$kind" -time "$3" \
+        -tls1_3 2>&1) || fail "$1 failed in '${TITLE[$2]}':"$'\n'"$report"
+    REQUESTS=$(awk '/connections in .* real seconds/ { print $1 }' <<<"$report")
+    ((REQUESTS > 0)) || fail "$1 did no handshakes:"$'\n'"$report"
+}
+
 # load PROXY WORK SECONDS: sets REQUESTS, and rejects a run in which the answers were not the expected ones
 load() {
-    local report bad
-    report=$(taskset -c "$LOAD_CORE" wrk -t1 -c"$CONNECTIONS" -d"$3s" "http://127.0.0.1:${PORT[$1]}${TARGET[$2]}")
+    local report bad url=http://127.0.0.1:${PORT[$1]}
+    case $2 in
+        full | resumed) handshakes "$@"; return ;;
+        tls*) url=https://127.0.0.1:${TLS_PORT[$1]} ;;
+    esac
+    report=$(taskset -c "$LOAD_CORE" wrk -t1 -c"$CONNECTIONS" -d"$3s" "$url${TARGET[$2]}")
     REQUESTS=$(awk '/requests in/ { print $1 }' <<<"$report")
     bad=$(awk '/Non-2xx/ { print $NF }' <<<"$report")
     [[ $2 == limited ]] && bad=$((REQUESTS - ${bad:-0} > 10 ? REQUESTS : 0)) # a few pass before the limit bites
@@ -265,8 +294,10 @@ idle_connection_kb() { # PROXY: growth of its memory by connections that had one
 }
 
 start_backends
+make_certificate
 for proxy in $PROXIES; do
     free_port; PORT[$proxy]=$REPLY
+    free_port; TLS_PORT[$proxy]=$REPLY
     "start_$proxy"
     echo "idle connections: $proxy" >&2
     load "$proxy" small "$(warmup "$proxy")"

@@ -92,6 +92,15 @@ public sealed partial class ProxyServer : IAsyncDisposable
         }
     }
 
+    /// <summary>The length of a key for <see cref="UseTicketKeys"/>, in bytes.</summary>
+    public const int TicketKeyBytes = TicketKeys.KeyBytes;
+
+    /// <summary>Uses these keys for the tickets of TLS sessions: the first for new ones, all to accept them.</summary>
+    public void UseTicketKeys(IReadOnlyList<byte[]> keys) => _ticketKeys.Use(keys);
+
+    /// <summary>Uses a new random key for the tickets of TLS sessions. The last two still open tickets.</summary>
+    public void RotateTicketKeys() => _ticketKeys.Rotate();
+
     /// <summary>The certificates in force, with the listeners that use them.</summary>
     public IReadOnlyList<(string Listener, CertificateInfo Certificate)> Certificates() =>
         [.. _snapshot.Listeners.SelectMany(static l => l.Value.Tls?.Certificates.Select(info => (l.Key, info)) ?? [])];

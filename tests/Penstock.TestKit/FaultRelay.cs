@@ -51,7 +51,6 @@ public sealed class FaultRelay : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stop = new();
-    private readonly int _target;
     private readonly Task _accepting;
     private volatile Fault _up = new();
     private volatile Fault _down = new();
@@ -60,13 +59,16 @@ public sealed class FaultRelay : IAsyncDisposable
     /// <param name="target">Port on the loopback address where the server is.</param>
     public FaultRelay(int target)
     {
-        _target = target;
+        Target = target;
         _listener.Start(512);
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
         _accepting = Task.Run(AcceptAsync);
     }
 
     public int Port { get; }
+
+    /// <summary>Where new connections go.</summary>
+    public int Target { get; set; }
 
     /// <summary>Connections accepted so far.</summary>
     public int Connections => Volatile.Read(ref _connections);
@@ -118,7 +120,7 @@ public sealed class FaultRelay : IAsyncDisposable
         near.NoDelay = far.NoDelay = true;
         try
         {
-            await far.ConnectAsync(IPAddress.Loopback, _target, end.Token);
+            await far.ConnectAsync(IPAddress.Loopback, Target, end.Token);
             Task[] both = [CarryAsync(near, far, () => _up, end), CarryAsync(far, near, () => _down, end)];
             await Task.WhenAny(Task.WhenAll(both), Task.Delay(Timeout.Infinite, end.Token));
             await end.CancelAsync();

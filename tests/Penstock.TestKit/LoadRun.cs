@@ -6,7 +6,7 @@ namespace Penstock.TestKit;
 /// <summary>Steady load by several keep-alive clients; counts the responses.</summary>
 public sealed class LoadRun : IAsyncDisposable
 {
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(30) };
+    private readonly HttpClient _http = new(TestTls.Handler()) { Timeout = TimeSpan.FromSeconds(30) };
     private readonly CancellationTokenSource _stop = new();
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private readonly Task[] _clients;

@@ -23,7 +23,7 @@ public sealed class TestProxy : IAsyncDisposable
     public ProxyServer Server { get; }
     public LogLines Log { get; } = new();
     public EndPoint EndPoint => Server.EndPoints[0];
-    public Uri Url => new($"http://{EndPoint}");
+    public Uri Url => new(Server.Urls[0]);
 
     /// <summary>One upstream <c>web</c> and a route to it, one loop, short timeouts, no access log.</summary>
     public static ProxyConfig Config(params int[] ports) => new()

@@ -7,7 +7,8 @@ using Penstock.Proxy.Configuration;
 namespace Penstock.TestKit;
 
 /// <summary>With PENSTOCK_TEST_TLS=1 every <see cref="TestProxy"/> speaks TLS on its listeners, and every
-/// <see cref="RawClient"/> to one: the tests of HTTP then show that TLS changes nothing.</summary>
+/// <see cref="RawClient"/> to one: the tests of HTTP then show that TLS changes nothing. Tests with the trait
+/// <c>tls: no</c> are about something that TLS does change, or have a client of their own.</summary>
 public static class TestTls
 {
     private static readonly ConcurrentDictionary<EndPoint, bool> Secured = new();
@@ -22,7 +23,8 @@ public static class TestTls
     /// <summary>The configuration with TLS on every listener, if the switch is on.</summary>
     public static ProxyConfig Apply(ProxyConfig config) => !IsOn ? config : config with
     {
-        Listeners = [.. config.Listeners.Select(static l => l with { Tls = l.Tls ?? Config })],
+        Listeners = [.. config.Listeners.Select(static l => l is { Address: IPEndPoint, ProxyProtocol: false }
+            ? l with { Tls = l.Tls ?? Config } : l)],
     };
 
     /// <summary>Clients of this listener speak TLS.</summary>
@@ -46,6 +48,9 @@ public static class TestTls
                 static (_, _, _, errors) => !errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors),
         };
     }
+
+    /// <summary>For an HttpClient, with or without TLS.</summary>
+    public static SocketsHttpHandler Handler() => new() { SslOptions = ClientOptions() };
 
     /// <summary>The client's side of TLS, with the handshake done.</summary>
     public static SslStream Secure(Stream stream, Action<SslClientAuthenticationOptions>? change = null)

@@ -41,6 +41,8 @@ internal static class Events
         "Saving buckets failed because of a bug in Penstock; it is retried every second.");
     public static readonly EventId CertificateExpires = List.Add(120, "certificate_expires",
         "A listener's certificate expires in 30, 7 or 1 days, or has expired.");
+    public static readonly EventId TicketKeysFailing = List.Add(121, "ticket_keys_failing",
+        "The file with the keys of TLS tickets cannot be read or written, or works again.");
     public static readonly EventId DatabaseLost = List.Add(130, "database_lost",
         "The database that nodes share is unreachable: this node grants its share of each limit.");
     public static readonly EventId DatabaseBack = List.Add(131, "database_back",

@@ -186,6 +186,9 @@ internal static unsafe partial class OpenSsl
     public static partial int SSL_session_reused(nint ssl);
 
     [LibraryImport(Ssl)]
+    public static partial int SSL_version(nint ssl);
+
+    [LibraryImport(Ssl)]
     public static partial byte* SSL_get_version(nint ssl);
 
     [LibraryImport(Ssl)]

@@ -51,8 +51,9 @@ internal sealed unsafe class TicketKeys
             {
                 if (keys[i].AsSpan(0, NameBytes).SequenceEqual(nameInTicket))
                 {
+                    // A client uses a ticket of TLS 1.3 only once (RFC 8446 §C.4), so it needs another one.
                     return !Init(keys[i], iv, cipher, mac, encrypts: false) ? Failed
-                        : i == 0 ? Accepted : AcceptedRenew;
+                        : i == 0 && SSL_version(ssl) != Tls13 ? Accepted : AcceptedRenew;
                 }
             }
             return Unknown;

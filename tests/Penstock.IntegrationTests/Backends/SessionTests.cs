@@ -82,6 +82,7 @@ public sealed class SessionTests
         }
     }
 
+    [Trait("tls", "no")]
     [Fact]
     public async Task Session_outlives_a_renamed_upstream_that_keeps_the_cookies_name()
     {

@@ -102,6 +102,7 @@ public sealed class BoundsTests
         Assert.True(await client.IsEndedAsync());
     }
 
+    [Trait("tls", "no")]
     [Fact]
     public async Task Connections_of_one_address_are_bounded_and_freed()
     {
@@ -218,6 +219,7 @@ public sealed class BoundsTests
         await proxy.AssertQuietAsync();
     }
 
+    [Trait("tls", "no")]
     [Fact]
     public async Task Connections_beyond_the_bound_wait_until_one_is_gone()
     {

@@ -6,6 +6,7 @@ using Xunit;
 namespace Penstock.IntegrationTests.Requests;
 
 /// <summary>Rare orders of events; many tests force them by blocking the loop.</summary>
+[Trait("tls", "no")]
 public sealed class EventOrderTests
 {
     private const string Ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -8,6 +8,7 @@ namespace Penstock.IntegrationTests.Requests;
 /// <summary>Duties of RFC 9110 that only an intermediary has.</summary>
 public sealed class IntermediaryTests
 {
+    [Trait("tls", "no")]
     [Fact]
     public async Task Route_to_ourselves_ends_as_508()
     {

@@ -34,6 +34,7 @@ public sealed class NodeWebSocketTests
         });
         """;
 
+    [Trait("tls", "no")]
     [Fact]
     public async Task Text_binary_ping_and_close_pass_also_during_a_drain()
     {

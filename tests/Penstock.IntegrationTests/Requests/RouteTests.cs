@@ -35,6 +35,7 @@ public sealed class RouteTests
         await proxy.AssertQuietAsync();
     }
 
+    [Trait("tls", "no")]
     [Fact]
     public async Task Rewritten_request_and_response_are_what_the_route_says()
     {

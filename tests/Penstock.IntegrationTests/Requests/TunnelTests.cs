@@ -190,6 +190,7 @@ public sealed class TunnelTests
         Assert.True(await client.IsEndedAsync());
     }
 
+    [Trait("tls", "no")]
     [Fact]
     public async Task Dotnet_websocket_client_and_server_talk_through_Penstock()
     {

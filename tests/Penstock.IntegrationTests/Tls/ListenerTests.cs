@@ -104,7 +104,7 @@ public sealed class ListenerTests : IAsyncDisposable
             await peer.SendAsync(request.Body);
         });
         await using TestProxy proxy = Start(static tls => tls, backend.Port);
-        using var http = new HttpClient(new SocketsHttpHandler { SslOptions = TestTls.ClientOptions() });
+        using var http = new HttpClient(TestTls.Handler());
 
         HttpResponseMessage response = await http.PostAsync(new Uri($"https://localhost:{PortOf(proxy)}/"),
             new ByteArrayContent(sent));
