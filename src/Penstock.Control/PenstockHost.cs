@@ -143,8 +143,9 @@ internal sealed class PenstockHost : IAsyncDisposable
     private async Task StopOnceAsync(CancellationToken hardStop)
     {
         _expiry?.Dispose();
-        await Certificates.DisposeAsync(); // it needs no drain: the CA asks again
+        Task certificates = Certificates.DisposeAsync().AsTask(); // at once: no order needs to end
         await Proxy.StopAsync(hardStop);
+        await certificates;
         if (_member is not null)
         {
             await _member.DisposeAsync();

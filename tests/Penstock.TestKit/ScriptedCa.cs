@@ -69,7 +69,8 @@ public sealed class ScriptedCa : IAsyncDisposable
             {
                 _ = AnswerAsync(await _listener.GetContextAsync());
             }
-            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException or InvalidOperationException)
+            catch (Exception e) when (
+                e is HttpListenerException or ObjectDisposedException or InvalidOperationException)
             {
                 return;
             }

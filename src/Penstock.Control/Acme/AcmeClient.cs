@@ -66,7 +66,7 @@ internal sealed class AcmeClient(CaConnection ca, IAcmeStorage storage, AcmeConf
     {
         CaDirectory urls = await ca.UrlsAsync(stop);
         StoredAccount account = await RegisteredAsync(urls, stop);
-        using var key = AcmeKey.FromPem(account.Key);
+        using AcmeKey key = KeyOf(account);
         var signer = new AcmeSigner(key, account.Url);
         (CaOrder order, string at) = await CreateAsync(signer, urls, name, urls.RenewalInfo is null ? null : replaces,
             stop);
@@ -174,6 +174,18 @@ internal sealed class AcmeClient(CaConnection ca, IAcmeStorage storage, AcmeConf
         }
     }
 
+    private AcmeKey KeyOf(StoredAccount account)
+    {
+        try
+        {
+            return AcmeKey.FromPem(account.Key);
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            throw new AcmeException($"the key of the account in {storage.Name} cannot be read: {e.Message}", e);
+        }
+    }
+
     private void Save(StoredAccount account) =>
         storage.Write(AccountItem, JsonSerializer.Serialize(account, AcmeJson.Default.StoredAccount));
 
@@ -191,7 +203,7 @@ internal sealed class AcmeClient(CaConnection ca, IAcmeStorage storage, AcmeConf
         {
             return account;
         }
-        using var key = AcmeKey.FromPem(account.Key);
+        using AcmeKey key = KeyOf(account);
         string[] contact = config.Email.Length == 0 ? [] : [$"mailto:{config.Email}"];
         if (account.Url is { } url)
         {

@@ -37,7 +37,8 @@ internal sealed class AcmeFiles(string folder) : IAcmeStorage
     public void Write(AcmeItem item, string? text) => Use(() =>
     {
         string path = PathOf(item);
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!, FolderMode700);
+        MakeFolder(_folder);
+        MakeFolder(Path.GetDirectoryName(path)!);
         if (text is null)
         {
             File.Delete(path);
@@ -64,7 +65,7 @@ internal sealed class AcmeFiles(string folder) : IAcmeStorage
     /// <summary>Takes a lock on a file, which the kernel ends with the process.</summary>
     public bool TryLead() => Use(() =>
     {
-        Directory.CreateDirectory(_folder, FolderMode700);
+        MakeFolder(_folder);
         string path = Path.Combine(_folder, "lock");
         try
         {
@@ -88,6 +89,9 @@ internal sealed class AcmeFiles(string folder) : IAcmeStorage
     }
 
     public void Dispose() => EndLead();
+
+    /// <summary>The mode is only for a folder that this call makes, and only for the last one of the path.</summary>
+    private static void MakeFolder(string path) => Directory.CreateDirectory(path, FolderMode700);
 
     /// <summary>A URL has no character that its escaped form has not, so that two CAs never share a folder.</summary>
     private string PathOf(AcmeItem item)

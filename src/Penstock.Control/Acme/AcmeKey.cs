@@ -51,7 +51,7 @@ internal sealed class AcmeKey : IDisposable
     public string AuthorizationOf(string token) => $"{token}.{Thumbprint}";
 
     /// <summary>A signed request (RFC 7515, flattened JSON).</summary>
-    public SignedRequest Sign(RequestHead head, string payload)
+    public SignedRequest Sign(JwsHead head, string payload)
     {
         string signed = EncodedHead(head);
         string body = Encoded(payload);
@@ -74,8 +74,8 @@ internal sealed class AcmeKey : IDisposable
 
     public void Dispose() => _key.Dispose();
 
-    private static string EncodedHead(RequestHead head) =>
-        Encoded(JsonSerializer.Serialize(head, AcmeJson.Default.RequestHead));
+    private static string EncodedHead(JwsHead head) =>
+        Encoded(JsonSerializer.Serialize(head, AcmeJson.Default.JwsHead));
 
     private static string Encoded(string text) => Base64Url.EncodeToString(Encoding.UTF8.GetBytes(text));
 }

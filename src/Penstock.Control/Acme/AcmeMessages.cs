@@ -8,7 +8,7 @@ namespace Penstock.Control.Acme;
 internal sealed record JsonWebKey(string Crv, string Kty, string X, string Y);
 
 /// <summary>The protected header of a signed request: either the key or the account that signs.</summary>
-internal sealed record RequestHead(string Alg, string Url)
+internal sealed record JwsHead(string Alg, string Url)
 {
     public string? Nonce { get; init; }
     public string? Kid { get; init; }
@@ -122,7 +122,7 @@ internal sealed record StoredChallenge(string Token, string KeyAuthorization);
 [JsonSerializable(typeof(NewAccount))]
 [JsonSerializable(typeof(NewOrder))]
 [JsonSerializable(typeof(RenewalInfo))]
-[JsonSerializable(typeof(RequestHead))]
+[JsonSerializable(typeof(JwsHead))]
 [JsonSerializable(typeof(SignedRequest))]
 [JsonSerializable(typeof(StoredAccount))]
 [JsonSerializable(typeof(StoredChallenge))]

@@ -32,7 +32,6 @@ internal sealed class CaConnection(HttpClient http, string directory, TimeProvid
         {
             ConnectTimeout = TimeSpan.FromSeconds(10),
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
-            AllowAutoRedirect = true,
         };
         if (roots.Length > 0)
         {
@@ -88,7 +87,7 @@ internal sealed class CaConnection(HttpClient http, string directory, TimeProvid
         for (int tries = 1; ; tries++)
         {
             string nonce = await TakeNonceAsync(stop);
-            RequestHead head = signer.HeadFor(url) with { Nonce = nonce };
+            JwsHead head = signer.HeadFor(url) with { Nonce = nonce };
             string body = JsonSerializer.Serialize(
                 signer.Key.Sign(head, payload), AcmeJson.Default.SignedRequest);
             try
@@ -177,6 +176,6 @@ internal sealed class CaConnection(HttpClient http, string directory, TimeProvid
 /// <param name="Account">The account's URL; null: the CA does not know the key yet.</param>
 internal sealed record AcmeSigner(AcmeKey Key, string? Account)
 {
-    public RequestHead HeadFor(string url) => Account is null
+    public JwsHead HeadFor(string url) => Account is null
         ? new("ES256", url) { Jwk = Key.PublicKey } : new("ES256", url) { Kid = Account };
 }

@@ -87,7 +87,7 @@ internal sealed partial class CertificateKeeper
             storage.Write(CertificateOf(name, directory), held.Pem);
             storage.Write(FailureOf(name), null);
             name.Failure = null;
-            _log.LogInformation(failedTries > 0 ? Events.CertificateRecovered : Events.CertificateObtained,
+            _log.Log(LogLevel.Information, failedTries > 0 ? Events.CertificateRecovered : Events.CertificateObtained,
                 "got a certificate for {Name} from {Directory}, valid until {NotAfter:u}{After}", name.Name, directory,
                 held.NotAfter, failedTries switch
                 {
@@ -155,8 +155,8 @@ internal sealed partial class CertificateKeeper
         return new(tries, _time.GetUtcNow() + pause, cause.Message);
     }
 
-    /// <summary>After a failed try: a start waits for the time of the next one, so that a Penstock that starts again and
-    /// again does not bother the CA; a reload tries at once.</summary>
+    /// <summary>After a failed try: a start waits for the time of the next one, so that a Penstock that starts again
+    /// and again does not bother the CA; a reload tries at once.</summary>
     private void ResumeTries(IAcmeStorage storage, KeptName name, bool isStart)
     {
         if (name.Failure is not { } failure)

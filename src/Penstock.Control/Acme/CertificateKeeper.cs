@@ -64,7 +64,8 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
     public IReadOnlyList<CertificateStatus> Statuses => _statuses;
 
     /// <summary>What an operator should look at; null: nothing.</summary>
-    public string? Warning => _statuses.Select(static status => status.Warning).FirstOrDefault(static w => w is not null);
+    public string? Warning =>
+        _statuses.Select(static status => status.Warning).FirstOrDefault(static warning => warning is not null);
 
     /// <summary>The body of the answer to <c>GET /.well-known/acme-challenge/TOKEN</c> on port 80; null: it is no token
     /// of a challenge. Cheap.</summary>
@@ -245,8 +246,8 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
         DateTimeOffset now = _time.GetUtcNow();
         _statuses = [.. _names.Select(name => name.StatusAt(now))];
         List<HeldCertificate> held = [.. _names.Select(static name => name.Held).OfType<HeldCertificate>()];
-        var answers = _names.Where(static name => name.Challenge is not null)
-            .ToImmutableDictionary(static name => name.Challenge!.Token, static name => name.Challenge!.KeyAuthorization);
+        var answers = _names.Select(static name => name.Challenge).OfType<StoredChallenge>()
+            .ToImmutableDictionary(static challenge => challenge.Token, static challenge => challenge.KeyAuthorization);
         bool changed = !held.SequenceEqual(_held);
         _held = held;
         if (answers.Count != _answers.Count || answers.Any(one => _answers.GetValueOrDefault(one.Key) != one.Value))
@@ -290,8 +291,8 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
             }
             if (!HeldCertificate.TryRead(name.Name, directory, pem, out HeldCertificate? held, out string fault))
             {
-                _log.LogWarning(Events.CertificateFailed,
-                    "{Item} in {Storage} is ignored: it {Fault}", CertificateOf(name, directory).Name, storage.Name, fault);
+                _log.LogWarning(Events.CertificateFailed, "{Item} in {Storage} is ignored: it {Fault}",
+                    CertificateOf(name, directory).Name, storage.Name, fault);
             }
             return held;
         }

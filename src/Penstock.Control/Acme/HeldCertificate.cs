@@ -95,7 +95,7 @@ internal sealed class ChallengeCertificate
     public const string Protocol = "acme-tls/1";
 
     private const string AcmeIdentifier = "1.3.6.1.5.5.7.1.31";
-    private const byte OctetString = 4;
+    private const byte TagOfBytes = 4; // in DER
 
     private ChallengeCertificate(string name, string certificatePem, string keyPem) =>
         (Name, CertificatePem, KeyPem) = (name, certificatePem, keyPem);
@@ -114,7 +114,7 @@ internal sealed class ChallengeCertificate
         CertificateRequest request = RequestFor(name, key);
         byte[] digest = SHA256.HashData(System.Text.Encoding.ASCII.GetBytes(keyAuthorization));
         request.CertificateExtensions.Add(new X509Extension(
-            AcmeIdentifier, [OctetString, (byte)digest.Length, .. digest], critical: true));
+            AcmeIdentifier, [TagOfBytes, (byte)digest.Length, .. digest], critical: true));
         using X509Certificate2 certificate = request.CreateSelfSigned(now.AddDays(-1), now.AddDays(7));
         return new(name, certificate.ExportCertificatePem(), key.ExportPkcs8PrivateKeyPem());
     }

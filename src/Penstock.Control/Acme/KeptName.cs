@@ -84,5 +84,5 @@ internal sealed class KeptName(string name)
         Held is null ? (Failure is null ? CertificateState.Pending : CertificateState.Missing)
             : Held.NotAfter <= now ? CertificateState.Expired
             : Failure is null ? CertificateState.Valid : CertificateState.RenewalFails,
-        Held?.Directory, Held?.NotAfter, NextTry, Failure?.Cause);
+        Held?.Directory, Held?.NotAfter, NextTry < now ? now : NextTry, Failure?.Cause);
 }

@@ -50,11 +50,18 @@ internal static partial class ConfigValue
         Samples = ["c2VjcmV0LW9uZQ", "c2VjcmV0LXR3bw"],
     };
 
-    /// <summary>The path of a file with certificates.</summary>
-    public static readonly Syntax<string> RootsFile = new(TryText)
+    /// <summary>The path of a file or folder.</summary>
+    public static readonly Syntax<string> FilePath = new(
+        static (string text, out string path, out string error) =>
+        {
+            path = text;
+            return text.Length > 0 && !text.Any(char.IsControl) ? Succeed(out error)
+                : Fail($"{Quote(text)} is not a path; write /var/lib/penstock/acme", out error);
+        })
     {
         Schema = SchemaPart.String,
         Text = "path",
+        Samples = ["acme", "/var/lib/penstock/acme"],
     };
 
     /// <summary>A name that a certificate can have: a full host name in ASCII. The result is in lower case.</summary>

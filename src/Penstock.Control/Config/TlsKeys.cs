@@ -39,7 +39,7 @@ internal static class TlsKeys
                 + "a CA means that you accept its terms of service.")
         .AlsoCalled("directory: letsencrypt", "ca_server", "acme_ca", "server", "ca_url", "caserver", "issuer",
             "provider", "endpoint")
-        .Custom("ca", RootsFile, ReadRoots, "A file with the certificates (PEM) by which the server of a private CA is "
+        .Custom("ca", FilePath, ReadRoots, "A file with the certificates (PEM) by which the server of a private CA is "
             + "trusted, relative to the folder of the configuration. They replace those of the system.", "Roots")
         .DefaultText("those of the system")
         .Group("eab", new Mapping<AcmeBinding?>(Binding!), acme => acme.Binding,
@@ -48,7 +48,7 @@ internal static class TlsKeys
         .DefaultText("none")
         .AlsoCalled("eab: { kid: …, hmac_key: \"${HMAC_KEY}\" }", "external_account", "external_account_binding",
             "eab_kid", "eab_hmac_key")
-        .Key("storage", Text, acme => acme.Storage, (acme, v) => acme with { Storage = v },
+        .Key("storage", FilePath, acme => acme.Storage, (acme, v) => acme with { Storage = v },
             "The folder for the account, certificates and keys, relative to the working directory. Not if `store` is "
                 + "PostgreSQL, which then keeps them: [where they are kept](tls-acme.md#where-certificates-are-kept).")
         .DefaultText("`acme` beside the SQLite file of `store`")
@@ -73,7 +73,9 @@ internal static class TlsKeys
             "[Certificates that Penstock gets by itself](#acme).")
         .DefaultText("none")
         .AlsoCalled("acme: { names: [example.com] }", "letsencrypt", "lets_encrypt", "auto", "automatic",
-            "cert_resolver", "certresolver");
+            "cert_resolver", "certresolver")
+        .Lacks("this version has no TLS on listeners: put a TLS proxy in front, as in examples/behind-a-proxy.yaml",
+            "cert", "key", "certificate", "certificates", "certs", "cert_file", "key_file", "min_version");
 
     /// <summary>Rejects keys that need or exclude others.</summary>
     public static void Check(Section tls, TlsConfig value, PenstockConfig config)
@@ -90,14 +92,15 @@ internal static class TlsKeys
         }
         if (acme.Binding is null && acme.Directories.Contains(AcmeConfig.ZeroSsl))
         {
-            at.Error("zerossl requires an account", "write eab: { kid: …, hmac_key: … } with the values of your account");
+            at.Error(
+                "zerossl requires an account", "write eab: { kid: …, hmac_key: … } with the values of your account");
         }
     }
 
     /// <summary>Reads the certificates of the CA's server.</summary>
     private static AcmeConfig ReadRoots(Section section, AcmeConfig acme)
     {
-        if (section["ca"] is not { } file || file.Parse(RootsFile.Parse) is not { Length: > 0 } path)
+        if (section["ca"] is not { } file || file.Parse(FilePath.Parse) is not { Length: > 0 } path)
         {
             return acme;
         }

@@ -48,7 +48,8 @@ internal sealed class HttpAnswers : IAsyncDisposable
                 context.Response.StatusCode = answer is null ? 404 : 200;
                 context.Response.Close(Encoding.ASCII.GetBytes(answer ?? "no"), willBlock: true);
             }
-            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException or InvalidOperationException)
+            catch (Exception e) when (
+                e is HttpListenerException or ObjectDisposedException or InvalidOperationException)
             {
                 return;
             }

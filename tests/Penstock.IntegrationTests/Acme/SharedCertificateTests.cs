@@ -27,7 +27,7 @@ public sealed class SharedCertificateTests(SharedPostgres postgres)
         await HasAllAsync(two);
 
         Assert.Equal(3, pebble.Issued);
-        Assert.Equal((3, 0), answers.Count);
+        Assert.Equal(0, answers.Count.Missing); // the CA asks for each answer several times, one node after the other
         Assert.Equal(0, one.Log.Count("certificate_failed") + two.Log.Count("certificate_failed"));
         Assert.Equal(3, one.Log.Count("certificate_obtained") + two.Log.Count("certificate_obtained"));
         Assert.Equal(Pems(one), Pems(two));

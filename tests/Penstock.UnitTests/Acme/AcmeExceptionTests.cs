@@ -12,12 +12,12 @@ public sealed class AcmeExceptionTests
         CaProblem problem = JsonSerializer.Deserialize("""
             { "type": "urn:ietf:params:acme:error:rejectedIdentifier", "detail": "not all names are accepted",
               "subproblems": [
-                { "type": "urn:ietf:params:acme:error:caa", "detail": "CAA of a.example forbids it",
+                { "type": "urn:ietf:params:acme:error:caa", "detail": "CAA forbids it",
                   "identifier": { "type": "dns", "value": "a.example" } }] }
             """, AcmeJson.Default.CaProblem)!;
 
         Assert.Equal("rejectedIdentifier", problem.Word);
-        Assert.Equal("not all names are accepted (rejectedIdentifier), CAA of a.example forbids it (caa)", problem.Text);
+        Assert.Equal("not all names are accepted (rejectedIdentifier), CAA forbids it (caa)", problem.Text);
     }
 
     [Fact]

@@ -39,7 +39,7 @@ public sealed class AcmeKeyTests
     public void Request_has_nonce_url_and_either_key_or_account_and_a_signature_of_both_parts(string? account)
     {
         using AcmeKey key = Example();
-        RequestHead head = new AcmeSigner(key, account).HeadFor("https://ca.example/order") with { Nonce = "n" };
+        JwsHead head = new AcmeSigner(key, account).HeadFor("https://ca.example/order") with { Nonce = "n" };
 
         SignedRequest signed = key.Sign(head, """{"a":1}""");
 

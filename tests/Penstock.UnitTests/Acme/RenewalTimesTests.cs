@@ -99,7 +99,8 @@ public sealed class RenewalTimesTests
     {
         using var root = new TestRoot(Day.AddDays(-1), Day.AddDays(800));
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        string pem = root.Issue(ChallengeCertificate.RequestFor("a.example", key).CreateSigningRequest(), Day, Day + life);
+        byte[] csr = ChallengeCertificate.RequestFor("a.example", key).CreateSigningRequest();
+        string pem = root.Issue(csr, Day, Day + life);
         Assert.True(HeldCertificate.TryRead("a.example", "https://ca/", $"{key.ExportPkcs8PrivateKeyPem()}\n{pem}",
             out HeldCertificate? held, out string fault), fault);
         return held;
