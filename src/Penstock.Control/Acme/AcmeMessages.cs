@@ -102,7 +102,11 @@ internal sealed record StoredAccount(string Key)
 }
 
 /// <summary>A failed try as it is stored, so that no restart and no other node tries before its time.</summary>
-internal sealed record StoredFailure(int Tries, DateTimeOffset NextTry, string Cause);
+internal sealed record StoredFailure(int Tries, DateTimeOffset NextTry, string Cause)
+{
+    /// <summary>The CA answers no try before this time, not even after a reload; null: it named none.</summary>
+    public DateTimeOffset? CaWaitsUntil { get; init; }
+}
 
 /// <summary>A challenge as it is stored for the other nodes.</summary>
 internal sealed record StoredChallenge(string Token, string KeyAuthorization);

@@ -27,15 +27,12 @@ internal sealed partial class CertificateKeeper
             {
                 return false;
             }
-            if (storage.IsShared)
+            Load(storage); // another process may have got it, or failed, a moment ago
+            if (name.NextTry > _time.GetUtcNow())
             {
-                Load(storage); // another node may have got it, or failed, a moment ago
-                if (name.NextTry > _time.GetUtcNow())
-                {
-                    return true;
-                }
-                before = name.Failure;
+                return true;
             }
+            before = name.Failure;
             // Before the try, so that neither a crash in the middle nor a full disk leads to one try after another.
             storage.Write(FailureOf(name), JsonSerializer.Serialize(
                 After(before, new AcmeException("the last try did not end")), AcmeJson.Default.StoredFailure));
@@ -151,12 +148,15 @@ internal sealed partial class CertificateKeeper
     private StoredFailure After(StoredFailure? before, AcmeException cause)
     {
         int tries = (before?.Tries ?? 0) + 1;
-        TimeSpan pause = RenewalTimes.PauseAfter(tries, cause, Random.Shared.NextDouble());
-        return new(tries, _time.GetUtcNow() + pause, cause.Message);
+        DateTimeOffset now = _time.GetUtcNow();
+        return new(tries, now + RenewalTimes.PauseAfter(tries, cause, Random.Shared.NextDouble()), cause.Message)
+        {
+            CaWaitsUntil = now + RenewalTimes.WaitOf(cause),
+        };
     }
 
     /// <summary>After a failed try: a start waits for the time of the next one, so that a Penstock that starts again
-    /// and again does not bother the CA; a reload tries at once.</summary>
+    /// and again does not bother the CA; a reload tries at once, unless the CA itself has named a time.</summary>
     private void ResumeTries(IAcmeStorage storage, KeptName name, bool isStart)
     {
         if (name.Failure is not { } failure)
@@ -171,7 +171,7 @@ internal sealed partial class CertificateKeeper
         }
         else if (!isStart)
         {
-            name.Failure = failure with { NextTry = now };
+            name.Failure = failure with { NextTry = failure.CaWaitsUntil > now ? failure.CaWaitsUntil.Value : now };
             Keep(storage, name, name.Failure);
         }
     }

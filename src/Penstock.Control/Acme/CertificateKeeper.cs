@@ -159,9 +159,8 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
         }
         Warn(now);
         Publish();
-        TimeSpan pause = _names.Select(name => Earlier(name.NextTry, name.Held is null ? null : name.AskAt) - now)
+        return _names.Select(name => Earlier(name.NextTry, name.Held is null ? null : name.AskAt) - now)
             .Append(storage.IsShared ? SharedPause : MaxPause).Min();
-        return pause;
 
         static DateTimeOffset Earlier(DateTimeOffset one, DateTimeOffset? other) => other < one ? other.Value : one;
     }
@@ -184,15 +183,15 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
         (_storage, _http) = config is null ? (null, null) : (_open(config), CaConnection.NewClient(config.Roots));
         _config = config ?? new();
         _names = [.. _config.Names.Select(name => _names.Find(old => old.Name == name) ?? new KeptName(name))];
+        foreach (KeptName name in _names)
+        {
+            name.IsForeign = name.Held is { } held && !_config.Directories.Contains(held.Directory);
+        }
         if (_storage is not null)
         {
             _version = -1;
             Follow(_storage);
-            foreach (KeptName name in _names)
-            {
-                name.IsForeign = name.Held is { } held && !_config.Directories.Contains(held.Directory);
-                ResumeTries(_storage, name, isStart);
-            }
+            _names.ForEach(name => ResumeTries(_storage, name, isStart));
         }
         Publish();
         return _storage;
@@ -273,11 +272,14 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
         {
             HeldCertificate? best = _config.Directories.Select(directory => Certificate(name, directory))
                 .OfType<HeldCertificate>().MaxBy(static held => held.NotBefore);
-            if (best is not null && (name.Held is null || name.IsForeign || best.NotBefore > name.Held.NotBefore))
+            bool isNewer = best is not null
+                && (name.Held is null || name.IsForeign || best.NotBefore > name.Held.NotBefore);
+            if (isNewer)
             {
-                name.Hold(best);
+                name.Hold(best!);
             }
-            name.Failure = Parsed(FailureOf(name), AcmeJson.Default.StoredFailure);
+            // A failure that could not be stored is known in memory only.
+            name.Failure = Parsed(FailureOf(name), AcmeJson.Default.StoredFailure) ?? (isNewer ? null : name.Failure);
             name.Challenge = _config.Directories.Select(directory =>
                 Parsed(ChallengeOf(name, directory), AcmeJson.Default.StoredChallenge))
                 .FirstOrDefault(static challenge => challenge is not null);
@@ -289,7 +291,8 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
             {
                 return null;
             }
-            if (!HeldCertificate.TryRead(name.Name, directory, pem, out HeldCertificate? held, out string fault))
+            if (!HeldCertificate.TryRead(name.Name, directory, pem, out HeldCertificate? held, out string fault)
+                && _version < 0) // once
             {
                 _log.LogWarning(Events.CertificateFailed, "{Item} in {Storage} is ignored: it {Fault}",
                     CertificateOf(name, directory).Name, storage.Name, fault);

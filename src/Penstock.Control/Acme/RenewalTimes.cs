@@ -57,9 +57,11 @@ internal static class RenewalTimes
         double doublings = Math.Min(tries - 1, Math.Log2(MaxPause / FirstPause));
         TimeSpan pause = cause.NeedsOperator ? MaxPause : FirstPause * Math.Pow(2, doublings);
         pause *= 1 + (MaxPauseJitter * ((2 * random) - 1));
-        TimeSpan wanted = cause.RetryAfter ?? TimeSpan.Zero;
-        return wanted > pause ? (wanted < MaxWait ? wanted : MaxWait) : pause;
+        return WaitOf(cause) is { } wait && wait > pause ? wait : pause;
     }
+
+    /// <summary>How long the CA wants to be left alone; null: it does not say.</summary>
+    public static TimeSpan? WaitOf(AcmeException cause) => cause.RetryAfter > MaxWait ? MaxWait : cause.RetryAfter;
 
     /// <summary>The warning that holds now; null: none.</summary>
     public static TimeSpan? WarningOf(HeldCertificate held, DateTimeOffset due, DateTimeOffset now)

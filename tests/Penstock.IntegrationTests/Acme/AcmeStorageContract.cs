@@ -116,22 +116,6 @@ public sealed class AcmeRowsContract(SharedPostgres postgres) : AcmeStorageContr
     private protected override IAcmeStorage Open() => AcmeStorages.Open(_store, "");
 
     [Fact]
-    public async Task Lead_of_a_node_that_has_crashed_ends_by_itself()
-    {
-        using IAcmeStorage crashed = Open();
-        Assert.True(crashed.TryLead());
-
-        await (await postgres.StartedAsync()).SqlAsync(
-            _store, "UPDATE penstock_acme_lead SET until = until - interval '3 minutes'");
-        using IAcmeStorage other = Open();
-        Assert.False(other.TryLead());
-        await (await postgres.StartedAsync()).SqlAsync(
-            _store, "UPDATE penstock_acme_lead SET until = until - interval '2 minutes'");
-
-        Assert.True(other.TryLead());
-    }
-
-    [Fact]
     public void Database_that_cannot_be_reached_is_named_without_its_password()
     {
         using IAcmeStorage nowhere = AcmeStorages.Open("postgres://me:s3cr3t@127.0.0.1:9/penstock", "");

@@ -139,25 +139,25 @@ public sealed class KeeperTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Equal(_time.GetUtcNow().AddHours(2), run.Status.NextTry);
 
         await run.PassAsync(TimeSpan.FromMinutes(119), TimeSpan.FromMinutes(1));
-        Assert.Equal(1, _ca.Orders);
+        run.Keeper.Apply(run.Keeper.Config! with { Names = ["b.example", "a.example"] }); // a reload is no excuse
+        await Eventually.TrueAsync(() => _ca.Orders == 2, "the new name is tried");
+        await run.DoneAsync();
+        Assert.Equal(2, _ca.Orders);
         await run.PassAsync(TimeSpan.FromMinutes(2), TimeSpan.FromMinutes(1));
 
-        Assert.Equal(2, _ca.Orders);
+        Assert.Equal(3, _ca.Orders);
     }
 
     [Fact]
     public async Task Restart_after_a_failed_try_waits_as_well_and_a_reload_tries_at_once()
     {
-        _ca.Fault = (429, RateLimited);
-        _ca.RetryAfter = "7200";
-        string folder;
+        _ca.Fault = (503, "busy");
         await using var run = KeeperRun.Start(_time, KeeperRun.Config(_ca.DirectoryUrl));
         await run.DoneAsync();
-        folder = run.Folder;
         await run.Keeper.DisposeAsync();
 
         _ca.Fault = null;
-        await using var again = KeeperRun.Start(_time, run.Keeper.Config!, folder);
+        await using var again = KeeperRun.Start(_time, run.Keeper.Config!, run.Folder);
         await again.DoneAsync();
         Assert.Equal(1, _ca.Orders);
         Assert.Contains("or with a reload", Assert.Single(again.Lines("the last try")));

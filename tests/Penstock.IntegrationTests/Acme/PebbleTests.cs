@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
 using Penstock.Control.Acme;
 using Penstock.Control.Config;
 using Penstock.IntegrationTests.Admin;
@@ -199,6 +200,53 @@ public sealed class PebbleTests(ITestOutputHelper output) : IDisposable
         penstock.Signal("TERM");
         Assert.Equal(0, await penstock.ExitCodeAsync());
     }
+
+    [Fact]
+    public async Task Kill_in_the_middle_of_an_order_leaves_whole_files_only()
+    {
+        SkipUnlessInstalled();
+        await using Pebble pebble = await Pebble.StartAsync(environment: ("PEBBLE_VA_ALWAYS_VALID", "1"));
+        string folder = Path.Combine(_folder, "acme");
+        await File.WriteAllTextAsync(Path.Combine(_folder, "penstock.yaml"), $$"""
+            listen: 127.0.0.1:0
+            backends: [127.0.0.1:9]
+            admin: off
+            tls: { acme: { names: [a.example], directory: "{{pebble.DirectoryUrl}}", ca: "{{pebble.RootFile}}" } }
+            """);
+        int seed = Random.Shared.Next();
+        output.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        for (int i = 0; i < 5; i++)
+        {
+            await using PenstockProcess penstock = PenstockProcess.Start(_folder, "run");
+            await Eventually.TrueAsync(() => Files(folder, "*.failure.json").Length + Files(folder, "*.pem").Length > 0,
+                "the order has begun");
+            await Task.Delay(random.Next(200));
+            await penstock.KillAsync();
+
+            foreach (string file in Files(folder, "*.pem"))
+            {
+                Assert.True(HeldCertificate.TryRead("a.example", "", await File.ReadAllTextAsync(file), out _,
+                    out string fault), fault);
+                File.Delete(file);
+            }
+            foreach (string file in Files(folder, "*.failure.json"))
+            {
+                File.Delete(file); // otherwise the next start waits a minute
+            }
+            foreach (string file in Files(folder, "account.json"))
+            {
+                using var key = AcmeKey.FromPem(JsonSerializer.Deserialize(
+                    await File.ReadAllTextAsync(file), AcmeJson.Default.StoredAccount)!.Key);
+            }
+        }
+        await using PenstockProcess last = PenstockProcess.Start(_folder, "run");
+
+        await Eventually.TrueAsync(() => Files(folder, "*.pem").Length == 1, "the last start gets a certificate");
+    }
+
+    private static string[] Files(string folder, string pattern) => !Directory.Exists(folder) ? []
+        : Directory.GetFiles(folder, pattern, SearchOption.AllDirectories);
 
     private static Task HasAsync(AdminFixture node, int certificates) => Eventually.TrueAsync(
         () => node.Host.Certificates.Certificates.Count == certificates, $"there are {certificates} certificates");

@@ -1,5 +1,6 @@
 using Penstock.Control.Acme;
 using Penstock.Control.Config;
+using Penstock.Control.Store;
 using Penstock.IntegrationTests.Admin;
 using Penstock.IntegrationTests.Store;
 using Penstock.TestKit;
@@ -77,6 +78,24 @@ public sealed class SharedCertificateTests(SharedPostgres postgres)
         node.Host.Certificates.Apply(Config(pebble) with { Names = ["a.example", "new.example"] });
 
         await Eventually.TrueAsync(() => node.Host.Certificates.Certificates.Count == 2, "the new name has one");
+    }
+
+    [Fact]
+    public async Task Lead_of_a_node_that_has_crashed_ends_by_itself()
+    {
+        PostgresServer server = await postgres.StartedAsync();
+        string store = await server.NewDatabaseAsync();
+        ClientStores.Open(store, TimeProvider.System).Dispose(); // makes the tables
+        using IAcmeStorage crashed = AcmeStorages.Open(store, "");
+        using IAcmeStorage other = AcmeStorages.Open(store, "");
+        Assert.True(crashed.TryLead());
+
+        await server.SqlAsync(store, "UPDATE penstock_acme_lead SET until = until - interval '3 minutes'");
+        Assert.False(other.TryLead());
+        await server.SqlAsync(store, "UPDATE penstock_acme_lead SET until = until - interval '2 minutes'");
+
+        Assert.True(other.TryLead());
+        Assert.False(crashed.TryLead());
     }
 
     private static int Orders(Pebble pebble) =>
