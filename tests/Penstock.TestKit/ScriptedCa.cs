@@ -51,6 +51,12 @@ public sealed class ScriptedCa : IAsyncDisposable
     /// <summary>When it suggests to renew the certificate of an id; null: it suggests nothing.</summary>
     public Func<string, (DateTimeOffset Start, DateTimeOffset End)>? Window { get; set; }
 
+    /// <summary>It never decides whether a challenge has been answered.</summary>
+    public bool NeverDecides { get; set; }
+
+    /// <summary>It rejects orders that name a certificate that they replace.</summary>
+    public bool RejectsReplacing { get; set; }
+
     /// <summary>Orders wait for this.</summary>
     public Task Hold { get; set; } = Task.CompletedTask;
 
@@ -150,7 +156,10 @@ public sealed class ScriptedCa : IAsyncDisposable
 
     private (int Status, string Body, string? Location) Prove(string id)
     {
-        _proved[id] = true;
+        if (!NeverDecides)
+        {
+            _proved[id] = true;
+        }
         return (200, "{}", null);
     }
 
@@ -160,6 +169,10 @@ public sealed class ScriptedCa : IAsyncDisposable
         if (Fault is var (status, body))
         {
             return (status, body, null);
+        }
+        if (payload["replaces"] is not null && RejectsReplacing)
+        {
+            return (409, """{ "type": "urn:ietf:params:acme:error:alreadyReplaced" }""", null);
         }
         if (payload["replaces"] is { } replaced)
         {

@@ -45,7 +45,7 @@ public sealed class KeeperTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Equal(2, run.Log.Count("certificate_obtained"));
         Assert.DoesNotContain("PRIVATE", string.Join('\n', run.Log.Lines));
 
-        await run.PassAsync(TimeSpan.FromDays(365), TimeSpan.FromHours(12));
+        await run.PassAsync(TimeSpan.FromDays(365), TimeSpan.FromDays(1));
         Assert.InRange(_ca.Issued, 7, 9);
         Assert.Equal(0, run.Log.Count("certificate_failed"));
         Assert.Equal(0, run.Log.Count("certificate_expiring"));
@@ -115,7 +115,7 @@ public sealed class KeeperTests(ITestOutputHelper output) : IAsyncLifetime
         await using KeeperRun run = await StartedAsync();
         _ca.Fault = (503, "busy");
 
-        await run.PassAsync(TimeSpan.FromDays(95), TimeSpan.FromHours(3));
+        await run.PassAsync(TimeSpan.FromDays(95), TimeSpan.FromHours(6));
 
         Assert.Equal(4, run.Log.Count("certificate_expiring"));
         string[] lines = run.Lines("could not be renewed");
@@ -206,6 +206,38 @@ public sealed class KeeperTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.Equal([id], _ca.Replaced);
         Assert.Equal(2, _ca.Issued);
         Assert.Single(run.Lines("asks to renew the certificate of a.example now"));
+    }
+
+    [Fact]
+    public async Task Order_that_may_not_replace_the_old_certificate_is_repeated_without_that()
+    {
+        DateTimeOffset start = _time.GetUtcNow();
+        _ca.Window = _ => (start.AddDays(10), start.AddDays(11));
+        _ca.RejectsReplacing = true;
+        await using KeeperRun run = await StartedAsync();
+
+        await run.PassAsync(TimeSpan.FromDays(12), TimeSpan.FromHours(6));
+
+        Assert.True(_ca.Issued > 1);
+        Assert.Empty(_ca.Replaced);
+        Assert.Equal(0, run.Log.Count("certificate_failed"));
+    }
+
+    [Fact]
+    public async Task Ca_that_does_not_decide_is_given_up_after_three_minutes()
+    {
+        _ca.NeverDecides = true;
+        await using var run = KeeperRun.Start(_time, KeeperRun.Config(_ca.DirectoryUrl));
+        DateTimeOffset start = _time.GetUtcNow();
+        await Eventually.TrueAsync(() =>
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            return run.Log.Count("certificate_failed") > 0;
+        }, "the order is given up");
+
+        Assert.True(_time.GetUtcNow() - start >= TimeSpan.FromMinutes(3));
+        Assert.Contains("did not finish the order within 3 minutes", run.Status.LastError);
+        Assert.Null(run.Keeper.KeyAuthorizationOf("token-1"));
     }
 
     [Fact]
