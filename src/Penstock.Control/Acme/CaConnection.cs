@@ -5,6 +5,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Penstock.Proxy.Configuration;
 
 namespace Penstock.Control.Acme;
 
@@ -25,22 +26,22 @@ internal sealed class CaConnection(HttpClient http, string directory, TimeProvid
     public string Directory => directory;
 
     /// <summary>A client whose requests end in time.</summary>
-    /// <param name="roots">Certificates in PEM by which the server is trusted; empty: those of the system.</param>
-    public static HttpClient NewClient(string roots)
+    /// <param name="roots">Certificates by which the server is trusted; empty: those of the system.</param>
+    public static HttpClient NewClient(PemText roots)
     {
         var handler = new SocketsHttpHandler
         {
             ConnectTimeout = TimeSpan.FromSeconds(10),
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
         };
-        if (roots.Length > 0)
+        if (roots.Path.Length > 0)
         {
             var policy = new X509ChainPolicy
             {
                 TrustMode = X509ChainTrustMode.CustomRootTrust,
                 RevocationMode = X509RevocationMode.NoCheck,
             };
-            policy.CustomTrustStore.ImportFromPem(roots);
+            policy.CustomTrustStore.ImportFromPem(Encoding.UTF8.GetString(roots.AsSpan()));
             handler.SslOptions.CertificateChainPolicy = policy;
         }
         return new(handler)

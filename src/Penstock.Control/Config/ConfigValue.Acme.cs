@@ -50,8 +50,8 @@ internal static partial class ConfigValue
         Samples = ["c2VjcmV0LW9uZQ", "c2VjcmV0LXR3bw"],
     };
 
-    /// <summary>The path of a file or folder.</summary>
-    public static readonly Syntax<string> FilePath = new(
+    /// <summary>The path of a folder.</summary>
+    public static readonly Syntax<string> FolderPath = new(
         static (string text, out string path, out string error) =>
         {
             path = text;

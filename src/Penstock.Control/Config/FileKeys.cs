@@ -211,8 +211,7 @@ internal static class FileKeys
                     "write store: sqlite:PATH, or leave save_unregistered out");
             }
         })
-        .Lacks("write it in the listener: listen: [{ address: :443, tls: { certificates: [{ cert: example.crt, key: "
-            + "example.key }] } }]", "ssl", "https", "certificate", "certificates", "cert", "ssl_certificate",
+        .Lacks(TlsKeys.InListener, "ssl", "https", "certificate", "certificates", "cert", "ssl_certificate",
             "cert_file")
         .Lacks("write tls: { acme: { names: [example.com] } }", "acme", "letsencrypt")
         .Lacks("remove it: GET /metrics of the admin API always answers", "metrics", "prometheus", "statsd")

@@ -31,8 +31,8 @@ internal sealed record AcmeConfig
     /// <summary>The URLs of the CAs' directories. When one CA fails, the next is tried.</summary>
     public ValueList<string> Directories { get; init; } = [LetsEncrypt];
 
-    /// <summary>Certificates in PEM by which the CA's own server is trusted; empty: those of the system.</summary>
-    public string Roots { get; init; } = "";
+    /// <summary>Certificates by which the CA's own server is trusted; empty: those of the system.</summary>
+    public PemText Roots { get; init; } = PemText.Empty;
 
     /// <summary>Null: the CA has not given Penstock's operator an account before.</summary>
     public AcmeBinding? Binding { get; init; }

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Penstock.Control.Store;
+using Penstock.Proxy.Configuration;
 using static Penstock.Control.Config.ConfigValue;
 
 namespace Penstock.Control.Config;
@@ -9,7 +10,9 @@ namespace Penstock.Control.Config;
 /// <summary>The keys of TLS that do not belong to one listener.</summary>
 internal static class TlsKeys
 {
-    private const int MaxRootsBytes = 1024 * 1024;
+    /// <summary>The remedy for keys of a listener's TLS that are in another place.</summary>
+    public const string InListener = "write it in the listener: listen: [{ address: :443, tls: { certificates: "
+        + "[{ cert: example.crt, key: example.key }] } }]";
 
     private static readonly Keys<AcmeBinding> Binding = new Keys<AcmeBinding>("acme_eab", new())
         .Key("kid", Text, binding => binding.KeyId, (binding, v) => binding with { KeyId = v },
@@ -39,7 +42,7 @@ internal static class TlsKeys
                 + "a CA means that you accept its terms of service.")
         .AlsoCalled("directory: letsencrypt", "ca_server", "acme_ca", "server", "ca_url", "caserver", "issuer",
             "provider", "endpoint")
-        .Custom("ca", FilePath, ReadRoots, "A file with the certificates (PEM) by which the server of a private CA is "
+        .Custom("ca", Text, ReadRoots, "A file with the certificates (PEM) by which the server of a private CA is "
             + "trusted, relative to the folder of the configuration. They replace those of the system.", "Roots")
         .DefaultText("those of the system")
         .Group("eab", new Mapping<AcmeBinding?>(Binding!), acme => acme.Binding,
@@ -48,7 +51,7 @@ internal static class TlsKeys
         .DefaultText("none")
         .AlsoCalled("eab: { kid: …, hmac_key: \"${HMAC_KEY}\" }", "external_account", "external_account_binding",
             "eab_kid", "eab_hmac_key")
-        .Key("storage", FilePath, acme => acme.Storage, (acme, v) => acme with { Storage = v },
+        .Key("storage", FolderPath, acme => acme.Storage, (acme, v) => acme with { Storage = v },
             "The folder for the account, certificates and keys, relative to the working directory. Not if `store` is "
                 + "PostgreSQL, which then keeps them: [where they are kept](tls-acme.md#where-certificates-are-kept).")
         .DefaultText("`acme` beside the SQLite file of `store`")
@@ -74,8 +77,8 @@ internal static class TlsKeys
         .DefaultText("none")
         .AlsoCalled("acme: { names: [example.com] }", "letsencrypt", "lets_encrypt", "auto", "automatic",
             "cert_resolver", "certresolver")
-        .Lacks("this version has no TLS on listeners: put a TLS proxy in front, as in examples/behind-a-proxy.yaml",
-            "cert", "key", "certificate", "certificates", "certs", "cert_file", "key_file", "min_version");
+        .Lacks(InListener, "cert", "key", "certificate", "certificates", "certs", "cert_file", "key_file",
+            "min_version");
 
     /// <summary>Rejects keys that need or exclude others.</summary>
     public static void Check(Section tls, TlsConfig value, PenstockConfig config)
@@ -97,33 +100,26 @@ internal static class TlsKeys
         }
     }
 
-    /// <summary>Reads the certificates of the CA's server.</summary>
+    /// <summary>Reads the certificates by which the CA's server is trusted.</summary>
     private static AcmeConfig ReadRoots(Section section, AcmeConfig acme)
     {
-        if (section["ca"] is not { } file || file.Parse(FilePath.Parse) is not { Length: > 0 } path)
+        if (ListenerKeys.Pem(section["ca"]) is not { } roots)
         {
             return acme;
         }
-        string full = FileReader.Beside(file.Location.File.Name, path);
-        if (FileReader.Read(full, file.Report, out string fault, MaxRootsBytes) is not { } bytes)
+        if (RootsFault(roots) is { } fault)
         {
-            file.Error($"cannot read {Quote(path)}: {fault}", FileReader.PathHint);
-            return acme;
+            section["ca"]!.Error($"{roots} {fault}", "name a file with the root certificate of the CA, in PEM");
         }
-        string pem = Encoding.UTF8.GetString(bytes);
-        if (RootsFault(pem) is { } wrong)
-        {
-            file.Error($"{Quote(path)} {wrong}", "name a file with the root certificate of the CA, in PEM");
-        }
-        return acme with { Roots = pem };
+        return acme with { Roots = roots };
     }
 
-    private static string? RootsFault(string pem)
+    private static string? RootsFault(PemText pem)
     {
         var roots = new X509Certificate2Collection();
         try
         {
-            roots.ImportFromPem(pem);
+            roots.ImportFromPem(Encoding.UTF8.GetString(pem.AsSpan()));
             return roots.Count > 0 ? null : "contains no certificate";
         }
         catch (CryptographicException e)

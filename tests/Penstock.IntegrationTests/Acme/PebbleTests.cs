@@ -4,6 +4,7 @@ using System.Text.Json;
 using Penstock.Control.Acme;
 using Penstock.Control.Config;
 using Penstock.IntegrationTests.Admin;
+using Penstock.Proxy.Configuration;
 using Penstock.TestKit;
 using Xunit;
 
@@ -170,7 +171,7 @@ public sealed class PebbleTests(ITestOutputHelper output) : IDisposable
     {
         SkipUnlessInstalled();
         await using Pebble pebble = await Pebble.StartAsync();
-        await using AdminFixture node = await StartAsync(Config(pebble) with { Roots = "" });
+        await using AdminFixture node = await StartAsync(Config(pebble) with { Roots = PemText.Empty });
 
         await node.Log.WaitForAsync("certificate_failed");
         Assert.Contains("name its root certificate in tls.acme.ca", node.Host.Certificates.Warning);
@@ -251,9 +252,11 @@ public sealed class PebbleTests(ITestOutputHelper output) : IDisposable
     private static Task HasAsync(AdminFixture node, int certificates) => Eventually.TrueAsync(
         () => node.Host.Certificates.Certificates.Count == certificates, $"there are {certificates} certificates");
 
+    internal static PemText Roots(Pebble pebble) => new(pebble.RootFile, File.ReadAllBytes(pebble.RootFile));
+
     private AcmeConfig Config(Pebble pebble) => new()
     {
-        Names = ["a.example"], Directories = [pebble.DirectoryUrl], Roots = File.ReadAllText(pebble.RootFile),
+        Names = ["a.example"], Directories = [pebble.DirectoryUrl], Roots = Roots(pebble),
         Email = "ops@a.example", Storage = Path.Combine(_folder, "acme"),
     };
 

@@ -110,7 +110,7 @@ public sealed class SharedCertificateTests(SharedPostgres postgres)
     private static AcmeConfig Config(Pebble pebble) => new()
     {
         Names = ["a.example", "b.example", "c.example"], Directories = [pebble.DirectoryUrl],
-        Roots = File.ReadAllText(pebble.RootFile),
+        Roots = PebbleTests.Roots(pebble),
     };
 
     private static Task<AdminFixture> StartAsync(string store, AcmeConfig acme) =>
