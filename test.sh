@@ -36,6 +36,7 @@ needs=(
     "/usr/sbin/nginx|nginx|nginx as a backend and as the reference for hostile requests"
     "/usr/sbin/haproxy|haproxy|HAProxy as the reference for hostile requests"
     "/usr/lib/postgresql/*/bin/initdb|postgresql|the client store in PostgreSQL and limits that nodes share"
+    "/usr/bin/pebble|pebble|certificates from a CA"
     "/usr/sbin/pgbouncer|pgbouncer|PostgreSQL behind PgBouncer"
     "/usr/bin/node|nodejs|WebSockets of Node"
     "/usr/share/nodejs/ws|node-ws|WebSockets of Node"

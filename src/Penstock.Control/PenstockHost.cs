@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Acme;
 using Penstock.Control.Admin;
 using Penstock.Control.Cluster;
 using Penstock.Control.Config;
@@ -25,14 +26,16 @@ internal sealed class PenstockHost : IAsyncDisposable
     private Task? _stopped;
 
     private PenstockHost(PenstockConfig config, ProxyServer proxy, IClientStore store, BucketFlusher flusher,
-        ClusterMember? member, Reloader reloader)
+        ClusterMember? member, Reloader reloader, CertificateKeeper certificates)
     {
-        (Config, Proxy, _store, _flusher, _member, Reloader) = (config, proxy, store, flusher, member, reloader);
+        (Config, Proxy, _store, _flusher, _member, Reloader, Certificates) =
+            (config, proxy, store, flusher, member, reloader, certificates);
     }
 
     public PenstockConfig Config { get; }
     public ProxyServer Proxy { get; }
     public Reloader Reloader { get; }
+    public CertificateKeeper Certificates { get; }
 
     /// <summary>The address that the admin API listens on; null when it is off.</summary>
     public Uri? AdminUrl => _admin?.Url;
@@ -82,10 +85,13 @@ internal sealed class PenstockHost : IAsyncDisposable
         var flusher = new BucketFlusher(proxy.Limiter.Clients.CollectChanged, directory, time,
             loggers.CreateLogger<BucketFlusher>(), keeper);
         flusher.Start();
+        var certificates = new CertificateKeeper(config.Tls.Acme,
+            acme => AcmeStorages.Open(config.Store, acme.Storage), time, loggers.CreateLogger<CertificateKeeper>());
+        certificates.Start();
         var tokens = new AdminTokens(config.Admin);
-        var reloader = new Reloader(config, proxy, directory, backends, tokens, threshold, read, time,
+        var reloader = new Reloader(config, proxy, directory, backends, tokens, threshold, certificates, read, time,
             loggers.CreateLogger<Reloader>());
-        var host = new PenstockHost(config, proxy, store, flusher, member, reloader);
+        var host = new PenstockHost(config, proxy, store, flusher, member, reloader, certificates);
         try
         {
             host._expiry = new ExpiryWatch(proxy, time, loggers.CreateLogger<ExpiryWatch>());
@@ -94,7 +100,8 @@ internal sealed class PenstockHost : IAsyncDisposable
             if (config.Admin.Listen is not null)
             {
                 host._admin = await AdminServer.StartAsync(
-                    config.Admin, new(proxy, directory, backends, member, reloader, threshold, tokens), loggers, time);
+                    config.Admin, new(proxy, directory, backends, member, reloader, threshold, tokens, certificates),
+                    loggers, time);
             }
             proxy.CountDescriptors();
             return host;
@@ -136,7 +143,9 @@ internal sealed class PenstockHost : IAsyncDisposable
     private async Task StopOnceAsync(CancellationToken hardStop)
     {
         _expiry?.Dispose();
+        Task certificates = Certificates.DisposeAsync().AsTask(); // at once: no order needs to end
         await Proxy.StopAsync(hardStop);
+        await certificates;
         if (_member is not null)
         {
             await _member.DisposeAsync();

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Acme;
 using Penstock.Control.Admin;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
@@ -25,9 +26,8 @@ internal sealed record ReloadResult(string? Error, IReadOnlyList<Diagnostic> Dia
 /// <summary>Reads the configuration file again and puts it in force, completely or not at all. Thread-safe.</summary>
 /// <param name="read">Reads the file; null when the configuration came from the command line.</param>
 internal sealed class Reloader(
-    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, StoredBackends backends,
-    AdminTokens tokens,
-    EventThreshold threshold, Func<ConfigResult>? read, TimeProvider time, ILogger log)
+    PenstockConfig started, ProxyServer proxy, ClientDirectory directory, StoredBackends backends, AdminTokens tokens,
+    EventThreshold threshold, CertificateKeeper certificates, Func<ConfigResult>? read, TimeProvider time, ILogger log)
 {
     /// <summary>How many changes are logged one by one.</summary>
     private const int MaxChangesLogged = 50;
@@ -121,6 +121,7 @@ internal sealed class Reloader(
                 .. tokens.Apply(config.Admin),
             ];
             threshold.Configure(config.Log.Level);
+            certificates.Apply(config.Tls.Acme);
             Volatile.Write(ref _lastReadTicks, readAt.UtcTicks);
             IReadOnlyList<string> changes = SettingChanges.Between(_current.Settings, config.Settings);
             _current = config;

@@ -15,6 +15,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
+using Penstock.Control.Acme;
 using Penstock.Control.Cluster;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
@@ -28,7 +29,7 @@ namespace Penstock.Control.Admin;
 /// <param name="Member">Null when this node shares its store with no other.</param>
 internal sealed record AdminSubjects(
     ProxyServer Proxy, ClientDirectory Directory, StoredBackends Backends, ClusterMember? Member, Reloader Reloader,
-    EventThreshold Threshold, AdminTokens Tokens);
+    EventThreshold Threshold, AdminTokens Tokens, CertificateKeeper Certificates);
 
 /// <summary>Serves the admin API on a separate listener, with Kestrel.</summary>
 internal sealed class AdminServer : IAsyncDisposable
@@ -59,7 +60,7 @@ internal sealed class AdminServer : IAsyncDisposable
         AdminConfig config, AdminSubjects subjects, ILoggerFactory loggers, TimeProvider time)
     {
         (ProxyServer proxy, ClientDirectory directory, StoredBackends backends, ClusterMember? member,
-            Reloader reloader, _, AdminTokens tokens) = subjects;
+            Reloader reloader, _, AdminTokens tokens, _) = subjects;
         EndPoint listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
         {

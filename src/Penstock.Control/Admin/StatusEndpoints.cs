@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Penstock.Control.Acme;
 using Penstock.Control.Cluster;
 using Penstock.Control.Store;
 using Penstock.Control.Telemetry;
@@ -26,22 +27,26 @@ internal static class StatusEndpoints
             .WithDescription("Needs no token. Restart Penstock if this does not answer.")
             .Produces<Liveness>();
 
-        app.MapGet("/readyz", () => Ready(proxy, directory, member, time.GetUtcNow()))
+        app.MapGet("/readyz", () => Ready(proxy, directory, member, subjects.Certificates, time.GetUtcNow()))
             .WithMetadata(Needs.Nothing).WithTags("Probes").WithName("readyz")
             .WithSummary("Should Penstock get traffic?")
             .WithDescription("Needs no token. 503 while Penstock stops. If the store fails, the status is `degraded` "
                 + "with 200: limits are enforced from memory. The check `cluster` exists if nodes share the store, "
-                + "`certificates` if a listener has TLS: `expiring` up to 30 days before one expires.")
+                + "`certificates` if a listener has TLS or Penstock gets certificates by ACME: `expiring` up to 30 days "
+                + "before one expires, `failing` and `degraded` if one cannot be got or renewed.")
             .Produces<Readiness>().Produces<Readiness>(503);
     }
 
     private static IResult Ready(
-        ProxyServer proxy, ClientDirectory directory, ClusterMember? member, DateTimeOffset now)
+        ProxyServer proxy, ClientDirectory directory, ClusterMember? member, CertificateKeeper keeper,
+        DateTimeOffset now)
     {
         bool stopping = proxy.Stopping;
         string? storeFault = directory.StoreFault;
         string? clusterFault = member?.State.Warning;
-        string status = stopping ? "stopping" : storeFault is null && clusterFault is null ? "ready" : "degraded";
+        string? certificateFault = keeper.Warning;
+        string status = stopping ? "stopping"
+            : (storeFault ?? clusterFault ?? certificateFault) is null ? "ready" : "degraded";
         var checks = new Dictionary<string, Check>
         {
             ["proxy"] = new(stopping ? "stopping" : "ok"),
@@ -51,11 +56,12 @@ internal static class StatusEndpoints
         {
             checks["cluster"] = new(clusterFault is null ? "ok" : "failing", clusterFault);
         }
-        if (proxy.Certificates() is { Count: > 0 } certificates)
+        if (proxy.Certificates() is var certificates && certificates.Count + keeper.Statuses.Count > 0)
         {
             string warnings = string.Join("; ", certificates.Select(one => ExpiryWatch.WarningOf(one.Certificate, now))
                 .OfType<string>().Distinct());
-            checks["certificates"] = warnings.Length == 0 ? new("ok") : new("expiring", warnings);
+            checks["certificates"] = certificateFault is not null ? new("failing", certificateFault)
+                : warnings.Length == 0 ? new("ok") : new("expiring", warnings);
         }
         return Results.Json(new Readiness(status, checks), AdminJson.Types.Readiness, statusCode: stopping ? 503 : 200);
     }

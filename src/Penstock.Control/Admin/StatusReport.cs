@@ -96,6 +96,12 @@ internal sealed record StatusReport
             yield return cluster;
         }
 
+        foreach (string certificate in subjects.Certificates.Statuses.Select(static one => one.Warning)
+            .OfType<string>())
+        {
+            yield return certificate;
+        }
+
         if (subjects.Reloader.LastError is { } reload)
         {
             yield return $"the last reload failed: {reload}";

@@ -191,6 +191,9 @@ internal static class FileKeys
         .AlsoCalled("store: sqlite:penstock.db", "database", "db", "storage", "persistence", "redis", "dsn",
             "sqlite", "postgres", "postgresql", "database_url")
         .AtStart()
+        .Group("tls", new Mapping<TlsConfig>(TlsKeys.Table), config => config.Tls,
+            (config, v) => config with { Tls = v }, "[Certificates](#tls).", TlsKeys.Check)
+        .DefaultText("none")
         .Key("plans", LimitKeys.Plans, static _ => [],
             (config, v) => config with
             {
@@ -208,11 +211,9 @@ internal static class FileKeys
                     "write store: sqlite:PATH, or leave save_unregistered out");
             }
         })
-        .Lacks("write it in the listener: listen: [{ address: :443, tls: { certificates: [{ cert: example.crt, key: "
-            + "example.key }] } }]", "tls", "ssl", "https", "certificate", "certificates", "cert", "ssl_certificate",
+        .Lacks(TlsKeys.InListener, "ssl", "https", "certificate", "certificates", "cert", "ssl_certificate",
             "cert_file")
-        .Lacks("this version does not get certificates itself: use certbot or another client, Penstock notices its new "
-            + "files", "acme", "letsencrypt")
+        .Lacks("write tls: { acme: { names: [example.com] } }", "acme", "letsencrypt")
         .Lacks("remove it: GET /metrics of the admin API always answers", "metrics", "prometheus", "statsd")
         .Lacks("Penstock does not do this: let the backends do it", "cache", "caching", "gzip", "compression",
             "compress", "cors", "auth", "basic_auth", "jwt")

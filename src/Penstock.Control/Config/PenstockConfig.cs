@@ -10,6 +10,7 @@ internal sealed record PenstockConfig
     public required ProxyConfig Proxy { get; init; }
     public AdminConfig Admin { get; init; } = new();
     public LogConfig Log { get; init; } = new();
+    public TlsConfig Tls { get; init; } = new();
 
     /// <summary><c>sqlite:PATH</c>, <c>postgres://user:password@host:5432/database</c> or <c>memory</c>. It may contain
     /// a password: show only <c>ClientStores.NameOf</c> of it.</summary>

@@ -56,7 +56,7 @@ internal static partial class Secrets
     // end of the line. The colon is optional, because it may be the fault that it is missing.
     [GeneratedRegex("""
         (?<key>(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{0,40}
-        (tok[a-z]*n|passw|passphrase|pwd|secret|credential|sha256|authori[sz]ation|api[-_]?key|private)
+        (tok[a-z]*n|passw|passphrase|pwd|secret|credential|sha256|authori[sz]ation|api[-_]?key|private|hmac)
         [A-Za-z0-9_-]*["']?(\s*[:=]\s*|\s+))
         (?<value>"([^"\\]|\\.)*"?|'([^']|'')*'?|[^\s,}\]&"'][^,}&]*)
         """,

@@ -22,7 +22,7 @@ internal static partial class PostgresSchema
 
     /// <summary>Applied in this order; the table penstock_schema lists the applied ones. Only append to the list.
     /// </summary>
-    private static readonly string[] Migrations = [First, NoCredit, Plans, Backends];
+    private static readonly string[] Migrations = [First, NoCredit, Plans, Backends, Acme];
 
     // Tokens change with every lease. They are in no index, so that such an update stays on its page (fillfactor).
     // Text is compared by bytes, as in SQLite.

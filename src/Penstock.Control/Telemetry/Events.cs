@@ -55,4 +55,17 @@ internal static class Events
         "Leasing tokens failed because of a bug in Penstock; the node reconnects to the database.");
     public static readonly EventId EditFeedBug = List.Add(135, "edit_feed_bug",
         "Reading edits of other nodes failed because of a bug in Penstock; it is retried.");
+    public static readonly EventId CertificateObtained = List.Add(160, "certificate_obtained",
+        "A CA gave a certificate for a name, the first or a new one.");
+    public static readonly EventId CertificateFailed = List.Add(161, "certificate_failed",
+        "A try to get or read a certificate failed: the cause and the time of the next try. A valid certificate stays "
+            + "in force.");
+    public static readonly EventId CertificateRecovered = List.Add(162, "certificate_recovered",
+        "A CA gave a certificate after failed tries.");
+    public static readonly EventId CertificateExpiring = List.Add(163, "certificate_expiring",
+        "A certificate whose renewal is overdue expires in less than 30 days, 7 days or a day, or has expired.");
+    public static readonly EventId CertificateSuggested = List.Add(164, "certificate_suggested",
+        "The CA asks to renew a certificate now, or did not say when.");
+    public static readonly EventId CertificateBug = List.Add(165, "certificate_bug",
+        "Keeping certificates failed because of a bug in Penstock; it is retried.");
 }

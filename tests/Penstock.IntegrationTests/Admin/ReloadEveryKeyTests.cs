@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
 using Penstock.Control;
+using Penstock.Control.Acme;
 using Penstock.Control.Admin;
 using Penstock.Control.Config;
 using Penstock.Control.Store;
@@ -73,6 +74,8 @@ public sealed class ReloadEveryKeyTests : IDisposable
             "sample": { "429": "1/9" }, "query": "false" },
           "admin": { "listen": "unix:ADMIN", "mode": "0640", "token": "t",
             "tokens": [{ "name": "ops", "role": "read", "sha256": "HASH" }] },
+          "tls": { "acme": { "names": "a.example", "email": "a@a.example", "directory": "https://ca.example/",
+            "ca": "PEM1", "eab": { "kid": "a", "hmac_key": "YWJj" }, "storage": "a", "challenge": "http-01" } },
           "store": "sqlite:b.db", "plans": { "blue": { "capacity": 5, "rate": "5/s" } }
         }
         """;
@@ -102,6 +105,7 @@ public sealed class ReloadEveryKeyTests : IDisposable
         ["admin"] = ("admin.token", "u"),
         ["admin.listen"] = ("admin.listen", "'unix:OTHER'"),
         ["admin.tokens"] = ("admin.tokens", "[]"),
+        ["tls.acme.ca"] = ("tls.acme.ca", "'PEM2'"),
         ["plans"] = ("plans.more", "{ capacity: 9, rate: 9/s }"),
     };
 
@@ -117,6 +121,11 @@ public sealed class ReloadEveryKeyTests : IDisposable
     {
         File.WriteAllText(Path.Combine(_folder, "a.html"), "a");
         File.WriteAllText(Path.Combine(_folder, "b.html"), "b");
+        foreach (string name in new[] { "1.pem", "2.pem" })
+        {
+            using var root = new TestRoot(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddDays(1));
+            File.WriteAllText(Path.Combine(_folder, name), root.Pem);
+        }
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -179,8 +188,8 @@ public sealed class ReloadEveryKeyTests : IDisposable
         proxy.Start();
         var directory = new ClientDirectory(store, proxy.Limiter, NullLogger<ClientDirectory>.Instance);
         var reloader = new Reloader(old, proxy, directory, Backends(store, directory, proxy),
-            new AdminTokens(old.Admin), new EventThreshold(MinLevel.Info), () => new ConfigResult(changed, []),
-            TimeProvider.System, NullLogger.Instance);
+            new AdminTokens(old.Admin), new EventThreshold(MinLevel.Info), Keeper(old),
+            () => new ConfigResult(changed, []), TimeProvider.System, NullLogger.Instance);
 
         string[] expected = ["clients.max_tracked", "loops", "store"];
         Assert.Equal(expected, reloader.Reload().RestartNeeded);
@@ -203,14 +212,16 @@ public sealed class ReloadEveryKeyTests : IDisposable
         threshold.Configure(config.Log.Level);
         proxy.Start();
         var tokens = new AdminTokens(config.Admin);
+        CertificateKeeper certificates = Keeper(config);
         if (next is not null)
         {
             var reloader = new Reloader(config, proxy, directory, Backends(store, directory, proxy), tokens,
-                threshold, () => new ConfigResult(next, []), TimeProvider.System, NullLogger.Instance);
+                threshold, certificates, () => new ConfigResult(next, []), TimeProvider.System, NullLogger.Instance);
             ReloadResult result = reloader.Reload();
             named!.AddRange(result.Error is { } error ? [error] : result.RestartNeeded);
         }
         Dictionary<string, string> state = LiveState.Of(proxy);
+        state["certificates"] = $"{certificates.Config}";
         state["log level"] = $"{threshold.Level}";
         state["tokens"] = $"{tokens.InForce.Token} {tokens.InForce.Tokens}";
         foreach (PlanNumbers plan in store.Plans())
@@ -219,6 +230,10 @@ public sealed class ReloadEveryKeyTests : IDisposable
         }
         return state;
     }
+
+    /// <summary>One that is not started, so that it asks no CA.</summary>
+    private static CertificateKeeper Keeper(PenstockConfig config) => new(
+        config.Tls.Acme, static _ => throw new NotSupportedException(), TimeProvider.System, NullLogger.Instance);
 
     private static IEnumerable<string> Different(Dictionary<string, string> one, Dictionary<string, string> other) =>
         one.Keys.Union(other.Keys).Where(key => one.GetValueOrDefault(key) != other.GetValueOrDefault(key));
@@ -250,6 +265,8 @@ public sealed class ReloadEveryKeyTests : IDisposable
             .Replace("SOCKET", Path.Combine(_folder, "a.sock"), StringComparison.Ordinal)
             .Replace("OTHERFILE", Path.Combine(_folder, "b.html"), StringComparison.Ordinal)
             .Replace("OTHER", Path.Combine(_folder, "b.sock"), StringComparison.Ordinal)
+            .Replace("PEM1", Path.Combine(_folder, "1.pem"), StringComparison.Ordinal)
+            .Replace("PEM2", Path.Combine(_folder, "2.pem"), StringComparison.Ordinal)
             .Replace("FILE", Path.Combine(_folder, "a.html"), StringComparison.Ordinal);
         ConfigResult result = ConfigLoader.Parse("penstock.yaml", text, static _ => null);
         Assert.True(result.Config is not null, string.Join('\n', result.Diagnostics) + "\n" + text);

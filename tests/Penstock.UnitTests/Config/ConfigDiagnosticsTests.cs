@@ -35,7 +35,7 @@ public sealed class ConfigDiagnosticsTests
     [Theory]
     [InlineData("weigth: 3", "5:1+6 unknown key 'weigth' | known keys: listen, backends, balance, hash, sticky, "
         + "slow_start, retries, queue, hedge, health_check, passive_health, send_proxy, limits, limit, upstreams, "
-        + "routes, clients, limit_fields, errors, timeouts, bounds, loops, access_log, log, admin, store, plans, "
+        + "routes, clients, limit_fields, errors, timeouts, bounds, loops, access_log, log, admin, store, tls, plans, "
         + "watch, $schema | ")]
     [InlineData("lisen: 1", "5:1+5 unknown key 'lisen' | did you mean 'listen'? | ")]
     [InlineData("listen: 1\nlisten: 2", "6:1+6 duplicate key 'listen' | the first is on line 5 | ")]

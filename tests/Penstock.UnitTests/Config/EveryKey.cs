@@ -52,6 +52,14 @@ internal static class EveryKey
           query: true
         log: { level: warning }
         store: sqlite:other.db
+        tls:
+          acme:
+            names: [example.com, www.example.com]
+            email: ops@example.com
+            directory: [zerossl, "https://ca.example.com/directory"]
+            eab: { kid: abc, hmac_key: c2VjcmV0LW9uZQ }
+            storage: certificates
+            challenge: tls-alpn-01
         watch: false
         upstreams:
           web:

@@ -37,6 +37,8 @@ public sealed class SecretsTests
     [InlineData("backends: [http://me:s3cr3t@127.0.0.1:9001]")]
     [InlineData("upstreams: { web: { backends: [{ url: \"http://me:s3cr3t@h:1/\" }] } }")]
     [InlineData("database_password: s3cr3t")]
+    [InlineData("tls: { acme: { eab: { kid: a, hmac_key: s3cr3t! } } }")]
+    [InlineData("tls:\n  acme:\n    eab:\n      hmac_key s3cr3t")]
     [InlineData("{ \"admin\": { \"token\": \"s3cr3t\" \"listen\": 1 } }")]
     public void Fault_in_a_line_with_a_secret_is_told_without_it(string text)
     {

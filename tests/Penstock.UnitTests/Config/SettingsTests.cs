@@ -77,6 +77,7 @@ public sealed class SettingsTests
 
         PenstockConfig after = ConfigText.Load(secrets.Replace("token: '***'", "token: abc", StringComparison.Ordinal)
             .Replace("secret: '***'", "secret: 0123456789abcdef", StringComparison.Ordinal)
+            .Replace("hmac_key: '***'", "hmac_key: c2VjcmV0LW9uZQ", StringComparison.Ordinal)
             .Replace("sha256: '***'", $"sha256: {EveryKey.TokenHash}", StringComparison.Ordinal));
 
         Assert.Equal(ConfigText.Describe(before), ConfigText.Describe(after));
