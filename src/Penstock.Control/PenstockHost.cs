@@ -23,6 +23,7 @@ internal sealed class PenstockHost : IAsyncDisposable
     private AdminServer? _admin;
     private OtlpExport? _otlp;
     private ExpiryWatch? _expiry;
+    private TicketKeeper? _tickets;
     private Task? _stopped;
 
     private PenstockHost(PenstockConfig config, ProxyServer proxy, IClientStore store, BucketFlusher flusher,
@@ -53,6 +54,7 @@ internal sealed class PenstockHost : IAsyncDisposable
         ProxyServer proxy = NewProxy(config.Proxy, store, loggers, time);
         var directory = new ClientDirectory(store, proxy.Limiter, loggers.CreateLogger<ClientDirectory>());
         var backends = new StoredBackends(store, directory, proxy, loggers.CreateLogger<StoredBackends>());
+        CertificateKeeper certificates = KeepCertificates(config, proxy, time, loggers);
         ClusterMember? member = null;
         BucketKeeper? keeper;
         try
@@ -69,6 +71,7 @@ internal sealed class PenstockHost : IAsyncDisposable
             keeper = BucketKeeper.Load(config.Proxy.Clients.SaveUnregistered, store, directory, proxy.Limiter,
                 loggers.CreateLogger<BucketKeeper>());
             proxy.Start();
+            certificates.Start();
         }
         catch (Exception e) when (e is StoreException or ProxyStartException)
         {
@@ -77,6 +80,7 @@ internal sealed class PenstockHost : IAsyncDisposable
                 await member.DisposeAsync();
             }
 
+            await certificates.DisposeAsync();
             await proxy.DisposeAsync();
             store.Dispose();
             throw new StartException(e is StoreException ? $"store {store.Name}: {e.Message}" : e.Message, e);
@@ -85,15 +89,13 @@ internal sealed class PenstockHost : IAsyncDisposable
         var flusher = new BucketFlusher(proxy.Limiter.Clients.CollectChanged, directory, time,
             loggers.CreateLogger<BucketFlusher>(), keeper);
         flusher.Start();
-        var certificates = new CertificateKeeper(config.Tls.Acme,
-            acme => AcmeStorages.Open(config.Store, acme.Storage), time, loggers.CreateLogger<CertificateKeeper>());
-        certificates.Start();
         var tokens = new AdminTokens(config.Admin);
         var reloader = new Reloader(config, proxy, directory, backends, tokens, threshold, certificates, read, time,
             loggers.CreateLogger<Reloader>());
         var host = new PenstockHost(config, proxy, store, flusher, member, reloader, certificates);
         try
         {
+            host._tickets = new TicketKeeper(config.Tls.Tickets, proxy, time, loggers.CreateLogger<TicketKeeper>());
             host._expiry = new ExpiryWatch(proxy, time, loggers.CreateLogger<ExpiryWatch>());
             host._otlp = OtlpExport.Start(() => new(proxy, directory, member, reloader), time,
                 loggers.CreateLogger<OtlpExport>());
@@ -111,6 +113,34 @@ internal sealed class PenstockHost : IAsyncDisposable
             await host.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Gets certificates by ACME, and gives them to the listeners.</summary>
+    private static CertificateKeeper KeepCertificates(
+        PenstockConfig config, ProxyServer proxy, TimeProvider time, ILoggerFactory loggers)
+    {
+        ILogger<CertificateKeeper> log = loggers.CreateLogger<CertificateKeeper>();
+        var keeper = new CertificateKeeper(
+            config.Tls.Acme, acme => AcmeStorages.Open(config.Store, acme.Storage), time, log);
+        proxy.ChallengeAnswer = keeper.KeyAuthorizationOf;
+        keeper.Changed = () =>
+        {
+            try
+            {
+                proxy.UseCertificates(
+                    [.. keeper.Certificates.Select(static c => Given(c.Names[0], c.ChainPem, c.KeyPem))],
+                    [.. keeper.Challenges.Select(static c => (c.Name, Given(c.Name, c.CertificatePem, c.KeyPem)))]);
+            }
+            catch (ProxyStartException e)
+            {
+                log.LogError(Events.CertificateBug, "certificates that were got cannot be used: {Cause}", e.Message);
+            }
+        };
+        keeper.Load();
+        return keeper;
+
+        static CertificateConfig Given(string name, string chain, string key) =>
+            new(PemText.Of($"the certificate of {name}", chain), PemText.Of($"the key of {name}", key));
     }
 
     private static ProxyServer NewProxy(
@@ -143,6 +173,7 @@ internal sealed class PenstockHost : IAsyncDisposable
     private async Task StopOnceAsync(CancellationToken hardStop)
     {
         _expiry?.Dispose();
+        _tickets?.Dispose();
         Task certificates = Certificates.DisposeAsync().AsTask(); // at once: no order needs to end
         await Proxy.StopAsync(hardStop);
         await certificates;

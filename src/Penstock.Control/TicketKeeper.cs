@@ -2,20 +2,11 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging;
+using Penstock.Control.Config;
 using Penstock.Control.Telemetry;
 using Penstock.Proxy;
 
 namespace Penstock.Control;
-
-/// <summary>The keys of TLS session tickets.</summary>
-internal sealed record TicketsConfig
-{
-    /// <summary>The file that nodes share; null: each process has its own keys.</summary>
-    public string? Keys { get; init; }
-
-    /// <summary>How long tickets are made with one key; they are accepted for two times longer.</summary>
-    public TimeSpan Rotate { get; init; } = TimeSpan.FromHours(12);
-}
 
 /// <summary>Rotates the keys of TLS session tickets, in memory or in a file that several nodes share. Whichever node
 /// first sees that a new key is due writes it; the others read it within <see cref="Interval"/>. A client whose ticket
@@ -39,8 +30,8 @@ internal sealed class TicketKeeper : IDisposable
     public TicketKeeper(TicketsConfig config, ProxyServer proxy, TimeProvider time, ILogger<TicketKeeper> log)
     {
         (_config, _proxy, _time, _log) = (config, proxy, time, log);
-        TimeSpan interval = config.Keys is null ? config.Rotate : Interval;
-        if (config.Keys is not null)
+        TimeSpan interval = config.Keys.Length == 0 ? config.Rotate : Interval;
+        if (config.Keys.Length > 0)
         {
             Tick();
         }
@@ -53,7 +44,7 @@ internal sealed class TicketKeeper : IDisposable
     {
         lock (_lock)
         {
-            if (_config.Keys is not { } path)
+            if (_config.Keys is not { Length: > 0 } path)
             {
                 _proxy.RotateTicketKeys();
                 return;

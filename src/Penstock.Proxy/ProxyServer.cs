@@ -8,7 +8,6 @@ using Penstock.Proxy.Exchanges;
 using Penstock.Proxy.Health;
 using Penstock.Proxy.Observability;
 using Penstock.Proxy.RateLimiting;
-using Penstock.Proxy.Tls;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy;
@@ -37,7 +36,6 @@ public sealed partial class ProxyServer : IAsyncDisposable
     private readonly Lock _applying = new();
     private readonly List<(ListenerConfig Config, EndPoint EndPoint)> _listeners = [];
     private readonly List<Worker> _workers = [];
-    private readonly TicketKeys _ticketKeys = new();
     private volatile Snapshot _snapshot; // null only until the end of the constructor
 
     /// <param name="config">Valid, see the loader.</param>
@@ -91,19 +89,6 @@ public sealed partial class ProxyServer : IAsyncDisposable
             }
         }
     }
-
-    /// <summary>The length of a key for <see cref="UseTicketKeys"/>, in bytes.</summary>
-    public const int TicketKeyBytes = TicketKeys.KeyBytes;
-
-    /// <summary>Uses these keys for the tickets of TLS sessions: the first for new ones, all to accept them.</summary>
-    public void UseTicketKeys(IReadOnlyList<byte[]> keys) => _ticketKeys.Use(keys);
-
-    /// <summary>Uses a new random key for the tickets of TLS sessions. The last two still open tickets.</summary>
-    public void RotateTicketKeys() => _ticketKeys.Rotate();
-
-    /// <summary>The certificates in force, with the listeners that use them.</summary>
-    public IReadOnlyList<(string Listener, CertificateInfo Certificate)> Certificates() =>
-        [.. _snapshot.Listeners.SelectMany(static l => l.Value.Tls?.Certificates.Select(info => (l.Key, info)) ?? [])];
 
     internal IReadOnlyList<Worker> Workers => _workers;
 
@@ -241,27 +226,6 @@ public sealed partial class ProxyServer : IAsyncDisposable
             }
             _listeners[i] = (next, endPoint);
         }
-    }
-
-    /// <summary>The settings of all listeners. Those whose TLS has not changed keep their contexts.</summary>
-    private Dictionary<string, ListenerSettings> SettingsOf(ProxyConfig config)
-    {
-        Dictionary<string, ListenerSettings> all = [];
-        foreach (ListenerConfig listener in config.Listeners)
-        {
-            TlsServer? now = _snapshot?.Listeners.GetValueOrDefault(listener.Text)?.Tls;
-            try
-            {
-                all[listener.Text] = new(listener, listener.Tls is not { } tls ? null
-                    : now?.Config == tls ? now : new TlsServer(tls, _ticketKeys), config.RedirectPortOf(listener));
-            }
-            catch (Exception e) when (e is TlsException or DllNotFoundException or EntryPointNotFoundException)
-            {
-                throw new ProxyStartException($"listener {listener.Text}: "
-                    + (e is TlsException ? e.Message : $"TLS needs OpenSSL 3, the package libssl3: {e.Message}"), e);
-            }
-        }
-        return all;
     }
 
     /// <summary>The state of every upstream and its backends now.</summary>

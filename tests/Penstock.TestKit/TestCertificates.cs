@@ -19,7 +19,7 @@ public sealed record TestCertificate(string Chain, string Key)
         return X509CertificateLoader.LoadPkcs12(certificate.Export(X509ContentType.Pkcs12), null);
     }
 
-    public static PemText Pem(string name, string text) => new(name, Encoding.ASCII.GetBytes(text));
+    public static PemText Pem(string name, string text) => PemText.Of(name, text);
 }
 
 /// <summary>An authority for tests. It exists only in this process.</summary>

@@ -71,12 +71,12 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
     /// of a challenge. Cheap.</summary>
     public string? KeyAuthorizationOf(string token) => _answers.GetValueOrDefault(token);
 
-    /// <summary>Reads the stored certificates, and then keeps them. Call it once, before <see cref="Apply"/>.</summary>
-    public void Start()
-    {
-        Take(isStart: true);
-        _running = Task.Run(RunAsync);
-    }
+    /// <summary>Reads the stored certificates. Call it once, before <see cref="Start"/>.</summary>
+    public void Load() => Take(isStart: true);
+
+    /// <summary>Begins to get and renew certificates. Call it once, when the listeners can answer the CA, and before
+    /// <see cref="Apply"/>.</summary>
+    public void Start() => _running = Task.Run(RunAsync);
 
     /// <summary>Puts a configuration in force. What has failed is tried again at once.</summary>
     public void Apply(AcmeConfig? config)
@@ -227,13 +227,13 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
             string cause = name.Failure is { } failure ? $", the last cause: {failure.Cause}" : "";
             if (warning > TimeSpan.Zero)
             {
-                _log.LogWarning(Events.CertificateExpiring,
+                _log.LogWarning(Events.CertificateExpires,
                     "the certificate of {Name} expires in {Days} and could not be renewed{Cause}", name.Name,
                     warning.TotalDays > 1 ? $"less than {warning.TotalDays} days" : "less than a day", cause);
             }
             else
             {
-                _log.LogError(Events.CertificateExpiring,
+                _log.LogError(Events.CertificateExpires,
                     "the certificate of {Name} has expired and could not be renewed{Cause}", name.Name, cause);
             }
         }

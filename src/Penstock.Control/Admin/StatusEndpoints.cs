@@ -32,8 +32,8 @@ internal static class StatusEndpoints
             .WithSummary("Should Penstock get traffic?")
             .WithDescription("Needs no token. 503 while Penstock stops. If the store fails, the status is `degraded` "
                 + "with 200: limits are enforced from memory. The check `cluster` exists if nodes share the store, "
-                + "`certificates` if a listener has TLS or Penstock gets certificates by ACME: `expiring` up to 30 days "
-                + "before one expires, `failing` and `degraded` if one cannot be got or renewed.")
+                + "`certificates` if a listener has TLS or Penstock gets certificates by ACME: `expiring` up to 30 "
+                + "days before one expires, `failing` and `degraded` if one cannot be got or renewed.")
             .Produces<Readiness>().Produces<Readiness>(503);
     }
 

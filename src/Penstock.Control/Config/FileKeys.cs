@@ -266,10 +266,20 @@ internal static class FileKeys
     {
         IReadOnlyList<ListenerConfig> listeners = config.Proxy.Listeners;
         ClientsConfig clients = config.Proxy.Clients;
+        if (config.Tls.Acme is null && listeners.Any(static l => l.Tls is { Certificates.Count: 0 }))
+        {
+            file["listen"]!.Error("tls: a listener has no certificate", "write tls: { certificates: [{ cert: "
+                + "example.crt, key: example.key }] }, or tls: { acme: { names: [example.com] } } at the top");
+        }
+        if (config.Tls.Acme is not null && listeners.All(static l => l.Tls is null))
+        {
+            file["tls"]!.Warning("no listener has TLS, so nobody gets the certificates", "write listen: [0.0.0.0:80, "
+                + "{ address: 0.0.0.0:443, tls: { redirect_from: 80 } }]");
+        }
         foreach (ListenerConfig secure in listeners.Where(static l => l.Tls is { RedirectFrom: > 0 }))
         {
-            if (!listeners.Any(plain => config.Proxy.RedirectPortOf(plain) > 0
-                && ((IPEndPoint)plain.Address).Port == secure.Tls!.RedirectFrom))
+            if (!listeners.Any(plain => plain is { Tls: null, Address: IPEndPoint { Port: var port } }
+                && port == secure.Tls!.RedirectFrom))
             {
                 file["listen"]!.Error($"redirect_from: no listener without TLS has port {secure.Tls!.RedirectFrom}",
                     $"add one to listen, such as 0.0.0.0:{secure.Tls.RedirectFrom}");

@@ -116,6 +116,9 @@ internal sealed class JsonTree
     // The rest is "LineNumber: … | BytePositionInLine: …".
     private static string FirstSentence(string message)
     {
+        // A wrong literal is quoted with all that follows it, which may be a secret.
+        int quoted = message.LastIndexOf("' is an invalid JSON literal", StringComparison.Ordinal);
+        message = quoted < 0 ? message : "this" + message[(quoted + 1)..];
         int end = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
         return (end < 0 ? message : message[..end]).TrimEnd('.');
     }

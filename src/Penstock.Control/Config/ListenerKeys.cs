@@ -61,12 +61,12 @@ internal static class ListenerKeys
         .Key("certificates", new ListShape<CertificateConfig>(new Mapping<CertificateConfig>(Certificate))
         {
             Empty = ("'certificates' has no certificate", "write [{ cert: example.crt, key: example.key }]"),
-        }, tls => (IReadOnlyList<CertificateConfig>)tls.Certificates,
+        }, static tls => (IReadOnlyList<CertificateConfig>)tls.Certificates,
             (tls, v) => tls with { Certificates = [.. v] },
             "[Certificates](#certificates). A client gets the one with the server name that it asks for, also by a "
                 + "wildcard, otherwise the first. Several may have the same name, such as one with an ECDSA and one "
                 + "with an RSA key.", "Certificates")
-        .Required()
+        .DefaultText("required, unless [Penstock gets certificates itself](#acme)")
         .AlsoCalled("certificates: [{ cert: example.crt, key: example.key }]", "certificate", "cert", "certs", "key",
             "ssl_certificate", "ssl_certificate_key")
         .Key("min_version", OneOf(("1.2", TlsVersion.Tls12), ("1.3", TlsVersion.Tls13)), tls => tls.MinVersion,

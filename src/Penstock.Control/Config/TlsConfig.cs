@@ -7,6 +7,18 @@ internal sealed record TlsConfig
 {
     /// <summary>Null: Penstock gets no certificates by itself.</summary>
     public AcmeConfig? Acme { get; init; }
+
+    public TicketsConfig Tickets { get; init; } = new();
+}
+
+/// <summary>The keys of TLS session tickets.</summary>
+internal sealed record TicketsConfig
+{
+    /// <summary>The file that nodes share; empty: each process has its own keys.</summary>
+    public string Keys { get; init; } = "";
+
+    /// <summary>How long tickets are made with one key; they are accepted for two times longer.</summary>
+    public TimeSpan Rotate { get; init; } = TimeSpan.FromHours(12);
 }
 
 /// <summary>How the CA checks that a name leads to this Penstock.</summary>

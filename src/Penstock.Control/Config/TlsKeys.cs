@@ -67,6 +67,17 @@ internal static class TlsKeys
         .Lacks("remove it: to use a CA means that you accept its terms", "agree", "agree_tos", "accept_tos",
             "terms_of_service_agreed", "tos");
 
+    private static readonly Keys<TicketsConfig> Tickets = new Keys<TicketsConfig>("tickets", new())
+        .Key("keys", FolderPath, tickets => tickets.Keys, (tickets, v) => tickets with { Keys = v },
+            "A file with the keys, which nodes share: a client can then resume its session at any of them. Penstock "
+                + "makes it, and whichever node sees first that a new key is due adds it. Its path is relative to the "
+                + "working directory.")
+        .AtStart()
+        .DefaultText("none: each process has its own keys")
+        .Key("rotate", Duration, tickets => tickets.Rotate, (tickets, v) => tickets with { Rotate = v },
+            "How long tickets are made with one key. They are accepted for two times longer.")
+        .AtStart();
+
     /// <summary>The keys of <c>tls</c>.</summary>
     public static readonly Keys<TlsConfig> Table = new Keys<TlsConfig>("tls", new())
         .Group("acme", new Mapping<AcmeConfig?>(Acme!)
@@ -77,6 +88,10 @@ internal static class TlsKeys
         .DefaultText("none")
         .AlsoCalled("acme: { names: [example.com] }", "letsencrypt", "lets_encrypt", "auto", "automatic",
             "cert_resolver", "certresolver")
+        .Group("tickets", new Mapping<TicketsConfig>(Tickets), tls => tls.Tickets,
+            (tls, v) => tls with { Tickets = v }, "[Keys of the tickets](#tickets) by which clients resume sessions.")
+        .AlsoCalled("tickets: { keys: /etc/penstock/tickets }", "session_tickets", "ssl_session_ticket_key",
+            "ticket_keys")
         .Lacks(InListener, "cert", "key", "certificate", "certificates", "certs", "cert_file", "key_file",
             "min_version");
 

@@ -40,7 +40,8 @@ internal static class Events
     public static readonly EventId FlushFailed = List.Add(118, "flush_failed",
         "Saving buckets failed because of a bug in Penstock; it is retried every second.");
     public static readonly EventId CertificateExpires = List.Add(120, "certificate_expires",
-        "A listener's certificate expires in 30, 7 or 1 days, or has expired.");
+        "A certificate of a listener expires in 30, 7 or 1 days, or has expired; of one that Penstock gets itself, "
+            + "also why it could not be renewed.");
     public static readonly EventId TicketKeysFailing = List.Add(121, "ticket_keys_failing",
         "The file with the keys of TLS tickets cannot be read or written, or works again.");
     public static readonly EventId DatabaseLost = List.Add(130, "database_lost",
@@ -62,8 +63,6 @@ internal static class Events
             + "in force.");
     public static readonly EventId CertificateRecovered = List.Add(162, "certificate_recovered",
         "A CA gave a certificate after failed tries.");
-    public static readonly EventId CertificateExpiring = List.Add(163, "certificate_expiring",
-        "A certificate whose renewal is overdue expires in less than 30 days, 7 days or a day, or has expired.");
     public static readonly EventId CertificateSuggested = List.Add(164, "certificate_suggested",
         "The CA asks to renew a certificate now, or did not say when.");
     public static readonly EventId CertificateBug = List.Add(165, "certificate_bug",

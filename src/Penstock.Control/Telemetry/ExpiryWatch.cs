@@ -63,7 +63,9 @@ internal sealed class ExpiryWatch : IDisposable
         lock (_lock)
         {
             DateTimeOffset now = _time.GetUtcNow();
-            List<CertificateInfo> all = [.. _proxy.Certificates().Select(static one => one.Certificate).Distinct()];
+            // The keeper of certificates that Penstock gets itself tells also why one was not renewed.
+            List<CertificateInfo> all = [.. _proxy.Certificates().Where(static one => !one.IsGiven)
+                .Select(static one => one.Certificate).Distinct()];
             foreach (CertificateInfo gone in _told.Keys.Except(all).ToList())
             {
                 _told.Remove(gone);

@@ -16,7 +16,8 @@ public sealed record ListenerTlsConfig
     /// <summary>The certificates. A client gets the one whose names have the server name that it asks for, otherwise
     /// the first. If several certificates have the name, OpenSSL takes the one whose kind of key the client
     /// prefers.</summary>
-    /// <value>Key <c>listener_tls.certificates</c>: a mapping, or a list; required.</value>
+    /// <value>Key <c>listener_tls.certificates</c>: a mapping, or a list; required, unless Penstock gets certificates
+    /// itself.</value>
     public ValueList<CertificateConfig> Certificates { get; init; } = [];
 
     /// <summary>The oldest version that a client may use.</summary>
@@ -117,6 +118,10 @@ public sealed class PemText(string path, byte[] content) : IEquatable<PemText>
 {
     /// <summary>No file.</summary>
     public static PemText Empty { get; } = new("", []);
+
+    /// <summary>A text that is in no file.</summary>
+    /// <param name="name">For messages.</param>
+    public static PemText Of(string name, string text) => new(name, System.Text.Encoding.ASCII.GetBytes(text));
 
     /// <summary>The file.</summary>
     public string Path => path;

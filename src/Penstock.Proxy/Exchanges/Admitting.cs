@@ -1,3 +1,4 @@
+using System.Text;
 using Penstock.Proxy.Clients;
 using Penstock.Proxy.Connections;
 using Penstock.Proxy.Http1;
@@ -12,6 +13,8 @@ internal static class Admitting
     /// <summary>Stands in the list of rejections where otherwise a limit's name is, for unregistered clients.</summary>
     private static readonly byte[] UnknownLimit = Outcome.UnknownClient.Word().ToArray();
 
+    private static ReadOnlySpan<byte> ChallengePath => "/.well-known/acme-challenge/"u8;
+
     /// <summary>The same for blocked clients.</summary>
     private static readonly byte[] BlockedLimit = Outcome.ClientBlocked.Word().ToArray();
 
@@ -25,12 +28,24 @@ internal static class Admitting
             : client.PeerAddress;
         ChooseRequestId(exchange);
         Tracing.Begin(exchange);
+        if (exchange.Listener.ChallengeAnswer is { } challenge && ChallengeText(exchange, challenge) is { } text)
+        {
+            exchange.OwnText = Encoding.ASCII.GetBytes(text);
+            return Answering.AnswerWith(exchange, Outcome.Ok, 200);
+        }
         if (exchange.Listener.RedirectPort > 0)
         {
             return exchange.Request.Authority.Length == 0 ? Answering.AnswerFault(exchange, HttpFault.HostMissing)
                 : Answering.AnswerWith(exchange, Outcome.Redirected, 308);
         }
         return Decide(exchange, mayWait: exchange.Snapshot.TokenWaitMs > 0);
+    }
+
+    /// <summary>The answer to a certificate authority that checks a name; null: it is another request.</summary>
+    private static string? ChallengeText(Exchange exchange, Func<string, string?> answer)
+    {
+        ReadOnlySpan<byte> path = exchange.Request.Path.Of(exchange.Head);
+        return path.StartsWith(ChallengePath) ? answer(Encoding.ASCII.GetString(path[ChallengePath.Length..])) : null;
     }
 
     /// <summary>Continues after a wait for tokens.</summary>

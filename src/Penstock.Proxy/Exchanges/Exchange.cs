@@ -86,6 +86,9 @@ internal sealed class Exchange(HeadBounds bounds)
     /// <summary>The client's connection has TLS.</summary>
     public bool IsSecure;
 
+    /// <summary>The body of Penstock's own answer with the status 200, if it has one.</summary>
+    public byte[]? OwnText;
+
     /// <summary>The certificate that the client has shown; null: none.</summary>
     public ClientCertificate? Certificate => _client?.Io.Tls?.Certificate;
 
@@ -313,6 +316,7 @@ internal sealed class Exchange(HeadBounds bounds)
         IdentifiedBy = null;
         IdentityValue = new Slice(-1, 0);
         Listener = ListenerSettings.None;
+        OwnText = null;
         IsSecure = PeerTrusted = Exempt = Hedged = FreshOnly = ExcessLost = IsTunnel = false;
         Route = null;
         Admission.Reset();

@@ -9,7 +9,9 @@ namespace Penstock.Proxy.Exchanges;
 /// <summary>The settings of a listener that a reload changes in place.</summary>
 /// <param name="Tls">Null: clients speak plain HTTP.</param>
 /// <param name="RedirectPort">Requests are answered with a redirect to HTTPS on this port; 0: they are served.</param>
-internal sealed record ListenerSettings(ListenerConfig Config, TlsServer? Tls, int RedirectPort)
+/// <param name="ChallengeAnswer">See <see cref="ProxyServer.ChallengeAnswer"/>.</param>
+internal sealed record ListenerSettings(ListenerConfig Config, TlsServer? Tls, int RedirectPort,
+    Func<string, string?>? ChallengeAnswer = null)
 {
     /// <summary>Those of a plain listener.</summary>
     public static ListenerSettings None { get; } = new(new(new IPEndPoint(IPAddress.Any, 0), ""), null, 0);

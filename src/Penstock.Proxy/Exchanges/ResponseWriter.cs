@@ -144,6 +144,10 @@ internal static class ResponseWriter
         {
             text.Write(ref body, values);
         }
+        else if (exchange.OwnText is { } own)
+        {
+            body.Add(own);
+        }
         else if (exchange.Status != 200)
         {
             WriteJson(ref body, exchange, message, values.RetryAfter);
@@ -168,7 +172,11 @@ internal static class ResponseWriter
         to.Add(" "u8);
         to.Add(values.Phrase);
         to.Add("\r\n"u8);
-        if (exchange.Status == 200)
+        if (exchange.OwnText is not null)
+        {
+            to.Add("Content-Type: text/plain\r\n"u8);
+        }
+        else if (exchange.Status == 200)
         {
             to.Add("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"u8); // for OPTIONS with Max-Forwards: 0
         }

@@ -29,6 +29,10 @@ internal static unsafe partial class OpenSsl
     public const int AlertFatal = 2;
     public const int NoAcknowledgement = 3;
 
+    public const int ClientHelloSuccess = 1;
+    public const uint ExtensionServerName = 0;
+    public const uint ExtensionProtocols = 16;
+
     public const ulong NoCompression = 1UL << 17;
     public const ulong NoRenegotiation = 1UL << 30;
 
@@ -121,6 +125,10 @@ internal static unsafe partial class OpenSsl
         delegate* unmanaged<nint, byte**, byte*, byte*, uint, nint, int> callback, nint argument);
 
     [LibraryImport(Ssl)]
+    public static partial void SSL_CTX_set_client_hello_cb(TlsContext context,
+        delegate* unmanaged<nint, int*, nint, int> callback, nint argument);
+
+    [LibraryImport(Ssl)]
     public static partial int SSL_CTX_set_tlsext_ticket_key_evp_cb(TlsContext context,
         delegate* unmanaged<nint, byte*, byte*, nint, nint, int, int> callback);
 
@@ -175,6 +183,12 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl)]
     public static partial nint SSL_set_SSL_CTX(nint ssl, TlsContext context);
+
+    [LibraryImport(Ssl)]
+    public static partial int SSL_client_hello_get0_ext(nint ssl, uint type, byte** content, nuint* length);
+
+    [LibraryImport(Ssl)]
+    public static partial void SSL_set_verify(nint ssl, int mode, nint callback);
 
     [LibraryImport(Ssl)]
     public static partial byte* SSL_get_servername(nint ssl, int type);

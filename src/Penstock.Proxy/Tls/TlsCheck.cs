@@ -10,7 +10,8 @@ public static class TlsCheck
         Fault(new ListenerTlsConfig { Certificates = [certificate] });
 
     /// <summary>Why these settings of a listener cannot be used; null: they can.</summary>
-    public static string? Fault(ListenerTlsConfig config) => FaultOf(() => _ = new TlsServer(config, new TicketKeys()));
+    public static string? Fault(ListenerTlsConfig config) =>
+        FaultOf(() => _ = new TlsServer(config, GivenCertificates.None, new TicketKeys()));
 
     /// <summary>Why these settings of an upstream cannot be used; null: they can.</summary>
     public static string? Fault(UpstreamTlsConfig config) => FaultOf(() => _ = new TlsClient(config));

@@ -52,6 +52,10 @@ internal sealed unsafe class TlsContext : SafeHandle
             _ = SSL_CTX_ctrl(context, ControlSessionCacheMode, SessionCacheOff, 0); // tickets need no cache
             _ = SSL_CTX_callback_ctrl(context, ControlServerNameCallback, &TlsServer.OnServerName);
             SSL_CTX_set_alpn_select_cb(context, &TlsServer.OnProtocols, 0);
+            if (server.Given.Challenges.Count > 0)
+            {
+                SSL_CTX_set_client_hello_cb(context, &TlsServer.OnClientHello, 0);
+            }
             _ = SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &TicketKeys.OnTicket);
             return context;
         }

@@ -79,6 +79,9 @@ internal sealed unsafe class TlsSession
     /// <summary>The client does not speak TLS but HTTP.</summary>
     public bool IsPlainHttp { get; private set; }
 
+    /// <summary>The client is a certificate authority that checks a name.</summary>
+    public bool IsChallenge { get; set; }
+
     /// <summary>An earlier session was resumed.</summary>
     public bool IsResumed => SSL_session_reused(_ssl) != 0;
 

@@ -14,16 +14,20 @@ internal sealed class HttpAnswers : IAsyncDisposable
     private const string Prefix = "/.well-known/acme-challenge/";
 
     private readonly HttpListener _listener = new();
+    private readonly TaskCompletionSource<CertificateKeeper[]> _keepers = new();
     private readonly Task _running;
     private int _next;
 
-    /// <param name="keepers">Each is asked in turn, as nodes behind one address are.</param>
-    public HttpAnswers(int port, params CertificateKeeper[] keepers)
+    public HttpAnswers(int port)
     {
         _listener.Prefixes.Add($"http://*:{port.ToString(CultureInfo.InvariantCulture)}/");
         _listener.Start();
-        _running = ServeAsync(keepers);
+        _running = ServeAsync();
     }
+
+    /// <summary>Answers from now on; until then requests wait.</summary>
+    /// <param name="keepers">Each is asked in turn, as nodes behind one address are.</param>
+    public void For(params CertificateKeeper[] keepers) => _keepers.SetResult(keepers);
 
     /// <summary>How many requests have got an answer, and how many none.</summary>
     public (int Found, int Missing) Count { get; private set; }
@@ -31,11 +35,13 @@ internal sealed class HttpAnswers : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _listener.Close();
+        _keepers.TrySetResult([]);
         await _running;
     }
 
-    private async Task ServeAsync(CertificateKeeper[] keepers)
+    private async Task ServeAsync()
     {
+        CertificateKeeper[] keepers = await _keepers.Task;
         while (_listener.IsListening)
         {
             try
@@ -61,16 +67,18 @@ internal sealed class HttpAnswers : IAsyncDisposable
 internal sealed class TlsAnswers : IAsyncDisposable
 {
     private readonly TcpListener _listener;
-    private readonly CertificateKeeper _keeper;
+    private readonly TaskCompletionSource<CertificateKeeper> _keeper = new();
     private readonly Task _running;
 
-    public TlsAnswers(int port, CertificateKeeper keeper)
+    public TlsAnswers(int port)
     {
-        _keeper = keeper;
         _listener = new(IPAddress.Loopback, port);
         _listener.Start();
         _running = ServeAsync();
     }
+
+    /// <summary>Answers from now on; until then handshakes wait.</summary>
+    public void For(CertificateKeeper keeper) => _keeper.SetResult(keeper);
 
     public async ValueTask DisposeAsync()
     {
@@ -95,15 +103,15 @@ internal sealed class TlsAnswers : IAsyncDisposable
         }
     }
 
-    private ValueTask<SslServerAuthenticationOptions> Options(
+    private async ValueTask<SslServerAuthenticationOptions> Options(
         SslStream stream, SslClientHelloInfo hello, object? state, CancellationToken stop)
     {
-        ChallengeCertificate shown = _keeper.Challenges.Single(one => one.Name == hello.ServerName);
+        ChallengeCertificate shown = (await _keeper.Task).Challenges.Single(one => one.Name == hello.ServerName);
         using var read = X509Certificate2.CreateFromPem(shown.CertificatePem, shown.KeyPem);
-        return ValueTask.FromResult(new SslServerAuthenticationOptions
+        return new SslServerAuthenticationOptions
         {
             ServerCertificate = X509CertificateLoader.LoadPkcs12(read.Export(X509ContentType.Pkcs12), null),
             ApplicationProtocols = [new SslApplicationProtocol(ChallengeCertificate.Protocol)],
-        });
+        };
     }
 }

@@ -36,6 +36,7 @@ internal sealed class KeeperRun : IAsyncDisposable
     public static KeeperRun Start(ManualTime time, AcmeConfig config, string? folder = null)
     {
         var run = new KeeperRun(time, config, folder);
+        run.Keeper.Load();
         run.Keeper.Start();
         return run;
     }

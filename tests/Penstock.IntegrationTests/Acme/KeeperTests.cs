@@ -48,7 +48,7 @@ public sealed class KeeperTests(ITestOutputHelper output) : IAsyncLifetime
         await run.PassAsync(TimeSpan.FromDays(365), TimeSpan.FromDays(1));
         Assert.InRange(_ca.Issued, 7, 9);
         Assert.Equal(0, run.Log.Count("certificate_failed"));
-        Assert.Equal(0, run.Log.Count("certificate_expiring"));
+        Assert.Equal(0, run.Log.Count("certificate_expires"));
     }
 
     [Fact]
@@ -117,7 +117,7 @@ public sealed class KeeperTests(ITestOutputHelper output) : IAsyncLifetime
 
         await run.PassAsync(TimeSpan.FromDays(95), TimeSpan.FromHours(6));
 
-        Assert.Equal(4, run.Log.Count("certificate_expiring"));
+        Assert.Equal(4, run.Log.Count("certificate_expires"));
         string[] lines = run.Lines("could not be renewed");
         Assert.Contains("expires in less than 30 days", lines[0]);
         Assert.Contains("expires in less than 7 days", lines[1]);

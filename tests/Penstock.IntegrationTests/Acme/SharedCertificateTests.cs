@@ -17,11 +17,11 @@ public sealed class SharedCertificateTests(SharedPostgres postgres)
         PebbleTests.SkipUnlessInstalled();
         string store = await (await postgres.StartedAsync()).NewDatabaseAsync();
         await using Pebble pebble = await Pebble.StartAsync();
+        await using var answers = new HttpAnswers(pebble.HttpPort);
         AcmeConfig config = Config(pebble);
         await using AdminFixture one = await StartAsync(store, config with { Names = [] });
         await using AdminFixture two = await StartAsync(store, config);
-        await using var answers = new HttpAnswers(
-            pebble.HttpPort, one.Host.Certificates, two.Host.Certificates);
+        answers.For(one.Host.Certificates, two.Host.Certificates);
         one.Host.Certificates.Apply(config); // when both are there
 
         await HasAllAsync(one);
@@ -65,8 +65,9 @@ public sealed class SharedCertificateTests(SharedPostgres postgres)
         await using PostgresServer server = await PostgresServer.StartAsync();
         string store = await server.NewDatabaseAsync();
         await using Pebble pebble = await Pebble.StartAsync();
+        await using var answers = new HttpAnswers(pebble.HttpPort);
         await using AdminFixture node = await StartAsync(store, Config(pebble));
-        await using var answers = new HttpAnswers(pebble.HttpPort, node.Host.Certificates);
+        answers.For(node.Host.Certificates);
         await HasAllAsync(node);
 
         await server.StopAsync(kill: true);

@@ -20,7 +20,8 @@ internal sealed class LiveState
         "Backend._health", "Backend._isUsable", "Backend._weight", "Backend._ramp", "Backend._rampStartNs",
         "Backend._checksPassed", "Backend._checksFailed", "Backend.<HealthChanges>k__BackingField",
         "BackendChecks._streak", "Upstream._queueRandom",
-        "Worker._requestIdSeed", "Worker.<Random>k__BackingField", "AccessRecorder._flush", "Worker._listeners",
+        "Worker._requestIdSeed", "Worker.<Random>k__BackingField", "AccessRecorder._flush", "Worker._ports",
+        "TicketKeys._keys",
         "KeyHash._key0", "KeyHash._key1", "TableMemory.handle", "SafeHandle.handle",
         "AccessLog._spare", "AccessRecorder._line", // buffers
         "LimitTable._counts", "Worker._counters", // names from before the reload stay

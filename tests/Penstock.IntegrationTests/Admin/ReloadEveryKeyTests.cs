@@ -22,7 +22,12 @@ public sealed class ReloadEveryKeyTests : IDisposable
     private const string Everything = """
         {
           "listen": [{ "address": "unix:SOCKET", "mode": "0640" },
-            { "address": "127.0.0.1:0", "proxy_protocol": "false" }],
+            { "address": "127.0.0.1:0", "proxy_protocol": "false",
+              "tls": { "certificates": [{ "cert": "CERT1", "key": "KEY1" }], "min_version": "1.3",
+                "ciphers": "ECDHE-RSA-AES128-GCM-SHA256", "groups": "X25519",
+                "client_auth": { "ca": "PEM1", "require": "false", "pass": { "X-C": "san" } },
+                "hsts": "1h", "redirect_from": "off" } },
+            "127.0.0.1:PORT"],
           "limits": {
             "default": { "capacity": 99, "rate": "20/s", "by": "client", "concurrent": 5, "statuses": [401],
               "dry_run": "false", "hidden": "false" },
@@ -46,7 +51,8 @@ public sealed class ReloadEveryKeyTests : IDisposable
               "passive_health": { "consecutive_errors": 5, "error_share": "60%", "latency_factor": 5,
                 "latency_floor": "1s", "min_requests": 5, "window": "1s", "ejection_time": "1s",
                 "max_ejection_time": "24h", "max_ejected": "60%", "panic_threshold": "60%" },
-              "backend_idle": "1s", "send_proxy": "v2"
+              "backend_idle": "1s", "send_proxy": "v2",
+              "tls": { "ca": "PEM1", "server_name": "a", "verify": "false", "cert": "CERT1", "key": "KEY1" }
             },
             "files": { "backends": "127.0.0.1:11", "health_check": { "type": "tcp", "interval": "24h" } }
           },
@@ -65,8 +71,8 @@ public sealed class ReloadEveryKeyTests : IDisposable
           "limit_fields": "both",
           "errors": { "429": { "headers": { "X-C": "c" }, "body": "c", "content_type": "text/plain" },
             "503": { "file": "FILE" } },
-          "timeouts": { "connect": "1s", "head": "1s", "response": "1s", "idle": "1s", "backend_idle": "1s",
-            "tunnel": "1s", "tokens": "1s", "drain_delay": "1s", "shutdown": "1s" },
+          "timeouts": { "connect": "1s", "handshake": "1s", "head": "1s", "response": "1s", "idle": "1s",
+            "backend_idle": "1s", "tunnel": "1s", "tokens": "1s", "drain_delay": "1s", "shutdown": "1s" },
           "bounds": { "request_line": "1KiB", "head": "1KiB", "head_fields": 5, "body": "1KiB", "body_min_rate": 100,
             "requests_per_connection": 5, "connections": 50, "connections_per_address": 5, "half_close": "allow" },
           "loops": 1, "log": { "level": "error" },
@@ -75,7 +81,8 @@ public sealed class ReloadEveryKeyTests : IDisposable
           "admin": { "listen": "unix:ADMIN", "mode": "0640", "token": "t",
             "tokens": [{ "name": "ops", "role": "read", "sha256": "HASH" }] },
           "tls": { "acme": { "names": "a.example", "email": "a@a.example", "directory": "https://ca.example/",
-            "ca": "PEM1", "eab": { "kid": "a", "hmac_key": "YWJj" }, "storage": "a", "challenge": "http-01" } },
+            "ca": "PEM1", "eab": { "kid": "a", "hmac_key": "YWJj" }, "storage": "a", "challenge": "http-01" },
+            "tickets": { "keys": "a", "rotate": "1h" } },
           "store": "sqlite:b.db", "plans": { "blue": { "capacity": 5, "rate": "5/s" } }
         }
         """;
@@ -106,6 +113,16 @@ public sealed class ReloadEveryKeyTests : IDisposable
         ["admin.listen"] = ("admin.listen", "'unix:OTHER'"),
         ["admin.tokens"] = ("admin.tokens", "[]"),
         ["tls.acme.ca"] = ("tls.acme.ca", "'PEM2'"),
+        ["listen[1].tls.certificates[0].cert"] = ("listen[1].tls.certificates[0].cert", "'CERT2'"),
+        ["listen[1].tls.certificates[0].key"] = ("listen[1].tls.certificates[0].key", "'KEY2'"),
+        ["listen[1].tls.ciphers"] = ("listen[1].tls.ciphers", "ECDHE-RSA-AES256-GCM-SHA384"),
+        ["listen[1].tls.groups"] = ("listen[1].tls.groups", "prime256v1"),
+        ["listen[1].tls.client_auth.ca"] = ("listen[1].tls.client_auth.ca", "'PEM2'"),
+        ["listen[1].tls.redirect_from"] = ("listen[1].tls.redirect_from", "PORT"),
+        ["upstreams.web.tls.ca"] = ("upstreams.web.tls.ca", "'PEM2'"),
+        ["upstreams.web.tls.server_name"] = ("upstreams.web.tls.server_name", "b"),
+        ["upstreams.web.tls.cert"] = ("upstreams.web.tls.cert", "'CERT2'"),
+        ["upstreams.web.tls.key"] = ("upstreams.web.tls.key", "'KEY2'"),
         ["plans"] = ("plans.more", "{ capacity: 9, rate: 9/s }"),
     };
 
@@ -116,6 +133,7 @@ public sealed class ReloadEveryKeyTests : IDisposable
     ];
 
     private readonly string _folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
+    private readonly int _port = PenstockProcess.FreePort();
 
     public ReloadEveryKeyTests()
     {
@@ -125,6 +143,12 @@ public sealed class ReloadEveryKeyTests : IDisposable
         {
             using var root = new TestRoot(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddDays(1));
             File.WriteAllText(Path.Combine(_folder, name), root.Pem);
+        }
+        TestCertificate certificate = TestAuthority.Shared.Issue("a.example");
+        foreach (string number in new[] { "1", "2" }) // the same with another text around it
+        {
+            File.WriteAllText(Path.Combine(_folder, $"cert{number}"), $"{certificate.Chain}\n{number}\n");
+            File.WriteAllText(Path.Combine(_folder, $"key{number}"), $"{certificate.Key}\n{number}\n");
         }
     }
 
@@ -265,6 +289,9 @@ public sealed class ReloadEveryKeyTests : IDisposable
             .Replace("SOCKET", Path.Combine(_folder, "a.sock"), StringComparison.Ordinal)
             .Replace("OTHERFILE", Path.Combine(_folder, "b.html"), StringComparison.Ordinal)
             .Replace("OTHER", Path.Combine(_folder, "b.sock"), StringComparison.Ordinal)
+            .Replace("CERT", Path.Combine(_folder, "cert"), StringComparison.Ordinal)
+            .Replace("KEY", Path.Combine(_folder, "key"), StringComparison.Ordinal)
+            .Replace("PORT", $"{_port}", StringComparison.Ordinal)
             .Replace("PEM1", Path.Combine(_folder, "1.pem"), StringComparison.Ordinal)
             .Replace("PEM2", Path.Combine(_folder, "2.pem"), StringComparison.Ordinal)
             .Replace("FILE", Path.Combine(_folder, "a.html"), StringComparison.Ordinal);

@@ -40,7 +40,7 @@ public sealed class StatusTests
             .Single(static one => one.GetProperty("name").GetString() == "default");
         Assert.Equal((1, 1, 1), (limit.GetProperty("capacity").GetInt64(), limit.GetProperty("admitted").GetInt64(),
             limit.GetProperty("rejected").GetInt64()));
-        Assert.Equal(admin.Host.Proxy.EndPoints.Single().ToString(), status["listeners"][0].GetString());
+        Assert.Equal($"http://{admin.Host.Proxy.EndPoints.Single()}", status["listeners"][0].GetString());
         Assert.Equal("memory", status["store"].GetProperty("name").GetString());
         Assert.Equal(0, status["warnings"].GetArrayLength());
         Assert.InRange(status["uptime_seconds"].GetDouble(), 0, 3600 * 24);

@@ -33,7 +33,7 @@ public sealed class TicketTests : IAsyncDisposable
         ProxyConfig config = server.Server.Config;
         server.Server.Apply(config with
         {
-            Listeners = [config.Listeners[0] with { Tls = config.Listeners[0].Tls! with { Hsts = TimeSpan.FromDays(1) } }],
+            Listeners = [config.Listeners[0] with { Tls = TestTls.Config with { Hsts = TimeSpan.FromDays(1) } }],
         });
 
         await client.GetAsync();

@@ -60,6 +60,7 @@ internal static class EveryKey
             eab: { kid: abc, hmac_key: c2VjcmV0LW9uZQ }
             storage: certificates
             challenge: tls-alpn-01
+          tickets: { keys: tickets, rotate: 6h }
         watch: false
         upstreams:
           web:
