@@ -168,7 +168,7 @@ internal sealed class ClientConnection : IConnectionOwner
         {
             _linger.Hasten();
         }
-        else if (_exchange is null && !Io.PollData())
+        else if (_exchange is null && Io.Tls is not { IsEstablished: false } && !Io.PollData())
         {
             Io.Cancel();
         }
@@ -238,12 +238,12 @@ internal sealed class ClientConnection : IConnectionOwner
             Io.SetDeadline(_snapshot.HeadTimeoutMs);
             return ParseRequest(); // pipelined
         }
-        if (!KeepsAlive)
+        if (!KeepsAlive && (_requests > 0 || Io.Tls is null)) // a handshake may have ended during a drain
         {
             return Step.Close;
         }
         _input.Release(Loop.Buffers);
-        Io.SetDeadline(_snapshot.IdleTimeoutMs);
+        Io.SetDeadline(KeepsAlive ? _snapshot.IdleTimeoutMs : _snapshot.HeadTimeoutMs);
         return Step.AwaitRequest;
     }
 

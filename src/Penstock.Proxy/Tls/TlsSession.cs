@@ -38,7 +38,6 @@ internal sealed unsafe class TlsSession
     private GCHandle _self;
     private nint _ssl;
     private ArraySegment<byte> _early;
-    private bool _established;
     private bool _broken;
     private bool _receiveNeedsSpace; // a receive cannot go on before the socket takes more bytes
 
@@ -78,6 +77,9 @@ internal sealed unsafe class TlsSession
 
     /// <summary>The client does not speak TLS but HTTP.</summary>
     public bool IsPlainHttp { get; private set; }
+
+    /// <summary>The handshake is done.</summary>
+    public bool IsEstablished { get; private set; }
 
     /// <summary>The client is a certificate authority that checks a name.</summary>
     public bool IsChallenge { get; set; }
@@ -152,10 +154,14 @@ internal sealed unsafe class TlsSession
     /// <summary>Does as much of the handshake as the bytes that have arrived allow.</summary>
     public HandshakeState Handshake()
     {
+        if (_broken)
+        {
+            return HandshakeState.Failed;
+        }
         int result = SSL_do_handshake(_ssl);
         if (result == 1)
         {
-            _established = true;
+            IsEstablished = true;
             return HandshakeState.Done;
         }
         switch (Explain(result))
@@ -264,7 +270,7 @@ internal sealed unsafe class TlsSession
     /// <summary>Ends the stream to the peer by a close_notify, if the socket takes it now.</summary>
     public void End()
     {
-        if (_established && !_broken && SSL_shutdown(_ssl) < 0)
+        if (IsEstablished && !_broken && SSL_shutdown(_ssl) < 0)
         {
             ERR_clear_error();
         }
@@ -313,13 +319,13 @@ internal sealed unsafe class TlsSession
         }
     }
 
-    /// <summary>Frees what OpenSSL holds. Call nothing else afterwards.</summary>
+    /// <summary>Frees what OpenSSL holds. The session is broken from now on.</summary>
     public void Free()
     {
         if (_ssl != 0)
         {
             SSL_free(_ssl); // frees the BIO, too
-            _ssl = 0;
+            (_ssl, _broken) = (0, true);
             _self.Free();
         }
     }

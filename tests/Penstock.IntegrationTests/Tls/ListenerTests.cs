@@ -217,6 +217,25 @@ public sealed class ListenerTests : IAsyncDisposable
         Assert.Equal(expected.GetCertHashString(), still.RemoteCertificate!.GetCertHashString());
     }
 
+    [Fact]
+    public async Task Handshake_that_has_begun_when_a_stop_begins_is_finished_and_its_request_is_answered()
+    {
+        await using TestProxy proxy = Start(static tls => tls);
+        using var tcp = new TcpClient("127.0.0.1", PortOf(proxy));
+        var slow = new SlowStream(tcp.GetStream());
+        Task<SslStream> connecting = Task.Run(() => TestTls.Secure(slow));
+        await slow.Answered.Task; // now it is the client's turn
+
+        Task stop = proxy.Server.StopAsync();
+        await Eventually.TrueAsync(() => !CanConnect(PortOf(proxy)), "the loop has begun to drain");
+        slow.GoOn.SetResult();
+        using SslStream client = await connecting;
+        await client.WriteAsync("GET / HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray());
+
+        Assert.EndsWith("\r\n\r\nok", await new StreamReader(client).ReadToEndAsync());
+        await stop.WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
     private static string KeyOf(TestProxy proxy, TlsCipherSuite suite)
     {
         using SslStream client = Connect(proxy, options =>
@@ -263,10 +282,72 @@ public sealed class ListenerTests : IAsyncDisposable
         }
     }
 
+    private static bool CanConnect(int port)
+    {
+        try
+        {
+            using var client = new TcpClient("127.0.0.1", port);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
     private static int FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
+    /// <summary>Sends the first message, and holds back what follows the answer to it.</summary>
+    private sealed class SlowStream(NetworkStream stream) : Stream
+    {
+        private bool _began;
+
+        public TaskCompletionSource Answered { get; } = new();
+        public TaskCompletionSource GoOn { get; } = new();
+        public override bool CanRead => true;
+        public override bool CanSeek => false;
+        public override bool CanWrite => true;
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            int received = stream.Read(buffer, offset, count);
+            Answered.TrySetResult();
+            return received;
+        }
+
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+            if (_began)
+            {
+                GoOn.Task.Wait();
+            }
+            stream.Write(buffer, offset, count);
+            _began = true;
+        }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+            stream.ReadAsync(buffer, cancellationToken);
+
+        public override ValueTask WriteAsync(
+            ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+            stream.WriteAsync(buffer, cancellationToken);
+
+        public override void Flush() => stream.Flush();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
     }
 }
