@@ -113,8 +113,8 @@ public sealed class BackendsTests
         await using AdminFixture admin = await AdminFixture.StartAsync();
 
         (await admin.SendAsync("POST", Path,
-            """{"url":"https://a:1","weight":0,"backup":"maybe","colour":1,"weight":2}""")).HasFaults(
-            "url TLS to backends is not supported in this version; write http://host:port",
+            """{"url":"ftp://a:1","weight":0,"backup":"maybe","colour":1,"weight":2}""")).HasFaults(
+            "url 'ftp://a:1' is not an http:// or https:// address; write http://host:port",
             "weight '0' is not a whole number from 1 to 256", "backup 'maybe' is not true or false",
             "body unknown key 'colour'; known keys: url, weight, max_connections, backup, stored",
             "body duplicate key 'weight'; the first is on line 1");
