@@ -126,8 +126,12 @@ start_native() { start_build native "$NATIVE"; }
 start_build() { # NAME PROGRAM
     local admin
     free_port; admin=$REPLY
-    { echo "listen: [127.0.0.1:${PORT[$1]}${TLS:+, { address: 127.0.0.1:${TLS_PORT[$1]}, tls: { certificates: [{
-  cert: $WORK/cert.pem, key: $WORK/key.pem }] } }}]"
+    { echo "listen:"
+      echo "  - 127.0.0.1:${PORT[$1]}"
+      if [[ $TLS ]]; then
+          echo "  - address: 127.0.0.1:${TLS_PORT[$1]}"
+          echo "    tls: { certificates: [{ cert: $WORK/cert.pem, key: $WORK/key.pem }] }"
+      fi
       echo "admin: { listen: 127.0.0.1:$admin }"
       echo "store: memory"
       echo "loops: 1"
