@@ -118,8 +118,8 @@ internal sealed record Liveness([property: Description("Always `alive`.")] strin
 
 internal sealed record Readiness(
     [property: Description("`ready`, `degraded` (serves requests, but a check fails) or `stopping`.")] string Status,
-    [property: Description("By name: `proxy`, `store`, `cluster` if nodes share the store, and `certificates` if "
-        + "Penstock gets certificates by ACME.")]
+    [property: Description("By name: `proxy`, `store`, `cluster` if nodes share the store, and `certificates` if a "
+        + "listener has TLS or Penstock gets certificates by ACME.")]
     IReadOnlyDictionary<string, Check> Checks);
 
 internal sealed record Check(

@@ -56,10 +56,9 @@ internal static class StatusEndpoints
         {
             checks["cluster"] = new(clusterFault is null ? "ok" : "failing", clusterFault);
         }
-        if (proxy.Certificates() is var certificates && certificates.Count + keeper.Statuses.Count > 0)
+        if (proxy.Certificates().Count + keeper.Statuses.Count > 0)
         {
-            string warnings = string.Join("; ", certificates.Select(one => ExpiryWatch.WarningOf(one.Certificate, now))
-                .OfType<string>().Distinct());
+            string warnings = string.Join("; ", ExpiryWatch.Warnings(proxy, now));
             checks["certificates"] = certificateFault is not null ? new("failing", certificateFault)
                 : warnings.Length == 0 ? new("ok") : new("expiring", warnings);
         }

@@ -75,8 +75,7 @@ internal sealed record StatusReport
 
     private static IEnumerable<string> WarningsOf(AdminSubjects subjects, ProxyMetrics metrics, DateTimeOffset now)
     {
-        foreach (string expiry in subjects.Proxy.Certificates()
-            .Select(one => ExpiryWatch.WarningOf(one.Certificate, now)).OfType<string>().Distinct())
+        foreach (string expiry in ExpiryWatch.Warnings(subjects.Proxy, now))
         {
             yield return expiry;
         }

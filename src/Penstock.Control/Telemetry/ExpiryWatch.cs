@@ -28,15 +28,9 @@ internal sealed class ExpiryWatch : IDisposable
         _timer = time.CreateTimer(_ => Check(), null, TimeSpan.Zero, Interval);
     }
 
-    /// <summary>A sentence about a certificate that expires within 30 days or has expired; null: it does not.</summary>
-    public static string? WarningOf(CertificateInfo certificate, DateTimeOffset now)
-    {
-        TimeSpan left = certificate.NotAfter - now;
-        string date = certificate.NotAfter.UtcDateTime.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture);
-        return left > TimeSpan.FromDays(FirstDays) ? null
-            : left <= TimeSpan.Zero ? $"the certificate of {certificate.MainName} has expired on {date} UTC"
-            : $"the certificate of {certificate.MainName} expires on {date} UTC, in {left.TotalDays:0.#} days";
-    }
+    /// <summary>The warnings about the certificates of all listeners, each once.</summary>
+    public static IEnumerable<string> Warnings(ProxyServer proxy, DateTimeOffset now) =>
+        proxy.Certificates().Select(one => WarningOf(one.Certificate, now)).OfType<string>().Distinct();
 
     /// <summary>Why a reload must not put these certificates in force: one is not valid now, and would replace one for
     /// the same name that is.</summary>
@@ -54,6 +48,16 @@ internal sealed class ExpiryWatch : IDisposable
     }
 
     public void Dispose() => _timer.Dispose();
+
+    /// <summary>A sentence about a certificate that expires within 30 days or has expired; null: it does not.</summary>
+    private static string? WarningOf(CertificateInfo certificate, DateTimeOffset now)
+    {
+        TimeSpan left = certificate.NotAfter - now;
+        string date = certificate.NotAfter.UtcDateTime.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture);
+        return left > TimeSpan.FromDays(FirstDays) ? null
+            : left <= TimeSpan.Zero ? $"the certificate of {certificate.MainName} has expired on {date} UTC"
+            : $"the certificate of {certificate.MainName} expires on {date} UTC, in {left.TotalDays:0.#} days";
+    }
 
     private static bool IsValid(CertificateInfo certificate, DateTimeOffset now) =>
         certificate.NotBefore <= now && now < certificate.NotAfter;

@@ -96,9 +96,6 @@ internal static unsafe partial class OpenSsl
     [LibraryImport(Ssl, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int SSL_CTX_set_cipher_list(TlsContext context, string list);
 
-    [LibraryImport(Ssl, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int SSL_CTX_set_ciphersuites(TlsContext context, string list);
-
     [LibraryImport(Ssl)]
     public static partial int SSL_CTX_use_certificate(TlsContext context, nint certificate);
 
@@ -201,15 +198,6 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl)]
     public static partial int SSL_version(nint ssl);
-
-    [LibraryImport(Ssl)]
-    public static partial byte* SSL_get_version(nint ssl);
-
-    [LibraryImport(Ssl)]
-    public static partial nint SSL_get_current_cipher(nint ssl);
-
-    [LibraryImport(Ssl)]
-    public static partial byte* SSL_CIPHER_get_name(nint cipher);
 
     [LibraryImport(Ssl, StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint SSL_ctrl(nint ssl, int command, nint number, string text);

@@ -29,10 +29,10 @@ internal interface ITlsTransport
 internal sealed unsafe class TlsSession
 {
     public const int WouldBlock = -1;
+    public const int Broken = -2;
 
     /// <summary>The maximum length of a part of a certificate; a longer one is cut.</summary>
     public const int MaxSubjectBytes = 4096;
-    public const int Broken = -2;
 
     private readonly ITlsTransport _transport;
     private GCHandle _self;
@@ -86,12 +86,6 @@ internal sealed unsafe class TlsSession
 
     /// <summary>An earlier session was resumed.</summary>
     public bool IsResumed => SSL_session_reused(_ssl) != 0;
-
-    /// <summary>The version in OpenSSL's words, such as <c>TLSv1.3</c>.</summary>
-    public string Version => Utf8(SSL_get_version(_ssl));
-
-    /// <summary>The cipher suite in OpenSSL's words.</summary>
-    public string Cipher => Utf8(SSL_CIPHER_get_name(SSL_get_current_cipher(_ssl)));
 
     /// <summary>The client's certificate; null: it has shown none, or <see cref="ReadCertificate"/> was not
     /// called.</summary>
