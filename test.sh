@@ -103,10 +103,24 @@ fi
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 code=0
+run() { # TITLE PROJECT OPTION...
+    local title=$1 project=$2
+    shift 2
+    echo "running $title"
+    "artifacts/bin/$project/release/$project" -noLogo -reporter quiet -result-xml "$results/$title.xml" "$@" || code=1
+    [ -s "$results/$title.xml" ] || { echo "$title ended without results"; code=1; }
+}
+
+over_tls=()
+for part in Attacks Backends Limits Reload Requests Soak; do
+    over_tls+=(-namespace "Penstock.IntegrationTests.$part")
+done
+
 for project in "${projects[@]}"; do # one after the other, so that they share no cores
-    echo "running $project"
-    "artifacts/bin/$project/release/$project" -noLogo -reporter quiet -result-xml "$results/$project.xml" || code=1
-    [ -s "$results/$project.xml" ] || { echo "$project ended without results"; code=1; }
+    run "$project" "$project"
+    [ "$project" = Penstock.IntegrationTests ] || continue
+    # The same requests, attacks, faults and storms once more, with TLS on both sides of the proxy.
+    PENSTOCK_TEST_TLS=1 run "$project over TLS" "$project" -trait- tls=no "${over_tls[@]}"
 done
 
 # The results are one XML line with the counts in the element "assembly" and a reason in each skipped test.

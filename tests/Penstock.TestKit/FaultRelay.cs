@@ -62,6 +62,7 @@ public sealed class FaultRelay : IAsyncDisposable
         Target = target;
         _listener.Start(512);
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
+        TestTls.NoteBackend(Port, TestTls.IsSecuredBackend(target));
         _accepting = Task.Run(AcceptAsync);
     }
 

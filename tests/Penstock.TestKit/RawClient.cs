@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 
@@ -53,6 +52,9 @@ public sealed class RawClient : IDisposable
 
     public Wire Reader { get; }
 
+    /// <summary>The decrypted stream.</summary>
+    public Stream Stream => _stream;
+
     public async Task SendAsync(string bytes) => await _stream.WriteAsync(Encoding.Latin1.GetBytes(bytes));
 
     public async Task SendAsync(ReadOnlyMemory<byte> bytes) => await _stream.WriteAsync(bytes);
@@ -86,10 +88,7 @@ public sealed class RawClient : IDisposable
 
     public void ShutdownSend()
     {
-        if (_stream is SslStream secure)
-        {
-            secure.ShutdownAsync().GetAwaiter().GetResult();
-        }
+        TestTls.End(_stream);
         _socket.Shutdown(SocketShutdown.Send);
     }
 

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Text;
 
 namespace Penstock.TestKit;
@@ -22,6 +24,7 @@ public sealed class ScriptedBackend : IAsyncDisposable
         _listener = new TcpListener(address ?? IPAddress.Loopback, 0);
         _listener.Start(512);
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
+        TestTls.NoteBackend(Port, isSecured: true);
         _accepting = Task.Run(AcceptAsync); // off the test runner's context, which a test may block
     }
 
@@ -102,10 +105,11 @@ public sealed class ScriptedBackend : IAsyncDisposable
         _open[peer] = true;
         try
         {
+            await peer.BeginAsync();
             await _script(peer);
         }
         catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException
-            or EndOfStreamException)
+            or EndOfStreamException or AuthenticationException)
         {
             // The proxy closed the connection, which may be what the test wants.
         }
@@ -132,7 +136,7 @@ public sealed class BackendPeer : IDisposable
 {
     private readonly Socket _socket;
     private readonly ScriptedBackend _backend;
-    private readonly NetworkStream _stream;
+    private readonly Stream _stream;
 
     internal BackendPeer(Socket socket, ScriptedBackend backend)
     {
@@ -140,6 +144,10 @@ public sealed class BackendPeer : IDisposable
         _socket = socket;
         _backend = backend;
         _stream = new NetworkStream(socket, ownsSocket: true);
+        if (TestTls.IsOn)
+        {
+            _stream = new SslStream(_stream);
+        }
         Reader = new Wire(_stream);
     }
 
@@ -167,7 +175,11 @@ public sealed class BackendPeer : IDisposable
     public async Task SendAsync(ReadOnlyMemory<byte> bytes) => await _stream.WriteAsync(bytes);
 
     /// <summary>Ends the stream to the proxy; the other direction stays open.</summary>
-    public void ShutdownSend() => _socket.Shutdown(SocketShutdown.Send);
+    public void ShutdownSend()
+    {
+        TestTls.End(_stream);
+        _socket.Shutdown(SocketShutdown.Send);
+    }
 
     /// <summary>Ends the connection with a reset.</summary>
     public void Reset()
@@ -183,5 +195,13 @@ public sealed class BackendPeer : IDisposable
         _socket.Dispose();
     }
 
-    public void Dispose() => _stream.Dispose();
+    public void Dispose()
+    {
+        TestTls.End(_stream);
+        _stream.Dispose();
+    }
+
+    /// <summary>Does the handshake of TLS, if there is one.</summary>
+    internal Task BeginAsync() =>
+        _stream is SslStream secure ? secure.AuthenticateAsServerAsync(TestTls.ServerOptions) : Task.CompletedTask;
 }

@@ -11,13 +11,7 @@ public sealed class TestProxy : IAsyncDisposable
     {
         Server = new ProxyServer(TestTls.Apply(config), Log);
         Server.Start();
-        foreach ((EndPoint endPoint, string url) in Server.EndPoints.Zip(Server.Urls))
-        {
-            if (url.StartsWith("https", StringComparison.Ordinal) && TestTls.IsOn)
-            {
-                TestTls.Note(endPoint);
-            }
-        }
+        NoteListeners();
     }
 
     public ProxyServer Server { get; }
@@ -49,6 +43,15 @@ public sealed class TestProxy : IAsyncDisposable
 
     public static BackendConfig Backend(int port) => new() { Host = "127.0.0.1", Port = port };
 
+    /// <summary>Changes the configuration of the running proxy.</summary>
+    /// <returns>What needs a restart.</returns>
+    public IReadOnlyList<string> Apply(ProxyConfig config)
+    {
+        IReadOnlyList<string> needRestart = Server.Apply(TestTls.Apply(config));
+        NoteListeners();
+        return needRestart;
+    }
+
     public RawClient Connect() => new(EndPoint);
 
     /// <summary>One GET on a connection of its own.</summary>
@@ -59,4 +62,12 @@ public sealed class TestProxy : IAsyncDisposable
     }
 
     public async ValueTask DisposeAsync() => await Server.DisposeAsync();
+
+    private void NoteListeners()
+    {
+        foreach ((EndPoint endPoint, string url) in Server.EndPoints.Zip(Server.Urls))
+        {
+            TestTls.Note(endPoint, TestTls.IsOn && url.StartsWith("https", StringComparison.Ordinal));
+        }
+    }
 }

@@ -139,7 +139,7 @@ public sealed class FaultTests
         await proxy.AssertQuietAsync();
     }
 
-    [Fact]
+    [Fact, Trait("tls", "no")]
     public async Task Backend_that_never_reads_a_body_holds_one_buffer_and_ends_as_504()
     {
         const int Uploads = 16;
@@ -242,7 +242,7 @@ public sealed class FaultTests
         }
     }
 
-    [Fact]
+    [Fact, Trait("tls", "no")]
     public async Task Response_with_any_byte_flipped_is_rejected_or_read_as_it_is()
     {
         const string Response = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";

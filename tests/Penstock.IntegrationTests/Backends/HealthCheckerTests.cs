@@ -154,13 +154,13 @@ public sealed class HealthCheckerTests : IAsyncDisposable
         using var hung = new TcpListener(IPAddress.Any, 0);
         hung.Start(512);
         int port = ((IPEndPoint)hung.LocalEndpoint).Port;
-        var many = new Upstream(new UpstreamConfig
+        var many = new Upstream(TestTls.Apply(new UpstreamConfig
         {
             Name = "many",
             Backends = [.. Enumerable.Range(1, 200).Select(n => TestProxy.Backend(port) with { Host = $"127.0.1.{n}" }),
                 TestProxy.Backend(_server.Port)],
             HealthCheck = Slow,
-        }, new MonotonicClock(_time));
+        }), new MonotonicClock(_time));
         _upstream.Apply(Config(Slow, _server.Port));
         _checker.Apply([many, _upstream]);
         await HealthAsync(BackendHealth.Up);
@@ -169,10 +169,10 @@ public sealed class HealthCheckerTests : IAsyncDisposable
         Assert.All(many.Backends.SkipLast(1), static b => Assert.Equal(BackendHealth.Unknown, b.Health.Health));
     }
 
-    private static UpstreamConfig Config(HealthCheckConfig? check, params int[] ports) => new()
+    private static UpstreamConfig Config(HealthCheckConfig? check, params int[] ports) => TestTls.Apply(new UpstreamConfig
     {
         Name = "web", Backends = [.. ports.Select(TestProxy.Backend)], HealthCheck = check,
-    };
+    });
 
     private void Apply(HealthCheckConfig? check, params int[] ports)
     {

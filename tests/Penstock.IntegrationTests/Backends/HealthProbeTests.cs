@@ -4,6 +4,7 @@ using System.Text;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Health;
 using Penstock.Proxy.Http1;
+using Penstock.Proxy.Tls;
 using Penstock.Proxy.Upstreams;
 using Penstock.TestKit;
 using Xunit;
@@ -271,6 +272,10 @@ public sealed class HealthProbeTests
 
     private async Task<CheckResult> CheckAsync(Backend backend, HealthCheckConfig check, int proxyProtocol = 0)
     {
+        if (TestTls.IsSecuredBackend(backend.Config.Port))
+        {
+            backend.Tls = new TlsClient(TestTls.ToBackends);
+        }
         using var selfDelay = new SelfDelay(_time);
         var probe = new HealthProbe(backend, check, _time, selfDelay) { ProxyProtocolVersion = proxyProtocol };
         return await probe.RunAsync(TestContext.Current.CancellationToken);

@@ -91,7 +91,7 @@ public sealed class SessionTests
         ProxyConfig before = Sticky(first, second);
         await using var proxy = new TestProxy(before);
         RawResponse begin = await proxy.GetAsync();
-        proxy.Server.Apply(before with
+        proxy.Apply(before with
         {
             Upstreams = [before.Upstreams[0] with
             {

@@ -48,7 +48,7 @@ public sealed class ExplainTests
         string cookie = "";
         for (int i = 0; i < Configurations; i++)
         {
-            proxy.Server.Apply(RandomConfig(random, backends, listeners));
+            proxy.Apply(RandomConfig(random, backends, listeners));
             Task<RawResponse>? holder = random.Next(3) == 0 ? await HoldAsync(proxy) : null;
             foreach (UpstreamStatus upstream in proxy.Server.Upstreams())
             {

@@ -20,11 +20,11 @@ public sealed class ReloadTests
         await using var proxy = new TestProxy(config);
         using RawClient client = proxy.Connect();
         Assert.Equal("ok", (await client.GetAsync("/", "X-Forwarded-For: 192.0.2.1\r\n")).Text);
-        proxy.Server.Apply(config with { Clients = trusting });
+        proxy.Apply(config with { Clients = trusting });
         Assert.Equal("ok", (await client.GetAsync("/", "X-Forwarded-For: 192.0.2.1\r\n")).Text);
         Assert.Equal(["127.0.0.1", "192.0.2.1, 127.0.0.1"],
             backend.Heads.Select(static h => Wire.Field(h, "X-Forwarded-For")));
-        proxy.Server.Apply(config with { Routes = [] });
+        proxy.Apply(config with { Routes = [] });
         Assert.Equal(404, (await client.GetAsync()).Status);
     }
 
@@ -40,13 +40,13 @@ public sealed class ReloadTests
         await load.MoreAsync(100);
         for (int i = 0; i < 1000; i++)
         {
-            Assert.Empty(proxy.Server.Apply(i % 2 == 0 ? two : one));
+            Assert.Empty(proxy.Apply(i % 2 == 0 ? two : one));
             if (i % 50 == 0)
             {
                 await load.MoreAsync(10);
             }
         }
-        proxy.Server.Apply(two);
+        proxy.Apply(two);
         await load.MoreAsync(20, "second");
         await load.StopAsync();
         load.HadOnly(200);
@@ -72,7 +72,7 @@ public sealed class ReloadTests
         Assert.InRange(Status(proxy, up).SlowStart, 0.1, 0.2);
         BackendStatus before = Status(proxy, down);
 
-        proxy.Server.Apply(config with { Upstreams = [web with { Balance = BalanceAlgorithm.LeastConnections }] });
+        proxy.Apply(config with { Upstreams = [web with { Balance = BalanceAlgorithm.LeastConnections }] });
 
         Assert.Equal(before.ChangedAt, Status(proxy, down).ChangedAt);
         Assert.Equal(BackendHealth.Down, Status(proxy, down).Health);
@@ -96,7 +96,7 @@ public sealed class ReloadTests
         await Eventually.TrueAsync(() => backend.Heads.Count == 1, "a request is under way");
 
         var moved = new ListenerConfig(new IPEndPoint(IPAddress.Loopback, FreePort()), "moved");
-        proxy.Server.Apply(config with { Listeners = [moved] });
+        proxy.Apply(config with { Listeners = [moved] });
         release.SetResult();
         Assert.Equal("ok", (await underWay).Text);
         using (var client = new RawClient(moved.Address))
@@ -116,7 +116,7 @@ public sealed class ReloadTests
         await using var proxy = new TestProxy(config);
         var taken = new ListenerConfig(new IPEndPoint(IPAddress.Loopback, backend.Port), "taken");
         ProxyConfig bad = TestProxy.Config(other.Port) with { Listeners = [.. config.Listeners, taken] };
-        Assert.Throws<ProxyStartException>(() => proxy.Server.Apply(bad));
+        Assert.Throws<ProxyStartException>(() => proxy.Apply(bad));
         Assert.Equal("ok", (await proxy.GetAsync()).Text);
         Assert.Single(proxy.Server.EndPoints);
     }
@@ -131,11 +131,11 @@ public sealed class ReloadTests
         {
             Assert.Equal(200, (await proxy.GetAsync()).Status);
         }
-        proxy.Server.Apply(config with { Limits = Limit(5) });
+        proxy.Apply(config with { Limits = Limit(5) });
         Assert.Equal([200, 200, 429], await StatusesAsync(proxy, 3)); // two of ten were left
-        proxy.Server.Apply(config with { Limits = Limit(100) });
+        proxy.Apply(config with { Limits = Limit(100) });
         Assert.Equal([429, 429], await StatusesAsync(proxy, 2)); // more room is no refill
-        proxy.Server.Apply(config with { Limits = new Dictionary<string, LimitConfig>() });
+        proxy.Apply(config with { Limits = new Dictionary<string, LimitConfig>() });
         Assert.Equal([200, 200], await StatusesAsync(proxy, 2));
     }
 

@@ -103,7 +103,7 @@ public sealed class StopTests
         await Eventually.TrueAsync(() => backend.Connections == 1, "the backend is asked");
         using var atOnce = new CancellationTokenSource();
         Task stop = proxy.Server.StopAsync(atOnce.Token);
-        ProxyStartException error = Assert.Throws<ProxyStartException>(() => proxy.Server.Apply(config with
+        ProxyStartException error = Assert.Throws<ProxyStartException>(() => proxy.Apply(config with
         {
             Listeners = [.. config.Listeners, config.Listeners[0] with { Text = "another" }],
         }));
@@ -113,7 +113,7 @@ public sealed class StopTests
 
         await atOnce.CancelAsync();
         await stop.WaitAsync(TimeSpan.FromSeconds(10));
-        Assert.Throws<ProxyStartException>(() => proxy.Server.Apply(config));
+        Assert.Throws<ProxyStartException>(() => proxy.Apply(config));
         await Assert.ThrowsAsync<ProxyStartException>(
             () => proxy.Server.ExplainAsync(new("GET", "a", "/", [], IPAddress.Loopback)));
     }

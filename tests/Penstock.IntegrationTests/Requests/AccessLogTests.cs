@@ -65,7 +65,7 @@ public sealed partial class AccessLogTests : IDisposable
             {
                 foreach (bool query in new[] { false, true })
                 {
-                    proxy.Server.Apply(proxy.Server.Config with
+                    proxy.Apply(proxy.Server.Config with
                     {
                         AccessLog = new() { To = AccessLogTarget.File(Log), Format = format, ShowsQuery = query },
                     });
@@ -104,7 +104,7 @@ public sealed partial class AccessLogTests : IDisposable
             {
                 int before = Volatile.Read(ref sent);
                 await Eventually.TrueAsync(() => Volatile.Read(ref sent) > before + 20, "requests pass");
-                proxy.Server.Apply(proxy.Server.Config with
+                proxy.Apply(proxy.Server.Config with
                 {
                     AccessLog = new()
                     {
@@ -130,7 +130,7 @@ public sealed partial class AccessLogTests : IDisposable
     {
         await using var backend = ScriptedBackend.Always("ok");
         await using var proxy = new TestProxy(Config(backend.Port));
-        ProxyStartException fault = Assert.Throws<ProxyStartException>(() => proxy.Server.Apply(
+        ProxyStartException fault = Assert.Throws<ProxyStartException>(() => proxy.Apply(
             proxy.Server.Config with { AccessLog = new() { To = AccessLogTarget.File(_folder + "/no/access.log") } }));
 
         Assert.Contains("No such file", fault.Message);
@@ -146,7 +146,7 @@ public sealed partial class AccessLogTests : IDisposable
         {
             foreach (AccessLogTarget target in new[] { AccessLogTarget.Off, AccessLogTarget.File(Log) })
             {
-                proxy.Server.Apply(proxy.Server.Config with { AccessLog = new() { To = target } });
+                proxy.Apply(proxy.Server.Config with { AccessLog = new() { To = target } });
                 await proxy.GetAsync($"/{target.Kind}");
             }
         }

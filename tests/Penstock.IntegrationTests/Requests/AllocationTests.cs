@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net.Sockets;
 using System.Text;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
@@ -74,10 +73,9 @@ public sealed class AllocationTests
             Limits = [new("default", new(1_000_000, 1_000_000)), new("failures", new(1_000_000, 1))],
         });
 
-        using var socket = new Socket(proxy.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(proxy.EndPoint);
+        using RawClient client = proxy.Connect();
         byte[] bytes = Encoding.ASCII.GetBytes(request);
-        string seen = Exchange(socket, bytes, WarmUp);
+        string seen = Exchange(client.Stream, bytes, WarmUp);
         Assert.StartsWith($"HTTP/1.1 {status} ", seen);
 
         // Reading the counter twice allocates a little, and so does what the loop does by the clock, such as notes of
@@ -90,7 +88,7 @@ public sealed class AllocationTests
         {
             var watch = Stopwatch.StartNew();
             long before = await proxy.AllocatedOnLoopAsync();
-            Exchange(socket, bytes, Measured);
+            Exchange(client.Stream, bytes, Measured);
             long byTheClock = (long)(watch.Elapsed.TotalSeconds * NoiseBytesPerSecond);
             allocated = Math.Min(allocated, Math.Max(0, await proxy.AllocatedOnLoopAsync() - before - byTheClock));
         }
@@ -114,17 +112,19 @@ public sealed class AllocationTests
         ResponseHeaders = new() { Add = [new("X", "3")], Remove = ["Server"] },
     };
 
-    private static string Exchange(Socket socket, byte[] request, int times)
+    private static string Exchange(Stream stream, byte[] request, int times)
     {
         byte[] buffer = new byte[4096];
         int length = 0;
         for (int i = 0; i < times; i++)
         {
-            socket.Send(request);
+            stream.Write(request);
             length = 0;
             do
             {
-                length += socket.Receive(buffer.AsSpan(length));
+                int count = stream.Read(buffer.AsSpan(length));
+                Assert.True(count > 0, "the connection has ended");
+                length += count;
             }
             while (!IsWhole(buffer.AsSpan(0, length)));
         }

@@ -43,7 +43,7 @@ public sealed class AnswerTests
         Assert.Equal("text/html", rejected["Content-Type"]);
         Assert.Equal("<h1>Rate limit exceeded</h1>", rejected.Text);
 
-        Assert.Empty(proxy.Server.Apply(config with { Answers = [new(429, 429) { Body = "later" }] }));
+        Assert.Empty(proxy.Apply(config with { Answers = [new(429, 429) { Body = "later" }] }));
         rejected = await client.GetAsync("/", "Origin: https://app.example\r\n");
         Assert.Equal("later", rejected.Text);
         Assert.Null(rejected["Access-Control-Allow-Origin"]);

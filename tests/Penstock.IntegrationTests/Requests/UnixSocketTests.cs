@@ -75,7 +75,7 @@ public sealed class UnixSocketTests : IDisposable
         Assert.Equal(Group, File.GetUnixFileMode(_path));
         ProxyConfig wider = Config(backend.Port, trusted: true,
             Group | UnixFileMode.OtherRead | UnixFileMode.OtherWrite);
-        Assert.Empty(proxy.Server.Apply(wider));
+        Assert.Empty(proxy.Apply(wider));
         Assert.Equal(wider.Listeners[0].Mode, File.GetUnixFileMode(_path));
         Assert.Equal(200, await GetAsync());
     }

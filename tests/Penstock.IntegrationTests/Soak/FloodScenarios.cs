@@ -11,6 +11,7 @@ namespace Penstock.IntegrationTests.Soak;
 
 /// <summary>Unknown clients, a new one for each request: 200,000, or as many as <c>PENSTOCK_FLOOD_KEYS</c> says.
 /// </summary>
+[Trait("tls", "no")]
 public sealed class FloodScenarios(ITestOutputHelper output) : ProgramScenarios
 {
     private const int Batch = 200;

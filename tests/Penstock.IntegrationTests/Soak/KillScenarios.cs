@@ -14,6 +14,7 @@ namespace Penstock.IntegrationTests.Soak;
 /// tokens that were admitted since the last save: at most the tokens of that save plus <c>rate · w</c>, where <c>w</c>
 /// is the time from the save to the kill (a flush interval plus delays of the machine). All rounds together admit at
 /// most <c>capacity + rate · time</c> plus the tokens that the kills gave back.</summary>
+[Trait("tls", "no")]
 public sealed class KillScenarios(ITestOutputHelper output) : ProgramScenarios
 {
     private const string Hammered = "hammered";

@@ -11,6 +11,7 @@ namespace Penstock.IntegrationTests.Soak;
 
 /// <summary>Reloads under load, one after the other, each with other backends, weights, limits and routes. By default
 /// 30; <c>PENSTOCK_RELOADS</c> sets another number.</summary>
+[Trait("tls", "no")]
 public sealed class ReloadScenarios(ITestOutputHelper output) : ProgramScenarios
 {
     private const int Exact = 1000;

@@ -63,9 +63,13 @@ public sealed class StormTests(ITestOutputHelper output)
         int port = PenstockProcess.FreePort();
         int adminPort = PenstockProcess.FreePort();
         await File.WriteAllTextAsync(Path.Combine(folder, "penstock.yaml"), $$"""
-            listen: 127.0.0.1:{{port}}
+            listen: [{{TestTls.Listener(port, folder)}}]
             admin: { listen: "127.0.0.1:{{adminPort}}" }
-            backends: [{{string.Join(", ", storm.Ports.Select(static p => $"http://127.0.0.1:{p}"))}}]
+            upstreams:
+              web:
+                backends: [{{string.Join(", ", storm.Ports.Select(TestTls.BackendUrl))}}]
+                tls: {{TestTls.Upstream(folder)}}
+            routes: [{ upstream: web }]
             timeouts: { head: 700ms, response: 300ms, idle: 2s }
             loops: 2
             access_log: off

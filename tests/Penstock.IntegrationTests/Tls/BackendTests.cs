@@ -131,7 +131,7 @@ public sealed class BackendTests
         Assert.Equal(200, (await proxy.GetAsync()).Status);
         ProxyConfig config = proxy.Server.Config;
 
-        proxy.Server.Apply(config with
+        proxy.Apply(config with
         {
             Upstreams = [config.Upstreams[0] with { Tls = new() { Authorities = new TestAuthority("New CA").Text } }],
         });

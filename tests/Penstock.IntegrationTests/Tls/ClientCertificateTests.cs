@@ -76,7 +76,7 @@ public sealed class ClientCertificateTests : IAsyncDisposable
         Assert.Equal(2, await AdmittedAsync(proxy, client));
         ProxyConfig config = proxy.Server.Config;
 
-        proxy.Server.Apply(config with
+        proxy.Apply(config with
         {
             Listeners = [config.Listeners[0] with
             {

@@ -194,7 +194,7 @@ public sealed class ListenerTests : IAsyncDisposable
         using SslStream old = Connect(proxy, static _ => { });
         ProxyConfig config = proxy.Server.Config;
 
-        proxy.Server.Apply(config with
+        proxy.Apply(config with
         {
             Listeners = [config.Listeners[0] with { Tls = new() { Certificates = [second.Config()] } }],
         });
@@ -205,7 +205,7 @@ public sealed class ListenerTests : IAsyncDisposable
         using X509Certificate2 expected = second.Loaded();
         Assert.Equal(expected.GetCertHashString(), next.RemoteCertificate!.GetCertHashString());
 
-        ProxyStartException wrong = Assert.Throws<ProxyStartException>(() => proxy.Server.Apply(config with
+        ProxyStartException wrong = Assert.Throws<ProxyStartException>(() => proxy.Apply(config with
         {
             Listeners = [config.Listeners[0] with
             {

@@ -31,7 +31,7 @@ public sealed class TicketTests : IAsyncDisposable
         await using TestProxy client = ClientOf(PortOf(server));
         await client.GetAsync();
         ProxyConfig config = server.Server.Config;
-        server.Server.Apply(config with
+        server.Apply(config with
         {
             Listeners = [config.Listeners[0] with { Tls = TestTls.Config with { Hsts = TimeSpan.FromDays(1) } }],
         });
