@@ -5,7 +5,7 @@ namespace Penstock.Proxy;
 
 /// <summary>Divides the process' file descriptors into shares. With none left the runtime can neither load code nor
 /// start a thread, and aborts. Therefore the proxy, the admin API and the health checks each have a share, and the rest
-/// is for the program itself. The limit is read each time, because an operator may change it while the process runs.
+/// is for the program itself. The limit is read again and again, because an operator may change it while the process runs.
 /// Thread-safe.</summary>
 public static partial class Descriptors
 {
@@ -19,9 +19,15 @@ public static partial class Descriptors
     private const int MinChecks = 16;
     private const string OpenNow = "/proc/self/fd";
 
+    /// <summary>A change of the limit is seen after this time. Each new connection needs it several times, and reading
+    /// it is a system call.</summary>
+    private const long ReadLimitEveryMs = 100;
+
     private static volatile int _lent;
     private static int _checks;
     private static int _checked;
+    private static volatile int _limit;
+    private static long _limitReadMs = long.MinValue / 2;
 
     /// <summary>The program cannot start with fewer descriptors. The runtime keeps one or two for every assembly; a
     /// native program has none of these.</summary>
@@ -32,8 +38,15 @@ public static partial class Descriptors
     {
         get
         {
-            nuint* limits = stackalloc nuint[2]; // the soft one, the hard one
-            return getrlimit(NumberOfFiles, limits) == 0 ? (int)Math.Min(limits[0], int.MaxValue) : int.MaxValue;
+            long nowMs = Environment.TickCount64;
+            if (nowMs - Volatile.Read(ref _limitReadMs) >= ReadLimitEveryMs)
+            {
+                nuint* limits = stackalloc nuint[2]; // the soft one, the hard one
+                _limit = getrlimit(NumberOfFiles, limits) == 0
+                    ? (int)Math.Min(limits[0], int.MaxValue) : int.MaxValue;
+                Volatile.Write(ref _limitReadMs, nowMs);
+            }
+            return _limit;
         }
     }
 
