@@ -5,8 +5,8 @@ namespace Penstock.Proxy;
 
 /// <summary>Divides the process' file descriptors into shares. With none left the runtime can neither load code nor
 /// start a thread, and aborts. Therefore the proxy, the admin API and the health checks each have a share, and the rest
-/// is for the program itself. The limit is read again and again, because an operator may change it while the process runs.
-/// Thread-safe.</summary>
+/// is for the program itself. The limit is read again and again, because an operator may change it while the process
+/// runs. Thread-safe.</summary>
 public static partial class Descriptors
 {
     /// <summary>Descriptors that the program opens after its start: for code that is used for the first time, files of

@@ -157,7 +157,8 @@ public sealed class HealthCheckerTests : IAsyncDisposable
         var many = new Upstream(TestTls.Apply(new UpstreamConfig
         {
             Name = "many",
-            Backends = [.. Enumerable.Range(1, 200).Select(n => TestProxy.Backend(port) with { Host = $"127.0.1.{n}" }),
+            Backends = [.. Enumerable.Range(1, 200)
+                .Select(n => TestProxy.Backend(port) with { Host = $"127.0.1.{n}" }),
                 TestProxy.Backend(_server.Port)],
             HealthCheck = Slow,
         }), new MonotonicClock(_time));
@@ -169,10 +170,11 @@ public sealed class HealthCheckerTests : IAsyncDisposable
         Assert.All(many.Backends.SkipLast(1), static b => Assert.Equal(BackendHealth.Unknown, b.Health.Health));
     }
 
-    private static UpstreamConfig Config(HealthCheckConfig? check, params int[] ports) => TestTls.Apply(new UpstreamConfig
-    {
-        Name = "web", Backends = [.. ports.Select(TestProxy.Backend)], HealthCheck = check,
-    });
+    private static UpstreamConfig Config(HealthCheckConfig? check, params int[] ports) =>
+        TestTls.Apply(new UpstreamConfig
+        {
+            Name = "web", Backends = [.. ports.Select(TestProxy.Backend)], HealthCheck = check,
+        });
 
     private void Apply(HealthCheckConfig? check, params int[] ports)
     {
