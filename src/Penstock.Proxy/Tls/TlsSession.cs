@@ -39,6 +39,7 @@ internal sealed unsafe class TlsSession
     private nint _ssl;
     private ArraySegment<byte> _early;
     private bool _broken;
+    private bool _sendBroken; // the socket takes no more bytes; those that have arrived can still be received
     private bool _receiveNeedsSpace; // a receive cannot go on before the socket takes more bytes
 
     /// <param name="early">Bytes that were received before the session began, such as those behind a PROXY protocol
@@ -244,21 +245,22 @@ internal sealed unsafe class TlsSession
         int sent = 0;
         fixed (byte* start = bytes)
         {
-            while (sent < bytes.Length && !_broken)
+            while (sent < bytes.Length && !_broken && !_sendBroken)
             {
                 int result = SSL_write(_ssl, start + sent, bytes.Length - sent);
                 if (result <= 0)
                 {
-                    if (Explain(result) == ErrorWantWrite)
+                    int error = Explain(result);
+                    if (error == ErrorWantWrite)
                     {
                         break;
                     }
-                    _broken = true; // also if it wants to read, which only a renegotiation would
+                    _broken |= error != ErrorSyscall; // also if it wants to read, which only a renegotiation would
                 }
                 sent += Math.Max(0, result);
             }
         }
-        return sent > 0 ? sent : _broken ? Broken : WouldBlock;
+        return sent > 0 ? sent : _broken || _sendBroken ? Broken : WouldBlock;
     }
 
     /// <summary>Ends the stream to the peer by a close_notify, if the socket takes it now.</summary>
@@ -337,8 +339,14 @@ internal sealed unsafe class TlsSession
         return count;
     }
 
-    /// <inheritdoc cref="ReadTransport"/>
-    internal int WriteTransport(ReadOnlySpan<byte> bytes) => _transport.SendRaw(bytes);
+    /// <summary>For the BIO. To OpenSSL a socket that takes no more bytes is one that would block, because after an
+    /// error it would not receive either: the response of a server that closes early has arrived by then.</summary>
+    internal int WriteTransport(ReadOnlySpan<byte> bytes)
+    {
+        int sent = _transport.SendRaw(bytes);
+        _sendBroken |= sent == Broken;
+        return sent == Broken ? WouldBlock : sent;
+    }
 
     internal static string Utf8(byte* text) => text is null ? "" : Marshal.PtrToStringUTF8((nint)text) ?? "";
 
@@ -349,7 +357,7 @@ internal sealed unsafe class TlsSession
         int error = SSL_get_error(_ssl, result);
         if (error is ErrorWantRead or ErrorWantWrite or ErrorZeroReturn)
         {
-            return error;
+            return error == ErrorWantWrite && _sendBroken ? ErrorSyscall : error;
         }
         _broken = true;
         nuint code = ERR_peek_error();

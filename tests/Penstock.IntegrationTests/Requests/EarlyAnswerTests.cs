@@ -77,7 +77,6 @@ public sealed class EarlyAnswerTests
     [InlineData(2, true)]
     [InlineData(2, false)]
     [InlineData(1_500_000, false)] // more than the sockets on the way hold
-    [Trait("tls", "no")] // the client is sometimes reset while it uploads: not understood yet
     public async Task Client_that_writes_first_reads_an_early_answer_of_the_backend(int answerBytes, bool closes)
     {
         await using ScriptedBackend backend = Rejecting(answerBytes, closes);
