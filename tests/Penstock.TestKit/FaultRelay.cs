@@ -62,7 +62,7 @@ public sealed class FaultRelay : IAsyncDisposable
         Target = target;
         _listener.Start(512);
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
-        TestTls.NoteBackend(Port, TestTls.IsSecuredBackend(target));
+        TestTls.Note(Port, TestTls.IsSecured(target));
         _accepting = Task.Run(AcceptAsync);
     }
 
@@ -91,6 +91,7 @@ public sealed class FaultRelay : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
+        TestTls.Note(Port, isSecured: false);
         _listener.Stop();
         await _accepting;
         _stop.Dispose();

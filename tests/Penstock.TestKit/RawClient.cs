@@ -18,7 +18,6 @@ public sealed record RawResponse(string Head, byte[] Body)
 public sealed class RawClient : IDisposable
 {
     private readonly Socket _socket;
-    private readonly Stream _stream;
 
     /// <param name="receiveBytes">Size of the kernel's receive buffer; 0: its default.</param>
     public RawClient(EndPoint server, int receiveBytes = 0)
@@ -42,22 +41,22 @@ public sealed class RawClient : IDisposable
         {
             _socket.NoDelay = true;
         }
-        _stream = new NetworkStream(_socket, ownsSocket: true);
-        if (TestTls.IsSecured(server))
+        Stream = new NetworkStream(_socket, ownsSocket: true);
+        if (server is IPEndPoint { Port: var port } && TestTls.IsSecured(port))
         {
-            _stream = TestTls.Secure(_stream);
+            Stream = TestTls.Secure(Stream);
         }
-        Reader = new Wire(_stream);
+        Reader = new Wire(Stream);
     }
 
     public Wire Reader { get; }
 
     /// <summary>The decrypted stream.</summary>
-    public Stream Stream => _stream;
+    public Stream Stream { get; }
 
-    public async Task SendAsync(string bytes) => await _stream.WriteAsync(Encoding.Latin1.GetBytes(bytes));
+    public async Task SendAsync(string bytes) => await Stream.WriteAsync(Encoding.Latin1.GetBytes(bytes));
 
-    public async Task SendAsync(ReadOnlyMemory<byte> bytes) => await _stream.WriteAsync(bytes);
+    public async Task SendAsync(ReadOnlyMemory<byte> bytes) => await Stream.WriteAsync(bytes);
 
     /// <summary>Reads the next response, including interim ones; throws if it is incomplete.</summary>
     public async Task<RawResponse?> ReadAsync(bool toHead = false)
@@ -88,7 +87,7 @@ public sealed class RawClient : IDisposable
 
     public void ShutdownSend()
     {
-        TestTls.End(_stream);
+        TestTls.End(Stream);
         _socket.Shutdown(SocketShutdown.Send);
     }
 
@@ -99,5 +98,5 @@ public sealed class RawClient : IDisposable
         _socket.Dispose();
     }
 
-    public void Dispose() => _stream.Dispose();
+    public void Dispose() => Stream.Dispose();
 }

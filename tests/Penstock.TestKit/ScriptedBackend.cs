@@ -24,7 +24,7 @@ public sealed class ScriptedBackend : IAsyncDisposable
         _listener = new TcpListener(address ?? IPAddress.Loopback, 0);
         _listener.Start(512);
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
-        TestTls.NoteBackend(Port, isSecured: true);
+        TestTls.Note(Port);
         _accepting = Task.Run(AcceptAsync); // off the test runner's context, which a test may block
     }
 
@@ -76,6 +76,7 @@ public sealed class ScriptedBackend : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
+        TestTls.Note(Port, isSecured: false); // another server may get the port
         _listener.Stop();
         ResetAll();
         await _accepting;

@@ -61,13 +61,20 @@ public sealed class TestProxy : IAsyncDisposable
         return await client.GetAsync(target, fields);
     }
 
-    public async ValueTask DisposeAsync() => await Server.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        NoteListeners(areOpen: false); // another server may get their ports
+        await Server.DisposeAsync();
+    }
 
-    private void NoteListeners()
+    private void NoteListeners(bool areOpen = true)
     {
         foreach ((EndPoint endPoint, string url) in Server.EndPoints.Zip(Server.Urls))
         {
-            TestTls.Note(endPoint, TestTls.IsOn && url.StartsWith("https", StringComparison.Ordinal));
+            if (endPoint is IPEndPoint { Port: var port })
+            {
+                TestTls.Note(port, areOpen && url.StartsWith("https", StringComparison.Ordinal));
+            }
         }
     }
 }

@@ -12,8 +12,7 @@ namespace Penstock.TestKit;
 /// their own.</summary>
 public static class TestTls
 {
-    private static readonly ConcurrentDictionary<int, bool> Listeners = new();
-    private static readonly ConcurrentDictionary<int, bool> Backends = new();
+    private static readonly ConcurrentDictionary<int, bool> Secured = new(); // by port
     private static readonly Lazy<TestCertificate> Certificate = new(static () =>
         TestAuthority.Shared.Issue("localhost", "127.0.0.1"));
 
@@ -36,28 +35,27 @@ public static class TestTls
     public static UpstreamConfig Apply(UpstreamConfig config) => !IsOn ? config : config with
     {
         Tls = config.Backends.Any(static b => b.IsTls) ? config.Tls : ToBackends,
-        Backends = [.. config.Backends.Select(static b => b with { IsTls = b.IsTls || IsSecuredBackend(b.Port) })],
+        Backends = [.. config.Backends.Select(static b => b with { IsTls = b.IsTls || IsSecured(b.Port) })],
     };
 
-    /// <summary>What a <see cref="ScriptedBackend"/> is trusted by.</summary>
-    public static UpstreamTlsConfig ToBackends =>
+    /// <summary>Trusts every <see cref="ScriptedBackend"/>.</summary>
+    public static UpstreamTlsConfig ToBackends { get; } =
         new() { Authorities = TestAuthority.Shared.Text, ServerName = "localhost" };
 
     /// <summary>An entry of <c>listen</c> in a file, on the loopback address.</summary>
     /// <param name="folder">Where certificate and key are written.</param>
     public static string Listener(int port, string folder)
     {
-        var address = new IPEndPoint(IPAddress.Loopback, port);
-        Note(address, IsOn);
+        Note(port);
         File.WriteAllText(Path.Combine(folder, "test.crt"), Certificate.Value.Chain);
         File.WriteAllText(Path.Combine(folder, "test.key"), Certificate.Value.Key);
-        return IsOn ? $"{{ address: \"{address}\", tls: {{ certificates: [{{ cert: test.crt, key: test.key }}] }} }}"
-            : $"\"{address}\"";
+        string tls = IsOn ? ", tls: { certificates: [{ cert: test.crt, key: test.key }] }" : "";
+        return $"{{ address: \"127.0.0.1:{port}\"{tls} }}";
     }
 
     /// <summary>An entry of <c>backends</c> in a file.</summary>
     public static string BackendUrl(int port) =>
-        $"{(IsSecuredBackend(port) ? "https" : "http")}://127.0.0.1:{port}";
+        $"{(IsSecured(port) ? "https" : "http")}://127.0.0.1:{port}";
 
     /// <summary>An upstream's <c>tls</c> in a file.</summary>
     /// <param name="folder">Where the authority's certificate is written.</param>
@@ -67,22 +65,11 @@ public static class TestTls
         return "{ ca: ca.pem, server_name: localhost }";
     }
 
-    /// <summary>Whether clients of this listener speak TLS.</summary>
-    public static void Note(EndPoint listener, bool isSecured)
-    {
-        if (listener is IPEndPoint { Port: var port })
-        {
-            Listeners[port] = isSecured;
-        }
-    }
+    /// <summary>Whether the listener or backend of this process at a port speaks TLS, which it may only with the switch
+    /// on.</summary>
+    public static void Note(int port, bool isSecured = true) => Secured[port] = IsOn && isSecured;
 
-    /// <summary>Whether a backend at this port speaks TLS, which it may only with the switch on.</summary>
-    public static void NoteBackend(int port, bool isSecured) => Backends[port] = IsOn && isSecured;
-
-    public static bool IsSecuredBackend(int port) => Backends.GetValueOrDefault(port);
-
-    public static bool IsSecured(EndPoint listener) =>
-        listener is IPEndPoint { Port: var port } && Listeners.GetValueOrDefault(port);
+    public static bool IsSecured(int port) => Secured.GetValueOrDefault(port);
 
     /// <summary>Accepts certificates of <see cref="TestAuthority.Shared"/>, for any name.</summary>
     public static SslClientAuthenticationOptions ClientOptions()

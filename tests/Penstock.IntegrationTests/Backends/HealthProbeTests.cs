@@ -272,7 +272,7 @@ public sealed class HealthProbeTests
 
     private async Task<CheckResult> CheckAsync(Backend backend, HealthCheckConfig check, int proxyProtocol = 0)
     {
-        if (TestTls.IsSecuredBackend(backend.Config.Port))
+        if (TestTls.IsSecured(backend.Config.Port))
         {
             backend.Tls = new TlsClient(TestTls.ToBackends);
         }
