@@ -133,6 +133,10 @@ internal sealed class BodyRelay(Loop loop, Connection source, Connection target,
     private RelayEnd ReadPiece(bool chunked, Excess onExcess, out int start, out int length)
     {
         // Small pieces use a buffer that is in the processor's cache; a stream that fills it gets a large one.
+        if (_fills && _buffer is { Length: < BufferPool.Large })
+        {
+            ReturnBuffer();
+        }
         _buffer ??= loop.Buffers.Rent(_fills ? BufferPool.Large : BufferPool.Medium);
         Span<byte> buffer = _buffer;
         Span<byte> room = buffer[BodyWriter.ChunkHeadRoom..^BodyWriter.Behind];
