@@ -5,8 +5,8 @@ namespace Penstock.Proxy;
 
 /// <summary>Divides the process' file descriptors into shares. With none left the runtime can neither load code nor
 /// start a thread, and aborts. Therefore the proxy, the admin API and the health checks each have a share, and the rest
-/// is for the program itself. The limit is read again and again, because an operator may change it while the process
-/// runs. Thread-safe.</summary>
+/// is for the program itself. The limit is read each time, because an operator may change it while the process runs.
+/// Thread-safe.</summary>
 public static partial class Descriptors
 {
     /// <summary>Descriptors that the program opens after its start: for code that is used for the first time, files of
@@ -19,15 +19,9 @@ public static partial class Descriptors
     private const int MinChecks = 16;
     private const string OpenNow = "/proc/self/fd";
 
-    /// <summary>A change of the limit is seen after this time. Each new connection needs it several times, and reading
-    /// it is a system call.</summary>
-    private const long ReadLimitEveryMs = 100;
-
     private static volatile int _lent;
     private static int _checks;
     private static int _checked;
-    private static volatile int _limit;
-    private static long _limitReadMs = long.MinValue / 2;
 
     /// <summary>The program cannot start with fewer descriptors. The runtime keeps one or two for every assembly; a
     /// native program has none of these.</summary>
@@ -38,15 +32,8 @@ public static partial class Descriptors
     {
         get
         {
-            long nowMs = Environment.TickCount64;
-            if (nowMs - Volatile.Read(ref _limitReadMs) >= ReadLimitEveryMs)
-            {
-                nuint* limits = stackalloc nuint[2]; // the soft one, the hard one
-                _limit = getrlimit(NumberOfFiles, limits) == 0
-                    ? (int)Math.Min(limits[0], int.MaxValue) : int.MaxValue;
-                Volatile.Write(ref _limitReadMs, nowMs);
-            }
-            return _limit;
+            nuint* limits = stackalloc nuint[2]; // the soft one, the hard one
+            return getrlimit(NumberOfFiles, limits) == 0 ? (int)Math.Min(limits[0], int.MaxValue) : int.MaxValue;
         }
     }
 
@@ -64,19 +51,18 @@ public static partial class Descriptors
     }
 
     /// <summary>Descriptors for connections to the admin API: a twentieth of the limit, 16 to 256.</summary>
-    public static int AdminShare => Math.Clamp(Limit / 20, 16, 256);
-
-    /// <summary>Descriptors for health checks. If all backends hang, each holds one. When there are more backends than
-    /// this share, some checks are inconclusive.</summary>
-    private static int CheckShare =>
-        Math.Clamp(Volatile.Read(ref _checked), MinChecks, Math.Max(MinChecks, Limit / 4));
+    public static int AdminShare => AdminShareOf(Limit);
 
     /// <summary>Reserves descriptors for other servers in this process.</summary>
     public static void Lend(int count) => _lent = count;
 
     /// <summary>Descriptors for client and backend connections. <paramref name="own"/>: what the program itself
     /// needs.</summary>
-    internal static int ProxyShare(int own) => Math.Max(16, Limit - own - _lent - AdminShare - CheckShare);
+    internal static int ProxyShare(int own)
+    {
+        int limit = Limit; // once: every new connection asks, and reading it is a system call
+        return Math.Max(16, limit - own - _lent - AdminShareOf(limit) - CheckShareOf(limit));
+    }
 
     /// <summary>How many descriptors the program itself has and may still need, without the proxy's
     /// <paramref name="ofProxy"/>.</summary>
@@ -90,7 +76,7 @@ public static partial class Descriptors
     /// <summary>Reserves a descriptor for a check's socket; false when the share is used up.</summary>
     internal static bool TryReserveForCheck()
     {
-        if (Interlocked.Increment(ref _checks) <= CheckShare)
+        if (Interlocked.Increment(ref _checks) <= CheckShareOf(Limit))
         {
             return true;
         }
@@ -100,6 +86,13 @@ public static partial class Descriptors
 
     /// <summary>Returns a descriptor of <see cref="TryReserveForCheck"/>.</summary>
     internal static void ReturnFromCheck() => Interlocked.Decrement(ref _checks);
+
+    private static int AdminShareOf(int limit) => Math.Clamp(limit / 20, 16, 256);
+
+    /// <summary>Descriptors for health checks. If all backends hang, each holds one. When there are more backends than
+    /// this share, some checks are inconclusive.</summary>
+    private static int CheckShareOf(int limit) =>
+        Math.Clamp(Volatile.Read(ref _checked), MinChecks, Math.Max(MinChecks, limit / 4));
 
     [LibraryImport("libc")]
     private static unsafe partial int getrlimit(int resource, nuint* limits);
