@@ -107,7 +107,10 @@ public sealed class ScriptedCa : IAsyncDisposable
             {
                 response.Headers["Retry-After"] = wait;
             }
-            await response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes(text));
+            // With a length, since the end of a chunked body would wait for a delayed acknowledgement.
+            byte[] bytes = Encoding.UTF8.GetBytes(text);
+            response.ContentLength64 = bytes.Length;
+            await response.OutputStream.WriteAsync(bytes);
             response.Close();
         }
         catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)

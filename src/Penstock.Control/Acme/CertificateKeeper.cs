@@ -27,6 +27,7 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
     private Task _running = Task.CompletedTask;
     private volatile AcmeConfig? _wanted;
     private bool _isNew = true;
+    private DateTimeOffset _idleUntil;
 
     // These belong to the task, or to Start before it.
     private AcmeConfig _config = new();
@@ -63,6 +64,18 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
     /// <summary>One for each name of the configuration.</summary>
     public IReadOnlyList<CertificateStatus> Statuses => _statuses;
 
+    /// <summary>When there is something to do again; a time in the past: something is being done.</summary>
+    public DateTimeOffset IdleUntil
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _idleUntil;
+            }
+        }
+    }
+
     /// <summary>What an operator should look at; null: nothing.</summary>
     public string? Warning =>
         _statuses.Select(static status => status.Warning).FirstOrDefault(static warning => warning is not null);
@@ -83,7 +96,7 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
     {
         lock (_lock)
         {
-            (_wanted, _isNew) = (config, true);
+            (_wanted, _isNew, _idleUntil) = (config, true, default);
             _woken.TrySetResult();
         }
     }
@@ -130,7 +143,12 @@ internal sealed partial class CertificateKeeper : IAsyncDisposable
     {
         try
         {
-            await _woken.Task.WaitAsync(pause, _time, _stop.Token);
+            Task waiting = _woken.Task.WaitAsync(pause, _time, _stop.Token);
+            lock (_lock)
+            {
+                _idleUntil = _isNew ? default : _time.GetUtcNow() + pause;
+            }
+            await waiting;
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {

@@ -52,7 +52,7 @@ internal sealed class KeeperRun : IAsyncDisposable
 
     /// <summary>Waits until everything that is due has been tried.</summary>
     public Task DoneAsync() => Eventually.TrueAsync(
-        () => Keeper.Statuses.All(status => status.NextTry > Time.GetUtcNow()), "all that is due has been tried");
+        () => Keeper.IdleUntil > Time.GetUtcNow(), "all that is due has been tried");
 
     /// <summary>Lets time pass in small steps, so that everything happens at its time.</summary>
     public async Task PassAsync(TimeSpan time, TimeSpan step)
@@ -61,7 +61,6 @@ internal sealed class KeeperRun : IAsyncDisposable
         {
             Time.Advance(step);
             await DoneAsync();
-            await Eventually.TrueAsync(() => Time.HasTimerBeyond(TimeSpan.Zero), "the keeper waits");
         }
     }
 
