@@ -12,8 +12,10 @@ public sealed class LoadRun : IAsyncDisposable
     private readonly Task[] _clients;
     private long _lastSentMs;
 
-    public LoadRun(Uri url, int clients, string? clientId = null)
+    /// <param name="keepAlive">False: each request has a connection, and a handshake, of its own.</param>
+    public LoadRun(Uri url, int clients, string? clientId = null, bool keepAlive = true)
     {
+        _http.DefaultRequestHeaders.ConnectionClose = !keepAlive;
         _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(() => RunAsync(url, clientId)))];
     }
 

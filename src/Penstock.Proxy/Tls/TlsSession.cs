@@ -34,10 +34,17 @@ internal sealed unsafe class TlsSession
     /// <summary>The maximum length of a part of a certificate; a longer one is cut.</summary>
     public const int MaxSubjectBytes = 4096;
 
+    /// <summary>This many bytes may arrive in a row without data for the receiver: parts of records, or tickets. More
+    /// are a flood of messages such as KeyUpdate, which cost a sender less than the receiver, and which OpenSSL would
+    /// handle without an end. Also what one <see cref="Receive"/> takes from the socket besides data.</summary>
+    private const int MaxBytesWithoutData = 64 * 1024;
+
     private readonly ITlsTransport _transport;
     private GCHandle _self;
     private nint _ssl;
     private ArraySegment<byte> _early;
+    private long _received; // bytes of the socket
+    private long _receivedAtData; // the same when the receiver last got data
     private bool _broken;
     private bool _sendBroken; // the socket takes no more bytes; those that have arrived can still be received
     private bool _receiveNeedsSpace; // a receive cannot go on before the socket takes more bytes
@@ -156,7 +163,7 @@ internal sealed unsafe class TlsSession
         int result = SSL_do_handshake(_ssl);
         if (result == 1)
         {
-            IsEstablished = true;
+            (IsEstablished, _receivedAtData) = (true, _received);
             return HandshakeState.Done;
         }
         switch (Explain(result))
@@ -190,6 +197,7 @@ internal sealed unsafe class TlsSession
             return _broken ? Broken : WouldBlock;
         }
         int count = 0;
+        long enough = _received + buffer.Length + MaxBytesWithoutData;
         fixed (byte* start = buffer)
         {
             // SSL_read returns one record at most.
@@ -199,6 +207,7 @@ internal sealed unsafe class TlsSession
                 if (result > 0)
                 {
                     count += result;
+                    _receivedAtData = _received;
                     HasData = SSL_has_pending(_ssl) != 0;
                     continue;
                 }
@@ -213,7 +222,7 @@ internal sealed unsafe class TlsSession
                 _receiveNeedsSpace = error == ErrorWantWrite;
                 break;
             }
-            while (HasData && count < buffer.Length);
+            while (HasData && count < buffer.Length && _received < enough);
         }
         return count > 0 ? count : WouldBlock;
     }
@@ -230,6 +239,7 @@ internal sealed unsafe class TlsSession
         int result = SSL_peek(_ssl, &one, 1);
         if (result > 0)
         {
+            _receivedAtData = _received;
             return HasData = true;
         }
         int error = Explain(result);
@@ -331,7 +341,14 @@ internal sealed unsafe class TlsSession
     {
         if (_early.Count == 0)
         {
-            return _transport.ReceiveRaw(buffer);
+            if (IsEstablished && _received - _receivedAtData > MaxBytesWithoutData)
+            {
+                Fault = "it sends messages without data";
+                return Broken;
+            }
+            int received = _transport.ReceiveRaw(buffer);
+            _received += Math.Max(0, received);
+            return received;
         }
         int count = Math.Min(_early.Count, buffer.Length);
         _early.AsSpan(0, count).CopyTo(buffer);
