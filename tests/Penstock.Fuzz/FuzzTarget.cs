@@ -13,7 +13,7 @@ internal abstract class FuzzTarget
     [
         new Targets.RequestHeadTarget(), new Targets.ResponseHeadTarget(), new Targets.ChunkedBodyTarget(),
         new Targets.ProxyProtocolTarget(), new Targets.PathTarget(), new Targets.IdentityTarget(),
-        new Targets.CsvTarget(),
+        new Targets.CsvTarget(), new Targets.TlsTarget(),
         new Targets.ConfigTarget("config-yaml", "penstock.yaml"),
         new Targets.ConfigTarget("config-json", "penstock.json"),
     ];

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Coverage-guided fuzzing of one target: fuzz.sh TARGET [--cpu-minutes N] [--keep]
-#   TARGET         request-head, response-head, chunked-body, proxy-protocol, path, identity, csv,
+#   TARGET         request-head, response-head, chunked-body, proxy-protocol, path, identity, csv, tls,
 #                  config-yaml, config-json
 #   --cpu-minutes  how long (default 15), counted in the fuzzer's own CPU time, so that a busy machine costs nothing
 #   --keep         afterwards, add the inputs that are needed for the coverage to Corpus/TARGET.txt

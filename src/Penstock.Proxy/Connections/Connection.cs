@@ -27,8 +27,8 @@ internal interface IConnectionOwner
 /// <summary>One non-blocking stream socket on a loop: try first, or wait until the socket is ready and then try. It
 /// buffers nothing, so a waiting connection needs no buffer. Not thread-safe: all calls come from the loop.
 ///
-/// The socket is registered once, edge-triggered, for all events. A receive that did not fill its buffer has emptied
-/// the socket, so the next one waits for an event, without a system call that would say "would block".
+/// The socket is registered edge-triggered, for space only once it had none. A receive that did not fill its buffer has
+/// emptied the socket, so the next one waits for an event, without a system call that would say "would block".
 ///
 /// With TLS, receives and sends go through the session, which comes back to the socket.</summary>
 internal sealed class Connection : EventSource, ITlsTransport
@@ -43,6 +43,8 @@ internal sealed class Connection : EventSource, ITlsTransport
     /// Otherwise a peer that sends faster than Penstock relays would keep the loop to itself.</summary>
     private const int MaxAtOnce = 16;
 
+    private const EpollEvents Always = EpollEvents.Read | EpollEvents.PeerClosed | EpollEvents.EdgeTriggered;
+
     private readonly Loop _loop;
     private readonly Socket _socket;
     private readonly WaitSource _data = new();
@@ -50,6 +52,7 @@ internal sealed class Connection : EventSource, ITlsTransport
     private TlsSession? _tls;
     private bool _readable;
     private bool _writable;
+    private bool _watchesSpace;
     private bool _peerClosed;
     private bool _sendEnded;
     private bool _expired;
@@ -63,9 +66,8 @@ internal sealed class Connection : EventSource, ITlsTransport
         _loop = loop;
         _socket = socket;
         Owner = owner;
-        _writable = !connecting;
-        loop.Register(this, socket,
-            EpollEvents.Read | EpollEvents.Write | EpollEvents.PeerClosed | EpollEvents.EdgeTriggered);
+        (_writable, _watchesSpace) = (!connecting, connecting);
+        loop.Register(this, socket, connecting ? Always | EpollEvents.Write : Always);
     }
 
     public IConnectionOwner Owner { get; }
@@ -145,10 +147,11 @@ internal sealed class Connection : EventSource, ITlsTransport
     public int TryReceive(Span<byte> buffer) => _tls is null ? ReceiveRaw(buffer)
         : IsClosed ? Broken : MayHaveData ? _tls.Receive(buffer) : WouldBlock;
 
+    /// <param name="isLast">The end of the stream follows at once; both may leave together.</param>
     /// <returns>Bytes that the kernel took, possibly fewer than given; <see cref="WouldBlock"/>: call it again with the
     /// same bytes; <see cref="Broken"/>.</returns>
-    public int TrySend(ReadOnlySpan<byte> bytes) => _tls is null ? SendRaw(bytes)
-        : IsClosed ? Broken : _writable ? _tls.Send(bytes) : WouldBlock;
+    public int TrySend(ReadOnlySpan<byte> bytes, bool isLast = false) => _tls is null ? SendRaw(bytes, isLast)
+        : IsClosed ? Broken : _writable ? _tls.Send(bytes, isLast) : WouldBlock;
 
     /// <inheritdoc/>
     public int ReceiveRaw(Span<byte> buffer)
@@ -173,24 +176,25 @@ internal sealed class Connection : EventSource, ITlsTransport
     }
 
     /// <inheritdoc/>
-    public int SendRaw(ReadOnlySpan<byte> bytes)
+    public int SendRaw(ReadOnlySpan<byte> bytes, bool more)
     {
         if (!_writable || IsClosed)
         {
             return IsClosed ? Broken : WouldBlock;
         }
-        int count = _socket.Send(bytes, SocketFlags.None, out SocketError error);
-        if (error == SocketError.Success)
+        int count = more ? SocketCalls.SendMore(_socket, bytes, out SocketError error)
+            : _socket.Send(bytes, SocketFlags.None, out error);
+        if (error is not (SocketError.Success or SocketError.WouldBlock))
         {
-            _writable = count == bytes.Length;
-            return count;
+            return Broken;
         }
-        if (error == SocketError.WouldBlock)
+        _writable = error == SocketError.Success && count == bytes.Length;
+        if (!_writable && !_watchesSpace)
         {
-            _writable = false;
-            return WouldBlock;
+            _watchesSpace = true;
+            _loop.Watch(this, Always | EpollEvents.Write);
         }
-        return Broken;
+        return error == SocketError.Success ? count : WouldBlock;
     }
 
     /// <summary>Waits until a receive may succeed. One waiter at a time.</summary>

@@ -28,6 +28,7 @@ internal sealed unsafe partial class Epoll : IDisposable
     private const int CloseOnExec = 0x80000;
     private const int NonBlocking = 0x800;
     private const int Add = 1;
+    private const int Modify = 3;
     private const int Interrupted = 4;
 
     // struct epoll_event is packed on x86-64 only: 12 bytes there, 16 elsewhere.
@@ -51,12 +52,17 @@ internal sealed unsafe partial class Epoll : IDisposable
 
     /// <summary>Watches a descriptor until it is closed.</summary>
     /// <param name="tag">Returned with each event; not 0, which marks a wake-up.</param>
-    public void Register(int descriptor, ulong tag, EpollEvents interest)
+    public void Register(int descriptor, ulong tag, EpollEvents interest) => Control(Add, descriptor, tag, interest);
+
+    /// <summary>Watches a descriptor for other events. What it is ready for is reported again.</summary>
+    public void Change(int descriptor, ulong tag, EpollEvents interest) => Control(Modify, descriptor, tag, interest);
+
+    private void Control(int operation, int descriptor, ulong tag, EpollEvents interest)
     {
         byte* entry = stackalloc byte[16];
         Unsafe.WriteUnaligned(entry, (uint)interest);
         Unsafe.WriteUnaligned(entry + DataOffset, tag);
-        Check(epoll_ctl(_epoll, Add, descriptor, entry));
+        Check(epoll_ctl(_epoll, operation, descriptor, entry));
     }
 
     /// <summary>Waits until something is ready, at most <paramref name="timeoutMs"/>; -1 waits without a
@@ -102,17 +108,6 @@ internal sealed unsafe partial class Epoll : IDisposable
         _epoll.Dispose();
     }
 
-    /// <summary>Starts to connect a non-blocking socket. <c>Socket.Connect</c> would throw an exception for "in
-    /// progress".</summary>
-    /// <returns>0: connected at once; else errno (115: in progress).</returns>
-    public static int Connect(SafeHandle socket, ReadOnlySpan<byte> address)
-    {
-        fixed (byte* at = address)
-        {
-            return connect(socket, at, address.Length) == 0 ? 0 : Marshal.GetLastPInvokeError();
-        }
-    }
-
     private static int Check(int result) => result >= 0 ? result
         : throw new InvalidOperationException($"epoll call failed: errno {Marshal.GetLastPInvokeError()}");
 
@@ -127,9 +122,6 @@ internal sealed unsafe partial class Epoll : IDisposable
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int eventfd(uint initial, int flags);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int connect(SafeHandle socket, byte* address, int length);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint write(SafeHandle descriptor, void* data, nint length);

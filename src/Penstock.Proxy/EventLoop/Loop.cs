@@ -160,8 +160,14 @@ internal sealed class Loop : IDisposable
         source.Generation = ++_generation == 0 ? ++_generation : _generation;
         _sources[descriptor] = source;
         OpenSources++;
-        _epoll.Register(descriptor, ((ulong)source.Generation << 32) | (uint)descriptor, interest);
+        _epoll.Register(descriptor, Tag(source), interest);
     }
+
+    /// <summary>Watches a registered source for other events.</summary>
+    public void Watch(EventSource source, EpollEvents interest) =>
+        _epoll.Change(source.Descriptor, Tag(source), interest);
+
+    private static ulong Tag(EventSource source) => ((ulong)source.Generation << 32) | (uint)source.Descriptor;
 
     /// <summary>Removes a source. Call it before closing the socket; closing makes epoll forget the
     /// descriptor.</summary>

@@ -44,7 +44,7 @@ internal static class Answering
         var head = new HeadWriter(scratch);
         exchange.BytesOut = ResponseWriter.WriteAnswer(ref head, exchange, exchange.Loop.DateField, client.KeepsAlive,
             exchange.Snapshot.Answers.For(exchange.Status), client.Received);
-        int sent = client.Io.TrySend(scratch.AsSpan(0, head.Length));
+        int sent = client.Io.TrySend(scratch.AsSpan(0, head.Length), isLast: !client.KeepsAlive);
         if (sent == head.Length)
         {
             return Step.Finish;

@@ -46,7 +46,7 @@ internal static class Handshake
         }
         if (tls.IsPlainHttp)
         {
-            _ = io.SendRaw(PlainAnswer);
+            _ = io.SendRaw(PlainAnswer, more: true);
             client.EndAfterThisAndLinger();
         }
         if (tls.Fault.Length > 0 && worker.Logger.IsEnabled(LogLevel.Debug))

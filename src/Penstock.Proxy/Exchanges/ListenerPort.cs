@@ -21,7 +21,7 @@ internal sealed record ListenerSettings(ListenerConfig Config, TlsServer? Tls, i
         [.. Config.Tls?.ClientAuth?.Passed.Select(static p => (Encoding.ASCII.GetBytes(p.Field), p.Part)) ?? []];
 
     /// <summary>The maximum length of these fields.</summary>
-    public int PassedBytes => Passed.Sum(static p => p.Field.Length + TlsSession.MaxSubjectBytes + 4);
+    public int PassedBytes => Passed.Sum(static p => p.Field.Length + ShownCertificate.MaxPartBytes + 4);
 
     /// <summary>The line Strict-Transport-Security (RFC 6797) of every response; empty: none.</summary>
     public byte[] SecurityField { get; } = Config.Tls is not { } tls || tls.Hsts == TimeSpan.Zero ? []

@@ -167,7 +167,7 @@ internal static class Responding
 
     private static Step SendOrStash(Exchange exchange, ReadOnlySpan<byte> bytes, bool whole)
     {
-        int sent = exchange.Client.Io.TrySend(bytes);
+        int sent = exchange.Client.Io.TrySend(bytes, isLast: whole && !exchange.Client.KeepsAlive);
         if (sent == bytes.Length && whole)
         {
             return Step.Finish;

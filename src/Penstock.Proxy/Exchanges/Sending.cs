@@ -65,12 +65,13 @@ internal static class Sending
         return origin + head.Length;
     }
 
-    /// <summary>Sends the PROXY protocol header of a new connection, if the upstream has one.</summary>
+    /// <summary>Sends the PROXY protocol header of a new connection, if the upstream has one. The handshake of TLS
+    /// follows.</summary>
     /// <returns>False when the socket did not take it.</returns>
     public static bool TrySendOrigin(Exchange exchange, BackendConnection on)
     {
         int length = WriteOrigin(exchange, on);
-        return length == 0 || on.Io.SendRaw(exchange.Loop.Scratch.AsSpan(0, length)) == length;
+        return length == 0 || on.Io.SendRaw(exchange.Loop.Scratch.AsSpan(0, length), more: true) == length;
     }
 
     /// <returns>Bytes of the header, at the start of the loop's scratch memory; 0: the upstream has none.</returns>

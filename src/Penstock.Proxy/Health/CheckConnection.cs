@@ -81,7 +81,7 @@ internal sealed class CheckConnection : ITlsTransport, IDisposable
     {
         if (_tls is null)
         {
-            SendRaw(bytes.Span);
+            SendRaw(bytes.Span, more: false);
         }
         else if (_tls.Send(bytes.Span) != bytes.Length)
         {
@@ -120,7 +120,7 @@ internal sealed class CheckConnection : ITlsTransport, IDisposable
         return count;
     }
 
-    public int SendRaw(ReadOnlySpan<byte> bytes)
+    public int SendRaw(ReadOnlySpan<byte> bytes, bool more)
     {
         _unsent.Write(bytes);
         return bytes.Length;

@@ -17,7 +17,7 @@ internal sealed class ClientCertificate
     private static readonly Asn1Tag Dns = new(TagClass.ContextSpecific, 2);
     private static readonly Asn1Tag Uri = new(TagClass.ContextSpecific, 6);
 
-    /// <param name="subject">See <see cref="TlsSession.PeerSubject"/>.</param>
+    /// <param name="subject">See <see cref="ShownCertificate.Subject"/>.</param>
     public ClientCertificate(byte[] der, string subject)
     {
         using X509Certificate2 certificate = X509CertificateLoader.LoadCertificate(der);
@@ -61,7 +61,7 @@ internal sealed class ClientCertificate
                 if (tag == Mail || tag == Dns || tag == Uri)
                 {
                     string name = names.ReadCharacterString(UniversalTagNumber.IA5String, tag);
-                    return IsPrintable(name) && name.Length <= TlsSession.MaxSubjectBytes ? name : "";
+                    return IsPrintable(name) && name.Length <= ShownCertificate.MaxPartBytes ? name : "";
                 }
                 names.ReadEncodedValue();
             }

@@ -44,6 +44,8 @@ internal static unsafe partial class OpenSsl
     public const int SessionCacheClient = 1;
     public const int SessionCacheNoInternal = 0x300;
 
+    public const int StateSendingTicket = 33; // TLS_ST_SW_SESSION_TICKET
+
     public const int Tls12 = 0x0303;
     public const int Tls13 = 0x0304;
 
@@ -140,6 +142,9 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl)]
     public static partial void SSL_free(nint ssl);
+
+    [LibraryImport(Ssl)]
+    public static partial int SSL_get_state(nint ssl);
 
     [LibraryImport(Ssl)]
     public static partial void SSL_set_bio(nint ssl, nint read, nint write);
@@ -313,8 +318,8 @@ internal static unsafe partial class OpenSsl
     [LibraryImport(Crypto)]
     public static partial void EVP_PKEY_free(nint key);
 
-    [LibraryImport(Crypto)]
-    public static partial nint EVP_aes_256_cbc();
+    [LibraryImport(Crypto, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint EVP_CIPHER_fetch(nint library, string name, nint properties);
 
     [LibraryImport(Crypto)]
     public static partial int EVP_EncryptInit_ex(nint context, nint cipher, nint engine, byte* key, byte* iv);

@@ -24,6 +24,9 @@ internal sealed unsafe class TicketKeys
     private const int Accepted = 1;
     private const int AcceptedRenew = 2;
 
+    /// <summary>Looked up once: OpenSSL would search its providers for each ticket.</summary>
+    private static readonly nint Cipher = EVP_CIPHER_fetch(0, "AES-256-CBC", 0);
+
     private volatile byte[][] _keys = [RandomNumberGenerator.GetBytes(KeyBytes)];
 
     /// <param name="keys">Each of <see cref="KeyBytes"/> bytes, the newest first; at least one.</param>
@@ -81,8 +84,8 @@ internal sealed unsafe class TicketKeys
             parameters[2] = default;
             byte* cipherKey = start + NameBytes;
             return EVP_MAC_CTX_set_params(mac, parameters) == 1
-                && (encrypts ? EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), 0, cipherKey, iv)
-                    : EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), 0, cipherKey, iv)) == 1;
+                && (encrypts ? EVP_EncryptInit_ex(cipher, Cipher, 0, cipherKey, iv)
+                    : EVP_DecryptInit_ex(cipher, Cipher, 0, cipherKey, iv)) == 1;
         }
     }
 }

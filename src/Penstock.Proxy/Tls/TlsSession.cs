@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
-using System.Text;
 using static Penstock.Proxy.Tls.OpenSsl;
 
 namespace Penstock.Proxy.Tls;
@@ -20,7 +19,9 @@ internal interface ITlsTransport
 {
     int ReceiveRaw(Span<byte> buffer);
 
-    int SendRaw(ReadOnlySpan<byte> bytes);
+    /// <param name="more">Further bytes or the end of the stream are likely to follow at once; the kernel may hold
+    /// these back until then, or for 200 ms.</param>
+    int SendRaw(ReadOnlySpan<byte> bytes, bool more);
 }
 
 /// <summary>TLS on one connection: an SSL of OpenSSL above a BIO that reads and writes through the connection itself,
@@ -30,9 +31,6 @@ internal sealed unsafe class TlsSession
 {
     public const int WouldBlock = -1;
     public const int Broken = -2;
-
-    /// <summary>The maximum length of a part of a certificate; a longer one is cut.</summary>
-    public const int MaxSubjectBytes = 4096;
 
     /// <summary>This many bytes may arrive in a row without data for the receiver: parts of records, or tickets. More
     /// are a flood of messages such as KeyUpdate, which cost a sender less than the receiver, and which OpenSSL would
@@ -46,6 +44,8 @@ internal sealed unsafe class TlsSession
     private long _received; // bytes of the socket
     private long _receivedAtData; // the same when the receiver last got data
     private bool _broken;
+    private bool _isLast; // the end of the stream follows what is sent now
+    private bool _ended; // the close_notify has been sent
     private bool _sendBroken; // the socket takes no more bytes; those that have arrived can still be received
     private bool _receiveNeedsSpace; // a receive cannot go on before the socket takes more bytes
 
@@ -248,11 +248,13 @@ internal sealed unsafe class TlsSession
         return error is not (ErrorWantRead or ErrorWantWrite);
     }
 
+    /// <param name="isLast"><see cref="End"/> follows at once.</param>
     /// <returns>Bytes that were encrypted and taken by the socket, possibly fewer than given; <see cref="WouldBlock"/>:
     /// call it again with the same bytes; <see cref="Broken"/>.</returns>
-    public int Send(ReadOnlySpan<byte> bytes)
+    public int Send(ReadOnlySpan<byte> bytes, bool isLast = false)
     {
         int sent = 0;
+        _isLast = isLast;
         fixed (byte* start = bytes)
         {
             while (sent < bytes.Length && !_broken && !_sendBroken)
@@ -273,11 +275,16 @@ internal sealed unsafe class TlsSession
         return sent > 0 ? sent : _broken || _sendBroken ? Broken : WouldBlock;
     }
 
-    /// <summary>Ends the stream to the peer by a close_notify, if the socket takes it now.</summary>
+    /// <summary>Ends the stream to the peer by a close_notify, if the socket takes it now. The caller then ends that of
+    /// the socket. When the close_notify has been sent, a
+    /// further call does nothing: OpenSSL would receive then, and take an alert of the peer for the end of its stream.
+    /// </summary>
     public void End()
     {
-        if (IsEstablished && !_broken && SSL_shutdown(_ssl) < 0)
+        if (IsEstablished && !_broken && !_ended)
         {
+            _isLast = true;
+            _ended = SSL_shutdown(_ssl) >= 0;
             ERR_clear_error();
         }
     }
@@ -285,44 +292,15 @@ internal sealed unsafe class TlsSession
     /// <summary>Reads the names of the client's certificate, after the handshake.</summary>
     public void ReadCertificate()
     {
-        if (PeerCertificate() is { } der)
-        {
-            Certificate = new(der, PeerSubject());
-        }
+        using ShownCertificate? shown = ShownCertificate.Of(_ssl);
+        Certificate = shown is null ? null : new(shown.Der(), shown.Subject());
     }
 
     /// <summary>The peer's certificate in DER; null: it has shown none.</summary>
     public byte[]? PeerCertificate()
     {
-        nint certificate = SSL_get1_peer_certificate(_ssl);
-        if (certificate == 0)
-        {
-            return null;
-        }
-        byte[] der = new byte[i2d_X509(certificate, null)];
-        fixed (byte* start = der)
-        {
-            byte* target = start;
-            _ = i2d_X509(certificate, &target);
-        }
-        X509_free(certificate);
-        return der;
-    }
-
-    /// <summary>The subject of the peer's certificate, in the form of RFC 2253.</summary>
-    private string PeerSubject()
-    {
-        nint certificate = SSL_get1_peer_certificate(_ssl);
-        nint bio = BIO_new(BIO_s_mem());
-        byte[] text = new byte[MaxSubjectBytes];
-        _ = X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0, NameFlagsRfc2253);
-        fixed (byte* start = text)
-        {
-            int length = BIO_read(bio, start, text.Length);
-            _ = BIO_free(bio);
-            X509_free(certificate);
-            return Encoding.UTF8.GetString(text, 0, Math.Max(0, length));
-        }
+        using ShownCertificate? shown = ShownCertificate.Of(_ssl);
+        return shown?.Der();
     }
 
     /// <summary>Frees what OpenSSL holds. The session is broken from now on.</summary>
@@ -360,7 +338,9 @@ internal sealed unsafe class TlsSession
     /// error it would not receive either: the response of a server that closes early has arrived by then.</summary>
     internal int WriteTransport(ReadOnlySpan<byte> bytes)
     {
-        int sent = _transport.SendRaw(bytes);
+        // Tickets can wait for the first response.
+        bool more = _isLast || (!IsEstablished && SSL_get_state(_ssl) == StateSendingTicket);
+        int sent = _transport.SendRaw(bytes, more);
         _sendBroken |= sent == Broken;
         return sent == Broken ? WouldBlock : sent;
     }

@@ -85,7 +85,7 @@ internal sealed class ConnectionPool(Loop loop, Backend backend)
             {
                 socket.NoDelay = true;
             }
-            int errno = Epoll.Connect(socket.SafeHandle, address.Bytes);
+            int errno = SocketCalls.Connect(socket, address.Bytes);
             if (errno is 0 or InProgress)
             {
                 error = SocketError.Success;

@@ -35,7 +35,8 @@ public sealed class CertificateScenarios(ITestOutputHelper output) : ProgramScen
             failed += answer.IsSuccessStatusCode ? 0 : 1;
             await fresh.MoreAsync(4);
             using SslStream next = Connect();
-            Assert.Equal(Thumbprint(_certificates[i % _certificates.Length]), next.RemoteCertificate!.GetCertHashString());
+            string newest = Thumbprint(_certificates[i % _certificates.Length]);
+            Assert.Equal(newest, next.RemoteCertificate!.GetCertHashString());
         }
         await kept.StopAsync();
         await fresh.StopAsync();

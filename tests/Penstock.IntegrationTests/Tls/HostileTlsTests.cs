@@ -8,7 +8,7 @@ using Xunit;
 
 namespace Penstock.IntegrationTests.Tls;
 
-/// <summary>Peers that misuse TLS: what they can make Penstock do is bounded, and others are served meanwhile.</summary>
+/// <summary>Peers that misuse TLS: what they can make Penstock do is bounded, and others are served.</summary>
 public sealed class HostileTlsTests(ITestOutputHelper output) : IAsyncDisposable
 {
     private const string Get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -29,7 +29,7 @@ public sealed class ScannerTests(ITestOutputHelper output) : IAsyncDisposable
         Assert.Contains("alert protocol version", told);
     }
 
-    /// <summary>Mozilla's "intermediate" without the finite-field ciphers, which need parameters of their own.</summary>
+    /// <summary>Mozilla's "intermediate" without finite-field ciphers, which need parameters of their own.</summary>
     [Fact]
     public async Task Ciphers_of_tls_1_2_are_those_of_mozilla_with_forward_secrecy_and_no_other()
     {

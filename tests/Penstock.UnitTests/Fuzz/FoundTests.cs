@@ -1,5 +1,7 @@
 using Penstock.Control.Config;
+using Penstock.Fuzz.Targets;
 using Penstock.Proxy.Http1;
+using Penstock.TestKit;
 using Penstock.UnitTests.Http1;
 using Xunit;
 
@@ -38,6 +40,12 @@ public sealed class FoundTests
         }
         Assert.Equal(whole.Fault, pieces.Fault);
     }
+
+    [Theory]
+    [InlineData(@"\x01\x02\x00\x03\x01*\x00\xc399")] // an error stayed behind for the next session of the thread
+    [InlineData(@"!\x02\x00\x03\x01\xe6\x02\x00y\x03y\x01")] // an alert counted as the end of a stream
+    public void Tls_session_that_ends_twice_takes_an_alert_for_what_it_is(string script) =>
+        new TlsTarget().Run(Bytes.Of(script));
 
     [Fact]
     public void Proxy_header_with_a_line_feed_inside_is_invalid_however_it_comes()
