@@ -37,12 +37,12 @@ declare -A TITLE=([small]='65-byte response' [limited]='429, limit exceeded' [bi
     [tls]='65-byte response, TLS' [tls_big]='1 MiB response, TLS'
     [full]='full handshake and a request' [resumed]='resumed handshake and a request')
 declare -A TARGET=([small]=/ [limited]=/limited [big]=/big [tls]=/ [tls_big]=/big)
-declare -A PORT TLS_PORT PIDS IDLE_KB FRESH_KB FIRST_MS CPU_US RATE # PIDS by proxy; CPU_US and RATE hold a figure per round, by "work proxy"
+declare -A PORT TLS_PORT PIDS IDLE_KB IDLE_TLS_KB FRESH_KB FIRST_MS CPU_US RATE # PIDS by proxy; CPU_US and RATE hold a figure per round, by "work proxy"
 
 fail() { echo "bench: $*" >&2; exit 1; }
 
-for tool in nginx haproxy wrk taskset openssl; do
-    command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install nginx haproxy wrk util-linux openssl"
+for tool in nginx haproxy wrk taskset openssl ${TLS:+python3}; do
+    command -v "$tool" >/dev/null || fail "$tool is missing: apt-get install nginx haproxy wrk util-linux openssl python3"
 done
 ((PROXY_CORE < $(nproc) && LOAD_CORE < $(nproc) && PROXY_CORE != LOAD_CORE)) ||
     fail "two processor cores are needed; PROXY_CORE=$PROXY_CORE LOAD_CORE=$LOAD_CORE, $(nproc) here"
@@ -297,6 +297,28 @@ idle_connection_kb() { # PROXY: growth of its memory by connections that had one
     awk -v kb=$((after - before)) -v n="$IDLE_CONNECTIONS" 'BEGIN { printf "%.1f", kb / n }'
 }
 
+idle_tls_connection_kb() { # PROXY: the same over TLS
+    local before after
+    coproc HOLD { python3 -c "
+import socket, ssl
+context = ssl.create_default_context(cafile='$WORK/cert.pem')
+held = []
+for _ in range($IDLE_CONNECTIONS):
+    one = context.wrap_socket(socket.create_connection(('127.0.0.1', ${TLS_PORT[$1]})), server_hostname='127.0.0.1')
+    one.sendall(b'GET / HTTP/1.1\\r\\nHost: bench\\r\\n\\r\\n')
+    one.recv(4096)
+    held.append(one)
+print('all', flush=True)
+input()
+"; }
+    before=$(memory_kb "$1")
+    IFS= read -r -u "${HOLD[0]}" _ || fail "$1 did not take $IDLE_CONNECTIONS connections with TLS"
+    after=$(memory_kb "$1")
+    echo >&"${HOLD[1]}"
+    wait "$HOLD_PID"
+    awk -v kb=$((after - before)) -v n="$IDLE_CONNECTIONS" 'BEGIN { printf "%.1f", kb / n }'
+}
+
 start_backends
 make_certificate
 for proxy in $PROXIES; do
@@ -307,6 +329,10 @@ for proxy in $PROXIES; do
     load "$proxy" small "$(warmup "$proxy")"
     # before the other works: what they free would be used again and hide the growth
     IDLE_KB[$proxy]=$(idle_connection_kb "$proxy")
+    if [[ $TLS ]]; then
+        handshakes "$proxy" full "$(warmup "$proxy")" # one connection at a time: OpenSSL's own memory, not that of many
+        IDLE_TLS_KB[$proxy]=$(idle_tls_connection_kb "$proxy")
+    fi
     for work in $WORKS; do
         echo "warming up $proxy: ${TITLE[$work]}" >&2
         load "$proxy" "$work" "$(warmup "$proxy")"
@@ -338,10 +364,10 @@ for work in $WORKS; do
     done
 done
 echo
-echo "| proxy | memory per idle keep-alive connection (of $IDLE_CONNECTIONS), kB | memory in all, MB |"
-echo '|---|---:|---:|'
+echo "| proxy | memory per idle keep-alive connection (of $IDLE_CONNECTIONS), kB | with TLS | memory in all, MB |"
+echo '|---|---:|---:|---:|'
 for proxy in $PROXIES; do
-    echo "| $proxy | ${IDLE_KB[$proxy]} | $(($(memory_kb "$proxy") / 1024)) |"
+    echo "| $proxy | ${IDLE_KB[$proxy]} | ${IDLE_TLS_KB[$proxy]:-–} | $(($(memory_kb "$proxy") / 1024)) |"
 done
 echo
 echo '| build | program, MB | memory at start, MB | start to first proxied request, ms (median of 5) |'
