@@ -160,7 +160,7 @@ internal sealed class Connection : EventSource, ITlsTransport
         {
             return IsClosed ? Broken : WouldBlock;
         }
-        int count = _socket.Receive(buffer, SocketFlags.None, out SocketError error);
+        int count = SocketCalls.Receive(Descriptor, buffer, out SocketError error);
         if (error == SocketError.Success)
         {
             // When the peer's end is already announced, no further event comes. Keep reading until the end is reached.
@@ -182,8 +182,7 @@ internal sealed class Connection : EventSource, ITlsTransport
         {
             return IsClosed ? Broken : WouldBlock;
         }
-        int count = more ? SocketCalls.SendMore(_socket, bytes, out SocketError error)
-            : _socket.Send(bytes, SocketFlags.None, out error);
+        int count = SocketCalls.Send(Descriptor, bytes, more, out SocketError error);
         if (error is not (SocketError.Success or SocketError.WouldBlock))
         {
             return Broken;

@@ -21,23 +21,44 @@ internal static unsafe partial class SocketCalls
         }
     }
 
-    /// <summary>Sends bytes that the kernel may hold back until more bytes or the end of the stream come, at most 200
-    /// ms (MSG_MORE, tcp(7)): then both leave in one packet, and the peer wakes once.</summary>
-    /// <returns>The bytes that the kernel took.</returns>
-    public static int SendMore(Socket socket, ReadOnlySpan<byte> bytes, out SocketError error)
+    /// <summary>Receives on a non-blocking socket, without the checks and states of <see cref="Socket"/>.</summary>
+    /// <param name="descriptor">Stays open during the call.</param>
+    /// <returns>Bytes received; 0 at the end of the stream; negative: see <paramref name="error"/>.</returns>
+    public static int Receive(int descriptor, Span<byte> buffer, out SocketError error)
+    {
+        fixed (byte* start = buffer)
+        {
+            return Result(recv(descriptor, start, buffer.Length, 0), out error);
+        }
+    }
+
+    /// <summary>Sends on a non-blocking socket, as <see cref="Receive"/> receives.</summary>
+    /// <param name="descriptor">Stays open during the call.</param>
+    /// <param name="more">The kernel may hold the bytes back until more bytes or the end of the stream come, at most
+    /// 200 ms (MSG_MORE, tcp(7)): then both leave in one packet, and the peer wakes once.</param>
+    /// <returns>The bytes that the kernel took; negative: see <paramref name="error"/>.</returns>
+    public static int Send(int descriptor, ReadOnlySpan<byte> bytes, bool more, out SocketError error)
     {
         fixed (byte* start = bytes)
         {
-            nint count = send(socket.SafeHandle, start, bytes.Length, NoSignal | More);
-            error = count >= 0 ? SocketError.Success
-                : Marshal.GetLastPInvokeError() == TryAgain ? SocketError.WouldBlock : SocketError.SocketError;
-            return (int)count;
+            return Result(send(descriptor, start, bytes.Length, more ? NoSignal | More : NoSignal), out error);
         }
+    }
+
+    private static int Result(nint count, out SocketError error)
+    {
+        error = count >= 0 ? SocketError.Success
+            : Marshal.GetLastPInvokeError() == TryAgain ? SocketError.WouldBlock
+            : SocketError.SocketError;
+        return (int)count;
     }
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int connect(SafeHandle socket, byte* address, int length);
 
     [LibraryImport("libc", SetLastError = true)]
-    private static partial nint send(SafeHandle socket, byte* bytes, nint length, int flags);
+    private static partial nint send(int descriptor, byte* bytes, nint length, int flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint recv(int descriptor, byte* buffer, nint length, int flags);
 }
