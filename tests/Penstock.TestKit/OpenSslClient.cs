@@ -29,7 +29,7 @@ public sealed unsafe partial class OpenSslClient : IDisposable
         _ssl = OpenSsl.SSL_new(Context);
         _ = SSL_set_fd(_ssl, (int)_socket.Handle);
         OpenSsl.SSL_set_connect_state(_ssl);
-        if (OpenSsl.SSL_do_handshake(_ssl) != 1)
+        if (Repeat(() => OpenSsl.SSL_do_handshake(_ssl)) != 1)
         {
             throw new IOException("the handshake failed");
         }
@@ -39,7 +39,7 @@ public sealed unsafe partial class OpenSslClient : IDisposable
     /// <param name="answered">The server has to answer with one of its own.</param>
     /// <returns>False: the connection is broken.</returns>
     public bool UpdateKeys(bool answered) =>
-        SSL_key_update(_ssl, answered ? 1 : 0) == 1 && OpenSsl.SSL_do_handshake(_ssl) == 1;
+        SSL_key_update(_ssl, answered ? 1 : 0) == 1 && Repeat(() => OpenSsl.SSL_do_handshake(_ssl)) == 1;
 
     /// <summary>Sends these bytes in one record.</summary>
     public bool Send(string text)
@@ -47,7 +47,8 @@ public sealed unsafe partial class OpenSslClient : IDisposable
         byte[] bytes = Encoding.ASCII.GetBytes(text);
         fixed (byte* start = bytes)
         {
-            return OpenSsl.SSL_write(_ssl, start, bytes.Length) == bytes.Length;
+            nint at = (nint)start;
+            return Repeat(() => OpenSsl.SSL_write(_ssl, (byte*)at, bytes.Length)) == bytes.Length;
         }
     }
 
@@ -57,7 +58,9 @@ public sealed unsafe partial class OpenSslClient : IDisposable
         byte[] bytes = new byte[16 * 1024];
         fixed (byte* start = bytes)
         {
-            return Encoding.ASCII.GetString(bytes, 0, Math.Max(0, OpenSsl.SSL_read(_ssl, start, bytes.Length)));
+            nint at = (nint)start;
+            int count = Repeat(() => OpenSsl.SSL_read(_ssl, (byte*)at, bytes.Length));
+            return Encoding.ASCII.GetString(bytes, 0, Math.Max(0, count));
         }
     }
 
@@ -66,6 +69,22 @@ public sealed unsafe partial class OpenSslClient : IDisposable
         OpenSsl.SSL_free(_ssl);
         OpenSsl.ERR_clear_error();
         _socket.Dispose();
+    }
+
+    /// <summary>Calls again what a signal of the runtime has interrupted, as it may on a socket with a time-out.
+    /// </summary>
+    private int Repeat(Func<int> call)
+    {
+        long start = Environment.TickCount64;
+        int result;
+        do
+        {
+            OpenSsl.ERR_clear_error();
+            result = call();
+        }
+        while (result <= 0 && Environment.TickCount64 - start < _socket.SendTimeout
+            && OpenSsl.SSL_get_error(_ssl, result) is OpenSsl.ErrorWantRead or OpenSsl.ErrorWantWrite);
+        return result;
     }
 
     [LibraryImport(Library)]
