@@ -34,10 +34,10 @@ internal interface IConnectionOwner
 internal sealed class Connection : EventSource, ITlsTransport
 {
     /// <summary>Result of a receive or send: nothing can be moved now. Wait, then try again.</summary>
-    public const int WouldBlock = -1;
+    public const int WouldBlock = SocketCalls.WouldBlock;
 
     /// <summary>Result of a receive or send: the connection is broken.</summary>
-    public const int Broken = -2;
+    public const int Broken = SocketCalls.Broken;
 
     /// <summary>After this many waits in a row that complete without waiting, yield to the loop's other sources.
     /// Otherwise a peer that sends faster than Penstock relays would keep the loop to itself.</summary>
@@ -160,19 +160,13 @@ internal sealed class Connection : EventSource, ITlsTransport
         {
             return IsClosed ? Broken : WouldBlock;
         }
-        int count = SocketCalls.Receive(Descriptor, buffer, out SocketError error);
-        if (error == SocketError.Success)
+        int count = SocketCalls.Receive(Descriptor, buffer);
+        if (count != Broken)
         {
             // When the peer's end is already announced, no further event comes. Keep reading until the end is reached.
-            _readable = count == buffer.Length || _peerClosed;
-            return count;
+            _readable = count == buffer.Length || (_peerClosed && count != WouldBlock);
         }
-        if (error == SocketError.WouldBlock)
-        {
-            _readable = false;
-            return WouldBlock;
-        }
-        return Broken;
+        return count;
     }
 
     /// <inheritdoc/>
@@ -182,18 +176,18 @@ internal sealed class Connection : EventSource, ITlsTransport
         {
             return IsClosed ? Broken : WouldBlock;
         }
-        int count = SocketCalls.Send(Descriptor, bytes, more, out SocketError error);
-        if (error is not (SocketError.Success or SocketError.WouldBlock))
+        int count = SocketCalls.Send(Descriptor, bytes, more);
+        if (count == Broken)
         {
             return Broken;
         }
-        _writable = error == SocketError.Success && count == bytes.Length;
+        _writable = count == bytes.Length;
         if (!_writable && !_watchesSpace)
         {
             _watchesSpace = true;
             _loop.Watch(this, Always | EpollEvents.Write);
         }
-        return error == SocketError.Success ? count : WouldBlock;
+        return count;
     }
 
     /// <summary>Waits until a receive may succeed. One waiter at a time.</summary>

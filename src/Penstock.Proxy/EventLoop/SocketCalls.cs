@@ -6,6 +6,12 @@ namespace Penstock.Proxy.EventLoop;
 /// <summary>Calls on sockets that <see cref="Socket"/> does not have.</summary>
 internal static unsafe partial class SocketCalls
 {
+    /// <summary>Nothing can be moved now.</summary>
+    public const int WouldBlock = -1;
+
+    /// <summary>The connection is broken.</summary>
+    public const int Broken = -2;
+
     private const int NoSignal = 0x4000;
     private const int More = 0x8000;
     private const int TryAgain = 11;
@@ -23,12 +29,12 @@ internal static unsafe partial class SocketCalls
 
     /// <summary>Receives on a non-blocking socket, without the checks and states of <see cref="Socket"/>.</summary>
     /// <param name="descriptor">Stays open during the call.</param>
-    /// <returns>Bytes received; 0 at the end of the stream; negative: see <paramref name="error"/>.</returns>
-    public static int Receive(int descriptor, Span<byte> buffer, out SocketError error)
+    /// <returns>Bytes received; 0 at the end of the stream; <see cref="WouldBlock"/>; <see cref="Broken"/>.</returns>
+    public static int Receive(int descriptor, Span<byte> buffer)
     {
         fixed (byte* start = buffer)
         {
-            return Result(recv(descriptor, start, buffer.Length, 0), out error);
+            return Result(recv(descriptor, start, buffer.Length, 0));
         }
     }
 
@@ -36,22 +42,17 @@ internal static unsafe partial class SocketCalls
     /// <param name="descriptor">Stays open during the call.</param>
     /// <param name="more">The kernel may hold the bytes back until more bytes or the end of the stream come, at most
     /// 200 ms (MSG_MORE, tcp(7)): then both leave in one packet, and the peer wakes once.</param>
-    /// <returns>The bytes that the kernel took; negative: see <paramref name="error"/>.</returns>
-    public static int Send(int descriptor, ReadOnlySpan<byte> bytes, bool more, out SocketError error)
+    /// <returns>The bytes that the kernel took; <see cref="WouldBlock"/>; <see cref="Broken"/>.</returns>
+    public static int Send(int descriptor, ReadOnlySpan<byte> bytes, bool more)
     {
         fixed (byte* start = bytes)
         {
-            return Result(send(descriptor, start, bytes.Length, more ? NoSignal | More : NoSignal), out error);
+            return Result(send(descriptor, start, bytes.Length, more ? NoSignal | More : NoSignal));
         }
     }
 
-    private static int Result(nint count, out SocketError error)
-    {
-        error = count >= 0 ? SocketError.Success
-            : Marshal.GetLastPInvokeError() == TryAgain ? SocketError.WouldBlock
-            : SocketError.SocketError;
-        return (int)count;
-    }
+    private static int Result(nint count) => count >= 0 ? (int)count
+        : Marshal.GetLastPInvokeError() == TryAgain ? WouldBlock : Broken;
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int connect(SafeHandle socket, byte* address, int length);

@@ -276,9 +276,8 @@ internal sealed unsafe class TlsSession
     }
 
     /// <summary>Ends the stream to the peer by a close_notify, if the socket takes it now. The caller then ends that of
-    /// the socket. When the close_notify has been sent, a
-    /// further call does nothing: OpenSSL would receive then, and take an alert of the peer for the end of its stream.
-    /// </summary>
+    /// the socket. When the close_notify has been sent, a further call does nothing: OpenSSL would receive then, and
+    /// take an alert of the peer for the end of its stream.</summary>
     public void End()
     {
         if (IsEstablished && !_broken && !_ended)

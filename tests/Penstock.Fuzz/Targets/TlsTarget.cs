@@ -82,11 +82,11 @@ internal sealed class TlsTarget : FuzzTarget
                     case 5: words.Add(server.Send(1 << amount)); break;
                     case 6: up.Change(amount); break;
                     case 7: down.Change(amount); break;
-                    case 8: i += Wires.Insert(amount < 8 ? up : down, input.AsSpan(i + 1)); break;
+                    case 8: i += (amount < 8 ? up : down).Insert(input.AsSpan(i + 1)); break;
                     case 9: end.Finish(); break;
                     case 10: up.Cut(); break;
-                    case 11: (end == server ? down : up).IsFull ^= true; end.Session.TakeSpace(); break;
-                    case 12: (end == server ? down : up).IsBroken = true; break;
+                    case 11: end.Outgoing.IsFull ^= true; end.Session.TakeSpace(); break;
+                    case 12: end.Outgoing.IsBroken = true; break;
                     default: words.Add(end.Peek()); break;
                 }
             }
@@ -173,14 +173,14 @@ internal sealed class TlsTarget : FuzzTarget
         }
 
         /// <returns>How many bytes of the script were used: two for the length, and those that are inserted.</returns>
-        public static int Insert(Wires to, ReadOnlySpan<byte> script)
+        public int Insert(ReadOnlySpan<byte> script)
         {
             if (script.Length < 2)
             {
                 return script.Length;
             }
             int count = Math.Min((script[0] << 8) | script[1], script.Length - 2);
-            to._held.AddRange(script.Slice(2, count));
+            _held.AddRange(script.Slice(2, count));
             return 2 + count;
         }
     }
@@ -194,6 +194,8 @@ internal sealed class TlsTarget : FuzzTarget
         private long _received;
 
         public TlsSession Session { get; set; } = null!;
+
+        public Wires Outgoing => outgoing;
 
         public int ReceiveRaw(Span<byte> buffer) => incoming.Give(buffer);
 

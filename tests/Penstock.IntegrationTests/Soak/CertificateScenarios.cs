@@ -27,12 +27,11 @@ public sealed class CertificateScenarios(ITestOutputHelper output) : ProgramScen
         await using var kept = new LoadRun(Url, clients: 2);
         await using var fresh = new LoadRun(Url, clients: 2, keepAlive: false);
         using SslStream old = Connect();
-        int failed = 0;
         for (int i = 1; i <= Reloads; i++)
         {
             WriteCertificate(i);
             HttpResponseMessage answer = await Http.PostAsync(new Uri(Admin, "reload"), null);
-            failed += answer.IsSuccessStatusCode ? 0 : 1;
+            Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
             await fresh.MoreAsync(4);
             using SslStream next = Connect();
             string newest = Thumbprint(_certificates[i % _certificates.Length]);
@@ -42,7 +41,6 @@ public sealed class CertificateScenarios(ITestOutputHelper output) : ProgramScen
         await fresh.StopAsync();
 
         output.WriteLine($"{Reloads} reloads, {kept.Total} requests on kept connections, {fresh.Total} on new ones");
-        Assert.Equal(0, failed);
         kept.HadOnly(200);
         fresh.HadOnly(200);
         await old.WriteAsync(Encoding.ASCII.GetBytes(Request));

@@ -1,4 +1,3 @@
-using System.Net;
 using Penstock.Proxy.Configuration;
 using Penstock.TestKit;
 using Xunit;
@@ -51,7 +50,7 @@ public sealed class BrowserTests : IAsyncDisposable
         Assert.SkipUnless(Chromium.IsInstalled, "Chromium is not installed: apt-get install chromium libnss3-tools");
         using var chromium = new Chromium();
         await chromium.TrustAsync(TestAuthority.Shared.Pem);
-        return await chromium.OpenAsync($"https://{name}:{((IPEndPoint)proxy.EndPoint).Port}/");
+        return await chromium.OpenAsync($"https://{name}:{proxy.Url.Port}/");
     }
 
     private TestProxy Start(TlsVersion oldest)

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
@@ -23,7 +22,7 @@ public sealed class HostileTlsTests(ITestOutputHelper output) : IAsyncDisposable
     public async Task Flood_of_key_updates_ends_its_connection_and_no_other(bool answered)
     {
         await using TestProxy proxy = Start();
-        using var flooder = new OpenSslClient(PortOf(proxy));
+        using var flooder = new OpenSslClient(proxy.Url.Port);
         Task<int> flood = Task.Run(() =>
         {
             int sent = 0;
@@ -37,7 +36,7 @@ public sealed class HostileTlsTests(ITestOutputHelper output) : IAsyncDisposable
         int served = 0;
         do
         {
-            using var other = new OpenSslClient(PortOf(proxy));
+            using var other = new OpenSslClient(proxy.Url.Port);
             Assert.True(other.Send(Get));
             Assert.EndsWith("ok", other.Receive());
             served++;
@@ -53,7 +52,7 @@ public sealed class HostileTlsTests(ITestOutputHelper output) : IAsyncDisposable
     public async Task Key_updates_between_requests_change_nothing()
     {
         await using TestProxy proxy = Start();
-        using var client = new OpenSslClient(PortOf(proxy));
+        using var client = new OpenSslClient(proxy.Url.Port);
 
         for (int i = 0; i < 5_000; i++)
         {
@@ -73,7 +72,7 @@ public sealed class HostileTlsTests(ITestOutputHelper output) : IAsyncDisposable
     public async Task Huge_client_hello_is_rejected_before_it_has_come(int length)
     {
         await using TestProxy proxy = Start();
-        using var client = new TcpClient("127.0.0.1", PortOf(proxy)) { SendTimeout = 20_000, ReceiveTimeout = 20_000 };
+        using var client = new TcpClient("127.0.0.1", proxy.Url.Port) { SendTimeout = 20_000, ReceiveTimeout = 20_000 };
         byte[] record = new byte[5 + 16_384];
         (record[0], record[1], record[2], record[3]) = (22, 3, 1, 0x40); // handshake, 16,384 bytes
         byte[] head = [1, (byte)(length >> 16), (byte)(length >> 8), (byte)length, 3, 3]; // ClientHello, TLS 1.2
@@ -111,7 +110,7 @@ public sealed class HostileTlsTests(ITestOutputHelper output) : IAsyncDisposable
         {
             Timeouts = config.Timeouts with { Head = TimeSpan.FromSeconds(1), Idle = TimeSpan.FromSeconds(1) },
         });
-        await using var relay = new FaultRelay(PortOf(proxy)) { Up = new() { SliceBytes = 64 } };
+        await using var relay = new FaultRelay(proxy.Url.Port) { Up = new() { SliceBytes = 64 } };
         using var tcp = new TcpClient("127.0.0.1", relay.Port);
         await using SslStream client = TestTls.Secure(tcp.GetStream());
         await client.WriteAsync(Encoding.ASCII.GetBytes(Get));
@@ -131,8 +130,6 @@ public sealed class HostileTlsTests(ITestOutputHelper output) : IAsyncDisposable
         config = config with { Listeners = [config.Listeners[0] with { Tls = TestTls.Config }] };
         return new(change is null ? config : change(config));
     }
-
-    private static int PortOf(TestProxy proxy) => ((IPEndPoint)proxy.EndPoint).Port;
 
     private static long Ends(TestProxy proxy, string end) =>
         proxy.Server.ReadMetrics().Listeners[0].Handshakes.First(one => one.End == end).Count;

@@ -1,4 +1,3 @@
-using System.Net;
 using Microsoft.Extensions.Logging;
 using Penstock.Control;
 using Penstock.IntegrationTests.Store;
@@ -28,7 +27,7 @@ public sealed class TicketTests : IAsyncDisposable
     public async Task Session_is_resumed_after_a_reload_and_two_rotations_and_not_after_the_third()
     {
         await using TestProxy server = Server();
-        await using TestProxy client = ClientOf(PortOf(server));
+        await using TestProxy client = ClientOf(server.Url.Port);
         await client.GetAsync();
         ProxyConfig config = server.Server.Config;
         server.Apply(config with
@@ -57,11 +56,11 @@ public sealed class TicketTests : IAsyncDisposable
     {
         await using TestProxy one = Server(), other = Server();
         using TicketKeeper first = Keep(one), second = Keep(other);
-        await using var relay = new FaultRelay(PortOf(one));
+        await using var relay = new FaultRelay(one.Url.Port);
         await using TestProxy client = ClientOf(relay.Port);
 
         await client.GetAsync();
-        relay.Target = PortOf(other);
+        relay.Target = other.Url.Port;
         await client.GetAsync();
         await client.GetAsync();
         Assert.Equal((1, 0), Counts(one));
@@ -75,7 +74,7 @@ public sealed class TicketTests : IAsyncDisposable
         Assert.Equal((1, 2), (before.Count(static c => c == '\n'), after.Count(static c => c == '\n')));
         Assert.EndsWith(before, after);
         await client.GetAsync(); // with the old key
-        relay.Target = PortOf(one);
+        relay.Target = one.Url.Port;
         await client.GetAsync(); // with the new one
         Assert.Equal((1, 1), Counts(one));
         Assert.Equal((0, 3), Counts(other));
@@ -90,7 +89,7 @@ public sealed class TicketTests : IAsyncDisposable
         await using TestProxy server = Server();
         using var keeper = new TicketKeeper(new() { Keys = File }, server.Server, _time,
             loggers.CreateLogger<TicketKeeper>());
-        await using TestProxy client = ClientOf(PortOf(server));
+        await using TestProxy client = ClientOf(server.Url.Port);
         await client.GetAsync();
         _time.Advance(TimeSpan.FromMinutes(1));
         await client.GetAsync();
@@ -110,8 +109,6 @@ public sealed class TicketTests : IAsyncDisposable
         IReadOnlyList<(string End, long Count)> ends = server.Server.ReadMetrics().Listeners[0].Handshakes;
         return (ends.First(static e => e.End == "full").Count, ends.First(static e => e.End == "resumed").Count);
     }
-
-    private static int PortOf(TestProxy server) => ((IPEndPoint)server.EndPoint).Port;
 
     private TestProxy Server()
     {
