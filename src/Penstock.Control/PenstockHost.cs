@@ -3,6 +3,7 @@ using Penstock.Control.Acme;
 using Penstock.Control.Admin;
 using Penstock.Control.Cluster;
 using Penstock.Control.Config;
+using Penstock.Control.Dashboard;
 using Penstock.Control.Store;
 using Penstock.Control.Telemetry;
 using Penstock.Proxy;
@@ -38,6 +39,9 @@ internal sealed class PenstockHost : IAsyncDisposable
     public Reloader Reloader { get; }
     public CertificateKeeper Certificates { get; }
 
+    /// <summary>What the dashboard reads; null when the admin API is off.</summary>
+    public LiveFeed? Dashboard => _admin?.Feed;
+
     /// <summary>The address that the admin API listens on; null when it is off.</summary>
     public Uri? AdminUrl => _admin?.Url;
 
@@ -48,6 +52,8 @@ internal sealed class PenstockHost : IAsyncDisposable
         Func<ConfigResult>? read = null, EventThreshold? threshold = null)
     {
         threshold ??= new EventThreshold(MinLevel.Info);
+        var marks = new Marks(time);
+        loggers = new MarkingLoggers(loggers, marks);
         threshold.Configure(config.Log.Level);
         AdminServer.RequireToken(config.Admin);
         IClientStore store = ClientStores.Open(config.Store, time);
@@ -102,7 +108,8 @@ internal sealed class PenstockHost : IAsyncDisposable
             if (config.Admin.Listen is not null)
             {
                 host._admin = await AdminServer.StartAsync(
-                    config.Admin, new(proxy, directory, backends, member, reloader, threshold, tokens, certificates),
+                    config.Admin, new(proxy, directory, backends, member, reloader, threshold, tokens, certificates,
+                        marks),
                     loggers, time);
             }
             proxy.CountDescriptors();

@@ -23,6 +23,9 @@ internal sealed record ReloadResult(string? Error, IReadOnlyList<Diagnostic> Dia
         new(error, diagnostics, [], []);
 }
 
+/// <summary>A reload and when it was.</summary>
+internal sealed record PastReload(DateTimeOffset At, ReloadResult Result);
+
 /// <summary>Reads the configuration file again and puts it in force, completely or not at all. Thread-safe.</summary>
 /// <param name="read">Reads the file; null when the configuration came from the command line.</param>
 internal sealed class Reloader(
@@ -37,10 +40,14 @@ internal sealed class Reloader(
     private volatile PenstockConfig _current = started;
     private volatile IReadOnlyList<FileVersion> _files = started.Files;
     private volatile string? _lastError;
+    private volatile PastReload? _last;
     private long _lastReadTicks = time.GetUtcNow().UtcTicks;
 
     /// <summary>Why the last reload failed, or could not store the plans; null: it did not fail. Thread-safe.</summary>
     public string? LastError => _lastError;
+
+    /// <summary>The last reload; null: there was none since the start. Thread-safe.</summary>
+    public PastReload? Last => _last;
 
     /// <summary>When the configuration in force was read. Thread-safe.</summary>
     public DateTimeOffset LastRead => new(Volatile.Read(ref _lastReadTicks), TimeSpan.Zero);
@@ -59,6 +66,7 @@ internal sealed class Reloader(
             proxy.ReopenAccessLog(); // log rotation also sends HUP
             ReloadResult result = Apply();
             _lastError = read is null ? null : result.Error;
+            _last = new(time.GetUtcNow(), result);
             foreach (Diagnostic diagnostic in result.Diagnostics)
             {
                 log.Log(diagnostic.Severity == Severity.Error ? LogLevel.Error : LogLevel.Warning,

@@ -1,6 +1,7 @@
 using Penstock.Proxy.Exchanges;
 using Penstock.Proxy.Observability;
 using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Proxy;
 
@@ -29,6 +30,46 @@ public sealed partial class ProxyServer
             AccessLogLinesDropped = _accessLogDrops.Lines,
             AccessLogBytesDropped = _accessLogDrops.Bytes,
         };
+    }
+
+    /// <summary>Reads where traffic flows: what has been counted since the start, and the state of every backend now.
+    /// Stops no loop.</summary>
+    public TrafficReading ReadTraffic()
+    {
+        List<ListenerCounters> counters = [.. Counters];
+        Dictionary<int, string> routes = _routeNumbers.Names();
+        return new()
+        {
+            TimestampNs = _clock.NowNs,
+            Listeners = [.. counters.GroupBy(static c => c.Listener).Select(static same => new ListenerReading(
+                same.Key, same.Sum(static c => c.Open), Sum(same.Select(static c => c.Latencies))))],
+            Statuses = counters.SelectMany(static c => c.Requests).GroupBy(static r => r.Status)
+                .ToDictionary(static same => same.Key, static same => same.Sum(static r => r.Count)),
+            Flows = [.. counters.SelectMany(static c => c.Routes.Select(one => (c.Listener, one.Route, one)))
+                .GroupBy(static c => (c.Listener, c.Route))
+                .Select(same => new FlowReading(same.Key.Listener, routes.GetValueOrDefault(same.Key.Route),
+                    same.Sum(static c => c.one.Count),
+                    same.Sum(static c => c.one.End == RequestEnd.Failed ? c.one.Count : 0),
+                    same.Sum(static c => c.one.End == RequestEnd.Rejected ? c.one.Count : 0)))],
+            Upstreams = [.. _topology.Upstreams.Select(u => new UpstreamReading(
+                u.Name, u.Config.Balance, u.Queue.Count, [.. u.Backends.Select(b => ReadingOf(u, b))]))],
+        };
+    }
+
+    private BackendReading ReadingOf(Upstream upstream, Backend backend)
+    {
+        TrafficCounts counts = backend.Traffic.Read();
+        return new(BackendStatus.Of(upstream, backend, _clock), counts.Successes, counts.Errors, counts.Latencies);
+    }
+
+    private static LatencyHistogram Sum(IEnumerable<LatencyCounts> loops)
+    {
+        var sum = new LatencyHistogram();
+        foreach (LatencyCounts loop in loops)
+        {
+            loop.AddTo(sum);
+        }
+        return sum;
     }
 
     private static ListenerMetrics MetricsOf(string listener, List<ListenerCounters> loops) => new(

@@ -43,7 +43,7 @@ public sealed partial class ProxyServer
                 }
                 else
                 {
-                    _snapshot = new Snapshot(Config, Limiter, _topology.Upstreams, SettingsOf(Config));
+                    _snapshot = new Snapshot(Config, Limiter, _topology.Upstreams, SettingsOf(Config), _routeNumbers);
                 }
             }
             catch

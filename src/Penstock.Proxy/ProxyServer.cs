@@ -32,6 +32,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly int _loops;
     private readonly Topology _topology;
+    private readonly RouteNumbers _routeNumbers = new();
     private readonly UpstreamHealth _health;
     private readonly Lock _applying = new();
     private readonly List<(ListenerConfig Config, EndPoint EndPoint)> _listeners = [];
@@ -52,7 +53,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
         _health = new UpstreamHealth(_clock, _logger);
         _topology = new Topology(_clock, _logger, _loops, OnBackendsChanged);
         _topology.Apply(config.Upstreams);
-        _snapshot = new Snapshot(config, Limiter, _topology.Upstreams, SettingsOf(config));
+        _snapshot = new Snapshot(config, Limiter, _topology.Upstreams, SettingsOf(config), _routeNumbers);
         _bounds = new ConnectionBounds(CountSockets);
         _bounds.Apply(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
     }
@@ -184,7 +185,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
             }
             _topology.Apply(config.Upstreams);
             _topology.Resolve();
-            _snapshot = new Snapshot(config, Limiter, _topology.Upstreams, settings);
+            _snapshot = new Snapshot(config, Limiter, _topology.Upstreams, settings, _routeNumbers);
             _bounds.Apply(config.Bounds.Connections, config.Bounds.ConnectionsPerAddress);
             _accessLog = log;
             OnEachLoop(worker =>

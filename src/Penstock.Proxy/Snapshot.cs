@@ -2,6 +2,7 @@ using Penstock.Proxy.Clients;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Exchanges;
 using Penstock.Proxy.Http1;
+using Penstock.Proxy.Observability;
 using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Routing;
 using Penstock.Proxy.Upstreams;
@@ -15,7 +16,7 @@ internal sealed class Snapshot
     private const string DefaultLimit = "default";
 
     public Snapshot(ProxyConfig config, Limiter limiter, IReadOnlyList<Upstream> upstreams,
-        IReadOnlyDictionary<string, ListenerSettings> listeners)
+        IReadOnlyDictionary<string, ListenerSettings> listeners, RouteNumbers numbers)
     {
         Config = config;
         Listeners = listeners;
@@ -30,7 +31,10 @@ internal sealed class Snapshot
         Routes = new RouteTable(config.Routes.Select(r =>
         {
             Upstream upstream = Upstreams.First(u => string.Equals(u.Name, r.Upstream, StringComparison.Ordinal));
-            return new Route(r, r.Name, upstream, config.LimitFields, RulesOf(config, r, upstream.Config, rules));
+            return new Route(r, r.Name, upstream, config.LimitFields, RulesOf(config, r, upstream.Config, rules))
+            {
+                Number = numbers.Of(r.Name),
+            };
         }));
 
         Answers = new AnswerPages(config.Answers);

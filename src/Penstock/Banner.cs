@@ -40,7 +40,7 @@ internal static class Banner
         {
             null => "off",
             { Scheme: "http" } admin =>
-                $"{admin.ToString().TrimEnd('/')}  API at {new Uri(admin, "docs")}",
+                $"{admin.ToString().TrimEnd('/')}  dashboard; API at {new Uri(admin, "docs")}",
             var socket => socket.OriginalString,
         });
         if (urls.FirstOrDefault(url => url.StartsWith("http", StringComparison.Ordinal)) is { } url)

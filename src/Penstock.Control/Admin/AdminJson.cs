@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Penstock.Control.Dashboard;
 using Penstock.Control.Telemetry;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
@@ -54,7 +55,10 @@ internal static class AdminJson
 [JsonSerializable(typeof(Explanation))]
 [JsonSerializable(typeof(ExplainRequest))]
 [JsonSerializable(typeof(ImportReport))]
+[JsonSerializable(typeof(HistoryView))]
+[JsonSerializable(typeof(LastReload))]
 [JsonSerializable(typeof(LimitedClientPage))]
+[JsonSerializable(typeof(LiveState))]
 [JsonSerializable(typeof(Liveness))]
 [JsonSerializable(typeof(LogLevelView))]
 [JsonSerializable(typeof(LowestBuckets))]

@@ -18,6 +18,7 @@ using Microsoft.Net.Http.Headers;
 using Penstock.Control.Acme;
 using Penstock.Control.Cluster;
 using Penstock.Control.Config;
+using Penstock.Control.Dashboard;
 using Penstock.Control.Store;
 using Penstock.Control.Telemetry;
 using Penstock.Proxy;
@@ -29,7 +30,13 @@ namespace Penstock.Control.Admin;
 /// <param name="Member">Null when this node shares its store with no other.</param>
 internal sealed record AdminSubjects(
     ProxyServer Proxy, ClientDirectory Directory, StoredBackends Backends, ClusterMember? Member, Reloader Reloader,
-    EventThreshold Threshold, AdminTokens Tokens, CertificateKeeper Certificates);
+    EventThreshold Threshold, AdminTokens Tokens, CertificateKeeper Certificates, Marks Marks);
+
+/// <summary>Marks a HEAD request, which is handled as GET: the endpoint need not write a body.</summary>
+internal sealed record HeadOnly
+{
+    public static readonly HeadOnly Is = new();
+}
 
 /// <summary>Serves the admin API on a separate listener, with Kestrel.</summary>
 internal sealed class AdminServer : IAsyncDisposable
@@ -40,7 +47,10 @@ internal sealed class AdminServer : IAsyncDisposable
 
     private readonly WebApplication _app;
 
-    private AdminServer(WebApplication app, Uri url) => (_app, Url) = (app, url);
+    private AdminServer(WebApplication app, LiveFeed feed, Uri url) => (_app, Feed, Url) = (app, feed, url);
+
+    /// <summary>What the dashboard reads.</summary>
+    public LiveFeed Feed { get; }
 
     /// <summary>The address that the API listens on.</summary>
     public Uri Url { get; }
@@ -60,7 +70,7 @@ internal sealed class AdminServer : IAsyncDisposable
         AdminConfig config, AdminSubjects subjects, ILoggerFactory loggers, TimeProvider time)
     {
         (ProxyServer proxy, ClientDirectory directory, StoredBackends backends, ClusterMember? member,
-            Reloader reloader, _, AdminTokens tokens, _) = subjects;
+            Reloader reloader, _, AdminTokens tokens, _, Marks marks) = subjects;
         EndPoint listen = config.Listen!;
         if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
         {
@@ -87,6 +97,8 @@ internal sealed class AdminServer : IAsyncDisposable
         app.MapBuckets(proxy);
         app.MapMetrics(subjects);
         app.MapLog(subjects.Threshold, loggers.CreateLogger<AdminServer>());
+        var feed = new LiveFeed(subjects, time, loggers.CreateLogger<LiveFeed>());
+        app.MapDashboard(feed, marks, tokens);
         try
         {
             await app.StartAsync();
@@ -94,6 +106,7 @@ internal sealed class AdminServer : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or SocketException or UnauthorizedAccessException)
         {
+            await feed.DisposeAsync();
             await app.DisposeAsync();
             SocketException? cause = e as SocketException ?? e.InnerException as SocketException
                 ?? e.InnerException?.InnerException as SocketException;
@@ -102,10 +115,15 @@ internal sealed class AdminServer : IAsyncDisposable
         }
         IServerAddressesFeature bound =
             app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>();
-        return new(app, listen is UnixDomainSocketEndPoint ? new($"unix:{listen}") : new(bound.Addresses.First()));
+        Uri url = listen is UnixDomainSocketEndPoint ? new($"unix:{listen}") : new(bound.Addresses.First());
+        return new(app, feed, url);
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await Feed.DisposeAsync();
+        await _app.DisposeAsync();
+    }
 
     private static WebApplication Build(
         EndPoint listen, UnixFileMode? mode, ProxyServer proxy, ILoggerFactory loggers)
@@ -152,6 +170,7 @@ internal sealed class AdminServer : IAsyncDisposable
             if (HttpMethods.IsHead(context.Request.Method))
             {
                 context.Request.Method = HttpMethods.Get;
+                context.Features.Set(HeadOnly.Is);
             }
 
             // The type that curl -d and HTML forms declare, whatever the body is.
@@ -205,8 +224,6 @@ internal sealed class AdminServer : IAsyncDisposable
             ui.SwaggerEndpoint("/openapi/v1.json", "Penstock admin API");
         });
         app.MapOpenApi("/openapi/{documentName}.json").WithMetadata(Needs.Nothing);
-        app.MapGet("/", () => Results.Redirect($"{Needs.Page}/index.html")).ExcludeFromDescription()
-            .WithMetadata(Needs.Nothing);
     }
 
     /// <summary>Prevents that a page of another site shows the API's pages in a frame and makes the operator click in

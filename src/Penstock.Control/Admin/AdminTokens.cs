@@ -9,6 +9,7 @@ internal sealed class AdminTokens
 {
     private readonly AdminConfig _started;
     private volatile Known[] _known;
+    private int _version;
 
     /// <param name="started">The configuration at the start, which decides where the API listens.</param>
     public AdminTokens(AdminConfig started)
@@ -22,6 +23,9 @@ internal sealed class AdminTokens
 
     /// <summary>The configuration whose tokens are in force.</summary>
     public AdminConfig InForce { get; private set; }
+
+    /// <summary>Changes whenever other tokens come into force.</summary>
+    public int Version => Volatile.Read(ref _version);
 
     /// <summary>False: the API needs no token.</summary>
     public bool Exist => _known.Length > 0;
@@ -50,7 +54,11 @@ internal sealed class AdminTokens
             return [.. InForce.Token.Length > 0 ? ["admin.token"] : Array.Empty<string>(),
                 .. InForce.Tokens.Count > 0 ? ["admin.tokens"] : Array.Empty<string>()];
         }
-        (_known, InForce) = (KnownOf(config), config);
+        Known[] known = KnownOf(config);
+        bool same = known.Select(static k => (k.Caller, Convert.ToHexString(k.Hash)))
+            .SequenceEqual(_known.Select(static k => (k.Caller, Convert.ToHexString(k.Hash))));
+        (_known, InForce) = (known, config);
+        Volatile.Write(ref _version, _version + (same ? 0 : 1));
         return [];
     }
 

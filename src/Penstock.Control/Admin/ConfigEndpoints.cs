@@ -23,6 +23,12 @@ internal static class ConfigEndpoints
                 + $"`Accept: {Yaml}` gets it as YAML.")
             .Produces<ConfigView>();
 
+        app.MapGet("/reload", () => Results.Ok(LastOf(reloader)))
+            .WithTags("Configuration").WithName("getReload").WithSummary("Show the last reload")
+            .WithDescription("By `POST /reload`, the signal HUP, or a changed file: what it changed, or all errors of "
+                + "the file.")
+            .Produces<LastReload>();
+
         app.MapPost("/reload", (HttpContext http) => Answer(http, reloader.Reload()))
             .WithTags("Configuration").WithName("reload").WithSummary("Read the configuration file again")
             .WithDescription("Applies listeners, upstreams, backends, routes, limits, timeouts, bounds and logs "
@@ -30,6 +36,10 @@ internal static class ConfigEndpoints
                 + "changes and all errors are listed. The signal HUP does the same.")
             .Produces<Reloaded>().Errors(400, 409);
     }
+
+    private static LastReload LastOf(Reloader reloader) => reloader.Last is not { } last ? new(null, null, [], [], [])
+        : new(last.At, last.Result.Error, last.Result.Changes, [.. last.Result.Diagnostics.Select(Remark)],
+            last.Result.RestartNeeded);
 
     private static IResult Answer(HttpContext http, ReloadResult result)
     {
@@ -52,6 +62,15 @@ internal sealed record Reloaded(
     [property: Description("What has changed: `+` was added, `-` was removed, `~` has another value.")]
     IReadOnlyList<string> Changes,
     [property: Description("Warnings about the file.")] IReadOnlyList<Store.FieldFault> Warnings,
+    [property: Description("Keys that have changed, but take effect only after a restart.")]
+    IReadOnlyList<string> RestartNeeded);
+
+internal sealed record LastReload(
+    [property: Description("Null: there was none since the start.")] DateTimeOffset? Time,
+    [property: Description("Why nothing was changed; null: the new configuration is in force.")] string? Error,
+    [property: Description("What has changed: `+` was added, `-` was removed, `~` has another value.")]
+    IReadOnlyList<string> Changes,
+    [property: Description("Errors and warnings about the file.")] IReadOnlyList<Store.FieldFault> Remarks,
     [property: Description("Keys that have changed, but take effect only after a restart.")]
     IReadOnlyList<string> RestartNeeded);
 

@@ -50,6 +50,18 @@ internal static class OpenApiExamples
 
         """;
 
+    /// <summary>The first state of a stream, without most of its members.</summary>
+    private const string States = """
+        event: state
+        data: {"time":"2026-11-21T04:05:06+00:00","stopping":false,"warnings":[],"requests":4711}
+
+
+        """;
+
+    private const string Lines15m = """
+        {"requests_per_sec":[120],"failed_per_sec":[0.5],"rejected_per_sec":[2.5],"p50_ms":[1.2],"p99_ms":[9.8]}
+        """;
+
     private static readonly (string, string) User = ("client_id", "user1");
     private static readonly (string, string) Gold = ("name", "gold");
     private static readonly (string, string) Web = ("name", "web");
@@ -100,6 +112,17 @@ internal static class OpenApiExamples
         ["reload"] = new(null, """
             {"changes":["~ upstreams.web.backends[0].weight: 1 -> 2"],"warnings":[],"restart_needed":["loops"]}
             """),
+        ["getReload"] = new(null, """
+            {"time":"2026-11-21T04:05:06+00:00","error":"the file has an error","changes":[],
+             "remarks":[{"field":"penstock.yaml:7:12","message":"unknown key 'bakends'; did you mean 'backends'?"}],
+             "restart_needed":[]}
+            """),
+        ["streamEvents"] = new(null, States),
+        ["getHistory"] = new(null, $$"""
+            {"window":"15m","step_seconds":5,"times":["2026-11-21T04:05:06+00:00"],"all":{{Lines15m}},
+             "by_status":{"1xx":[0],"2xx":[117],"3xx":[0],"4xx":[2.5],"5xx":[0.5],"none":[0]},
+             "series":[{"upstream":"web","backend":null,"lines":{{Lines15m}}}],"marks":[]}
+            """, ("window", "15m")),
         ["getCluster"] = new(null, """
             {"node_id":"db1-4242-5a1b2c3d","link":{"status":"connected","since":"2026-11-21T04:05:06+00:00",
              "clients_version":7,"lease_statements":90,"leased_tokens":1800,"lease_waits":3,"lease_wait_timeouts":0,

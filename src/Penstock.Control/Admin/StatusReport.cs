@@ -67,13 +67,13 @@ internal sealed record StatusReport
             Clients = subjects.Proxy.Limiter.Clients.Count,
             Limits = [.. metrics.Limits.Select(counts => LimitReport.Of(counts,
                 subjects.Proxy.Limiter.Configured.GetValueOrDefault(counts.Limit)))],
-            Store = new(subjects.Directory.StoreName, subjects.Directory.StoreFault, subjects.Member?.State.Alive),
-            Configuration = new(subjects.Reloader.LastRead, subjects.Reloader.LastError),
+            Store = StoreReport.Of(subjects),
+            Configuration = ConfigurationReport.Of(subjects.Reloader),
             Warnings = [.. WarningsOf(subjects, metrics, now)],
         };
     }
 
-    private static IEnumerable<string> WarningsOf(AdminSubjects subjects, ProxyMetrics metrics, DateTimeOffset now)
+    public static IEnumerable<string> WarningsOf(AdminSubjects subjects, ProxyMetrics metrics, DateTimeOffset now)
     {
         foreach (string expiry in ExpiryWatch.Warnings(subjects.Proxy, now))
         {
@@ -192,11 +192,18 @@ internal sealed record LimitReport
 internal sealed record StoreReport(
     [property: Description("Without a password.")] string Name,
     [property: Description("Why it fails; null while it works.")] string? Fault,
-    [property: Description("How many nodes that share it are alive; null: it is not shared.")] int? Nodes);
+    [property: Description("How many nodes that share it are alive; null: it is not shared.")] int? Nodes)
+{
+    public static StoreReport Of(AdminSubjects subjects) =>
+        new(subjects.Directory.StoreName, subjects.Directory.StoreFault, subjects.Member?.State.Alive);
+}
 
 internal sealed record ConfigurationReport(
     [property: Description("When the configuration in force was read.")] DateTimeOffset ReadAt,
-    [property: Description("Why the last reload failed; null: it did not fail.")] string? ReloadError);
+    [property: Description("Why the last reload failed; null: it did not fail.")] string? ReloadError)
+{
+    public static ConfigurationReport Of(Reloader reloader) => new(reloader.LastRead, reloader.LastError);
+}
 
 [Description("The registered clients that use the largest share of their tokens.")]
 internal sealed record LowestBuckets(IReadOnlyList<ClientView> Items)

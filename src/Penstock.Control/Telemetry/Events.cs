@@ -22,6 +22,8 @@ internal static class Events
         "A request to the admin API had no token or a wrong one.");
     public static readonly EventId AdminChange = List.Add(106, "admin_change",
         "A caller of the admin API changed something or tried to: who, from where, what, and the answer's status.");
+    public static readonly EventId DashboardBug = List.Add(110, "dashboard_bug",
+        "Reading the state for the dashboard failed because of a bug in Penstock; it is read again a second later.");
     public static readonly EventId LogLevelSet = List.Add(109, "log_level_set",
         "The admin API set the level of events.");
     public static readonly EventId ClientIgnored = List.Add(111, "client_ignored",

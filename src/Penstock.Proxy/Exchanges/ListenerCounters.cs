@@ -37,6 +37,7 @@ internal static class HandshakeEnds
 internal sealed class ListenerCounters(string listener)
 {
     private readonly CountTable _requests = new();
+    private readonly CountTable _routes = new();
     private readonly long[] _handshakes = new long[Enum.GetValues<HandshakeEnd>().Length];
     private long _accepted;
     private long _open;
@@ -50,6 +51,10 @@ internal sealed class ListenerCounters(string listener)
 
     /// <summary>From a request's first byte to its response's last.</summary>
     public DurationHistogram Durations { get; } = new(DurationHistogram.UsualBounds);
+
+    /// <summary>The same times, finer, for percentiles, without rejected requests: there may be many, and they take no
+    /// time.</summary>
+    public LatencyCounts Latencies { get; } = new();
 
     /// <summary>From the end of a request's head to its first sending to a backend, without the wait for a slot.
     /// </summary>
@@ -98,8 +103,15 @@ internal sealed class ListenerCounters(string listener)
     /// <summary>Counts an exchange that has ended.</summary>
     public void Count(Exchange exchange)
     {
+        RequestEnd end = exchange.Outcome.End(exchange.Status);
+        long duration = exchange.Loop.NowNs - exchange.StartNs;
         _requests.Add(Key(exchange.Request.Method, exchange.Status, exchange.Outcome));
-        Durations.Add(exchange.Loop.NowNs - exchange.StartNs);
+        _routes.Add(1u << 31 | (uint)(exchange.Route?.Number ?? 0) << 2 | (uint)end);
+        Durations.Add(duration);
+        if (end != RequestEnd.Rejected)
+        {
+            Latencies.Add(duration);
+        }
         Volatile.Write(ref _bytesIn, _bytesIn + exchange.BytesIn);
         Volatile.Write(ref _bytesOut, _bytesOut + exchange.BytesOut);
     }
@@ -108,6 +120,10 @@ internal sealed class ListenerCounters(string listener)
     public IEnumerable<RequestCount> Requests => _requests.Read().Select(one => new RequestCount(
         Listener, Word((Method)(one.Key >> 20 & 0xf)), (int)(one.Key >> 8 & 0xfff),
         Encoding.ASCII.GetString(((Outcome)(one.Key & 0xff)).Word()), one.Count));
+
+    /// <summary>The counts of requests by the number of their route (0: none) and their end.</summary>
+    public IEnumerable<(int Route, RequestEnd End, long Count)> Routes => _routes.Read().Select(static one =>
+        ((int)(one.Key & ~(1u << 31)) >> 2, (RequestEnd)(one.Key & 3), one.Count));
 
     private static uint Key(Method method, int status, Outcome outcome) =>
         1u << 31 | (uint)method << 20 | (uint)status << 8 | (uint)outcome;

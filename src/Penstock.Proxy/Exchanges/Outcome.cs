@@ -1,3 +1,5 @@
+using Penstock.Proxy.Observability;
+
 namespace Penstock.Proxy.Exchanges;
 
 /// <summary>How an exchange ended. Its word is the same in the access log and in metrics.</summary>
@@ -42,6 +44,15 @@ internal enum Outcome : byte
 
 internal static class Outcomes
 {
+    /// <param name="status">The response's status; 0: the client got none.</param>
+    public static RequestEnd End(this Outcome outcome, int status) => outcome switch
+    {
+        Outcome.RateLimited or Outcome.ConcurrencyLimited or Outcome.UnknownClient or Outcome.ClientBlocked =>
+            RequestEnd.Rejected,
+        Outcome.UpstreamTimeout or Outcome.UpstreamReset or Outcome.UpstreamInvalid => RequestEnd.Failed,
+        _ => status >= 500 ? RequestEnd.Failed : RequestEnd.Served,
+    };
+
     public static ReadOnlySpan<byte> Word(this Outcome outcome) => outcome switch
     {
         Outcome.Ok => "ok"u8,

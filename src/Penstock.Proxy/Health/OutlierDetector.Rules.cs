@@ -64,7 +64,7 @@ internal sealed partial class OutlierDetector
             .. Group(backup).Where(b => b.Ejection is null && _records.ContainsKey(b)).Select(b => _records[b])
                 .Select(static r => (Record: r, r.Window().Latencies))
                 .Where(r => r.Latencies.Total >= config.MinRequests)
-                .Select(static r => (r.Record, MedianNs: r.Latencies.MedianNs()))
+                .Select(static r => (r.Record, MedianNs: r.Latencies.QuantileNs(0.5)))
                 .OrderBy(static r => r.MedianNs),
         ];
         for (int i = known.Length - 1; i >= MinOthers; i--)

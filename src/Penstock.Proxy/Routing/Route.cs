@@ -11,6 +11,9 @@ namespace Penstock.Proxy.Routing;
 internal sealed record Route(
     RouteConfig Config, string Name, Upstream Upstream, LimitFields LimitFields, LimitRules Limits)
 {
+    /// <summary>Its number in counts.</summary>
+    public int Number { get; init; }
+
     public byte[] NameBytes { get; } = Encoding.UTF8.GetBytes(Name);
 
     public RouteConditions Conditions { get; } = new(Config);

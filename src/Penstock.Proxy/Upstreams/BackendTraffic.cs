@@ -1,4 +1,4 @@
-using System.Numerics;
+using Penstock.Proxy.Observability;
 
 namespace Penstock.Proxy.Upstreams;
 
@@ -89,24 +89,21 @@ internal sealed class BackendTraffic
     {
         private const int Successes = 16;
         private const int Errors = 17;
-        private const int Latencies = 18;
 
-        private readonly uint[] _counts = new uint[Latencies + LatencyHistogram.Buckets + 16];
+        private readonly uint[] _counts = new uint[Errors + 16];
+        private readonly LatencyCounts _latencies = new();
 
         public void AddSuccess() => Add(Successes);
 
         public void AddError() => Add(Errors);
 
-        public void AddLatency(long latencyNs) => Add(Latencies + LatencyHistogram.BucketOf(latencyNs));
+        public void AddLatency(long latencyNs) => _latencies.Add(latencyNs);
 
         public void AddTo(TrafficCounts sum)
         {
             sum.Successes += Volatile.Read(ref _counts[Successes]);
             sum.Errors += Volatile.Read(ref _counts[Errors]);
-            for (int i = 0; i < LatencyHistogram.Buckets; i++)
-            {
-                sum.Latencies.Add(i, Volatile.Read(ref _counts[Latencies + i]));
-            }
+            _latencies.AddTo(sum.Latencies);
         }
 
         // There is one writer, so a plain addition is enough; readers see its result.
@@ -121,75 +118,12 @@ internal sealed class TrafficCounts
     public uint Successes { get; set; }
     public uint Errors { get; set; }
     public uint Total => Successes + Errors;
-    public LatencyHistogram Latencies { get; } = new();
+    public LatencyHistogram Latencies { get; private init; } = new();
 
-    public TrafficCounts Since(TrafficCounts before)
+    public TrafficCounts Since(TrafficCounts before) => new()
     {
-        var difference = new TrafficCounts
-        {
-            Successes = unchecked(Successes - before.Successes),
-            Errors = unchecked(Errors - before.Errors),
-        };
-        difference.Latencies.AddDifference(Latencies, before.Latencies);
-        return difference;
-    }
-}
-
-/// <summary>A histogram of latencies from 16 µs to two minutes, in buckets of a quarter octave: a result is exact to an
-/// eighth. (The idea is HdrHistogram's.) Not thread-safe.</summary>
-internal sealed class LatencyHistogram
-{
-    private const int FirstOctave = 14; // 2^14 ns
-    private const int Octaves = 23;
-
-    public const int Buckets = Octaves * 4;
-
-    private readonly uint[] _counts = new uint[Buckets];
-
-    public uint Total
-    {
-        get
-        {
-            uint total = 0;
-            foreach (uint count in _counts)
-            {
-                total = unchecked(total + count);
-            }
-            return total;
-        }
-    }
-
-    public static int BucketOf(long latencyNs)
-    {
-        int octave = BitOperations.Log2((ulong)Math.Max(1, latencyNs));
-        int quarter = octave < FirstOctave ? 0 : (int)(latencyNs >> (octave - 2)) & 3;
-        return Math.Clamp(((octave - FirstOctave) * 4) + quarter, 0, Buckets - 1);
-    }
-
-    public void Add(int bucket, uint count) => _counts[bucket] = unchecked(_counts[bucket] + count);
-
-    public void AddDifference(LatencyHistogram now, LatencyHistogram before)
-    {
-        for (int i = 0; i < Buckets; i++)
-        {
-            Add(i, unchecked(now._counts[i] - before._counts[i]));
-        }
-    }
-
-    /// <summary>The median, as the middle of its bucket; 0 without latencies.</summary>
-    public long MedianNs()
-    {
-        uint half = (Total + 1) / 2;
-        uint seen = 0;
-        for (int i = 0; i < Buckets && half > 0; i++)
-        {
-            seen += _counts[i];
-            if (seen >= half)
-            {
-                long width = 1L << (FirstOctave + (i / 4) - 2);
-                return (width * (4 + (i % 4))) + (width / 2);
-            }
-        }
-        return 0;
-    }
+        Successes = unchecked(Successes - before.Successes),
+        Errors = unchecked(Errors - before.Errors),
+        Latencies = Latencies.Since(before.Latencies),
+    };
 }

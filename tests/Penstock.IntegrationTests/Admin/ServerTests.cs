@@ -61,11 +61,10 @@ public sealed class ServerTests
     }
 
     [Fact]
-    public async Task Root_leads_to_the_swagger_page()
+    public async Task Docs_are_the_swagger_page()
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
 
-        Assert.Equal("/docs/index.html", (await admin.SendAsync("GET", "/")).Location);
         Assert.Contains("swagger-ui", (await admin.SendAsync("GET", "/docs/index.html")).Body);
         Assert.Contains("/openapi/v1.json", (await admin.SendAsync("GET", "/docs/index.js")).Body);
         Assert.Equal(200, (await admin.SendAsync("GET", "/docs/swagger-ui-bundle.js")).Status);
@@ -89,13 +88,13 @@ public sealed class ServerTests
     }
 
     [Fact]
-    public async Task Token_is_needed_for_everything_but_the_probes_and_the_page()
+    public async Task Token_is_needed_for_everything_but_the_probes_and_the_pages()
     {
         await using AdminFixture admin = await AdminFixture.StartAsync(token: "s3cret");
         Task<Answer> Put(string authorization, string name = "localhost") => admin.SendAsync(
             "PUT", "/clients/a", Limit, headers: [("Authorization", authorization), ("Host", name)]);
 
-        foreach (string path in new[] { "/clients", "/clients/a", "/upstreams", "/x", "/docsx" })
+        foreach (string path in new[] { "/clients", "/clients/a", "/upstreams", "/x", "/docsx", "/events", "/history" })
         {
             Assert.Equal("Bearer realm=\"penstock\"", (await admin.SendAsync("GET", path)).IsError(401).Authenticate);
         }
@@ -104,11 +103,13 @@ public sealed class ServerTests
         (await Put("Bearer s3cre")).IsError(401);
         (await Put("s3cret")).IsError(401);
         (await Put("")).IsError(401);
-        foreach (string path in new[] { "/livez", "/readyz", "/docs/index.html", "/docs/index.js", "/openapi/v1.json" })
+        foreach (string path in new[]
+        {
+            "/livez", "/readyz", "/docs/index.html", "/docs/index.js", "/openapi/v1.json", "/", "/dashboard/app.js",
+        })
         {
             Assert.Equal(200, (await admin.SendAsync("GET", path)).Status);
         }
-        Assert.Equal("/docs/index.html", (await admin.SendAsync("GET", "/")).Location);
         (await admin.SendAsync("POST", "/docs/index.html", "{}")).IsError(404);
 
         Assert.Equal(201, (await Put("Bearer s3cret")).Status);

@@ -63,6 +63,10 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
         ("get /log/level", "/log/level", 200, null, Json, "\"level\":\"info\""),
         ("put /log/level", "/log/level", 200, """{"level":"warning"}""", Json, "\"level\":\"warning\""),
         ("post /reload", "/reload", 200, null, Json, "restart_needed"),
+        ("get /reload", "/reload", 200, null, Json, "remarks"),
+        ("get /history", "/history?window=24h", 200, null, Json, "\"step_seconds\":300"),
+        ("get /history", "/history?window=x", 400, null, Json, "must be 15m or 24h"),
+        ("get /events", "/events", 200, null, Json, "\"routes\":[{\"name\":"),
         ("get /cluster", "/cluster", 404, null, Json, "message"),
     ];
 
@@ -84,7 +88,9 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
 
             await TryAsync(row);
         }
-        Assert.Contains("swagger-ui", await Http.GetStringAsync(new Uri(Admin, "/")));
+        Assert.Contains("dashboard/app.js", await Http.GetStringAsync(new Uri(Admin, "/")));
+        Assert.Contains("events", await Http.GetStringAsync(new Uri(Admin, "/dashboard/api.js")));
+        Assert.Contains("swagger-ui", await Http.GetStringAsync(new Uri(Admin, "/docs/index.html")));
         Assert.Contains("/openapi/v1.json", await Http.GetStringAsync(new Uri(Admin, "/docs/index.js")));
         Assert.NotEmpty(await Http.GetStringAsync(new Uri(Admin, "/docs/swagger-ui-bundle.js")));
         using HttpResponseMessage nothing = await Http.GetAsync(new Uri(Admin, "/nothing"));
@@ -148,8 +154,9 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
             request.Content = new StringContent(row.Body, Encoding.UTF8, row.Type);
         }
 
-        using HttpResponseMessage answer = await Http.SendAsync(request);
-        string body = await answer.Content.ReadAsStringAsync();
+        using HttpResponseMessage answer = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        string body = answer.Content.Headers.ContentType?.MediaType == "text/event-stream"
+            ? await FirstEventAsync(answer) : await answer.Content.ReadAsStringAsync();
 
         Assert.True((int)answer.StatusCode == row.Status, $"{row.Operation}: {answer.StatusCode}: {body}");
         Assert.Contains(row.Answer, body);
@@ -157,6 +164,12 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
         {
             Assert.NotNull(JsonNode.Parse(body));
         }
+    }
+
+    private static async Task<string> FirstEventAsync(HttpResponseMessage stream)
+    {
+        using var lines = new StreamReader(await stream.Content.ReadAsStreamAsync());
+        return await lines.ReadLineAsync() + await lines.ReadLineAsync();
     }
 
     private async Task<int> StatusAsync(string client)

@@ -112,7 +112,7 @@ public sealed class DeciderTests
         limiter.Clients.Register("exempt", new LimitConfig(1, 1), null,
             new ClientTerms { Access = ClientAccess.Exempt });
         var snapshot = new Snapshot(config, limiter, [new Upstream(config.Upstreams[0], Clock)],
-            new Dictionary<string, ListenerSettings>());
+            new Dictionary<string, ListenerSettings>(), new());
         fields = fields.Replace("8*penstock", string.Join(", ", Enumerable.Repeat("1.1 penstock", 8)))
             .Replace("7*penstock", string.Join(", ", Enumerable.Repeat("1.1 penstock", 7)))
             .Replace("4*penstock", string.Join(", ", Enumerable.Repeat("1.1 penstock", 4)));

@@ -111,7 +111,7 @@ public sealed class ExplainPropertyTests
             _limiter.Clients.Register("blocked", new LimitConfig(1, 1), null, new() { Access = ClientAccess.Blocked });
             _limiter.Clients.Register("exempt", new LimitConfig(1, 1), 0, new() { Access = ClientAccess.Exempt });
             _snapshot = new Snapshot(config, _limiter, [.. config.Upstreams.Select(u => new Upstream(u, _clock))],
-            new Dictionary<string, ListenerSettings>());
+            new Dictionary<string, ListenerSettings>(), new());
         }
 
         /// <summary>A session cookie of a backend, as a browser would send it.</summary>

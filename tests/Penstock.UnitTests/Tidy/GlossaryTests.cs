@@ -65,7 +65,7 @@ public sealed partial class GlossaryTests
 
     private static IEnumerable<string> Texts()
     {
-        string[] ends = [".cs", ".md", ".yaml", ".yml", ".json", ".sh", ".service", ".props"];
+        string[] ends = [".cs", ".md", ".js", ".css", ".html", ".yaml", ".yml", ".json", ".sh", ".service", ".props"];
         IEnumerable<string> folders = new[] { "src", "tests", "bench", "docs", "examples", "deploy" }
             .SelectMany(static folder => Directory.EnumerateFiles(Path.Combine(Repository.Root, folder), "*",
                 SearchOption.AllDirectories));

@@ -1,0 +1,94 @@
+// Many clients from a file: what it would change is shown before anything changes.
+
+import { clear, h } from './dom.js';
+import { upload } from './api.js';
+import { note } from './notes.js';
+import { plural } from './words.js';
+
+export function importPanel(imported) {
+    const result = h('div');
+    const input = h('input', {
+        type: 'file',
+        id: 'import',
+        accept: '.csv,.jsonl,.ndjson',
+        onchange: () => input.files[0] && tryOut(input.files[0]),
+    });
+    const drop = h(
+        'div',
+        {
+            class: 'drop',
+            ondragover: event => {
+                event.preventDefault();
+                drop.dataset.over = 'yes';
+            },
+            ondragleave: () => delete drop.dataset.over,
+            ondrop: event => {
+                event.preventDefault();
+                delete drop.dataset.over;
+                if (event.dataTransfer.files[0]) {
+                    tryOut(event.dataTransfer.files[0]);
+                }
+            },
+        },
+        h(
+            'label',
+            { for: 'import' },
+            'Drop a file of clients here, or choose one: CSV with a header line, or one JSON object per line. ',
+        ),
+        input,
+    );
+
+    const post = (file, dry) =>
+        upload(`clients/import?dry_run=${dry}`, file, file.name.endsWith('.csv') ? 'text/csv' : 'application/x-ndjson');
+    const counts = report =>
+        `${plural(report.created, 'new client')}, ${plural(report.updated, 'changed one')}, ` +
+        plural(report.unchanged, 'unchanged one');
+
+    async function tryOut(file) {
+        clear(result).append(h('p', null, `Checking ${file.name} …`));
+        let report;
+        try {
+            report = await post(file, true);
+        } catch (fault) {
+            clear(result).append(
+                h(
+                    'p',
+                    { class: 'fault', role: 'alert' },
+                    `${file.name} changes nothing, because of its faults:\n${fault.message}`,
+                ),
+            );
+            return;
+        } finally {
+            input.value = ''; // so that the same file can be chosen again
+        }
+        clear(result).append(
+            h('p', null, `${file.name} would give: ${counts(report)}.`),
+            (report.warnings ?? []).map(words => h('p', { class: 'fault' }, words)),
+            h(
+                'div',
+                { class: 'buttons' },
+                h(
+                    'button',
+                    {
+                        type: 'button',
+                        class: 'main',
+                        onclick: async () => {
+                            try {
+                                note(`Imported: ${counts(await post(file, false))}.`);
+                                clear(result);
+                                imported();
+                            } catch (fault) {
+                                note(fault.message, true);
+                            }
+                        },
+                    },
+                    'Import',
+                ),
+                h('button', { type: 'button', onclick: () => clear(result) }, 'Cancel'),
+            ),
+        );
+        result.querySelector('button').focus();
+    }
+
+    return h('details', { class: 'panel' }, h('summary', null, 'Import a file'), drop, result);
+}

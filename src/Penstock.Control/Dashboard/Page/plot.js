@@ -1,0 +1,224 @@
+// Charts of lines and of stacked areas, drawn as SVG. Where the pointer or the arrow keys are, the legend says the
+// values.
+
+import { attribute, follow, h, s, text } from './dom.js';
+
+const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [52, 8, 8, 20, 176];
+
+/**
+ * @param format makes words of a value
+ * @returns {node, update}: update takes {x, lines: [{name, tone, values}], stacked, marks: [{at, level, text}], label},
+ * where x are numbers, values may be null, and label makes words of an x
+ */
+export function chart(title, format, properties = {}) {
+    const grid = s('g');
+    const marks = s('g');
+    const curves = s('g');
+    const cursor = s('line', { class: 'cursor', y1: TOP, y2: HEIGHT - BOTTOM, visibility: 'hidden' });
+    const svg = s('svg', { role: 'img', tabindex: '0' }, grid, curves, marks, cursor);
+    const at = h('span');
+    const legend = h('ul', { class: 'legend' });
+    const node = h('section', { class: 'chart', ...properties }, h('h3', null, title, at), svg, legend);
+    let data = null;
+    let chosen = null;
+
+    function draw() {
+        const width = Math.max(200, svg.clientWidth);
+        const { x, lines, stacked } = data;
+        const sums = stacked ? stack(lines) : lines.map(line => line.values);
+        const most = nice(Math.max(0, ...sums.flat().filter(value => value !== null)) || 1);
+        const [from, to] = [x[0], x.at(-1)];
+        const px = value => LEFT + (to > from ? (value - from) / (to - from) : 1) * (width - LEFT - RIGHT);
+        const py = value => TOP + (1 - value / most) * (HEIGHT - TOP - BOTTOM);
+        attribute(svg, 'viewBox', `0 0 ${width} ${HEIGHT}`);
+        drawGrid(grid, { width, most, py, px, x, format, label: data.label });
+        // The areas of a stack are drawn from the highest to the lowest, each down to the bottom.
+        const order = stacked
+            ? lines.map((line, i) => ({ ...line, i })).reverse()
+            : lines.map((line, i) => ({ ...line, i }));
+        follow(
+            curves,
+            order,
+            line => `${line.name} ${stacked}`,
+            () => {
+                const path = s('path', { class: stacked ? 'area' : 'curve' });
+                return {
+                    node: path,
+                    update(line) {
+                        attribute(path, 'data-tone', line.tone);
+                        attribute(path, 'd', stacked ? area(x, sums[line.i], px, py) : curve(x, sums[line.i], px, py));
+                    },
+                };
+            },
+        );
+        follow(
+            marks,
+            data.marks ?? [],
+            mark => mark.id,
+            mark => {
+                const line = s(
+                    'line',
+                    { class: 'mark', y1: TOP, y2: HEIGHT - BOTTOM, 'data-level': mark.level },
+                    s('title', null, mark.text),
+                );
+                return {
+                    node: line,
+                    update(next) {
+                        attribute(line, 'x1', px(next.at).toFixed(1));
+                        attribute(line, 'x2', px(next.at).toFixed(1));
+                    },
+                };
+            },
+        );
+        const i = chosen ?? x.length - 1;
+        attribute(cursor, 'visibility', chosen === null ? 'hidden' : 'visible');
+        attribute(cursor, 'x1', px(x[i]).toFixed(1));
+        attribute(cursor, 'x2', px(x[i]).toFixed(1));
+        text(at, data.label(x[i]));
+        follow(
+            legend,
+            lines,
+            line => line.name,
+            line => {
+                const words = h('span');
+                return {
+                    node: h(
+                        'li',
+                        { 'data-tone': line.tone },
+                        s(
+                            'svg',
+                            { viewBox: '0 0 10 10', 'aria-hidden': 'true' },
+                            s('rect', { width: '10', height: '10', rx: '2' }),
+                        ),
+                        words,
+                    ),
+                    update: next => text(words, `${next.name} ${format(next.values[i])}`),
+                };
+            },
+        );
+        attribute(
+            svg,
+            'aria-label',
+            `${title}, ${data.label(x.at(-1))}: ` +
+                lines.map(line => `${line.name} ${format(line.values.at(-1))}`).join(', '),
+        );
+    }
+
+    function choose(index) {
+        if (data?.x.length) {
+            chosen = index === null ? null : Math.max(0, Math.min(data.x.length - 1, index));
+            draw();
+        }
+    }
+
+    svg.addEventListener('pointermove', event => {
+        const box = svg.getBoundingClientRect();
+        const share = (event.clientX - box.left - LEFT) / Math.max(1, box.width - LEFT - RIGHT);
+        if (data?.x.length) {
+            const wanted = data.x[0] + share * (data.x.at(-1) - data.x[0]);
+            choose(
+                data.x.reduce(
+                    (best, value, i) => (Math.abs(value - wanted) < Math.abs(data.x[best] - wanted) ? i : best),
+                    0,
+                ),
+            );
+        }
+    });
+    svg.addEventListener('pointerleave', () => choose(null));
+    svg.addEventListener('blur', () => choose(null));
+    svg.addEventListener('keydown', event => {
+        const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+        if (step && data?.x.length) {
+            event.preventDefault();
+            choose((chosen ?? data.x.length - (step > 0 ? 1 : 0)) + step);
+        }
+    });
+    return {
+        node,
+        update(next) {
+            data = next;
+            if (chosen !== null && chosen >= next.x.length) {
+                chosen = null;
+            }
+            if (next.x.length > 0) {
+                draw();
+            } else {
+                text(at, 'no value yet');
+            }
+        },
+    };
+}
+
+function stack(lines) {
+    const sums = [];
+    for (const line of lines) {
+        const below = sums.at(-1);
+        sums.push(line.values.map((value, i) => (value ?? 0) + (below?.[i] ?? 0)));
+    }
+    return sums;
+}
+
+function drawGrid(grid, { width, most, py, px, x, format, label }) {
+    const rows = [0, 0.5, 1].map(share => ({ share, y: py(most * share) }));
+    const places = x.length < 2 ? [0] : [0, Math.floor((x.length - 1) / 2), x.length - 1];
+    const lines = [
+        ...rows.map(row => ({ key: `y${row.share}`, ...row })),
+        ...places.map((i, n) => ({ key: `x${n}`, i, n })),
+    ];
+    follow(
+        grid,
+        lines,
+        one => one.key,
+        one => {
+            const words = s('text');
+            const line = one.y === undefined ? null : s('line', { class: 'grid', x1: LEFT });
+            const node = line ? s('g', null, line, words) : words;
+            return {
+                node,
+                update(next) {
+                    if (line) {
+                        for (const name of ['y1', 'y2']) {
+                            attribute(line, name, next.y.toFixed(1));
+                        }
+                        attribute(line, 'x2', width - RIGHT);
+                        attribute(words, 'x', LEFT - 6);
+                        attribute(words, 'y', (next.y + 4).toFixed(1));
+                        attribute(words, 'text-anchor', 'end');
+                        text(words, format(most * next.share));
+                    } else {
+                        attribute(words, 'x', px(x[next.i]).toFixed(1));
+                        attribute(words, 'y', HEIGHT - 5);
+                        attribute(words, 'text-anchor', ['start', 'middle', 'end'][next.n]);
+                        text(words, label(x[next.i]));
+                    }
+                },
+            };
+        },
+    );
+}
+
+function curve(x, values, px, py) {
+    let path = '';
+    let joined = false;
+    values.forEach((value, i) => {
+        if (value === null || value === undefined) {
+            joined = false;
+        } else {
+            const alone = !joined && (values[i + 1] ?? null) === null; // a point shows only if it has a length
+            path += `${joined ? 'L' : 'M'}${px(x[i]).toFixed(1)} ${py(value).toFixed(1)}${alone ? 'h.1' : ''}`;
+            joined = true;
+        }
+    });
+    return path;
+}
+
+const area = (x, values, px, py) =>
+    values.length === 0
+        ? ''
+        : `${curve(x, values, px, py)}L${px(x.at(-1)).toFixed(1)} ${py(0)}L${px(x[0]).toFixed(1)} ${py(0)}Z`;
+
+/** The next of 1, 2, 5, 10, 20 … */
+function nice(value) {
+    const power = 10 ** Math.floor(Math.log10(value));
+    return [1, 2, 5, 10].map(step => step * power).find(step => step >= value * 0.999);
+}
