@@ -29,7 +29,7 @@ for argument in "$@"; do
         *) projects+=("$argument") ;;
     esac
 done
-[ ${#projects[@]} -gt 0 ] || projects=(Penstock.UnitTests Penstock.IntegrationTests)
+[ ${#projects[@]} -gt 0 ] || projects=(Penstock.UnitTests Penstock.IntegrationTests Penstock.BrowserTests)
 
 # One row for each thing that some tests need: what proves that it is there | Debian's package | the tests that need it.
 needs=(
@@ -43,7 +43,7 @@ needs=(
     "/sbin/mkfs.ext4|e2fsprogs|disks that get full or break"
     "/sbin/ip|iproute2|a network whose cable is pulled"
     "/usr/bin/promtool|prometheus|metrics and alert rules for Prometheus"
-    "/usr/bin/chromium|chromium|a browser"
+    "/usr/bin/chromium|chromium|browser tests, and a browser that trusts a certificate"
     "/usr/bin/certutil|libnss3-tools|a browser that trusts a certificate"
     "/usr/bin/openssl|openssl|what a scanner asks of TLS"
     "/usr/bin/groff|groff-base|the manual page"

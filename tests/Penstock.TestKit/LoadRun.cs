@@ -13,10 +13,11 @@ public sealed class LoadRun : IAsyncDisposable
     private long _lastSentMs;
 
     /// <param name="keepAlive">False: each request has a connection, and a handshake, of its own.</param>
-    public LoadRun(Uri url, int clients, string? clientId = null, bool keepAlive = true)
+    /// <param name="pause">Between a response and the next request; none by default.</param>
+    public LoadRun(Uri url, int clients, string? clientId = null, bool keepAlive = true, TimeSpan pause = default)
     {
         _http.DefaultRequestHeaders.ConnectionClose = !keepAlive;
-        _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(() => RunAsync(url, clientId)))];
+        _clients = [.. Enumerable.Range(0, clients).Select(_ => Task.Run(() => RunAsync(url, clientId, pause)))];
     }
 
     /// <summary>The number of responses by status; -1: no valid response.</summary>
@@ -71,7 +72,7 @@ public sealed class LoadRun : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private async Task RunAsync(Uri url, string? clientId)
+    private async Task RunAsync(Uri url, string? clientId, TimeSpan pause)
     {
         while (!_stop.IsCancellationRequested)
         {
@@ -104,6 +105,10 @@ public sealed class LoadRun : IAsyncDisposable
             DurationsMs.Enqueue(Stopwatch.GetElapsedTime(sentAt).TotalMilliseconds);
             Statuses.AddOrUpdate(status, 1, static (_, n) => n + 1);
             Raise(ref _lastSentMs, sentMs);
+            if (pause > TimeSpan.Zero)
+            {
+                await Task.Delay(pause, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
         }
     }
 
