@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Penstock.Control.Dashboard;
+using Penstock.Control.Simulation;
 using Penstock.Control.Telemetry;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
@@ -73,6 +74,7 @@ internal static class AdminJson
 [JsonSerializable(typeof(Readiness))]
 [JsonSerializable(typeof(RejectionPage))]
 [JsonSerializable(typeof(Reloaded))]
+[JsonSerializable(typeof(SimulationReport))]
 [JsonSerializable(typeof(StatusReport))]
 [JsonSerializable(typeof(UpstreamPage))]
 internal sealed partial class AdminTypes : JsonSerializerContext;

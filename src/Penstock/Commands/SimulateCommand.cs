@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
+using Penstock.Control.Admin;
 using Penstock.Control.Config;
+using Penstock.Control.Simulation;
 using Penstock.Proxy.RateLimiting;
-using Penstock.Simulation;
 
 namespace Penstock.Commands;
 
@@ -109,14 +111,15 @@ internal static class SimulateCommand
         long? smallest = target is not { } share ? null : await ProgressBar.ShowAsync(terminal,
             "searching for the smallest capacity", null, done => Task.FromResult(
                 simulation.SmallestCapacity(share, () => new ReportingStream(Open(), done))));
-        var report = new SimulationReport(simulation, path, target, smallest, top);
+        var report = SimulationReport.Of(simulation, path, target, smallest, top);
         if (json)
         {
-            report.WriteJson(terminal);
+            terminal.Out.WriteLine(JsonOption.Text(
+                JsonSerializer.SerializeToNode(report, AdminJson.Types.SimulationReport)));
         }
         else
         {
-            report.WriteText(terminal);
+            SimulationText.Write(terminal, report, simulation.Clients.Count(static client => client.Rejected > 0));
         }
 
         return ExitCode.Ok;

@@ -1,8 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using Penstock.Commands;
+using Penstock.Control.Simulation;
 using Penstock.Proxy.RateLimiting;
-using Penstock.Simulation;
 using Xunit;
 
 namespace Penstock.UnitTests.Commands;

@@ -2,7 +2,7 @@ using System.Text;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
 
-namespace Penstock.Simulation;
+namespace Penstock.Control.Simulation;
 
 /// <summary>Replays an access log against a limit, with the times of the log. Reads a stream of any length; its memory
 /// grows only with the number of clients. Not thread-safe.</summary>
@@ -65,7 +65,7 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     /// <returns>Null if no allowed capacity does.</returns>
     public long? SmallestCapacity(double share, Func<Stream> open)
     {
-        long most = (long)Math.Ceiling(_clients.Values.Max(client => client.MaxTaken) - 1e-6) + 1;
+        long most = _clients.Values.Max(static client => client.CapacityForNone) + 1;
         while (most > 1 && Limiter.Fault(most, config.RatePerSecond) is not null)
         {
             most /= 2;

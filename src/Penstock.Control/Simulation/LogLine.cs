@@ -1,4 +1,4 @@
-namespace Penstock.Simulation;
+namespace Penstock.Control.Simulation;
 
 /// <summary>The values of a request that a replay needs.</summary>
 internal ref struct LogLine

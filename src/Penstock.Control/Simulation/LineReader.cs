@@ -1,4 +1,4 @@
-namespace Penstock.Simulation;
+namespace Penstock.Control.Simulation;
 
 /// <summary>Reads the lines of a stream of any length as bytes, in constant memory. Not thread-safe.</summary>
 internal sealed class LineReader(Stream stream)

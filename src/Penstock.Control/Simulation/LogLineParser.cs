@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
-namespace Penstock.Simulation;
+namespace Penstock.Control.Simulation;
 
 /// <summary>Reads a line of Penstock's access log, or of the common format (Apache's
 /// <c>%h %l %u %t "%r" %&gt;s %b</c>) or the combined format (nginx' default). Not thread-safe.</summary>

@@ -1,4 +1,4 @@
-namespace Penstock.Simulation;
+namespace Penstock.Control.Simulation;
 
 /// <summary>One client of a replay. Not thread-safe.</summary>
 internal sealed class SimulatedClient(string name)
@@ -22,6 +22,9 @@ internal sealed class SimulatedClient(string name)
     /// <summary>How many tokens it would have been short of a full bucket at most, with a bucket that never rejects.
     /// </summary>
     public double MaxTaken { get; private set; }
+
+    /// <summary>The smallest capacity that would have rejected none of its requests.</summary>
+    public long CapacityForNone => (long)Math.Ceiling(MaxTaken - 1e-6);
 
     /// <summary>The states of its buckets, one for each capacity that is tried.</summary>
     public long[] Candidates { get; set; } = [];
