@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 
 namespace Penstock.Control.Config;
 
@@ -197,6 +198,23 @@ internal static partial class ConfigValue
         }
         perSecond = rate;
         return Succeed(out error);
+    }
+
+    /// <summary>A number of an option or a parameter.</summary>
+    public static bool TryBetween<T>(string text, T min, T max, out T value, out string error) where T : INumber<T>
+    {
+        // No thousands separators: "1,5" must not mean 15.
+        const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint;
+        bool good = T.TryParse(text, Style, CultureInfo.InvariantCulture, out value!) && value >= min && value <= max;
+        error = good ? "" : $"'{text}' is out of range: write a number from {min} to {max}";
+        return good;
+    }
+
+    /// <summary>A word of an option or a parameter.</summary>
+    public static bool TryOneOf(string text, string[] words, out string error)
+    {
+        error = $"'{text}' is not one of {string.Join(", ", words)}";
+        return words.Contains(text);
     }
 
     private static bool TryLoops(string text, out int value, out string error)

@@ -4,9 +4,9 @@ using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Simulation;
 
-/// <summary>Replays an access log against a limit, with the times of the log. Reads a stream of any length; its memory
-/// grows only with the number of clients. Not thread-safe.</summary>
-internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> parser)
+/// <summary>Replays an access log against a limit, with the times of the log. Reads a log of any length; its memory
+/// grows only with the number of clients, unless the requests are recorded. Not thread-safe.</summary>
+internal sealed class LimitSimulation(LimitConfig config, LogLineParser parser)
 {
     /// <summary>How many lines are kept to sort requests by their begin, because the log has them by their end.
     /// </summary>
@@ -14,13 +14,16 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     private const int MaxFaults = 20;
     private const int WorstMoments = 5;
     private const int Candidates = 48;
+    private const long MaxCapacity = 1_000_000_000;
+    private const int ReadBytes = 256 * 1024;
 
     private readonly VirtualLimit _limit = new(config);
     private readonly Dictionary<string, SimulatedClient> _clients = [];
     private readonly PriorityQueue<(SimulatedClient Client, bool Rejected), (long Ns, long Line)> _waiting = new();
     private readonly List<(long Second, long Rejected)> _worst = [];
     private readonly List<(long Line, string Fault)> _faults = [];
-    private Action<SimulatedClient, long, bool> _decide = static (_, _, _) => { };
+    private LineReader _lines = new();
+    private Action<SimulatedClient, long>? _again;
     private char[] _name = new char[512];
     private long _startNs = long.MinValue;
     private long _lastNs;
@@ -51,11 +54,52 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     public IEnumerable<(long Second, long Rejected)> Worst =>
         _worst.OrderByDescending(w => w.Rejected).ThenBy(w => w.Second).Take(WorstMoments);
 
-    /// <summary>Replays the log. Call it only once.</summary>
+    /// <summary>Gets every request that is decided; null: nothing does.</summary>
+    public RecordedRequests? Recorded { get; init; }
+
+    /// <summary>The largest capacity that a limit with this rate may have.</summary>
+    /// <param name="ratePerSecond">An allowed rate, in tokens per second.</param>
+    public static long LargestCapacity(double ratePerSecond)
+    {
+        (long allowed, long tooLarge) = (1, MaxCapacity + 1);
+        while (tooLarge - allowed > 1)
+        {
+            long middle = allowed + ((tooLarge - allowed) / 2);
+            (allowed, tooLarge) =
+                Limiter.Fault(middle, ratePerSecond) is null ? (middle, tooLarge) : (allowed, middle);
+        }
+        return allowed;
+    }
+
+    /// <summary>Replays the log. Call it only once, or <see cref="Add"/> and <see cref="End"/> instead.</summary>
     public void Run(Stream log)
     {
-        _decide = Decide;
-        Replay(log, first: true);
+        byte[] buffer = new byte[ReadBytes];
+        for (int count; (count = log.Read(buffer, 0, buffer.Length)) > 0;)
+        {
+            Add(buffer.AsSpan(0, count));
+        }
+
+        End();
+    }
+
+    /// <summary>Replays the next bytes of the log, a piece of any length.</summary>
+    public void Add(ReadOnlySpan<byte> piece)
+    {
+        _lines.Add(piece);
+        ReadLines();
+    }
+
+    /// <summary>Ends the replay, after the last piece of the log.</summary>
+    public void End()
+    {
+        _lines.End();
+        ReadLines();
+        while (_waiting.Count > 0)
+        {
+            DecideNext();
+        }
+
         EndSecond();
     }
 
@@ -65,12 +109,8 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
     /// <returns>Null if no allowed capacity does.</returns>
     public long? SmallestCapacity(double share, Func<Stream> open)
     {
-        long most = _clients.Values.Max(static client => client.CapacityForNone) + 1;
-        while (most > 1 && Limiter.Fault(most, config.RatePerSecond) is not null)
-        {
-            most /= 2;
-        }
-
+        long most = Math.Min(_clients.Values.Max(static client => client.CapacityForNone) + 1,
+            LargestCapacity(config.RatePerSecond));
         (long tooLow, long enough) = (0L, most);
         for (bool first = true; first || enough - tooLow > 1; first = false)
         {
@@ -101,37 +141,37 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
             client.Candidates = new long[limits.Length];
         }
 
-        _decide = (client, ns, _) =>
+        _again = (client, ns) =>
         {
             for (int i = 0; i < limits.Length; i++)
             {
                 rejected[i] += limits[i].TryTake(ref client.Candidates[i], ns) ? 0 : 1;
             }
         };
+        (_lines, _lastNs) = (new(), long.MinValue);
         using Stream log = open();
-        Replay(log, first: false);
+        Run(log);
         return rejected;
     }
 
-    private void Replay(Stream log, bool first)
+    private void ReadLines()
     {
-        (LineReader lines, LogLineParser parse) = (new LineReader(log), parser());
-        _lastNs = long.MinValue;
-        while (lines.TryRead(out ReadOnlySpan<byte> text))
+        bool first = _again is null;
+        while (_lines.TryRead(out ReadOnlySpan<byte> text))
         {
-            if (text.IsEmpty && !lines.TooLong)
+            if (text.IsEmpty && !_lines.TooLong)
             {
                 continue;
             }
 
             LogLine line = default;
             string? fault =
-                lines.TooLong ? $"is longer than {LineReader.MaxLineBytes} bytes" : parse.Parse(text, out line);
+                _lines.TooLong ? $"is longer than {LineReader.MaxLineBytes} bytes" : parser.Parse(text, out line);
             if (fault is not null || line.Undecided)
             {
                 if (first)
                 {
-                    Skip(lines.Number, fault);
+                    Skip(_lines.Number, fault);
                 }
 
                 continue;
@@ -141,15 +181,11 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
                 continue; // the log has grown since the first run
             }
 
-            _waiting.Enqueue((client, line.Rejected), (line.UnixNs, lines.Number));
+            _waiting.Enqueue((client, line.Rejected), (line.UnixNs, _lines.Number));
             if (_waiting.Count > Reordered)
             {
                 DecideNext();
             }
-        }
-        while (_waiting.Count > 0)
-        {
-            DecideNext();
         }
     }
 
@@ -177,7 +213,15 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
             _startNs = _lastNs;
         }
 
-        _decide(request.Client, Math.Max(0, _lastNs - _startNs), request.Rejected);
+        long ns = Math.Max(0, _lastNs - _startNs);
+        if (_again is null)
+        {
+            Decide(request.Client, ns, request.Rejected);
+        }
+        else
+        {
+            _again(request.Client, ns);
+        }
     }
 
     private void Decide(SimulatedClient client, long ns, bool rejectedInLog)
@@ -189,13 +233,14 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
         RejectedInLog += rejectedInLog ? 1 : 0;
         Agreed += admitted == !rejectedInLog ? 1 : 0;
         (FirstUnixNs, LastUnixNs) = (Math.Min(FirstUnixNs, _startNs), _lastNs);
+        long second = (long)Math.Floor(_lastNs / 1e9);
+        Recorded?.Add(client.Number, ns, second);
         if (admitted)
         {
             return;
         }
 
         Rejected++;
-        long second = (long)Math.Floor(_lastNs / 1e9);
         client.CountRejected(second);
         if (second != _second)
         {
@@ -232,7 +277,7 @@ internal sealed class LimitSimulation(LimitConfig config, Func<LogLineParser> pa
             _clients.GetAlternateLookup<ReadOnlySpan<char>>();
         if (!byName.TryGetValue(name, out SimulatedClient? client) && create)
         {
-            _clients.Add(name.ToString(), client = new(name.ToString()));
+            _clients.Add(name.ToString(), client = new(name.ToString(), _clients.Count));
         }
 
         return client;

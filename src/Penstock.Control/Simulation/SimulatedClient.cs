@@ -1,7 +1,8 @@
 namespace Penstock.Control.Simulation;
 
 /// <summary>One client of a replay. Not thread-safe.</summary>
-internal sealed class SimulatedClient(string name)
+/// <param name="number">Counted from 0, in the order of the log.</param>
+internal sealed class SimulatedClient(string name, int number)
 {
     private long _second = long.MinValue;
     private long _inSecond;
@@ -12,6 +13,7 @@ internal sealed class SimulatedClient(string name)
     public long Bucket;
 
     public string Name => name;
+    public int Number => number;
     public long Requests { get; set; }
     public long Rejected { get; private set; }
 

@@ -4,13 +4,14 @@ using System.Text.Json.Serialization;
 
 namespace Penstock.Control.Simulation;
 
-/// <summary>The result of a replay: what <c>penstock simulate --json</c> prints.</summary>
+/// <summary>The result of a replay: what <c>penstock simulate --json</c> prints and <c>POST /simulate</c> answers.
+/// </summary>
 [Description("What a limit would have done to the requests of an access log.")]
 internal sealed record SimulationReport
 {
     [Description("The file's name; only in the output of the command.")]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public required string? Log { get; init; }
+    public string? Log { get; init; }
 
     [Description("Tokens in a full bucket.")]
     public required long Capacity { get; init; }
@@ -61,15 +62,20 @@ internal sealed record SimulationReport
     [Description("The clients with the most rejections, those with the most first.")]
     public required IReadOnlyList<HardestClient> HardestClients { get; init; }
 
+    [Description("The first bad lines; not in the output of the command, which prints them as warnings.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<BadLine>? FirstBadLines { get; init; }
+
+    [Description("What other limits would have done; not in the output of the command.")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SimulationGrid? Grid { get; init; }
+
     /// <param name="simulation">The simulation, after its run.</param>
-    /// <param name="log">The file's name; null: none.</param>
-    /// <param name="target">The maximum share of rejected requests; null if none was given.</param>
+    /// <param name="settings">What was asked for.</param>
     /// <param name="smallest">The smallest capacity that reaches the target; null if none does.</param>
-    /// <param name="top">How many clients to list at most.</param>
     public static SimulationReport Of(
-        LimitSimulation simulation, string? log, double? target, long? smallest, int top) => new()
+        LimitSimulation simulation, SimulationSettings settings, long? smallest) => new()
     {
-        Log = log,
         Capacity = simulation.Limit.Capacity,
         RatePerSec = simulation.Limit.RatePerSecond,
         First = Time(simulation.FirstUnixNs),
@@ -81,13 +87,13 @@ internal sealed record SimulationReport
         DecidedAsInLog = simulation.Agreed,
         NotLimited = simulation.Undecided,
         BadLines = simulation.BadLines,
-        Target = target,
+        Target = settings.Target,
         SmallestCapacity = smallest,
         Clients = simulation.Clients.Count,
         WorstSeconds = [.. simulation.Worst.Select(static w => new WorstSecond(TimeOf(w.Second), w.Rejected))],
         HardestClients = [.. simulation.Clients
             .OrderByDescending(static c => c.Rejected).ThenByDescending(static c => c.Requests)
-            .ThenBy(static c => c.Name, StringComparer.Ordinal).Take(top).Select(static c => new HardestClient(
+            .ThenBy(static c => c.Name, StringComparer.Ordinal).Take(settings.Top).Select(static c => new HardestClient(
                 c.Name, c.Requests, c.Rejected, Share(c.Rejected, c.Requests),
                 c.Rejected > 0 ? TimeOf(c.WorstSecond) : null, c.WorstRejected, c.CapacityForNone))],
     };
@@ -114,3 +120,7 @@ internal sealed record HardestClient(
     [property: Description("How many are rejected in that second.")] long WorstSecondRejected,
     [property: Description("The smallest capacity, at this rate, that would have rejected none of its requests.")]
     long CapacityForNone);
+
+internal sealed record BadLine(
+    [property: Description("The number of the line, counted from 1.")] long Line,
+    [property: Description("What is wrong with it, to be read behind its name.")] string Fault);

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Globalization;
 using System.Numerics;
 using Penstock.Control.Config;
 
@@ -54,14 +53,7 @@ internal static class OptionSyntax
     public static Option<T> Number<T>(string name, string helpName, string description, T min, T max)
         where T : INumber<T> =>
         Read(name, helpName, description, (string text, out T value, out string error) =>
-        {
-            // No thousands separators: "1,5" must not mean 15.
-            const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint;
-            bool good = T.TryParse(text, Style, CultureInfo.InvariantCulture, out value!) && value >= min
-                && value <= max;
-            error = good ? "" : $"'{text}' is out of range: write a number from {min} to {max}";
-            return good;
-        });
+            ConfigValue.TryBetween(text, min, max, out value, out error));
 
     public static Option<T> OrElse<T>(this Option<T> option, T value)
     {
@@ -76,8 +68,7 @@ internal static class OptionSyntax
             (string text, out string value, out string error) =>
             {
                 value = text;
-                error = $"'{text}' is not one of {string.Join(", ", all)}";
-                return all.Contains(text);
+                return ConfigValue.TryOneOf(text, all, out error);
             }).OrElse(first);
         option.CompletionSources.Add(all);
         return option;

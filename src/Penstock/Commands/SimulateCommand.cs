@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using Penstock.Control.Admin;
 using Penstock.Control.Config;
@@ -30,14 +29,14 @@ internal static class SimulateCommand
             HelpName = "NAME",
             Description = "The member of a line that names the client, such as client, client_address, host or route; "
                 + $"in other formats {string.Join(", ", LogLineParser.PlainKeys)}",
-        }.OrElse("client");
-        Option<string> logFormat =
-            OptionSyntax.OneOf("--log-format", "The format of the log", "auto", "json", "common", "combined");
+        }.OrElse(SimulationSettings.DefaultKey);
+        Option<string> logFormat = OptionSyntax.OneOf("--log-format", "The format of the log",
+            SimulationSettings.Formats[0], SimulationSettings.Formats[1..]);
         Option<double> target = OptionSyntax.Read<double>("--target", "SHARE",
-            "Also find the smallest capacity that rejects at most this share, such as 1%", TryShare);
+            "Also find the smallest capacity that rejects at most this share, such as 1%", SimulationSettings.TryShare);
         Option<int> top =
             OptionSyntax.Number("--top", "N", "How many clients to list, those with the most rejections first", 1,
-                1_000_000).OrElse(10);
+                1_000_000).OrElse(SimulationSettings.DefaultTop);
         var json = new JsonOption();
         var command = new PenstockCommand("simulate", "Replay an access log against a limit: shows which clients it "
             + "would have rejected, how often, and when.",
@@ -47,18 +46,11 @@ internal static class SimulateCommand
         { log, capacity, rate, key, logFormat, target, top, json, json.Format };
         command.SetAction(async parse =>
         {
-            LogFormat named = parse.GetRequiredValue(logFormat) switch
-            {
-                "json" => LogFormat.Json,
-                "common" => LogFormat.Common,
-                "combined" => LogFormat.Combined,
-                _ => LogFormat.Auto,
-            };
+            LogFormat format = SimulationSettings.FormatOf(parse.GetRequiredValue(logFormat));
             string keyName = parse.GetRequiredValue(key);
-            if (named is LogFormat.Common or LogFormat.Combined && !LogLineParser.PlainKeys.Contains(keyName))
+            if (SimulationSettings.KeyFault(format, keyName) is { } keyFault)
             {
-                return terminal.Fail($"--key: the {named.ToString().ToLowerInvariant()} format has no '{keyName}': "
-                    + $"write {string.Join(" or ", LogLineParser.PlainKeys)}", ExitCode.Usage);
+                return terminal.Fail($"--key: {keyFault}", ExitCode.Usage);
             }
 
             (long n, double perSecond) = (parse.GetValue(capacity), parse.GetValue(rate));
@@ -67,22 +59,21 @@ internal static class SimulateCommand
                 return terminal.Fail(fault.ToString(), ExitCode.Usage);
             }
 
-            var simulation = new LimitSimulation(new(n, perSecond), () => new LogLineParser(named, keyName));
             double? share = parse.GetResult(target) is null ? null : parse.GetValue(target);
-            return await RunAsync(terminal, simulation, parse.GetRequiredValue(log), share, parse.GetValue(top),
-                json.IsIn(parse));
+            var settings = new SimulationSettings(new(n, perSecond), keyName, format, share, parse.GetValue(top));
+            return await RunAsync(terminal, settings, parse.GetRequiredValue(log), json.IsIn(parse));
         });
         return command;
     }
 
-    private static async Task<int> RunAsync(
-        Terminal terminal, LimitSimulation simulation, string path, double? target, int top, bool json)
+    private static async Task<int> RunAsync(Terminal terminal, SimulationSettings settings, string path, bool json)
     {
+        var simulation = new LimitSimulation(settings.Limit, settings.Parser);
         Stream Open() => new FileStream(path, FileMode.Open, FileAccess.Read,
             FileShare.ReadWrite | FileShare.Delete, bufferSize: 0, FileOptions.SequentialScan);
         using (Stream log = Open())
         {
-            if (target is not null && !log.CanSeek)
+            if (settings.Target is not null && !log.CanSeek)
             {
                 return terminal.Fail("--target reads the log several times: give a regular file", ExitCode.Usage);
             }
@@ -108,10 +99,10 @@ internal static class SimulateCommand
             return terminal.Fail($"{path} contains no request that a limit applies to");
         }
 
-        long? smallest = target is not { } share ? null : await ProgressBar.ShowAsync(terminal,
+        long? smallest = settings.Target is not { } share ? null : await ProgressBar.ShowAsync(terminal,
             "searching for the smallest capacity", null, done => Task.FromResult(
                 simulation.SmallestCapacity(share, () => new ReportingStream(Open(), done))));
-        var report = SimulationReport.Of(simulation, path, target, smallest, top);
+        SimulationReport report = SimulationReport.Of(simulation, settings, smallest) with { Log = path };
         if (json)
         {
             terminal.Out.WriteLine(JsonOption.Text(
@@ -123,15 +114,5 @@ internal static class SimulateCommand
         }
 
         return ExitCode.Ok;
-    }
-
-    private static bool TryShare(string text, out double share, out string error)
-    {
-        bool percent = text.EndsWith('%');
-        error = $"'{text}' is not a share: write 1% or 0.01";
-        bool good = double.TryParse(percent ? text[..^1] : text, NumberStyles.AllowDecimalPoint,
-            CultureInfo.InvariantCulture, out share);
-        share /= percent ? 100 : 1;
-        return good && share is >= 0 and <= 1;
     }
 }

@@ -107,7 +107,7 @@ public sealed class SimulateCommandTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--log-format", "common", "--key", "host", "has no 'host'", 2)]
+    [InlineData("--log-format", "common", "--key", "host", "'host' is not a field of the common format", 2)]
     [InlineData("--capacity", "0", "--top", "1", "'0'", 2)]
     [InlineData("--target", "much", "--top", "1", "1% or 0.01", 2)]
     [InlineData("--log", "/nowhere/at/all", "--top", "1", "/nowhere/at/all", 1)]
@@ -181,7 +181,7 @@ public sealed class SimulateCommandTests : IDisposable
         {
             time = DateTimeOffset.UnixEpoch.AddTicks(r.Ns / 100), client = "c" + r.Client,
         }))));
-        var simulation = new LimitSimulation(new(5, 2), () => new LogLineParser(LogFormat.Auto, "client"));
+        var simulation = new LimitSimulation(new(5, 2), new LogLineParser(LogFormat.Auto, "client"));
         simulation.Run(new MemoryStream(log));
 
         long? found = simulation.SmallestCapacity(share, () => new MemoryStream(log));
