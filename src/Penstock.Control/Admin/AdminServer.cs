@@ -95,6 +95,7 @@ internal sealed class AdminServer : IAsyncDisposable
         app.MapCluster(member);
         app.MapRejections(proxy);
         app.MapBuckets(proxy);
+        app.MapSimulation();
         app.MapMetrics(subjects);
         app.MapLog(subjects.Threshold, loggers.CreateLogger<AdminServer>());
         var feed = new LiveFeed(subjects, time, loggers.CreateLogger<LiveFeed>());

@@ -6,7 +6,6 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Net.Http.Headers;
-using Microsoft.OpenApi;
 using Penstock.Control.Store;
 using Penstock.Proxy;
 using Penstock.Proxy.Clients;
@@ -28,18 +27,12 @@ internal static class ClientFileEndpoints
 
     private const int ReadBytes = 64 * 1024;
 
-    /// <summary>How many imports may wait for the running one; their bodies are not read while they wait.</summary>
-    private const int MaxWaiting = 8;
-
-    // One import at a time, because each may need hundreds of MiB of memory.
-    private static readonly SemaphoreSlim Turn = new(1);
-    private static int _waiting;
-
     /// <summary>How many clients an export reads and sends at a time.</summary>
     private const int PageSize = 1000;
 
     public static void MapFiles(this RouteGroupBuilder clients, ClientDirectory directory)
     {
+        var turns = new OneAtATime("other imports are running: try again later");
         clients.MapGet("/export", (
                 HttpContext http,
                 [Description("`jsonl` or `csv`. Default: the type that `Accept` prefers; `jsonl` if it prefers none.")]
@@ -56,20 +49,14 @@ internal static class ClientFileEndpoints
                     + "unless `current_tokens` is given. `create`: 409 if one of the clients exists.")]
                 string? mode,
                 [FromQuery(Name = "dry_run"), Description("`true`: changes nothing, only reports what would change.")]
-                string? dryRun) => await ImportAsync(http, directory, mode ?? "upsert", dryRun ?? "false"))
+                string? dryRun) => await ImportAsync(http, directory, turns, mode ?? "upsert", dryRun ?? "false"))
             .Describe("importClients", "Create or change many clients", "Changes all of them or, if there is any "
                 + "fault, none. One client per line: JSON objects, or CSV with a header line, with the members of "
                 + $"`POST /clients`; at most {MaxImportBytes >> 20} MiB. The error lists the first "
                 + $"{ClientRows.MaxFaults} faults with their lines.")
             .AddOpenApiOperationTransformer((operation, _, _) =>
             {
-                // Not with Accepts, whose error for other types could not name these.
-                OpenApiMediaType Text() => new() { Schema = new OpenApiSchema { Type = JsonSchemaType.String } };
-                operation.RequestBody = new OpenApiRequestBody
-                {
-                    Required = true,
-                    Content = new Dictionary<string, OpenApiMediaType> { [JsonLines] = Text(), [Csv] = Text() },
-                };
+                operation.SetTextBody(JsonLines, Csv);
                 return Task.CompletedTask;
             })
             .Produces<ImportReport>().Errors(400, 409, 413, 415, 503);
@@ -131,7 +118,7 @@ internal static class ClientFileEndpoints
     private static MediaTypeHeaderValue Bare(MediaTypeHeaderValue range) => new(range.MediaType);
 
     private static async Task<IResult> ImportAsync(
-        HttpContext http, ClientDirectory directory, string mode, string dryRun)
+        HttpContext http, ClientDirectory directory, OneAtATime turns, string mode, string dryRun)
     {
         var parameters = new List<FieldFault>();
         if (mode is not ("upsert" or "create"))
@@ -154,27 +141,7 @@ internal static class ClientFileEndpoints
             return new ApiError(415,
                 $"send the clients as Content-Type: {JsonLines} or {Csv}, in UTF-8").ToResult();
         }
-        if (Interlocked.Increment(ref _waiting) > MaxWaiting)
-        {
-            Interlocked.Decrement(ref _waiting);
-            return new ApiError(503, "other imports are running: try again later").ToResult();
-        }
-        try
-        {
-            await Turn.WaitAsync(http.RequestAborted);
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _waiting);
-        }
-        try
-        {
-            return await ImportAsync(http, directory, rows, mode, dryRun);
-        }
-        finally
-        {
-            Turn.Release();
-        }
+        return await turns.RunAsync(http, () => ImportAsync(http, directory, rows, mode, dryRun));
     }
 
     private static async Task<IResult> ImportAsync(

@@ -69,6 +69,18 @@ internal static partial class OpenApiDocument
         });
     });
 
+    /// <summary>Describes a body that is a text of one of these types. The endpoint reads it itself: Accepts would
+    /// reject other types with an error that cannot name these.</summary>
+    public static void SetTextBody(this OpenApiOperation operation, params string[] types) =>
+        operation.RequestBody = new OpenApiRequestBody
+        {
+            Required = true,
+            Content = types.ToDictionary(static type => type, static _ => new OpenApiMediaType
+            {
+                Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+            }),
+        };
+
     /// <summary>Shows the role that an operation needs, and the answers of the guard.</summary>
     private static void AddAccess(
         OpenApiOperation operation, OpenApiOperationTransformerContext context, AdminRole? role)

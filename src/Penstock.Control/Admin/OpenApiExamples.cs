@@ -43,6 +43,31 @@ internal static class OpenApiExamples
 
         """;
 
+    private const string JsonLog = """
+        {"time":"2026-11-21T04:05:06.000Z","client":"user1","reason":"ok"}
+        {"time":"2026-11-21T04:05:06.100Z","client":"user1","reason":"ok"}
+        {"time":"2026-11-21T04:05:06.200Z","client":"user2","reason":"ok"}
+
+        """;
+
+    private const string CombinedLog = """
+        192.0.2.1 - - [21/Nov/2026:04:05:06 +0000] "GET / HTTP/1.1" 200 12 "-" "curl/8.5.0"
+        192.0.2.1 - - [21/Nov/2026:04:05:06 +0000] "GET / HTTP/1.1" 200 12 "-" "curl/8.5.0"
+
+        """;
+
+    private const string Simulated = """
+        {"capacity":1,"rate_per_sec":1,"first":"2026-11-21T04:05:06Z","last":"2026-11-21T04:05:06.200Z","requests":3,
+         "rejected":1,"rejected_share":0.333333,"rejected_in_log":0,"decided_as_in_log":2,"not_limited":0,
+         "bad_lines":0,"target":0.01,"smallest_capacity":2,"clients":2,
+         "worst_seconds":[{"time":"2026-11-21T04:05:06Z","rejected":1}],
+         "hardest_clients":[{"client":"user1","requests":2,"rejected":1,"rejected_share":0.5,
+          "worst_second":"2026-11-21T04:05:06Z","worst_second_rejected":1,"capacity_for_none":2}],
+         "first_bad_lines":[],
+         "grid":{"rates":[0.7,1,1.5],"capacities":[1,2],"rejected":[[1,0],[1,0],[1,0]],
+          "worst_second":[[1,0],[1,0],[1,0]],"smallest_capacity":[2,2,2]}}
+        """;
+
     private const string Metrics = """
         # HELP penstock_backend_weight The weight in force.
         # TYPE penstock_backend_weight gauge
@@ -101,6 +126,10 @@ internal static class OpenApiExamples
         ["listLimitedClients"] = new(null, $$"""{"items":[{{LimitedClient}}],"displaced_buckets":0}""",
             ("limit", "10")),
         ["listLowestBuckets"] = new(null, """{"items":[]}""", ("limit", "10")),
+        ["simulate"] = new(JsonLog, Simulated, ("capacity", "1"), ("rate", "1/s"), ("target", "1%"))
+        {
+            Plain = CombinedLog,
+        },
         ["getStatus"] = new(null, """{"version":"0.1.0","clients":1,"warnings":[]}"""),
         ["getLogLevel"] = new(null, """{"level":"info","configured":"info"}"""),
         ["setLogLevel"] = new("""{"level":"info"}""", """{"level":"info","configured":"info"}"""),
@@ -140,6 +169,9 @@ internal static class OpenApiExamples
     {
         /// <summary>What stands for the body or, if there is none, for the answer in CSV.</summary>
         public string? Csv { get; init; }
+
+        /// <summary>What stands for the body in plain text.</summary>
+        public string? Plain { get; init; }
     }
 
     public static void AddTo(OpenApiOperation operation)
@@ -153,24 +185,32 @@ internal static class OpenApiExamples
             parameter.Example = example.Parameters.Where(known => known.Name == parameter.Name)
                 .Select(static known => JsonValue.Create(known.Value)).FirstOrDefault();
         }
-        Set(operation.RequestBody?.Content, example.Body, example.Csv);
+        Set(operation.RequestBody?.Content, example.Body, example.Csv, example.Plain);
         foreach ((string status, IOpenApiResponse response) in operation.Responses ?? [])
         {
             if (status.StartsWith('2'))
             {
-                Set(response.Content, example.Answer, example.Body is null ? example.Csv : null);
+                Set(response.Content, example.Answer, example.Body is null ? example.Csv : null, example.Answer);
             }
         }
     }
 
-    private static void Set(IDictionary<string, OpenApiMediaType>? content, string? text, string? csv)
+    private static void Set(
+        IDictionary<string, OpenApiMediaType>? content, string? text, string? csv, string? plain)
     {
         foreach ((string type, OpenApiMediaType media) in content ?? new Dictionary<string, OpenApiMediaType>())
         {
-            media.Example = (type == ClientFileEndpoints.Csv ? csv : text) is not { } shown ? null
+            media.Example = TextFor(type) is not { } shown ? null
                 : type.EndsWith("json", StringComparison.Ordinal) && type != ClientFileEndpoints.JsonLines
                     ? JsonNode.Parse(shown) : JsonValue.Create(shown);
         }
+
+        string? TextFor(string type) => type switch
+        {
+            ClientFileEndpoints.Csv => csv,
+            SimulationEndpoints.PlainText => plain,
+            _ => text,
+        };
     }
 
     private static string Backend(string address, bool added = false, string state = "ready", int weight = 1) => $$"""

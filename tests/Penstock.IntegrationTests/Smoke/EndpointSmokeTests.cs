@@ -58,6 +58,8 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
         ("get /rejections", "/rejections?limit=x", 400, null, Json, "errors"),
         ("get /status", "/status", 200, null, Json, "uptime_seconds"),
         ("get /buckets/lowest", "/buckets/lowest", 200, null, Json, "\"client_id\":\"k\""),
+        ("post /simulate", "/simulate?capacity=1&rate=1/s", 200, """{"time":"2026-11-21T08:00:00Z","client":"k"}""",
+            "text/plain", "\"grid\":{\"rates\":["),
         ("get /metrics", "/metrics", 200, null, Json, "penstock_limit_decisions_total{limit=\"client\","),
         ("get /config", "/config", 200, null, Json, "reload_failed"),
         ("get /log/level", "/log/level", 200, null, Json, "\"level\":\"info\""),
