@@ -2,6 +2,7 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Penstock.TestKit;
+using Xunit;
 
 namespace Penstock.BrowserTests;
 
@@ -128,6 +129,17 @@ internal sealed class DashboardScenario : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    public Task RegisterAsync(string client, long capacity, double ratePerSec) =>
+        PutAsync(client, new { capacity, rate_per_sec = ratePerSec });
+
+    /// <summary>Changes the configuration file, which is read at the next reload.</summary>
+    public void ChangeConfig(string from, string to)
+    {
+        string file = Path.Combine(_folder, "penstock.yaml"), text = File.ReadAllText(file);
+        Assert.Contains(from, text);
+        File.WriteAllText(file, text.Replace(from, to));
+    }
+
     private async Task RegisterAsync()
     {
         await PutAsync("alice", new { capacity = 1000, rate_per_sec = 500 });
@@ -137,7 +149,7 @@ internal sealed class DashboardScenario : IAsyncDisposable
     }
 
     private async Task PutAsync(string client, object body) =>
-        (await Api.PutAsJsonAsync($"clients/{client}", body)).EnsureSuccessStatusCode();
+        (await Api.PutAsJsonAsync($"clients/{Uri.EscapeDataString(client)}", body)).EnsureSuccessStatusCode();
 
     private void StartLoad()
     {

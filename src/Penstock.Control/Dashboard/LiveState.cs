@@ -111,9 +111,11 @@ internal sealed class VesselReader(ProxyServer proxy, TimeProvider time)
     public IReadOnlyList<Vessel> MostLimited() =>
     [
         .. proxy.MostLimited(Count).Select(one =>
-            one.Limit == OwnLimit && proxy.Limiter.Clients.TryGet(one.Client, out ClientState client)
-                ? Of(client, one.Limit) with { Rejected = one.Rejected }
-                : Of(one, proxy.Limiter.Configured.GetValueOrDefault(one.Limit))),
+        {
+            bool registered = proxy.Limiter.Clients.TryGet(one.Client, out ClientState client);
+            return registered && one.Limit == OwnLimit ? Of(client, one.Limit) with { Rejected = one.Rejected }
+                : Of(one, proxy.Limiter.Configured.GetValueOrDefault(one.Limit)) with { Registered = registered };
+        }),
     ];
 
     private static Vessel Of(ClientState client, string limit)

@@ -12,7 +12,7 @@ export const clientColumns = [
     { title: 'Tokens now', end: true },
     { title: 'Plan' },
     { title: 'Access' },
-    { title: '' },
+    { title: 'Actions' },
 ];
 
 /** The path of a client; "export" itself is a path of the API. */

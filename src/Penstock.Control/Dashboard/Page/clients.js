@@ -72,25 +72,23 @@ function vessel(item, choose) {
             // The level that it has in a second, unless a request takes some: the transition takes a second.
             const soon = known ? Math.min(next.capacity, next.tokens + next.rate_per_sec) : 0;
             water.style.transform = `scaleY(${known ? (soon / next.capacity).toFixed(4) : 0})`;
+            const { capacity, limit } = next;
             text(
                 tokens,
-                known ? `${decimal(Math.floor(next.tokens * 10) / 10)} of ${count(next.capacity)}` : 'tokens not known',
+                known ? `${decimal(Math.floor(next.tokens * 10) / 10)} of ${count(capacity)}` : unknown(limit),
             );
-            text(
-                terms,
-                next.capacity ? `${count(next.capacity)} at once, then ${rate(next.rate_per_sec)}` : next.limit,
-            );
-            text(
-                lost,
-                next.rejected
-                    ? `${count(next.rejected)} rejected by ${next.limit === 'client' ? 'its own limit' : next.limit}`
-                    : '',
-            );
+            text(terms, capacity ? `${count(capacity)} at once, then ${rate(next.rate_per_sec)}` : '');
+            text(lost, next.rejected ? `${count(next.rejected)} rejected${by(limit)}` : '');
             attribute(button, 'data-level', known && next.tokens < 1 ? 'bad' : null);
             attribute(button, 'title', next.registered ? 'Edit' : 'Register this client');
         },
     };
 }
+
+/** What stands for the tokens of a client that has no bucket, or whose bucket nobody knows by its name. */
+const unknown = limit => ({ client_blocked: 'blocked', unknown_client: 'not registered' })[limit] ?? 'tokens not known';
+
+const by = limit => ({ client: ' by its own limit', client_blocked: '', unknown_client: '' })[limit] ?? ` by ${limit}`;
 
 function clientTable() {
     const search = field('Search', { type: 'search', placeholder: 'part of an id' });

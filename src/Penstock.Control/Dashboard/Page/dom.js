@@ -53,7 +53,8 @@ const kept = new WeakMap();
 /**
  * Makes the children of an element follow a list: what has the same key keeps its element, so that focus, selection
  * and transitions stay, and a page that is open for long does not grow.
- * @param create makes {node, update} for an item
+ * @param create makes {node, update} for a new item; update is called with each later one of the same key. Both must
+ *     take all that changes from the item: what else create sees stays as it was.
  */
 export function follow(parent, items, keyOf, create) {
     const before = kept.get(parent) ?? new Map();

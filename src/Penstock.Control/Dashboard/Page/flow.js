@@ -153,39 +153,44 @@ function edgesOf(state) {
 
 const at = (x, y) => `${x.toFixed(1)} ${y.toFixed(1)}`;
 
+/** Draws the lines between cards. What follow makes sees only its items, which have all that changes. */
 function draw(svg, picture, edges) {
     const frame = picture.getBoundingClientRect();
     const cards = new Map(
         [...picture.querySelectorAll('[data-card]')].map(card => [card.dataset.card, card.getBoundingClientRect()]),
     );
     const most = Math.max(1, ...edges.map(edge => edge.rate));
-    attribute(svg, 'viewBox', `0 0 ${Math.round(frame.width)} ${Math.round(frame.height)}`);
-    const drawn = edges.filter(
-        edge => cards.has(edge.from) && cards.has(edge.to) && cards.get(edge.from).right < cards.get(edge.to).left,
-    ); // not where columns stand below each other
-    follow(
-        svg,
-        drawn,
-        edge => `${edge.from}\n${edge.to}`,
-        () => {
-            const node = s('path');
+    const lines = edges
+        .map(edge => ({ ...edge, a: cards.get(edge.from), b: cards.get(edge.to) }))
+        .filter(({ a, b }) => a && b && a.right < b.left) // not where columns stand below each other
+        .map(({ a, b, ...edge }) => {
+            const [x1, x2] = [a.right - frame.left, b.left - frame.left];
+            const [y1, y2] = [(a.top + a.bottom) / 2 - frame.top, (b.top + b.bottom) / 2 - frame.top];
+            const middle = (x1 + x2) / 2;
+            const share = edge.rate > 0 ? Math.min(1, edge.failed / edge.rate) : 0;
             return {
-                node,
-                update(edge) {
-                    const [a, b] = [cards.get(edge.from), cards.get(edge.to)];
-                    const [x1, x2] = [a.right - frame.left, b.left - frame.left];
-                    const [y1, y2] = [(a.top + a.bottom) / 2 - frame.top, (b.top + b.bottom) / 2 - frame.top];
-                    const middle = (x1 + x2) / 2;
-                    attribute(node, 'd', `M${at(x1, y1)}C${at(middle, y1)} ${at(middle, y2)} ${at(x2, y2)}`);
-                    node.style.strokeWidth =
-                        edge.rate > 0 ? (1.5 + (MAX_LINE - 1.5) * Math.sqrt(edge.rate / most)).toFixed(1) : 1;
-                    const share = edge.rate > 0 ? Math.min(1, edge.failed / edge.rate) : 0;
-                    node.style.setProperty('--failed', `${share > 0 ? Math.round(20 + 80 * Math.sqrt(share)) : 0}%`);
-                    attribute(node, 'class', edge.off ? 'off' : edge.rate > 0 ? 'live' : 'still');
-                },
+                key: `${edge.from}\n${edge.to}`,
+                d: `M${at(x1, y1)}C${at(middle, y1)} ${at(middle, y2)} ${at(x2, y2)}`,
+                width: edge.rate > 0 ? (1.5 + (MAX_LINE - 1.5) * Math.sqrt(edge.rate / most)).toFixed(1) : 1,
+                failed: `${share > 0 ? Math.round(20 + 80 * Math.sqrt(share)) : 0}%`,
+                kind: edge.off ? 'off' : edge.rate > 0 ? 'live' : 'still',
             };
+        });
+    attribute(svg, 'viewBox', `0 0 ${Math.round(frame.width)} ${Math.round(frame.height)}`);
+    follow(svg, lines, one => one.key, edgeLine);
+}
+
+function edgeLine() {
+    const node = s('path');
+    return {
+        node,
+        update(next) {
+            attribute(node, 'd', next.d);
+            attribute(node, 'class', next.kind);
+            node.style.strokeWidth = next.width;
+            node.style.setProperty('--failed', next.failed);
         },
-    );
+    };
 }
 
 /** A card: a name, facts below it, and what is to be said. */

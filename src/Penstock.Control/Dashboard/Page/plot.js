@@ -18,90 +18,39 @@ export function chart(title, format, properties = {}) {
     const svg = s('svg', { role: 'img', tabindex: '0' }, grid, curves, marks, cursor);
     const at = h('span');
     const legend = h('ul', { class: 'legend' });
-    const node = h('section', { class: 'chart', ...properties }, h('h3', null, title, at), svg, legend);
+    const node = h('section', { class: 'chart', ...properties }, h('h2', null, title, at), svg, legend);
     let data = null;
     let chosen = null;
 
     function draw() {
         const width = Math.max(200, svg.clientWidth);
-        const { x, lines, stacked } = data;
+        const { x, lines, stacked, label } = data;
         const sums = stacked ? stack(lines) : lines.map(line => line.values);
         const most = nice(Math.max(0, ...sums.flat().filter(value => value !== null)) || 1);
         const [from, to] = [x[0], x.at(-1)];
         const px = value => LEFT + (to > from ? (value - from) / (to - from) : 1) * (width - LEFT - RIGHT);
         const py = value => TOP + (1 - value / most) * (HEIGHT - TOP - BOTTOM);
-        attribute(svg, 'viewBox', `0 0 ${width} ${HEIGHT}`);
-        drawGrid(grid, { width, most, py, px, x, format, label: data.label });
-        // The areas of a stack are drawn from the highest to the lowest, each down to the bottom.
-        const order = stacked
-            ? lines.map((line, i) => ({ ...line, i })).reverse()
-            : lines.map((line, i) => ({ ...line, i }));
-        follow(
-            curves,
-            order,
-            line => `${line.name} ${stacked}`,
-            () => {
-                const path = s('path', { class: stacked ? 'area' : 'curve' });
-                return {
-                    node: path,
-                    update(line) {
-                        attribute(path, 'data-tone', line.tone);
-                        attribute(path, 'd', stacked ? area(x, sums[line.i], px, py) : curve(x, sums[line.i], px, py));
-                    },
-                };
-            },
-        );
-        follow(
-            marks,
-            data.marks ?? [],
-            mark => mark.id,
-            mark => {
-                const line = s(
-                    'line',
-                    { class: 'mark', y1: TOP, y2: HEIGHT - BOTTOM, 'data-level': mark.level },
-                    s('title', null, mark.text),
-                );
-                return {
-                    node: line,
-                    update(next) {
-                        attribute(line, 'x1', px(next.at).toFixed(1));
-                        attribute(line, 'x2', px(next.at).toFixed(1));
-                    },
-                };
-            },
-        );
         const i = chosen ?? x.length - 1;
+        attribute(svg, 'viewBox', `0 0 ${width} ${HEIGHT}`);
+        follow(grid, gridOf({ width, most, py, px, x, format, label }), one => one.key, gridLine);
+        const paths = lines.map((line, n) => ({
+            key: `${line.name} ${stacked}`,
+            kind: stacked ? 'area' : 'curve',
+            tone: line.tone,
+            d: (stacked ? area : curve)(x, sums[n], px, py),
+        }));
+        // The areas of a stack are drawn from the highest to the lowest, each down to the bottom.
+        follow(curves, stacked ? paths.reverse() : paths, one => one.key, linePath);
+        const places = (data.marks ?? []).map(mark => ({ ...mark, x: px(mark.at).toFixed(1) }));
+        follow(marks, places, one => one.id, markPlace);
         attribute(cursor, 'visibility', chosen === null ? 'hidden' : 'visible');
         attribute(cursor, 'x1', px(x[i]).toFixed(1));
         attribute(cursor, 'x2', px(x[i]).toFixed(1));
-        text(at, data.label(x[i]));
-        follow(
-            legend,
-            lines,
-            line => line.name,
-            line => {
-                const words = h('span');
-                return {
-                    node: h(
-                        'li',
-                        { 'data-tone': line.tone },
-                        s(
-                            'svg',
-                            { viewBox: '0 0 10 10', 'aria-hidden': 'true' },
-                            s('rect', { width: '10', height: '10', rx: '2' }),
-                        ),
-                        words,
-                    ),
-                    update: next => text(words, `${next.name} ${format(next.values[i])}`),
-                };
-            },
-        );
-        attribute(
-            svg,
-            'aria-label',
-            `${title}, ${data.label(x.at(-1))}: ` +
-                lines.map(line => `${line.name} ${format(line.values.at(-1))}`).join(', '),
-        );
+        text(at, label(x[i]));
+        const words = lines.map(line => ({ ...line, words: `${line.name} ${format(line.values[i])}` }));
+        follow(legend, words, one => one.name, legendEntry);
+        const last = lines.map(line => `${line.name} ${format(line.values.at(-1))}`).join(', ');
+        attribute(svg, 'aria-label', `${title}, ${label(x.at(-1))}: ${last}`);
     }
 
     function choose(index) {
@@ -158,43 +107,84 @@ function stack(lines) {
     return sums;
 }
 
-function drawGrid(grid, { width, most, py, px, x, format, label }) {
-    const rows = [0, 0.5, 1].map(share => ({ share, y: py(most * share) }));
+/** The lines of the grid with their words: three values of y, and the ends and the middle of x. */
+function gridOf({ width, most, py, px, x, format, label }) {
+    const rows = [0, 0.5, 1].map(share => ({
+        key: `y${share}`,
+        words: format(most * share),
+        x: LEFT - 6,
+        y: py(most * share) + 4,
+        anchor: 'end',
+        line: { y: py(most * share).toFixed(1), to: width - RIGHT },
+    }));
     const places = x.length < 2 ? [0] : [0, Math.floor((x.length - 1) / 2), x.length - 1];
-    const lines = [
-        ...rows.map(row => ({ key: `y${row.share}`, ...row })),
-        ...places.map((i, n) => ({ key: `x${n}`, i, n })),
-    ];
-    follow(
-        grid,
-        lines,
-        one => one.key,
-        one => {
-            const words = s('text');
-            const line = one.y === undefined ? null : s('line', { class: 'grid', x1: LEFT });
-            const node = line ? s('g', null, line, words) : words;
-            return {
-                node,
-                update(next) {
-                    if (line) {
-                        for (const name of ['y1', 'y2']) {
-                            attribute(line, name, next.y.toFixed(1));
-                        }
-                        attribute(line, 'x2', width - RIGHT);
-                        attribute(words, 'x', LEFT - 6);
-                        attribute(words, 'y', (next.y + 4).toFixed(1));
-                        attribute(words, 'text-anchor', 'end');
-                        text(words, format(most * next.share));
-                    } else {
-                        attribute(words, 'x', px(x[next.i]).toFixed(1));
-                        attribute(words, 'y', HEIGHT - 5);
-                        attribute(words, 'text-anchor', ['start', 'middle', 'end'][next.n]);
-                        text(words, label(x[next.i]));
-                    }
-                },
-            };
+    const columns = places.map((i, n) => ({
+        key: `x${n}`,
+        words: label(x[i]),
+        x: px(x[i]),
+        y: HEIGHT - 5,
+        anchor: ['start', 'middle', 'end'][n],
+    }));
+    return [...rows, ...columns];
+}
+
+// What follow makes sees nothing but its items: what else it saw would stay as it was when it was made.
+
+function gridLine(item) {
+    const words = s('text');
+    const line = item.line && s('line', { class: 'grid', x1: LEFT });
+    return {
+        node: s('g', null, line, words),
+        update(next) {
+            attribute(words, 'x', next.x.toFixed(1));
+            attribute(words, 'y', next.y.toFixed(1));
+            attribute(words, 'text-anchor', next.anchor);
+            text(words, next.words);
+            if (line) {
+                attribute(line, 'y1', next.line.y);
+                attribute(line, 'y2', next.line.y);
+                attribute(line, 'x2', next.line.to);
+            }
         },
-    );
+    };
+}
+
+function linePath() {
+    const node = s('path');
+    return {
+        node,
+        update(next) {
+            attribute(node, 'class', next.kind);
+            attribute(node, 'data-tone', next.tone);
+            attribute(node, 'd', next.d);
+        },
+    };
+}
+
+function markPlace(item) {
+    const says = s('title', null, item.text);
+    const node = s('line', { class: 'mark', y1: TOP, y2: HEIGHT - BOTTOM, 'data-level': item.level }, says);
+    return {
+        node,
+        update(next) {
+            attribute(node, 'x1', next.x);
+            attribute(node, 'x2', next.x);
+        },
+    };
+}
+
+function legendEntry(item) {
+    const words = h('span');
+    const box = s('rect', { width: '10', height: '10', rx: '2' });
+    return {
+        node: h(
+            'li',
+            { 'data-tone': item.tone },
+            s('svg', { viewBox: '0 0 10 10', 'aria-hidden': 'true' }, box),
+            words,
+        ),
+        update: next => text(words, next.words),
+    };
 }
 
 function curve(x, values, px, py) {

@@ -24,7 +24,8 @@ const rejectionCells = [
     one => one.client,
     one => one.identified_by,
     one => (one.dry_run ? `${one.limit} (dry run: admitted)` : one.limit),
-    one => (one.cost === 1 ? count(one.tokens) : `${count(one.tokens)}, needs ${count(one.cost)}`),
+    one =>
+        one.cost === 0 ? '–' : one.cost === 1 ? count(one.tokens) : `${count(one.tokens)}, needs ${count(one.cost)}`,
     one => (one.retry_after > 0 ? duration(one.retry_after) : '–'),
     one => count(one.times),
     one => one.route,
