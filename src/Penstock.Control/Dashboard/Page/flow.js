@@ -38,8 +38,9 @@ export function flow(root) {
             const [listeners, routes, upstreams, backends] = columns.map(column => column.list);
             follow(listeners, state.traffic.listeners, one => one.name, listenerCard);
             follow(routes, routesOf(state), one => one.name, routeCard);
-            follow(upstreams, state.traffic.upstreams, one => one.name, upstreamCard);
-            follow(backends, state.traffic.upstreams, one => one.name, backendGroup);
+            const ordered = inOrderOfRoutes(state);
+            follow(upstreams, ordered, one => one.name, upstreamCard);
+            follow(backends, ordered, one => one.name, backendGroup);
             draw(lines, picture, last);
             follow(marks, [...state.marks].reverse(), one => one.id, markLine);
         },
@@ -48,6 +49,12 @@ export function flow(root) {
             drawn.close();
         },
     };
+}
+
+/** The upstreams in the order in which routes lead to them, so that few lines cross. */
+function inOrderOfRoutes(state) {
+    const first = name => state.routes.findIndex(route => route.upstream === name);
+    return state.traffic.upstreams.toSorted((a, b) => first(a.name) - first(b.name));
 }
 
 function showFigures(list, state) {
@@ -221,7 +228,7 @@ function card(key, name) {
     };
 }
 
-const times = rates => (rates.p50_ms === null ? '' : `p50 ${ms(rates.p50_ms)}, p99 ${ms(rates.p99_ms)}`);
+const times = rates => (rates.p50_ms === null ? '' : `p50\u00a0${ms(rates.p50_ms)}, p99\u00a0${ms(rates.p99_ms)}`);
 
 function failedWords(failed, all) {
     return failed > 0 ? `${percent(failed, all)} failed` : '';

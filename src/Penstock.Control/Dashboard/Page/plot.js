@@ -7,8 +7,9 @@ const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [52, 8, 8, 20, 176];
 
 /**
  * @param format makes words of a value
- * @returns {node, update}: update takes {x, lines: [{name, tone, values}], stacked, marks: [{at, level, text}], label},
- * where x are numbers, values may be null, and label makes words of an x
+ * @returns {node, update}: update takes {x, lines: [{name, tone, values}], stacked, marks: [{at, level, text}], label, shown},
+ *     where x are numbers, values may be null, label makes words of an x, and shown is the index whose values the legend
+ *     says, unless the user chooses another; default: the last
  */
 export function chart(title, format, properties = {}) {
     const grid = s('g');
@@ -30,7 +31,7 @@ export function chart(title, format, properties = {}) {
         const [from, to] = [x[0], x.at(-1)];
         const px = value => LEFT + (to > from ? (value - from) / (to - from) : 1) * (width - LEFT - RIGHT);
         const py = value => TOP + (1 - value / most) * (HEIGHT - TOP - BOTTOM);
-        const i = chosen ?? x.length - 1;
+        const i = chosen ?? data.shown ?? x.length - 1;
         attribute(svg, 'viewBox', `0 0 ${width} ${HEIGHT}`);
         follow(grid, gridOf({ width, most, py, px, x, format, label }), one => one.key, gridLine);
         const paths = lines.map((line, n) => ({
@@ -49,8 +50,7 @@ export function chart(title, format, properties = {}) {
         text(at, label(x[i]));
         const words = lines.map(line => ({ ...line, words: `${line.name} ${format(line.values[i])}` }));
         follow(legend, words, one => one.name, legendEntry);
-        const last = lines.map(line => `${line.name} ${format(line.values.at(-1))}`).join(', ');
-        attribute(svg, 'aria-label', `${title}, ${label(x.at(-1))}: ${last}`);
+        attribute(svg, 'aria-label', `${title}, ${label(x[i])}: ${words.map(line => line.words).join(', ')}`);
     }
 
     function choose(index) {
@@ -117,13 +117,13 @@ function gridOf({ width, most, py, px, x, format, label }) {
         anchor: 'end',
         line: { y: py(most * share).toFixed(1), to: width - RIGHT },
     }));
-    const places = x.length < 2 ? [0] : [0, Math.floor((x.length - 1) / 2), x.length - 1];
+    const places = [...new Set([0, Math.floor((x.length - 1) / 2), x.length - 1])];
     const columns = places.map((i, n) => ({
         key: `x${n}`,
         words: label(x[i]),
         x: px(x[i]),
         y: HEIGHT - 5,
-        anchor: ['start', 'middle', 'end'][n],
+        anchor: i === 0 ? 'start' : i === x.length - 1 ? 'end' : 'middle',
     }));
     return [...rows, ...columns];
 }

@@ -161,6 +161,7 @@ function show(report) {
             x: steps,
             label: i => count(grid.capacities[i]),
             marks: here,
+            shown: c,
             lines: [
                 {
                     name: `at ${rate(grid.rates[r])}`,
@@ -173,12 +174,14 @@ function show(report) {
             x: steps,
             label: i => count(grid.capacities[i]),
             marks: here,
+            shown: c,
             lines: [{ name: `at ${rate(grid.rates[r])}`, tone: 3, values: grid.worst_second[r] }],
         });
         smallest.update({
             x: grid.rates.map((_, i) => i),
             label: i => rate(grid.rates[i]),
             marks: [{ id: 0, at: r, text: 'chosen' }],
+            shown: r,
             lines: [{ name: 'capacity', tone: 1, values: grid.smallest_capacity }],
         });
     }

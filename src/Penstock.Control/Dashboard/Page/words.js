@@ -36,7 +36,7 @@ export function ms(value) {
         ? '–'
         : value >= 999.5
           ? `${short.format(value / 1000)} s`
-          : `${short.format(value)} ms`;
+          : `${short.format(value)}\u00a0ms`;
 }
 
 /** A share as percent: 0 is "0 %", and what is more than nothing never looks like nothing. */
