@@ -1,11 +1,16 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.Runtime.InteropServices;
 
 namespace Penstock.Commands;
 
 internal static class RootCommandLine
 {
+    /// <summary>Commands that work without OpenSSL. In all others the runtime would end the process at the first hash
+    /// or random number.</summary>
+    private static readonly string[] WithoutOpenSsl = ["version", "man", "completion", "backends"];
+
     public static RootCommand Create(Terminal terminal)
     {
         var root = new RootCommand("Penstock: an HTTP load balancer that holds every client to its own limit.")
@@ -62,6 +67,14 @@ internal static class RootCommandLine
         ParseResult parse = Create(terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         var wrong = parse.Action as ParseErrorAction;
         wrong?.ShowHelp = false;
+        Command command = parse.CommandResult.Command;
+        if (wrong is null && parse.Action == command.Action && NeedsOpenSsl(command)
+            && !NativeLibrary.TryLoad("libssl.so.3", out _))
+        {
+            return terminal.Fail("OpenSSL 3 is missing (libssl.so.3): install Debian's and Ubuntu's package libssl3, "
+                + "Fedora's openssl-libs");
+        }
+
         var invocation = new InvocationConfiguration
         {
             Output = wrong is null ? terminal.Out : terminal.Error,
@@ -77,7 +90,7 @@ internal static class RootCommandLine
                 return code;
             }
 
-            terminal.Error.WriteLine($"See '{CommandText.PathOf(parse.CommandResult.Command)} --help'.");
+            terminal.Error.WriteLine($"See '{CommandText.PathOf(command)} --help'.");
             return ExitCode.Usage;
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
@@ -89,4 +102,7 @@ internal static class RootCommandLine
             return terminal.Fail($"bug in Penstock, please report it: {bug}");
         }
     }
+
+    private static bool NeedsOpenSsl(Command command) =>
+        command is PenstockCommand && !WithoutOpenSsl.Contains(CommandText.PathOf(command).Split(' ')[1]);
 }

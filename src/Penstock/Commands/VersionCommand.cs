@@ -9,10 +9,11 @@ internal static class VersionCommand
 {
     public static Command Create(Terminal terminal)
     {
-        var command = new PenstockCommand("version", "Print the version of Penstock, .NET and the system.",
-            "penstock version");
+        var command = new PenstockCommand("version",
+            "Print the version with its commit, the build (native or jit), .NET and "
+            + "the system.", "penstock version");
         command.SetAction(_ => terminal.Out.WriteLine($"penstock {ProductVersion.Full} "
-            + $"({RuntimeInformation.FrameworkDescription}, {RuntimeInformation.OSDescription}, "
+            + $"({ProductVersion.Flavour}, {ProductVersion.Runtime}, {RuntimeInformation.OSDescription}, "
             + $"{RuntimeInformation.RuntimeIdentifier})"));
         return command;
     }

@@ -76,12 +76,12 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public async Task Version_prints_the_version_the_runtime_and_the_system()
+    public async Task Version_prints_the_version_the_build_the_runtime_and_the_system()
     {
         CommandRun run = await CommandRun.Of("version");
 
         Assert.Equal(0, run.Code);
-        Assert.Matches(@"^penstock \d+\.\d+\.\d+.* \(\.NET 10\..*\)\s*$", run.Out);
+        Assert.Matches(@"^penstock \d+\.\d+\.\d+(\+[0-9a-f]{40})? \(jit, \.NET 10\..*\)\s*$", run.Out);
     }
 
     private static IEnumerable<Command> WithSubcommands(Command command) =>
