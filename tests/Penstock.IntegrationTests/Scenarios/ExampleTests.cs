@@ -6,8 +6,7 @@ namespace Penstock.IntegrationTests.Scenarios;
 
 public sealed class ExampleTests
 {
-    public static TheoryData<string> Files() =>
-        [.. Directory.GetFiles(Root("examples")).Append(Path.Combine(Root("deploy"), "penstock.yaml"))];
+    public static TheoryData<string> Files() => [.. Directory.GetFiles(Root("examples"))];
 
     [Theory]
     [MemberData(nameof(Files))]
