@@ -26,6 +26,8 @@ internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposab
 
     private readonly KestrelServer _kestrel;
     private readonly IReadOnlyList<IPEndPoint> _addresses;
+    private readonly SwitchedListeners _listeners;
+    private readonly RequestDelegate _answer;
 
     /// <param name="most">The maximum number of connections; the process must have descriptors for them.</param>
     public EchoServer(IReadOnlyList<IPEndPoint> addresses, int most)
@@ -40,10 +42,10 @@ internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposab
         }
 
         var sockets = new SocketTransportOptions { Backlog = Backlog };
-        _kestrel = new(Options.Create(options),
-            new BoundedConnections(
-                new SocketTransportFactory(Options.Create(sockets), NullLoggerFactory.Instance), most),
-            NullLoggerFactory.Instance);
+        _listeners = new(new SocketTransportFactory(Options.Create(sockets), NullLoggerFactory.Instance));
+        _answer = context => EchoServerSwitch.Wants(context)
+            ? EchoServerSwitch.AnswerAsync(context, _listeners) : EchoServerAnswers.AnswerAsync(context);
+        _kestrel = new(Options.Create(options), new BoundedConnections(_listeners, most), NullLoggerFactory.Instance);
     }
 
     /// <summary>The ports of the servers, in the order of the addresses.</summary>
@@ -79,7 +81,7 @@ internal sealed class EchoServer : IHttpApplication<HttpContext>, IAsyncDisposab
         new DefaultHttpContext(contextFeatures);
 
     Task IHttpApplication<HttpContext>.ProcessRequestAsync(HttpContext context) =>
-        BoundedConnections.CountAsync(context, EchoServerAnswers.AnswerAsync);
+        BoundedConnections.CountAsync(context, _answer);
 
     void IHttpApplication<HttpContext>.DisposeContext(HttpContext context, Exception? exception)
     {

@@ -36,17 +36,17 @@ internal static class EchoServerAnswers
             "/headers" => HeadersAsync(context),
             _ when Tail(path, "/status/") is { } code => StatusAsync(context, code),
             _ when Tail(path, "/bytes/") is { } count => BytesAsync(context, count),
-            _ => TextAsync(context, 200, $"Hello from {NameOf(context)}"),
+            _ => GreetAsync(context),
         };
     }
 
-    private static string NameOf(HttpContext context) =>
+    public static string NameOf(HttpContext context) =>
         new System.Net.IPEndPoint(context.Connection.LocalIpAddress!, context.Connection.LocalPort).ToString();
 
     private static string? Tail(string path, string prefix) =>
         path.StartsWith(prefix, StringComparison.Ordinal) ? path[prefix.Length..] : null;
 
-    private static Task TextAsync(HttpContext context, int status, string line) =>
+    public static Task TextAsync(HttpContext context, int status, string line) =>
         BodyAsync(context, status, "text/plain; charset=utf-8", Encoding.UTF8.GetBytes(line + "\n"));
 
     private static Task JsonAsync(HttpContext context, JsonObject answer) =>
@@ -65,11 +65,10 @@ internal static class EchoServerAnswers
 
     private static async Task SleepAsync(HttpContext context)
     {
-        string delay = context.Request.Query["delay"].ToString();
-        if (!double.TryParse(delay, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds)
-            || seconds > LongestSleepSeconds)
+        if (SleepSeconds(context.Request.Query["delay"].ToString()) is not { } seconds)
         {
-            await TextAsync(context, 400, $"write /sleep?delay=SECONDS, at most {LongestSleepSeconds}, such as 0.5");
+            await TextAsync(context, 400,
+                $"write /sleep?delay=SECONDS, at most {LongestSleepSeconds}, such as 0.5, 1s or 500ms");
             return;
         }
         try
@@ -81,6 +80,16 @@ internal static class EchoServerAnswers
             return; // the client has closed the connection
         }
         await TextAsync(context, 200, $"{NameOf(context)} slept {seconds} s");
+    }
+
+    /// <summary>Reads <c>0.5</c>, which are seconds, <c>1s</c> or <c>500ms</c>; null if it is neither, or too long.
+    /// </summary>
+    private static double? SleepSeconds(string delay)
+    {
+        (string number, double unit) = delay.EndsWith("ms", StringComparison.Ordinal) ? (delay[..^2], 0.001)
+            : delay.EndsWith('s') ? (delay[..^1], 1) : (delay, 1);
+        return double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double count)
+            && count * unit <= LongestSleepSeconds ? count * unit : null;
     }
 
     private static Task StatusAsync(HttpContext context, string text)
@@ -122,6 +131,39 @@ internal static class EchoServerAnswers
 
     private static async Task EchoAsync(HttpContext context)
     {
+        if (await BodyAsync(context) is not { } body)
+        {
+            await TextAsync(context, 413, $"/echo returns at most {MaxEchoedBytes} bytes; /upload counts any number");
+            return;
+        }
+        JsonNode? message = JsonIn(body);
+        await ShowAsync(context, message is JsonObject json && json.TryGetPropertyValue("message", out JsonNode? inner)
+            ? inner?.DeepClone() : message ?? Encoding.UTF8.GetString(body));
+    }
+
+    /// <summary>Names the server. A JSON object or list in the body is returned instead, as by <c>/echo</c>.</summary>
+    private static async Task GreetAsync(HttpContext context)
+    {
+        IHttpRequestBodyDetectionFeature? detection = context.Features.Get<IHttpRequestBodyDetectionFeature>();
+        if (detection is { CanHaveBody: true } && context.Request.ContentLength is null or <= MaxEchoedBytes
+            && await BodyAsync(context) is { } body && JsonIn(body) is { } json and (JsonObject or JsonArray))
+        {
+            await ShowAsync(context, json);
+            return;
+        }
+        await TextAsync(context, 200, $"Hello from {NameOf(context)}");
+    }
+
+    private static Task ShowAsync(HttpContext context, JsonNode? message) => JsonAsync(context, new()
+    {
+        ["http_method"] = context.Request.Method,
+        ["request_uri"] = TargetOf(context),
+        ["your_message"] = message,
+    });
+
+    /// <returns>The body; null if it has more than <see cref="MaxEchoedBytes"/>.</returns>
+    private static async Task<byte[]?> BodyAsync(HttpContext context)
+    {
         var body = new MemoryStream();
         byte[] buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
         for (int read; (read = await context.Request.Body.ReadAsync(buffer)) > 0 && body.Length <= MaxEchoedBytes;)
@@ -130,34 +172,19 @@ internal static class EchoServerAnswers
         }
 
         ArrayPool<byte>.Shared.Return(buffer);
-        if (body.Length > MaxEchoedBytes)
-        {
-            await TextAsync(context, 413, $"/echo returns at most {MaxEchoedBytes} bytes; /upload counts any number");
-            return;
-        }
-        await JsonAsync(context, new()
-        {
-            ["http_method"] = context.Request.Method,
-            ["request_uri"] = TargetOf(context),
-            ["your_message"] = MessageIn(body.ToArray()),
-        });
+        return body.Length > MaxEchoedBytes ? null : body.ToArray();
     }
 
-    /// <summary>The JSON member <c>message</c> of the body; without one, the whole body.</summary>
-    private static JsonNode? MessageIn(byte[] body)
+    private static JsonNode? JsonIn(byte[] body)
     {
         try
         {
-            if (JsonNode.Parse(body) is JsonObject json && json.TryGetPropertyValue("message", out JsonNode? message))
-            {
-                return message?.DeepClone();
-            }
+            return body.Length == 0 ? null : JsonNode.Parse(body);
         }
         catch (JsonException)
         {
-            // The body is not JSON: the whole text is the message.
+            return null;
         }
-        return Encoding.UTF8.GetString(body);
     }
 
     private static async Task UploadAsync(HttpContext context)

@@ -11,6 +11,7 @@ internal static class ConfigLoader
     [
         "penstock.yaml", "penstock.yml", "penstock.json",
         "/etc/penstock/penstock.yaml", "/etc/penstock/penstock.yml", "/etc/penstock/penstock.json",
+        "config/config.yaml", "configs/config.yaml", // last, because they may belong to another program
     ];
 
     /// <summary>The file or directory to load. A named one is returned without a check, because <see cref="Load"/>

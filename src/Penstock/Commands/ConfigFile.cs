@@ -15,7 +15,8 @@ internal sealed class ConfigFile
     {
         HelpName = "FILE",
         Description = "The configuration: a file, or a directory whose files are merged "
-            + "[default: $PENSTOCK_CONFIG, $CONFIG_PATH, ./penstock.yaml|yml|json, /etc/penstock/]",
+            + "[default: $PENSTOCK_CONFIG, $CONFIG_PATH, ./penstock.yaml|yml|json, /etc/penstock/, "
+            + "./config/config.yaml, ./configs/config.yaml]",
     };
 
     public void AddTo(Command command)

@@ -64,7 +64,8 @@ internal static class RootCommandLine
     public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken stop = default)
     {
         // "@name" can be a client id; it does not name a file with more arguments.
-        ParseResult parse = Create(terminal).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        ParseResult parse = Create(terminal).Parse([.. OtherSpellings.Of(args)],
+            new ParserConfiguration { ResponseFileTokenReplacer = null });
         var wrong = parse.Action as ParseErrorAction;
         wrong?.ShowHelp = false;
         Command command = parse.CommandResult.Command;

@@ -24,6 +24,8 @@ public sealed class CommandLineTests
     [InlineData("demo --backends 0", "1 to 1000")]
     [InlineData("backends --count three", "'three'")]
     [InlineData("backends --count 3 --start-port 65534", "65536")]
+    [InlineData("backends --servers=3 --start_port=65534", "65536")]
+    [InlineData("run --path=none.yaml", "none.yaml")]
     [InlineData("backends --listen-address here", "'here'")]
     [InlineData("check --format yaml", "text, json")]
     [InlineData("check a.yaml --config b.yaml", "twice")]

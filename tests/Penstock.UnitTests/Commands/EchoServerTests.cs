@@ -1,12 +1,13 @@
 using System.Net;
 using System.Text.Json.Nodes;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Commands;
 
 public sealed class EchoServerTests : IAsyncLifetime
 {
-    private readonly EchoServer _echo = new([new(IPAddress.Loopback, 0)], most: 64);
+    private readonly EchoServer _echo = new([new(IPAddress.Loopback, 0), new(IPAddress.Loopback, 0)], most: 64);
     private readonly HttpClient _http = new();
 
     public async ValueTask InitializeAsync()
@@ -27,6 +28,10 @@ public sealed class EchoServerTests : IAsyncLifetime
     [InlineData("/health", 200)]
     [InlineData("/ping", 200)]
     [InlineData("/sleep?delay=0.01", 200)]
+    [InlineData("/sleep?delay=10ms", 200)]
+    [InlineData("/sleep?delay=0.01s", 200)]
+    [InlineData("/sleep?delay=301s", 400)]
+    [InlineData("/sleep?delay=1h", 400)]
     [InlineData("/sleep?delay=soon", 400)]
     [InlineData("/sleep?delay=1000000", 400)]
     [InlineData("/status/204", 204)]
@@ -42,7 +47,6 @@ public sealed class EchoServerTests : IAsyncLifetime
 
     [Theory]
     [InlineData("""{"message":"hello"}""", "hello")]
-    [InlineData("""{"other":1}""", """{"other":1}""")]
     [InlineData("plain text", "plain text")]
     [InlineData("[1,2", "[1,2")]
     [InlineData("", "")]
@@ -55,6 +59,74 @@ public sealed class EchoServerTests : IAsyncLifetime
         Assert.Equal("POST", (string?)answer["http_method"]);
         Assert.Equal("/echo?a=b%20c", (string?)answer["request_uri"]);
         Assert.Equal(message, (string?)answer["your_message"]);
+    }
+
+    [Theory]
+    [InlineData("/echo", """{"other":1}""")]
+    [InlineData("/any/path?x", """{"message":"hello"}""")]
+    [InlineData("/", "[1,2]")]
+    public async Task Json_is_returned_as_it_was_sent_on_any_path(string path, string body)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path) { Content = new StringContent(body) };
+        using HttpResponseMessage response = await _http.SendAsync(request);
+
+        JsonNode answer = JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
+        Assert.Equal(["http_method", "request_uri", "your_message"], answer.AsObject().Select(static m => m.Key));
+        Assert.Equal(("GET", path), ((string?)answer["http_method"], (string?)answer["request_uri"]));
+        Assert.Equal(body, answer["your_message"]!.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("plain text")]
+    [InlineData("1")]
+    [InlineData("")]
+    public async Task Other_bodies_are_greeted(string body)
+    {
+        using HttpResponseMessage response = await _http.PostAsync(new Uri("/", UriKind.Relative),
+            new StringContent(body));
+        Assert.StartsWith("Hello from ", await response.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task Server_that_is_stopped_accepts_no_connection_until_it_is_started()
+    {
+        Uri other = new($"http://127.0.0.1:{_echo.Ports[1]}");
+        using HttpResponseMessage stopped = await _http.PostAsync(new Uri("/stop", UriKind.Relative), null);
+        Assert.Equal(HttpStatusCode.OK, stopped.StatusCode);
+        await Eventually.TrueAsync(async () => !await AnswersAsync(), "the server has stopped");
+        Assert.StartsWith("Hello", await _http.GetStringAsync(other));
+
+        using HttpResponseMessage started = await _http.PostAsync(new Uri(other, $"/start/{_echo.Ports[0]}"), null);
+        Assert.Equal(HttpStatusCode.OK, started.StatusCode);
+        Assert.True(await AnswersAsync());
+        using HttpResponseMessage again = await _http.PostAsync(new Uri($"/start/{_echo.Ports[0]}", UriKind.Relative),
+            null);
+        Assert.Equal(HttpStatusCode.OK, again.StatusCode); // it runs already
+    }
+
+    [Fact]
+    public async Task Server_is_not_stopped_through_a_balancer_nor_by_the_port_of_another_program()
+    {
+        using var forwarded = new HttpRequestMessage(HttpMethod.Post, "/stop");
+        forwarded.Headers.Add("X-Forwarded-For", "192.0.2.1");
+        using HttpResponseMessage rejected = await _http.SendAsync(forwarded);
+        using HttpResponseMessage unknown = await _http.PostAsync(new Uri("/stop/1", UriKind.Relative), null);
+
+        Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.NotFound), (rejected.StatusCode, unknown.StatusCode));
+        Assert.True(await AnswersAsync());
+    }
+
+    private async Task<bool> AnswersAsync()
+    {
+        try
+        {
+            return (await _http.GetStringAsync(new Uri("/", UriKind.Relative))).StartsWith("Hello",
+                StringComparison.Ordinal);
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
     }
 
     [Theory]

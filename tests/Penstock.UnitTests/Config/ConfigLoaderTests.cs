@@ -353,7 +353,8 @@ public sealed class ConfigLoaderTests
         ConfigLoader.Find(null, _ => null, out IReadOnlyList<string>? tried);
 
         Assert.Equal(["penstock.yaml", "penstock.yml", "penstock.json"], tried.Take(3));
-        Assert.Equal(tried.Take(3).Select(name => "/etc/penstock/" + name), tried.Skip(3));
+        Assert.Equal(tried.Take(3).Select(name => "/etc/penstock/" + name), tried.Skip(3).Take(3));
+        Assert.Equal(["config/config.yaml", "configs/config.yaml"], tried.Skip(6));
     }
 
     [Fact]
