@@ -87,6 +87,7 @@ internal sealed class AdminServer : IAsyncDisposable
         var failed = new FailedLogins(loggers.CreateLogger<FailedLogins>(), time);
         Pipe(app, new AdminGuard(tokens, failed), new AdminAudit(loggers.CreateLogger<AdminAudit>()));
         app.MapClients(directory);
+        app.MapAliases(directory);
         app.MapPlans(directory);
         app.MapStatus(subjects, time);
         app.MapUpstreams(proxy);

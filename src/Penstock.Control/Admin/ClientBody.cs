@@ -32,6 +32,11 @@ internal sealed class ClientBody
     public static Task<ClientBody> ReadAsync(HttpRequest request, string? pathId = null, bool partial = false) =>
         ReadAsync(request, (body, root) => body.Read(root, pathId, partial));
 
+    /// <summary>Reads the body of a call by another name, whose members may have other names too.</summary>
+    /// <param name="id">The client's id if the body has none; null: the body must have one.</param>
+    public static Task<ClientBody> ReadAliasAsync(HttpRequest request, string? id, bool partial = false) =>
+        ReadAsync(request, (body, root) => body.ReadAlias(root, id, partial));
+
     /// <summary>Reads a plan: a capacity and a rate. Members that a <c>GET</c> returns besides are allowed.</summary>
     public static Task<ClientBody> ReadPlanAsync(HttpRequest request, string name, bool partial) =>
         ReadAsync(request, (body, root) => body.ReadPlan(root, name, partial));
@@ -73,6 +78,26 @@ internal sealed class ClientBody
         {
             _draft.Require(ClientDraft.ClientId);
         }
+        _draft.End(partial);
+        ClientId = _draft.Id;
+    }
+
+    private void ReadAlias(JsonElement root, string? id, bool partial)
+    {
+        foreach (JsonProperty member in root.EnumerateObject())
+        {
+            string name = AliasEndpoints.MemberOf(member.Name);
+            if (_draft.TryBegin(name))
+            {
+                Read(name, member.Value, null, partial);
+            }
+        }
+        if (!_draft.IsGiven(ClientDraft.ClientId) && id is not null)
+        {
+            _draft.TryBegin(ClientDraft.ClientId);
+            _draft.SetId(id);
+        }
+        _draft.Require(ClientDraft.ClientId);
         _draft.End(partial);
         ClientId = _draft.Id;
     }

@@ -58,9 +58,7 @@ internal static class ClientEndpoints
         clients.MapGet("/{client_id}", (
                 HttpContext http,
                 [FromRoute(Name = "client_id"), Description(IdDescription)] string segment) =>
-            directory.TryGet(Id(segment), out ClientState client)
-                ? Show(http, client, ClientView.Show(client), 200)
-                : NotRegistered(Id(segment)))
+            Get(http, directory, Id(segment)))
             .WithMetadata(new HasEntityTags())
             .Describe("getClient", "Get a client", "The ETag covers the settings, not the tokens.")
             .Produces<ClientView>().Errors(404);
@@ -126,7 +124,11 @@ internal static class ClientEndpoints
             .Produces<ClientView>().Errors(404, 412, 503);
     }
 
-    private static IResult List(ClientDirectory directory, string? limitText, string? cursor, string q)
+    public static IResult Get(HttpContext http, ClientDirectory directory, string id) =>
+        directory.TryGet(id, out ClientState client) ? Show(http, client, ClientView.Show(client), 200)
+            : NotRegistered(id);
+
+    public static IResult List(ClientDirectory directory, string? limitText, string? cursor, string q)
     {
         var faults = new List<FieldFault>();
         int limit = DefaultPageSize;
@@ -170,9 +172,16 @@ internal static class ClientEndpoints
         return valid;
     }
 
-    private static IResult Answer(HttpContext http, string id, EditResult edit)
+    /// <summary>The answer to a successful edit, without a body.</summary>
+    public static IResult NoContent(HttpContext http, string id, EditResult edit)
     {
-        AdminAudit.Note(http, edit.Change.Length == 0 ? "" : $"client {id}: {edit.Change}");
+        Note(http, id, edit);
+        return Results.NoContent();
+    }
+
+    public static IResult Answer(HttpContext http, string id, EditResult edit)
+    {
+        Note(http, id, edit);
         switch (edit.Outcome)
         {
             case EditOutcome.Created:
@@ -195,6 +204,9 @@ internal static class ClientEndpoints
                 return StoreFailed(edit.Cause);
         }
     }
+
+    private static void Note(HttpContext http, string id, EditResult edit) =>
+        AdminAudit.Note(http, edit.Change.Length == 0 ? "" : $"client {id}: {edit.Change}");
 
     private static IResult Show(HttpContext http, ClientState client, int status) =>
         Show(http, client, ClientView.Of(client), status);

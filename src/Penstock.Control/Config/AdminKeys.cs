@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using static Penstock.Control.Config.ConfigValue;
 
@@ -68,6 +69,32 @@ internal static class AdminKeys
             section["mode"]?.Error("'mode' is for Unix sockets only", "remove it");
         }
     }
+
+    /// <summary>Rejects an upstream whose backend is the API itself, if it has no token: the API trusts every caller on
+    /// loopback, and the data plane would be that caller for everybody.</summary>
+    public static void CheckBackends(Section file, PenstockConfig config)
+    {
+        if (config.Admin is not { HasToken: false, Listen: { } listen })
+        {
+            return;
+        }
+        foreach (UpstreamConfig upstream in config.Proxy.Upstreams
+            .Where(upstream => upstream.Backends.Any(backend => IsAt(backend, listen))))
+        {
+            (file["upstreams"] ?? file["backends"] ?? file.At).Error($"upstream '{upstream.Name}' sends requests to "
+                + "the admin API, which has no token: everybody could change limits",
+                "set admin.token or admin.tokens");
+        }
+    }
+
+    private static bool IsAt(BackendConfig backend, EndPoint listen) => listen switch
+    {
+        UnixDomainSocketEndPoint unix => backend.Port == 0 && backend.Host == unix.ToString(),
+        IPEndPoint { Port: > 0 } ip => backend.Port == ip.Port && (backend.Host == "localhost"
+            || (AddressText.TryParseScoped(backend.Host, out IPAddress? host)
+                && (IPAddress.IsLoopback(host) || host.Equals(IPAddress.Any) || host.Equals(IPAddress.IPv6Any)))),
+        _ => false,
+    };
 
     /// <summary>Rejects an API that other machines can reach without a token.</summary>
     public static void Check(Section section, AdminConfig admin, PenstockConfig _)

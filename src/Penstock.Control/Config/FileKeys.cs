@@ -205,6 +205,7 @@ internal static class FileKeys
         .Declared("$schema", Text, "For [editors](#help-in-the-editor); Penstock ignores it.")
         .Finally(static (section, config) =>
         {
+            AdminKeys.CheckBackends(section, config);
             if (config.Proxy.Clients.SaveUnregistered && !ClientStores.KeepsBuckets(config.Store))
             {
                 section["store"]!.Error("clients.save_unregistered needs a store in a SQLite file",

@@ -19,4 +19,23 @@ public sealed class AdminDiagnosticsTests
         "106+1 duplicate SHA-256 of token 'b' | the first is on line 1 | admin.tokens[1]")]
     public void Fault_of_the_socket_or_of_a_token_is_reported(string value, string expected) => Assert.Equal(
         ["error 1:" + expected], ConfigText.Faults($"admin: {value}\nbackends: [a:1]\nlisten: 127.0.0.1:70"));
+
+    [Theory]
+    [InlineData("127.0.0.1:9800", "127.0.0.1:9800", true)]
+    [InlineData("127.0.0.1:9800", "localhost:9800", true)]
+    [InlineData("127.0.0.1:9800", "0.0.0.0:9800", true)]
+    [InlineData("127.0.0.1:9800", "127.0.0.1:9801", false)]
+    [InlineData("127.0.0.1:9800", "10.0.0.1:9800", false)]
+    [InlineData("unix:/a.sock", "unix:/a.sock", true)]
+    [InlineData("unix:/a.sock", "unix:/b.sock", false)]
+    public void Backend_that_is_the_api_needs_a_token(string listen, string backend, bool isApi)
+    {
+        string faults = string.Join('\n', ConfigText.Faults(File(listen, "''", backend)));
+        Assert.Equal(isApi, faults.Contains("upstream 'default' sends requests to the admin API, which has no token: "
+            + "everybody could change limits | set admin.token or admin.tokens", StringComparison.Ordinal));
+        Assert.DoesNotContain("admin API", string.Join('\n', ConfigText.Faults(File(listen, "secret", backend))));
+
+        static string File(string listen, string token, string backend) =>
+            $"listen: 127.0.0.1:70\nadmin: {{ listen: \"{listen}\", token: {token} }}\nbackends: [\"{backend}\"]";
+    }
 }
