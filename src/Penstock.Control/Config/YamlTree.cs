@@ -18,12 +18,12 @@ internal sealed partial class YamlTree
     private readonly Scanner _scanner;
     private readonly Parser _parser;
     private readonly Report _report;
-    private readonly Variables _variables;
+    private readonly Variables? _variables;
     private readonly Dictionary<string, ConfigNode> _anchors = [];
     private int _merged;
     private Location? _open; // the innermost bracket that is still open
 
-    private YamlTree(SourceFile file, Report report, Variables variables)
+    private YamlTree(SourceFile file, Report report, Variables? variables)
     {
         _file = file;
         _scanner = new Scanner(new StringReader(file.Text));
@@ -33,7 +33,8 @@ internal sealed partial class YamlTree
     }
 
     /// <summary>Returns the root; null after reporting that the text is not valid YAML.</summary>
-    public static ConfigNode? Read(SourceFile file, Report report, Variables variables)
+    /// <param name="variables">Null: texts have no variables.</param>
+    public static ConfigNode? Read(SourceFile file, Report report, Variables? variables)
     {
         if (ReportTabs(file, report))
         {
@@ -169,7 +170,7 @@ internal sealed partial class YamlTree
         Location place = PlaceOf(scalar.Start, scalar.End);
         return scalar.Style == ScalarStyle.Plain && scalar.Value is "" or "~" or "null"
             ? new EmptyNode(place)
-            : _variables.Fill(scalar.Value, place);
+            : _variables?.Fill(scalar.Value, place) ?? new ScalarNode(place, scalar.Value);
     }
 
     private SequenceNode Sequence(SequenceStart start, int depth)

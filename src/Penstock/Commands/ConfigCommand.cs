@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Penstock.Control.Config;
+using Penstock.Control.Conversions;
 
 namespace Penstock.Commands;
 
@@ -12,9 +13,10 @@ internal static class ConfigCommand
         "Write, show and describe configurations.",
         "penstock config init",
         "penstock config show --no-defaults",
-        "penstock config schema > penstock.schema.json")
+        "penstock config schema > penstock.schema.json",
+        "penstock config convert --from nginx nginx.conf")
     {
-        Init(terminal), Show(terminal), Schema(terminal),
+        Init(terminal), Show(terminal), Schema(terminal), Convert(terminal),
     };
 
     private static PenstockCommand Init(Terminal terminal)
@@ -79,6 +81,41 @@ internal static class ConfigCommand
             }
             terminal.Out.Write(SettingsText.Write(loaded.Settings, withDefaults: !parse.GetValue(set)));
             return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static PenstockCommand Convert(Terminal terminal)
+    {
+        var file = new Argument<string>("FILE") { Description = "The other program's file" };
+        Option<string> from = OptionSyntax.OneOf("--from", "The format of the file; small-balancer: JSON or YAML with "
+            + "a port, servers, an algorithm, a health check and a limit, under any usual names",
+            Converters.Nginx, Converters.Haproxy, Converters.Small);
+        from.DefaultValueFactory = null;
+        from.Required = true;
+        var command = new PenstockCommand("convert",
+            "Print a configuration that is made from another program's file. What cannot be converted is listed on "
+                + "stderr, with file and line.",
+            "penstock config convert --from nginx /etc/nginx/nginx.conf > penstock.yaml && penstock check",
+            "penstock config convert --from small-balancer configs/config.yaml") { file, from };
+        command.SetAction(parse =>
+        {
+            string path = parse.GetRequiredValue(file);
+            Converted made = Converters.Convert(parse.GetRequiredValue(from), path, File.ReadAllText(path));
+            foreach (string left in made.Left)
+            {
+                terminal.Error.WriteLine(Terminal.Plain(left));
+            }
+            if (made.Yaml is null)
+            {
+                return terminal.Fail(made.Fault!, ExitCode.Usage);
+            }
+            terminal.Out.Write(made.Yaml);
+            // Variables need not be set where a file is converted.
+            IReadOnlyList<Diagnostic> faults = [.. ConfigLoader.Parse("the result", made.Yaml,
+                name => terminal.Environment(name) ?? "x").Diagnostics.Where(d => d.Severity == Severity.Error)];
+            DiagnosticWriter.WriteText(terminal.Error, "the result", faults, terminal.Color);
+            return faults.Count > 0 ? ExitCode.Failure : ExitCode.Ok;
         });
         return command;
     }

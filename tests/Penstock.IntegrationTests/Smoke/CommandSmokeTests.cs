@@ -27,6 +27,7 @@ public sealed class CommandSmokeTests : ProgramScenarios
         ("config init", ["config", "init", "-"], "limits:"),
         ("config show", ["config", "show", "penstock.yaml", "--no-defaults"], "sqlite:penstock.db"),
         ("config schema", ["config", "schema"], "\"$schema\""),
+        ("config convert", ["config", "convert", "--from", "small-balancer", "theirs.json"], "listen: [0.0.0.0:80]"),
         ("token create", ["token", "create", "--name", "ops", "--role", "admin"], "pst_"),
         ("token create", ["token", "create", "--json"], "\"role\": \"read\""),
         ("simulate", ["simulate", "--log", "access.log", "--capacity", "1", "--rate", "1/s"], "rejects 1"),
@@ -90,6 +91,7 @@ public sealed class CommandSmokeTests : ProgramScenarios
     {
         _program = Flavour.Program(flavour);
         File.WriteAllText(Path.Combine(Folder, "access.log"), Log);
+        File.WriteAllText(Path.Combine(Folder, "theirs.json"), """{ "port": 80, "servers": ["http://127.0.0.1:1"] }""");
         File.WriteAllText(Path.Combine(Folder, "penstock.yaml"), $$"""
             listen: 127.0.0.1:{{Port}}
             admin: { listen: "127.0.0.1:{{AdminPort}}" }

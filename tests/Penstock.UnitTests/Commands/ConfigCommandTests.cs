@@ -146,6 +146,30 @@ public sealed class ConfigCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Convert_prints_a_configuration_and_lists_the_rest_with_file_and_line()
+    {
+        string path = FileOf("upstream web { server 127.0.0.1:1; sticky; }");
+
+        CommandRun run = await CommandRun.Of("config", "convert", "--from", "nginx", path);
+        Assert.Equal((0, $"{path}:1: sticky: Penstock has nothing that is the same\n"), (run.Code, run.Error));
+        Assert.Contains("backends: [http://127.0.0.1:1]", run.Out);
+        Assert.Contains("is valid", (await CommandRun.Of("check", FileOf(run.Out))).Out);
+
+        CommandRun faulty = await CommandRun.Of("config", "convert", "--from", "nginx", FileOf("upstream web {"));
+        Assert.Equal($"error: {path}:1: '}}' is missing at the end\n", faulty.Error);
+        Assert.Equal((2, ""), (faulty.Code, faulty.Out));
+        Assert.Equal(2, (await CommandRun.Of("config", "convert", path)).Code);
+        Assert.Equal(1, (await CommandRun.Of("config", "convert", "--from", "nginx", path + "x")).Code);
+
+        CommandRun secure = await CommandRun.Of("config", "convert", "--from", "nginx", FileOf(
+            "server { listen 443 ssl; ssl_certificate a.crt; ssl_certificate_key a.key; "
+                + "location / { proxy_pass http://127.0.0.1:1; } }"));
+        Assert.Contains("{ address: 0.0.0.0:443, tls: { certificates: [{ cert: a.crt, key: a.key }] } }", secure.Out);
+        Assert.Equal(1, secure.Code); // there are no such files here
+        Assert.Contains("a.crt", secure.Error);
+    }
+
+    [Fact]
     public async Task Schema_is_the_one_of_the_documents() => Assert.Equal(
         await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "penstock.schema.json")),
         (await CommandRun.Of("config", "schema")).Out);

@@ -1,0 +1,167 @@
+using System.Globalization;
+using Penstock.Control.Config;
+
+namespace Penstock.Control.Conversions;
+
+/// <summary>The upstreams of a file of nginx, and those that a <c>proxy_pass</c> names by their address.</summary>
+internal sealed class NginxUpstreams(Conversion conversion)
+{
+    private readonly Dictionary<string, (string Name, int Line)> _known = [];
+    private readonly HashSet<string> _used = [];
+
+    public void Add(NginxDirective upstream)
+    {
+        string name = Conversion.NameOf(upstream.Word(0));
+        var made = new DraftMap();
+        foreach (NginxDirective directive in upstream.Block!)
+        {
+            if (directive.Name == "server")
+            {
+                Server(directive, made);
+            }
+            else if (BalanceOf(directive) is { } balance)
+            {
+                made.Set("balance", balance.Algorithm).Set("hash", balance.Hash);
+            }
+            else
+            {
+                conversion.Leave(directive.Line, directive.Text, directive.Name is "keepalive" or "keepalive_timeout"
+                    or "keepalive_requests" or "zone" ? "not needed: loops keep connections to backends"
+                    : "Penstock has nothing that is the same");
+            }
+        }
+        if (made["backends"] is null)
+        {
+            conversion.Leave(upstream.Line, upstream.Text, "it has no server");
+            return;
+        }
+        _known[upstream.Word(0)] = (name, upstream.Line);
+        conversion.Root.Map("upstreams").Set(name, made);
+    }
+
+    /// <summary>The upstream of a <c>proxy_pass</c>; null if it cannot be converted.</summary>
+    /// <param name="uri">What stands behind the address.</param>
+    public string? Find(NginxDirective pass, out string uri)
+    {
+        string url = pass.Word(0);
+        int start = url.IndexOf("://", StringComparison.Ordinal);
+        uri = "";
+        if (start < 0 || url.Contains('$', StringComparison.Ordinal) || url.Contains("unix:", StringComparison.Ordinal))
+        {
+            conversion.Leave(pass.Line, pass.Text, "an upstream has fixed servers; add one under 'upstreams'");
+            return null;
+        }
+        string host = url[(start + 3)..];
+        int slash = host.IndexOf('/', StringComparison.Ordinal);
+        (host, uri) = slash < 0 ? (host, "") : (host[..slash], host[slash..]);
+        bool secure = url.StartsWith("https:", StringComparison.Ordinal);
+        if (!_known.TryGetValue(host, out (string Name, int Line) known))
+        {
+            known = _known[host] = (Conversion.NameOf(host), pass.Line);
+            conversion.Root.Map("upstreams").Map(known.Name).List("backends").Add(
+                (secure ? "https://" : "http://") + host);
+        }
+        else if (secure)
+        {
+            MakeSecure(conversion.Root.Map("upstreams").Map(known.Name).List("backends"));
+        }
+        _used.Add(known.Name);
+        return known.Name;
+    }
+
+    /// <summary>Lets all requests go to the only upstream of a file without servers, and names those that get none.
+    /// </summary>
+    public void Finish()
+    {
+        if (_used.Count == 0 && _known.Count > 0)
+        {
+            conversion.Root.List("routes").Add(new DraftMap().Set("upstream", _known.Values.First().Name));
+            _used.Add(_known.Values.First().Name);
+        }
+        foreach ((string name, int line) in _known.Values.Where(known => !_used.Contains(known.Name)))
+        {
+            conversion.Leave(line, $"upstream {name}", "no proxy_pass that could be converted uses it; add a route");
+        }
+    }
+
+    private void Server(NginxDirective server, DraftMap upstream)
+    {
+        string address = server.Word(0);
+        if (!ConfigValue.TryBackend(address, out _, out string error)
+            && !ConfigValue.TryBackend($"http://{address}", out _, out error))
+        {
+            conversion.Leave(server.Line, server.Text, error);
+            return;
+        }
+        DraftMap backend = new DraftMap().Set("url", address.StartsWith("unix:", StringComparison.Ordinal) ? address
+            : $"http://{address}");
+        foreach (string word in server.Words.Skip(1))
+        {
+            (string name, string value) = word.Split('=', 2) is [var left, var right] ? (left, right) : (word, "");
+            switch (name)
+            {
+                case "weight":
+                    backend.Set("weight", value);
+                    break;
+                case "max_conns":
+                    backend.Set("max_connections", value);
+                    break;
+                case "backup":
+                    backend.Set("backup", "true");
+                    break;
+                case "slow_start":
+                    upstream.TrySet("slow_start", NginxConverter.DurationOf(value) ?? "off");
+                    break;
+                case "down":
+                    conversion.Leave(server.Line, server.Text, "left out: it is down; add it when it works");
+                    return;
+                default:
+                    conversion.Leave(server.Line, word, name is "max_fails" or "fail_timeout"
+                        ? "see 'passive_health', which is on by default"
+                        : name == "resolve" ? "not needed: names are looked up again and again"
+                        : "Penstock has nothing that is the same");
+                    break;
+            }
+        }
+        upstream.List("backends").Add(backend.Entries.Count == 1 ? backend["url"]! : backend);
+    }
+
+    private static (string Algorithm, string? Hash)? BalanceOf(NginxDirective directive) => directive.Name switch
+    {
+        "least_conn" => ("least_connections", null),
+        "least_time" => ("least_time", null),
+        "ip_hash" => ("hash", "address"),
+        "random" when directive.Word(0) == "two" => ("power_of_two", null),
+        "random" => ("random", null),
+        "hash" when HashOf(directive.Word(0)) is { } hash => ("hash", hash),
+        _ => null,
+    };
+
+    private static string? HashOf(string variable) => variable switch
+    {
+        "$uri" or "$request_uri" => "path",
+        "$remote_addr" or "$binary_remote_addr" => "address",
+        _ when variable.StartsWith("$http_", StringComparison.Ordinal) => $"header:{NginxLimits.FieldOf(variable)}",
+        _ when variable.StartsWith("$cookie_", StringComparison.Ordinal) => $"cookie:{variable["$cookie_".Length..]}",
+        _ when variable.StartsWith("$arg_", StringComparison.Ordinal) => $"query:{variable["$arg_".Length..]}",
+        _ => null,
+    };
+
+    private static void MakeSecure(List<object> backends)
+    {
+        for (int i = 0; i < backends.Count; i++)
+        {
+            if (backends[i] is DraftMap backend)
+            {
+                backend.Set("url", Secure((string)backend["url"]!));
+            }
+            else
+            {
+                backends[i] = Secure((string)backends[i]);
+            }
+        }
+
+        static string Secure(string url) => url.StartsWith("http://", StringComparison.Ordinal)
+            ? string.Create(CultureInfo.InvariantCulture, $"https://{url["http://".Length..]}") : url;
+    }
+}
