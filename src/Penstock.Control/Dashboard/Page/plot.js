@@ -7,9 +7,9 @@ const [LEFT, RIGHT, TOP, BOTTOM, HEIGHT] = [52, 8, 8, 20, 176];
 
 /**
  * @param format makes words of a value
- * @returns {node, update}: update takes {x, lines: [{name, tone, values}], stacked, marks: [{at, level, text}], label, shown},
- *     where x are numbers, values may be null, label makes words of an x, and shown is the index whose values the legend
- *     says, unless the user chooses another; default: the last
+ * @returns {node, update}: update takes {x, lines: [{name, tone, values}], stacked, marks: [{at, level, text}],
+ *     label, shown}, where x are numbers, values may be null, label makes words of an x, and shown is the index whose
+ *     values the legend says, unless the user chooses another; default: the last
  */
 export function chart(title, format, properties = {}) {
     const grid = s('g');
