@@ -50,6 +50,7 @@ try_installation() {
     equal "capabilities" "0000000000000400" "$(of_process CapBnd)" # CAP_NET_BIND_SERVICE
     ok "dpkg -i has started it: user $(property User), seccomp filter, MemoryDenyWriteExecute=$(property \
         MemoryDenyWriteExecute), descriptors $(property LimitNOFILE)"
+    equal "what systemd-analyze verify says" "" "$(systemd-analyze verify --man=no penstock.service 2>&1)"
     ok "$(systemd-analyze security --no-pager penstock | tail -1 | sed 's/^[^A-Za-z]*//; s/ *[^ -~]*$//')"
 }
 
