@@ -45,6 +45,7 @@ needs=(
     "/usr/bin/promtool|prometheus|metrics and alert rules for Prometheus"
     "/usr/bin/chromium|chromium|browser tests, and a browser that trusts a certificate"
     "/usr/bin/certutil|libnss3-tools|a browser that trusts a certificate"
+    "/usr/bin/ab|apache2-utils|the load of users of other balancers"
     "/usr/bin/openssl|openssl|what a scanner asks of TLS"
     "/usr/bin/groff|groff-base|the manual page"
     "/usr/bin/zsh|zsh|completions in zsh"

@@ -16,7 +16,7 @@ public sealed class ServerTests
     {
         await using AdminFixture admin = await AdminFixture.StartAsync();
 
-        (await admin.SendAsync("GET", "/client")).IsError(404, "/client");
+        (await admin.SendAsync("GET", "/nothing")).IsError(404, "/nothing");
         (await admin.SendAsync("GET", "/clients/a/b")).IsError(404, "/clients/a/b");
         (await admin.SendAsync("GET", "/docs/nothing.js")).IsError(404);
         Answer answer = (await admin.SendAsync("DELETE", "/clients")).IsError(405, "DELETE");

@@ -12,6 +12,10 @@ public static class Flavour
 
     public static TheoryData<string> All => ["just-in-time", "native"];
 
+    /// <summary>The native program if the variable names one, otherwise the built one.</summary>
+    public static string Preferred => Environment.GetEnvironmentVariable(Variable) is { Length: > 0 }
+        ? Program("native") : PenstockProcess.Program;
+
     /// <summary>Its program; the test is skipped when there is none.</summary>
     public static string Program(string flavour)
     {
