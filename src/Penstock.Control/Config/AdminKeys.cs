@@ -70,8 +70,9 @@ internal static class AdminKeys
         }
     }
 
-    /// <summary>Rejects an upstream whose backend is the API itself, if it has no token: the API trusts every caller on
-    /// loopback, and the data plane would be that caller for everybody.</summary>
+    /// <summary>Rejects a route to an upstream whose backend is the API itself, if the API has no token: it trusts
+    /// every caller on loopback, and the data plane would be that caller for everybody. A route for a probe alone may
+    /// lead there, because the probes need no token.</summary>
     public static void CheckBackends(Section file, PenstockConfig config)
     {
         if (config.Admin is not { HasToken: false, Listen: { } listen })
@@ -79,13 +80,17 @@ internal static class AdminKeys
             return;
         }
         foreach (UpstreamConfig upstream in config.Proxy.Upstreams
-            .Where(upstream => upstream.Backends.Any(backend => IsAt(backend, listen))))
+            .Where(upstream => upstream.Backends.Any(backend => IsAt(backend, listen))
+                && config.Proxy.Routes.Any(route => route.Upstream == upstream.Name && !IsForProbe(route))))
         {
             (file["upstreams"] ?? file["backends"] ?? file.At).Error($"upstream '{upstream.Name}' sends requests to "
                 + "the admin API, which has no token: everybody could change limits",
                 "set admin.token or admin.tokens");
         }
     }
+
+    private static bool IsForProbe(RouteConfig route) =>
+        route is { Path: "/livez" or "/readyz", Rewrite: null };
 
     private static bool IsAt(BackendConfig backend, EndPoint listen) => listen switch
     {

@@ -21,6 +21,23 @@ public sealed class AdminDiagnosticsTests
         ["error 1:" + expected], ConfigText.Faults($"admin: {value}\nbackends: [a:1]\nlisten: 127.0.0.1:70"));
 
     [Theory]
+    [InlineData("/readyz", false)]
+    [InlineData("/livez", false)]
+    [InlineData("/readyz/*", true)]
+    [InlineData("/*", true)]
+    [InlineData("/readyz, rewrite: { strip_prefix: /readyz }", true)]
+    public void Route_for_a_probe_may_lead_to_the_api_without_a_token(string path, bool isFault)
+    {
+        string faults = string.Join('\n', ConfigText.Faults(
+            "listen: 127.0.0.1:70\nadmin: { listen: 127.0.0.1:9800 }\n"
+            + "upstreams: { web: { backends: [127.0.0.1:71] }, self: { backends: [127.0.0.1:9800] } }\n"
+            + $"routes: [{{ path: {path}, upstream: self }}, {{ upstream: web }}]"));
+
+        Assert.Equal(isFault,
+            faults.Contains("upstream 'self' sends requests to the admin API", StringComparison.Ordinal));
+    }
+
+    [Theory]
     [InlineData("127.0.0.1:9800", "127.0.0.1:9800", true)]
     [InlineData("127.0.0.1:9800", "localhost:9800", true)]
     [InlineData("127.0.0.1:9800", "0.0.0.0:9800", true)]
