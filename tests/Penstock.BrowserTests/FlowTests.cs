@@ -96,7 +96,7 @@ public sealed class FlowTests(Browser browser, SharedDashboard shared) : Browser
         await page.IsLiveAsync();
         await Memory.MeasureAsync(page); // the driver's own scripts come with the first
         TimeSpan wait = TimeSpan.FromSeconds(double.Parse(
-            Environment.GetEnvironmentVariable("PENSTOCK_OPEN_SECONDS") ?? "20"));
+            Environment.GetEnvironmentVariable("PENSTOCK_OPEN_SECONDS") ?? "5"));
         await StatesAsync(page, 5);
         Memory before = await Memory.MeasureAsync(page);
 

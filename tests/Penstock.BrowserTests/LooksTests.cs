@@ -40,7 +40,7 @@ public sealed class LooksTests(Browser browser, SharedDashboard shared) : Browse
                 await page.GetByRole(AriaRole.Button, new() { Name = "Explain" }).ClickAsync();
                 await Expect(page.Locator(".steps")).ToBeVisibleAsync();
                 break;
-            case "charts":
+            case "flow" or "charts":
                 await Expect(page.Locator("[data-chart='requests'] .area").First).ToBeVisibleAsync();
                 break;
             case "operations":
