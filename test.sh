@@ -9,7 +9,7 @@ usage() {
     cat <<'TEXT'
 usage: ./test.sh [--no-install] [--no-skips] [--no-native] [PROJECT...]
 
-Builds the solution and the native program, runs the test projects (all, or those named, such as Penstock.UnitTests)
+Builds the solution and the native program, runs the test projects (unit and integration tests, or those named, such as Penstock.BrowserTests)
 and ends with "N passed, N failed, N skipped". Exit code: 0 when nothing failed.
 
   --no-install   do not install missing packages; tests that need them are skipped and named
@@ -29,7 +29,7 @@ for argument in "$@"; do
         *) projects+=("$argument") ;;
     esac
 done
-[ ${#projects[@]} -gt 0 ] || projects=(Penstock.UnitTests Penstock.IntegrationTests Penstock.BrowserTests)
+[ ${#projects[@]} -gt 0 ] || projects=(Penstock.UnitTests Penstock.IntegrationTests)
 
 # One row for each thing that some tests need: what proves that it is there | Debian's package | the tests that need it.
 needs=(
