@@ -11,6 +11,9 @@ public sealed partial class ProxyServer
     /// <summary>The name of the activity source that has a span for each exchange and each attempt.</summary>
     public const string TraceSource = Tracing.SourceName;
 
+    /// <summary>Lines of the access log that could not be written since start.</summary>
+    public long AccessLogLinesDropped => _accessLogDrops.Lines;
+
     /// <summary>Reads what the loops have counted. Stops no loop and takes no lock.</summary>
     public ProxyMetrics ReadMetrics()
     {
@@ -27,7 +30,7 @@ public sealed partial class ProxyServer
             Limits = [.. Limiter.Limits.Counts.Select(static c => new LimitMetrics(c.Limit, c[LimitDecision.Admitted],
                 c[LimitDecision.Rejected], c[LimitDecision.DryRunRejected]))],
             Tunnels = counters.Sum(static c => c.Tunnels),
-            AccessLogLinesDropped = _accessLogDrops.Lines,
+            AccessLogLinesDropped = AccessLogLinesDropped,
             AccessLogBytesDropped = _accessLogDrops.Bytes,
         };
     }

@@ -54,10 +54,8 @@ internal sealed class AdminTokens
             return [.. InForce.Token.Length > 0 ? ["admin.token"] : Array.Empty<string>(),
                 .. InForce.Tokens.Count > 0 ? ["admin.tokens"] : Array.Empty<string>()];
         }
-        Known[] known = KnownOf(config);
-        bool same = known.Select(static k => (k.Caller, Convert.ToHexString(k.Hash)))
-            .SequenceEqual(_known.Select(static k => (k.Caller, Convert.ToHexString(k.Hash))));
-        (_known, InForce) = (known, config);
+        bool same = config.Token == InForce.Token && config.Tokens.Equals(InForce.Tokens);
+        (_known, InForce) = (KnownOf(config), config);
         Volatile.Write(ref _version, _version + (same ? 0 : 1));
         return [];
     }

@@ -69,11 +69,11 @@ internal sealed record StatusReport
                 subjects.Proxy.Limiter.Configured.GetValueOrDefault(counts.Limit)))],
             Store = StoreReport.Of(subjects),
             Configuration = ConfigurationReport.Of(subjects.Reloader),
-            Warnings = [.. WarningsOf(subjects, metrics, now)],
+            Warnings = [.. WarningsOf(subjects, now)],
         };
     }
 
-    public static IEnumerable<string> WarningsOf(AdminSubjects subjects, ProxyMetrics metrics, DateTimeOffset now)
+    public static IEnumerable<string> WarningsOf(AdminSubjects subjects, DateTimeOffset now)
     {
         foreach (string expiry in ExpiryWatch.Warnings(subjects.Proxy, now))
         {
@@ -111,7 +111,7 @@ internal sealed record StatusReport
             yield return $"{displaced} buckets in use were given to other clients: raise clients.max_tracked";
         }
 
-        if (metrics.AccessLogLinesDropped is > 0 and var dropped)
+        if (subjects.Proxy.AccessLogLinesDropped is > 0 and var dropped)
         {
             yield return $"{dropped} lines of the access log could not be written";
         }

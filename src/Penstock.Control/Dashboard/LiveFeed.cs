@@ -7,9 +7,9 @@ using Penstock.Proxy;
 
 namespace Penstock.Control.Dashboard;
 
-/// <summary>Reads the traffic once a second, keeps its history, and tells all readers of <c>GET /events</c> the same
-/// state: it is read and written as JSON once, however many read it, and not at all while nobody does. After an event,
-/// such as a backend that goes down, it tells at once. Thread-safe.</summary>
+/// <summary>Reads the traffic once a second for its history and its rates. While anybody reads <c>GET /events</c>, it
+/// also makes a state of it, which is written as JSON once for all readers. After an event, such as a backend that goes
+/// down, it tells a state soon. Thread-safe.</summary>
 internal sealed class LiveFeed : IAsyncDisposable
 {
     /// <summary>Over how many seconds rates are measured: long enough that they do not jump, and percentiles are of
@@ -167,7 +167,7 @@ internal sealed class LiveFeed : IAsyncDisposable
             Version = ProductVersion.Short,
             StartedAt = MetricList.StartedAt,
             Stopping = proxy.Stopping,
-            Warnings = [.. StatusReport.WarningsOf(_subjects, proxy.ReadMetrics(), time)],
+            Warnings = [.. StatusReport.WarningsOf(_subjects, time)],
             Requests = now.Statuses.Values.Sum(),
             Clients = proxy.Limiter.Clients.Count,
             Store = StoreReport.Of(_subjects),

@@ -78,25 +78,11 @@ internal sealed class AdminFixture : IAsyncDisposable
         }
 
         using HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
-        string? answerType = response.Content.Headers.ContentType?.MediaType;
         return new(
-            (int)response.StatusCode, answerType == "text/event-stream" && method != "HEAD"
-                ? await FirstEventAsync(response) : await response.Content.ReadAsStringAsync(),
-            answerType, response.Headers.Location?.OriginalString,
+            (int)response.StatusCode, await StateStream.BodyOf(response),
+            response.Content.Headers.ContentType?.MediaType, response.Headers.Location?.OriginalString,
             response.Headers.ETag?.Tag, string.Join(", ", response.Content.Headers.Allow),
             response.Headers.WwwAuthenticate.ToString());
-    }
-
-    /// <summary>The first event of a stream that has no end.</summary>
-    private static async Task<string> FirstEventAsync(HttpResponseMessage response)
-    {
-        using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
-        var text = new StringBuilder();
-        while (await lines.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(1)) is { Length: > 0 } line)
-        {
-            text.Append(line).Append('\n');
-        }
-        return text.ToString();
     }
 
     /// <summary>Registers a client that hardly refills.</summary>

@@ -226,10 +226,7 @@ public sealed class HostileCallerTests(ITestOutputHelper output)
         {
             using HttpResponseMessage response =
                 await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
-            if (response.Content.Headers.ContentType?.MediaType != "text/event-stream") // that has no end
-            {
-                await response.Content.LoadIntoBufferAsync();
-            }
+            await StateStream.BodyOf(response);
             return (int)response.StatusCode;
         }
         catch (HttpRequestException) when (call.Length > AdminServer.MaxBodyBytes)

@@ -1,4 +1,5 @@
 using System.Net.Http.Headers;
+using System.Text;
 using System.Text.Json;
 
 namespace Penstock.IntegrationTests.Admin;
@@ -21,6 +22,23 @@ internal sealed class StateStream : IDisposable
         request.Headers.Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token);
         HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         return new(http, response, await response.Content.ReadAsStreamAsync());
+    }
+
+    /// <summary>The body of an answer; of a stream, which has no end, its first event.</summary>
+    /// <param name="answer">Its body has not been read.</param>
+    public static async Task<string> BodyOf(HttpResponseMessage answer)
+    {
+        if (answer.Content.Headers.ContentType?.MediaType != "text/event-stream")
+        {
+            return await answer.Content.ReadAsStringAsync();
+        }
+        using var lines = new StreamReader(await answer.Content.ReadAsStreamAsync());
+        var text = new StringBuilder();
+        while (await lines.ReadLineAsync().WaitAsync(TimeSpan.FromMinutes(1)) is { Length: > 0 } line)
+        {
+            text.Append(line).Append('\n');
+        }
+        return text.ToString();
     }
 
     /// <summary>The next state; null when the stream has ended.</summary>

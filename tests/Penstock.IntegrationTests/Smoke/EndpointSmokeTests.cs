@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Penstock.IntegrationTests.Admin;
 using Penstock.IntegrationTests.Scenarios;
 using Penstock.IntegrationTests.Store;
 using Penstock.TestKit;
@@ -157,8 +158,7 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
         }
 
         using HttpResponseMessage answer = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
-        string body = answer.Content.Headers.ContentType?.MediaType == "text/event-stream"
-            ? await FirstEventAsync(answer) : await answer.Content.ReadAsStringAsync();
+        string body = await StateStream.BodyOf(answer);
 
         Assert.True((int)answer.StatusCode == row.Status, $"{row.Operation}: {answer.StatusCode}: {body}");
         Assert.Contains(row.Answer, body);
@@ -166,12 +166,6 @@ public sealed class EndpointSmokeTests(SharedPostgres postgres) : ProgramScenari
         {
             Assert.NotNull(JsonNode.Parse(body));
         }
-    }
-
-    private static async Task<string> FirstEventAsync(HttpResponseMessage stream)
-    {
-        using var lines = new StreamReader(await stream.Content.ReadAsStreamAsync());
-        return await lines.ReadLineAsync() + await lines.ReadLineAsync();
     }
 
     private async Task<int> StatusAsync(string client)

@@ -35,7 +35,7 @@ export function charts(root) {
         '15m',
         value => watch.ask(value),
     );
-    const subject = choice('Of', [['', 'all requests']], '', () => history && show());
+    const subject = choice('Of', [], '', () => history && show());
     root.append(
         h('div', { class: 'form' }, period.node, subject.node),
         fault,

@@ -149,3 +149,36 @@ export function choice(label, options, chosen, changed) {
     );
     return { node: h('div', { class: 'field' }, h('label', { for: id }, label), input), input };
 }
+
+/**
+ * A place to drop one file, or to choose it.
+ * @param take gets the file
+ */
+export function fileDrop(id, label, accept, take) {
+    const chosen = files => {
+        if (files[0]) {
+            take(files[0]);
+        }
+        input.value = ''; // so that the same file can be chosen again
+    };
+    const input = h('input', { type: 'file', id, accept, onchange: () => chosen(input.files) });
+    const drop = h(
+        'div',
+        {
+            class: 'drop',
+            ondragover: event => {
+                event.preventDefault();
+                drop.dataset.over = 'yes';
+            },
+            ondragleave: () => delete drop.dataset.over,
+            ondrop: event => {
+                event.preventDefault();
+                delete drop.dataset.over;
+                chosen(event.dataTransfer.files);
+            },
+        },
+        h('label', { for: id }, label),
+        input,
+    );
+    return drop;
+}

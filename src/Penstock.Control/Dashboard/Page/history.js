@@ -1,6 +1,5 @@
 // The charts of the past: what they show, and when they are read again.
 
-import { follow } from './dom.js';
 import { get } from './api.js';
 import { chart } from './plot.js';
 import { clock, dateAndClock, ms, perSecond } from './words.js';
@@ -110,12 +109,7 @@ function draw(target, history, lines, stacked = false) {
 /** The two charts of the last 15 minutes below the flow. */
 export function recent(root) {
     const [requests, latency] = [requestsChart(), latencyChart()];
-    follow(
-        root,
-        [requests, latency],
-        one => one,
-        one => ({ node: one.node }),
-    );
+    root.append(requests.node, latency.node);
     return watchHistory(
         history => {
             drawRequests(requests, history);

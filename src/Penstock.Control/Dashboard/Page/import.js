@@ -1,43 +1,18 @@
 // Many clients from a file: what it would change is shown before anything changes.
 
-import { clear, h } from './dom.js';
+import { clear, fileDrop, h } from './dom.js';
 import { upload } from './api.js';
 import { note } from './notes.js';
 import { plural } from './words.js';
 
 export function importPanel(imported) {
     const result = h('div');
-    const input = h('input', {
-        type: 'file',
-        id: 'import',
-        accept: '.csv,.jsonl,.ndjson',
-        onchange: () => input.files[0] && tryOut(input.files[0]),
-    });
-    const drop = h(
-        'div',
-        {
-            class: 'drop',
-            ondragover: event => {
-                event.preventDefault();
-                drop.dataset.over = 'yes';
-            },
-            ondragleave: () => delete drop.dataset.over,
-            ondrop: event => {
-                event.preventDefault();
-                delete drop.dataset.over;
-                if (event.dataTransfer.files[0]) {
-                    tryOut(event.dataTransfer.files[0]);
-                }
-            },
-        },
-        h(
-            'label',
-            { for: 'import' },
-            'Drop a file of clients here, or choose one: CSV with a header line, or one JSON object per line. ',
-        ),
-        input,
+    const drop = fileDrop(
+        'import',
+        'Drop a file of clients here, or choose one: CSV with a header line, or one JSON object per line. ',
+        '.csv,.jsonl,.ndjson',
+        tryOut,
     );
-
     const post = (file, dry) =>
         upload(`clients/import?dry_run=${dry}`, file, file.name.endsWith('.csv') ? 'text/csv' : 'application/x-ndjson');
     const counts = report =>
@@ -58,8 +33,6 @@ export function importPanel(imported) {
                 ),
             );
             return;
-        } finally {
-            input.value = ''; // so that the same file can be chosen again
         }
         clear(result).append(
             h('p', null, `${file.name} would give: ${counts(report)}.`),

@@ -69,10 +69,8 @@ function backendRow(item) {
         one => count(one.status.in_flight),
         one => count(one.status.requests),
         one => count(one.status.failures),
-        () => '',
-        () => '',
     ];
-    const made = row(item, cells.slice(0, 6), backendColumns, { 'data-backend': name });
+    const made = row(item, cells, backendColumns, { 'data-backend': name });
     let now = item.status;
     const state = h(
         'select',

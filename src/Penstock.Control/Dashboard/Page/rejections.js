@@ -247,16 +247,13 @@ function candidateTable(told) {
         told.candidates,
         one => one.address,
         one => {
-            const now = stateOf({
-                ...one,
-                ejected: one.usable || one.health === 'down' || one.state !== 'ready' ? null : one.cause,
-                ejected_until: null,
-            });
+            const ejected = !one.usable && one.health !== 'down' && one.state === 'ready' ? one.cause : null;
+            const now = stateOf({ ...one, ejected });
             const made = row(
                 one,
                 [
                     () => one.address + (one.address === told.pick ? ' ← pick' : ''),
-                    () => (one.usable ? now.word : now.word === 'ejected' ? 'ejected' : now.word),
+                    () => now.word,
                     () => count(one.weight),
                     () => count(one.in_flight),
                     () => one.cause ?? (one.has_room ? '' : 'full'),

@@ -1,7 +1,7 @@
 // What a limit would have done to an access log: the log is replayed once, for a grid of capacities and rates; the
 // sliders then choose a cell of it.
 
-import { attribute, clear, field, follow, h, number, row, table, text } from './dom.js';
+import { attribute, clear, field, fileDrop, follow, h, number, row, table, text } from './dom.js';
 import { upload } from './api.js';
 import { chart } from './plot.js';
 import { count, dateAndClock, percent, plural, rate } from './words.js';
@@ -18,29 +18,16 @@ export function whatIf(root) {
     const perSec = field('Rate', { value: '10/s', size: '8' }, 'such as 10/s or 600/m');
     const target = field('Reject at most', { value: '1%', size: '6' }, 'of all requests');
     const result = h('div', { 'aria-live': 'polite' });
-    const input = h('input', { type: 'file', id: 'log', onchange: () => take(input.files[0]) });
     const again = h('button', { type: 'button', disabled: true, onclick: () => replay() }, 'Replay again');
-    const drop = h(
-        'div',
-        {
-            class: 'drop',
-            ondragover: event => {
-                event.preventDefault();
-                drop.dataset.over = 'yes';
-            },
-            ondragleave: () => delete drop.dataset.over,
-            ondrop: event => {
-                event.preventDefault();
-                delete drop.dataset.over;
-                take(event.dataTransfer.files[0]);
-            },
+    const drop = fileDrop(
+        'log',
+        `Drop an access log here, or choose one (of Penstock, nginx or Apache, up to ${MAX_MIB} MiB). `,
+        null,
+        chosen => {
+            file = chosen;
+            again.disabled = false;
+            replay();
         },
-        h(
-            'label',
-            { for: 'log' },
-            `Drop an access log here, or choose one (of Penstock, nginx or Apache, up to ${MAX_MIB} MiB). `,
-        ),
-        input,
     );
     root.append(
         h(
@@ -58,14 +45,6 @@ export function whatIf(root) {
     );
     let file = null;
     let running = null;
-
-    function take(chosen) {
-        if (chosen) {
-            file = chosen;
-            again.disabled = false;
-            replay();
-        }
-    }
 
     async function replay() {
         running?.abort();
@@ -92,8 +71,6 @@ export function whatIf(root) {
             if (mine === running) {
                 clear(result).append(h('p', { class: 'fault', role: 'alert' }, fault.message));
             }
-        } finally {
-            input.value = '';
         }
     }
 
