@@ -107,11 +107,23 @@ try_upgrade() {
     ok "upgrade with a configuration that the new version rejects: the old process keeps running"
 
     sed -i '/weigth/d' $config
+    curl -fsS http://127.0.0.1:9800/clients -d '{"client_id":"load","capacity":1000000,"rate_per_sec":1000}' >/dev/null
+    touch /root/loaded
+    while [ -e /root/loaded ]; do
+        curl -s -o /dev/null -w '%{http_code}\n' --max-time 10 -H 'X-API-Key: load' http://127.0.0.1:8080/
+    done >/root/statuses &
+    local restarts load=$!
+    restarts=$(property NRestarts)
     dpkg -i /root/old.deb >/root/dpkg 2>&1 </dev/null || fail "second upgrade: $(cat /root/dpkg)"
-    [ "$(property MainPID)" != "$process" ] || fail "the upgrade has not restarted the service"
-    equal "the state" active "$(systemctl is-active penstock)"
+    [ "$(property MainPID)" != "$process" ] || fail "no new process has taken over"
+    until_true "the end of the old process" test ! -d "/proc/$process"
+    rm /root/loaded
+    wait $load
+    equal "the state" "active $restarts" "$(systemctl is-active penstock) $(property NRestarts)"
+    journalctl -u penstock --no-pager | grep -q '"event":"handed_over"' || fail "it was restarted"
+    equal "the statuses during the upgrade" 200 "$(sort -u /root/statuses)"
     answers http://127.0.0.1:9800/clients/user1 >/dev/null || fail "the client is lost"
-    ok "upgrade over the running one restarts it: configuration and clients are there"
+    ok "upgrade over the running one: a new process took over, $(wc -l </root/statuses) requests, all 200"
 }
 
 try_failures() {

@@ -1,13 +1,16 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 using Penstock.Control.Acme;
 using Penstock.Control.Admin;
 using Penstock.Control.Cluster;
 using Penstock.Control.Config;
 using Penstock.Control.Dashboard;
 using Penstock.Control.Store;
+using Penstock.Control.Takeover;
 using Penstock.Control.Telemetry;
 using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
+using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control;
 
@@ -20,6 +23,7 @@ internal sealed class PenstockHost : IAsyncDisposable
     private readonly IClientStore _store;
     private readonly BucketFlusher _flusher;
     private readonly ClusterMember? _member;
+    private readonly ClientDirectory _directory;
     private readonly Lock _lock = new();
     private AdminServer? _admin;
     private OtlpExport? _otlp;
@@ -28,10 +32,10 @@ internal sealed class PenstockHost : IAsyncDisposable
     private Task? _stopped;
 
     private PenstockHost(PenstockConfig config, ProxyServer proxy, IClientStore store, BucketFlusher flusher,
-        ClusterMember? member, Reloader reloader, CertificateKeeper certificates)
+        ClusterMember? member, Reloader reloader, CertificateKeeper certificates, ClientDirectory directory)
     {
-        (Config, Proxy, _store, _flusher, _member, Reloader, Certificates) =
-            (config, proxy, store, flusher, member, reloader, certificates);
+        (Config, Proxy, _store, _flusher, _member, Reloader, Certificates, _directory) =
+            (config, proxy, store, flusher, member, reloader, certificates, directory);
     }
 
     public PenstockConfig Config { get; }
@@ -47,17 +51,21 @@ internal sealed class PenstockHost : IAsyncDisposable
 
     /// <param name="read">Reads the configuration file again; null when there is none.</param>
     /// <param name="threshold">That of the loggers.</param>
+    /// <param name="predecessor">A running process to take over from; null: none.</param>
     /// <exception cref="StartException">The store, a listener or the admin listener failed.</exception>
     public static async Task<PenstockHost> StartAsync(PenstockConfig config, ILoggerFactory loggers, TimeProvider time,
-        Func<ConfigResult>? read = null, EventThreshold? threshold = null)
+        Func<ConfigResult>? read = null, EventThreshold? threshold = null, Predecessor? predecessor = null)
     {
         threshold ??= new EventThreshold(MinLevel.Info);
         var marks = new Marks(time);
         loggers = new MarkingLoggers(loggers, marks);
         threshold.Configure(config.Log.Level);
         AdminServer.RequireToken(config.Admin);
-        IClientStore store = ClientStores.Open(config.Store, time);
+        using AdminSocket? adminSocket = AdminSocket.Bind(config.Admin, shared: predecessor is not null);
+        predecessor?.Quiesce();
+        IClientStore store = ClientStores.Open(config.Store, time, predecessor?.StoreLock);
         ProxyServer proxy = NewProxy(config.Proxy, store, loggers, time);
+        predecessor?.Prepare(proxy);
         var directory = new ClientDirectory(store, proxy.Limiter, loggers.CreateLogger<ClientDirectory>());
         var backends = new StoredBackends(store, directory, proxy, loggers.CreateLogger<StoredBackends>());
         CertificateKeeper certificates = KeepCertificates(config, proxy, time, loggers);
@@ -76,10 +84,10 @@ internal sealed class PenstockHost : IAsyncDisposable
             directory.Publish(config.Plans);
             keeper = BucketKeeper.Load(config.Proxy.Clients.SaveUnregistered, store, directory, proxy.Limiter,
                 loggers.CreateLogger<BucketKeeper>());
-            proxy.Start();
+            proxy.Start(beforeListening: () => predecessor?.TakeOver(proxy, keeper?.Buckets));
             certificates.Start();
         }
-        catch (Exception e) when (e is StoreException or ProxyStartException)
+        catch (Exception e) when (e is StoreException or ProxyStartException or StartException)
         {
             if (member is not null)
             {
@@ -89,7 +97,8 @@ internal sealed class PenstockHost : IAsyncDisposable
             await certificates.DisposeAsync();
             await proxy.DisposeAsync();
             store.Dispose();
-            throw new StartException(e is StoreException ? $"store {store.Name}: {e.Message}" : e.Message, e);
+            throw e as StartException
+                ?? new StartException(e is StoreException ? $"store {store.Name}: {e.Message}" : e.Message, e);
         }
 
         var flusher = new BucketFlusher(proxy.Limiter.Clients.CollectChanged, directory, time,
@@ -98,20 +107,15 @@ internal sealed class PenstockHost : IAsyncDisposable
         var tokens = new AdminTokens(config.Admin);
         var reloader = new Reloader(config, proxy, directory, backends, tokens, threshold, certificates, read, time,
             loggers.CreateLogger<Reloader>());
-        var host = new PenstockHost(config, proxy, store, flusher, member, reloader, certificates);
+        var host = new PenstockHost(config, proxy, store, flusher, member, reloader, certificates, directory);
         try
         {
             host._tickets = new TicketKeeper(config.Tls.Tickets, proxy, time, loggers.CreateLogger<TicketKeeper>());
             host._expiry = new ExpiryWatch(proxy, time, loggers.CreateLogger<ExpiryWatch>());
             host._otlp = OtlpExport.Start(() => new(proxy, directory, member, reloader), time,
                 loggers.CreateLogger<OtlpExport>());
-            if (config.Admin.Listen is not null)
-            {
-                host._admin = await AdminServer.StartAsync(
-                    config.Admin, new(proxy, directory, backends, member, reloader, threshold, tokens, certificates,
-                        marks),
-                    loggers, time);
-            }
+            await host.StartAdminAsync(adminSocket, new(proxy, directory, backends, member, reloader, threshold,
+                tokens, certificates, marks), loggers, time, predecessor);
             proxy.CountDescriptors();
             return host;
         }
@@ -119,6 +123,25 @@ internal sealed class PenstockHost : IAsyncDisposable
         {
             await host.DisposeAsync();
             throw;
+        }
+    }
+
+    private async Task StartAdminAsync(AdminSocket? socket, AdminSubjects subjects, ILoggerFactory loggers,
+        TimeProvider time, Predecessor? predecessor)
+    {
+        ILogger log = loggers.CreateLogger<Predecessor>();
+        bool waits = socket is { IsBound: false };
+        if (waits)
+        {
+            predecessor?.StopAdmin(log);
+        }
+        if (socket is not null)
+        {
+            _admin = await AdminServer.StartAsync(socket, subjects, loggers, time);
+        }
+        if (!waits)
+        {
+            predecessor?.StopAdmin(log);
         }
     }
 
@@ -176,6 +199,51 @@ internal sealed class PenstockHost : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => new(StopAsync(new CancellationToken(canceled: true)));
+
+    /// <summary>The lock of the store's file; null when the store has no file.</summary>
+    public SafeFileHandle? StoreLock => (_store as SqliteStore)?.FileLock;
+
+    /// <summary>Saves all tokens, and writes nothing to the store until <see cref="Resume"/>, because another process
+    /// reads it to take over. Edits are rejected. Stores that nodes share are not affected.</summary>
+    public async Task QuiesceAsync()
+    {
+        if (!_store.SharesTokens)
+        {
+            await _flusher.PauseAsync();
+            _directory.CloseForWrites("another Penstock process takes over from this one, try again in a second");
+        }
+    }
+
+    /// <summary>The other process did not take over.</summary>
+    public void Resume()
+    {
+        _directory.CloseForWrites(null);
+        _flusher.Resume();
+    }
+
+    /// <summary>The tokens that are not in the store. Call it between <see cref="QuiesceAsync"/> and
+    /// <see cref="Resume"/>.</summary>
+    public IReadOnlyCollection<BucketTokens> CollectUnsaved()
+    {
+        List<BucketTokens> all = _store.SharesTokens ? []
+            : [.. _flusher.CollectUnsaved().Select(static c => new BucketTokens(new(c.ClientId, null), c.Tokens))];
+        Proxy.Limiter.CollectUnsaved(all);
+        return all;
+    }
+
+    /// <summary>Another process has taken over: ends everything but the proxy, which serves its connections until they
+    /// end, and the membership of a cluster.</summary>
+    public async Task LeaveAsync()
+    {
+        _expiry?.Dispose();
+        _tickets?.Dispose();
+        await Certificates.DisposeAsync();
+        if (_admin is { } admin)
+        {
+            _admin = null;
+            await admin.DisposeAsync();
+        }
+    }
 
     private async Task StopOnceAsync(CancellationToken hardStop)
     {

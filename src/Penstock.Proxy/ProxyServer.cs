@@ -35,7 +35,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
     private readonly RouteNumbers _routeNumbers = new();
     private readonly UpstreamHealth _health;
     private readonly Lock _applying = new();
-    private readonly List<(ListenerConfig Config, EndPoint EndPoint)> _listeners = [];
+    private readonly List<(ListenerConfig Config, EndPoint EndPoint, Socket[] Sockets)> _listeners = [];
     private readonly List<Worker> _workers = [];
     private volatile Snapshot _snapshot; // null only until the end of the constructor
 
@@ -120,9 +120,10 @@ public sealed partial class ProxyServer : IAsyncDisposable
     ];
 
     /// <summary>Binds every listener and begins to serve. Call it once.</summary>
+    /// <param name="beforeListening">Called when everything else is ready; its exceptions end the start.</param>
     /// <exception cref="ProxyStartException">A listener cannot be bound, or the access log cannot be
     /// opened.</exception>
-    public void Start()
+    public void Start(Action? beforeListening = null)
     {
         _accessLog = OpenAccessLog(Config.AccessLog.To);
         List<(ListenerConfig Config, Socket[] Sockets)> bound = Bind(Config.Listeners);
@@ -137,9 +138,10 @@ public sealed partial class ProxyServer : IAsyncDisposable
                 CloseIdleEverywhere = CloseIdle,
             });
         }
-        Listen(bound);
         _bounds.CountOwn(bound.Sum(static b => b.Sockets.Length));
         _workers.ForEach(static w => w.Loop.Start());
+        beforeListening?.Invoke();
+        Listen(bound);
     }
 
     /// <summary>Changes listeners, upstreams, backends, routes, limits, timeouts, bounds and the access log in place,
@@ -209,7 +211,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
     {
         for (int i = 0; i < _listeners.Count; i++)
         {
-            (ListenerConfig now, EndPoint endPoint) = _listeners[i];
+            (ListenerConfig now, EndPoint endPoint, Socket[] sockets) = _listeners[i];
             if (wanted.FirstOrDefault(now.HasSocketOf) is not { } next)
             {
                 continue;
@@ -225,7 +227,7 @@ public sealed partial class ProxyServer : IAsyncDisposable
             {
                 throw new ProxyStartException($"cannot change the mode of {next.Text}: {e.Message}", e);
             }
-            _listeners[i] = (next, endPoint);
+            _listeners[i] = (next, endPoint, sockets);
         }
     }
 
@@ -268,7 +270,8 @@ public sealed partial class ProxyServer : IAsyncDisposable
             }
             try
             {
-                bound.Add((listener, Listener.BindEach(listener.Address, _loops, listener.Mode)));
+                bound.Add((listener, Listener.BindEach(
+                    listener.Address, _loops, listener.Mode, inherited: TakeInherited(listener.Address))));
             }
             catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException)
             {
@@ -304,9 +307,10 @@ public sealed partial class ProxyServer : IAsyncDisposable
     {
         foreach ((ListenerConfig config, Socket[] sockets) in bound)
         {
-            _listeners.Add((config, sockets[0].LocalEndPoint!));
-            foreach ((Worker worker, Socket socket) in _workers.Zip(sockets))
+            _listeners.Add((config, sockets[0].LocalEndPoint!, sockets));
+            for (int i = 0; i < sockets.Length; i++)
             {
+                (Worker worker, Socket socket) = (_workers[i % _workers.Count], sockets[i]);
                 if (!worker.Loop.Post(() => worker.Listen(socket, config)))
                 {
                     socket.Dispose();

@@ -13,6 +13,12 @@ internal static class Events
     public static readonly EventId Signal = List.Add(202, "signal", "Penstock received a signal.");
     public static readonly EventId ReloadBug = List.Add(204, "reload_bug",
         "A reload failed because of a bug in Penstock.");
+    public static readonly EventId HandedOver = List.Add(205, "handed_over",
+        "Another process has taken over; this one ends with its last client connection.");
+    public static readonly EventId TookOver = List.Add(206, "took_over",
+        "This process has taken over from another one.");
+    public static readonly EventId SuccessorFailed = List.Add(207, "successor_failed",
+        "The process that SIGUSR2 has started could not be started, or has ended.");
     public static readonly EventId ConfigWarning = List.Add(203, "config_warning",
         "The configuration is valid, but has a consequence that may not be intended.");
 }

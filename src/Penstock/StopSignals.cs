@@ -4,11 +4,13 @@ using Microsoft.Extensions.Logging;
 namespace Penstock;
 
 /// <summary>The first TERM, INT or QUIT starts a graceful stop, the next one stops at once; HUP reloads; USR1 reopens
-/// the file of the access log. Other signals that would end the process by default are logged and ignored: operators
-/// send signals that another proxy understands, and none of them asks to stop at once and lose requests.</summary>
+/// the file of the access log; USR2 starts the program again to take over. Other signals that would end the process by
+/// default are logged and ignored: operators send signals that another proxy understands, and none of them asks to stop
+/// at once and lose requests.</summary>
 internal sealed class StopSignals : IDisposable
 {
     private const int Usr1 = 10;
+    private const int Usr2 = 12;
 
     // The numbers of Linux, because .NET has no names for these signals. Real-time signals are free for any use, for
     // instance a container's STOPSIGNAL=SIGRTMIN+3; the C library and the runtime use the first ones.
@@ -16,7 +18,7 @@ internal sealed class StopSignals : IDisposable
     private const int LastRealTime = 64;
     private static readonly Dictionary<int, string> Ignored = new()
     {
-        [12] = "SIGUSR2", [14] = "SIGALRM", [16] = "SIGSTKFLT", [24] = "SIGXCPU", [25] = "SIGXFSZ",
+        [14] = "SIGALRM", [16] = "SIGSTKFLT", [24] = "SIGXCPU", [25] = "SIGXFSZ",
         [26] = "SIGVTALRM", [27] = "SIGPROF", [29] = "SIGIO", [30] = "SIGPWR",
     };
 
@@ -38,6 +40,7 @@ internal sealed class StopSignals : IDisposable
 
         _registrations.Add(PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangUp));
         _registrations.Add(PosixSignalRegistration.Create((PosixSignal)Usr1, OnReopen));
+        _registrations.Add(PosixSignalRegistration.Create((PosixSignal)Usr2, OnUpgrade));
         foreach (int signal in Ignored.Keys.Concat(
             Enumerable.Range(FirstFreeRealTime, LastRealTime - FirstFreeRealTime + 1)))
         {
@@ -50,6 +53,9 @@ internal sealed class StopSignals : IDisposable
 
     /// <summary>What USR1 does; called on a separate thread.</summary>
     public Action Reopen { get; set; } = static () => { };
+
+    /// <summary>What USR2 does; called on a separate thread. Null: it cannot be done.</summary>
+    public Action? Upgrade { get; set; }
 
     public Task Asked => _asked.Task;
     public CancellationToken Immediate => _atOnce.Token;
@@ -91,11 +97,24 @@ internal sealed class StopSignals : IDisposable
         Reopen();
     }
 
+    private void OnUpgrade(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        if (Upgrade is null)
+        {
+            _log.LogWarning(Events.Signal, "SIGUSR2: ignored; no other process can take over from this one: it was not "
+                + "started by 'penstock run', has not started yet, or was taken over already");
+            return;
+        }
+        _log.LogInformation(Events.Signal, "SIGUSR2: starting the program again, to take over from this process");
+        Upgrade();
+    }
+
     private void OnOther(PosixSignalContext context)
     {
         context.Cancel = true;
         int number = (int)context.Signal;
         _log.LogWarning(Events.Signal, "{Signal}: ignored; TERM stops gracefully, HUP reloads, USR1 reopens the "
-            + "access log", Ignored.GetValueOrDefault(number, $"signal {number}"));
+            + "access log, USR2 upgrades", Ignored.GetValueOrDefault(number, $"signal {number}"));
     }
 }

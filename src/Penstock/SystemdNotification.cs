@@ -14,6 +14,9 @@ internal static class SystemdNotification
     /// <summary>Call after the start and after each reload.</summary>
     public static void Ready() => Send(ServiceState.Ready);
 
+    /// <summary>Another process of the unit is its main process from now on.</summary>
+    public static void MainProcess(int process) => Send(new($"MAINPID={process}"));
+
     public static void Stopping() => Send(ServiceState.Stopping);
 
     /// <summary>With <c>notify-reload</c>, systemd waits for a READY that is later than this time of the monotonic

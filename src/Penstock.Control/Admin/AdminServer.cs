@@ -67,23 +67,13 @@ internal sealed class AdminServer : IAsyncDisposable
 
     /// <exception cref="StartException">The address cannot be bound.</exception>
     public static async Task<AdminServer> StartAsync(
-        AdminConfig config, AdminSubjects subjects, ILoggerFactory loggers, TimeProvider time)
+        AdminSocket socket, AdminSubjects subjects, ILoggerFactory loggers, TimeProvider time)
     {
         (ProxyServer proxy, ClientDirectory directory, StoredBackends backends, ClusterMember? member,
             Reloader reloader, _, AdminTokens tokens, _, Marks marks) = subjects;
-        EndPoint listen = config.Listen!;
-        if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
-        {
-            listen = new IPEndPoint(IPAddress.Any, ip.Port); // "all addresses" on a machine without IPv6
-        }
-
-        if (listen is UnixDomainSocketEndPoint unix)
-        {
-            UnixSocketFile.RemoveIfStale(unix.ToString());
-        }
-
+        EndPoint listen = socket.EndPoint;
         var started = new StartedLog(loggers);
-        WebApplication app = Build(listen, config.Mode, proxy, started);
+        WebApplication app = Build(socket, proxy, started);
         var failed = new FailedLogins(loggers.CreateLogger<FailedLogins>(), time);
         Pipe(app, new AdminGuard(tokens, failed), new AdminAudit(loggers.CreateLogger<AdminAudit>()));
         app.MapClients(directory);
@@ -112,8 +102,7 @@ internal sealed class AdminServer : IAsyncDisposable
             await app.DisposeAsync();
             SocketException? cause = e as SocketException ?? e.InnerException as SocketException
                 ?? e.InnerException?.InnerException as SocketException;
-            throw new StartException($"admin cannot listen on {listen}: "
-                + (cause is null ? (e.InnerException ?? e).Message : ListenFault.Explain(cause, listen)), e);
+            throw AdminSocket.Failed(listen, cause ?? e.InnerException ?? e);
         }
         IServerAddressesFeature bound =
             app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>();
@@ -128,7 +117,7 @@ internal sealed class AdminServer : IAsyncDisposable
     }
 
     private static WebApplication Build(
-        EndPoint listen, UnixFileMode? mode, ProxyServer proxy, ILoggerFactory loggers)
+        AdminSocket socket, ProxyServer proxy, ILoggerFactory loggers)
     {
         // The empty builder reads no appsettings.json and no ASPNETCORE_ variables.
         WebApplicationBuilder builder =
@@ -137,10 +126,10 @@ internal sealed class AdminServer : IAsyncDisposable
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
-            kestrel.Listen(listen, options => options.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(socket.EndPoint, options => options.Protocols = HttpProtocols.Http1);
         });
         builder.Services.Configure<SocketTransportOptions>(sockets =>
-            sockets.CreateBoundListenSocket = endPoint => Bind(endPoint, mode));
+            sockets.CreateBoundListenSocket = _ => socket.Take());
         builder.Services.AddSingleton<IConnectionListenerFactory>(static services => new BoundedConnections(
             new SocketTransportFactory(services.GetRequiredService<IOptions<SocketTransportOptions>>(),
                 services.GetRequiredService<ILoggerFactory>()), Descriptors.AdminShare));
@@ -152,16 +141,6 @@ internal sealed class AdminServer : IAsyncDisposable
         builder.Services.ConfigureHttpJsonOptions(json => AdminJson.Configure(json.SerializerOptions));
         builder.Services.AddPenstockOpenApi();
         return builder.Build();
-    }
-
-    private static Socket Bind(EndPoint listen, UnixFileMode? mode)
-    {
-        Socket socket = SocketTransportOptions.CreateDefaultBoundListenSocket(listen);
-        if (listen is UnixDomainSocketEndPoint && mode is { } wanted)
-        {
-            File.SetUnixFileMode(listen.ToString()!, wanted); // before the socket listens, so nobody has connected yet
-        }
-        return socket;
     }
 
     private static void Pipe(WebApplication app, AdminGuard guard, AdminAudit audit)

@@ -18,7 +18,9 @@ internal sealed class BucketFlusher(
     private readonly PeriodicTimer _timer = new(TimeSpan.FromSeconds(1), time);
     private readonly List<ClientState> _changed = [];
     private readonly HashSet<string> _unsaved = [];
+    private readonly SemaphoreSlim _flushing = new(1);
     private Task _running = Task.CompletedTask;
+    private bool _paused;
 
     public void Start() => _running = RunAsync();
 
@@ -27,12 +29,38 @@ internal sealed class BucketFlusher(
     {
         _timer.Dispose();
         await _running;
+        _flushing.Dispose();
+        if (_paused)
+        {
+            return; // another process saves the tokens
+        }
         Flush(last: true);
         if (_unsaved.Count > 0)
         {
             log.LogError(Events.TokensLost, "the tokens of {Count} clients could not be saved: {Cause}",
                 _unsaved.Count, directory.StoreFault);
         }
+    }
+
+    /// <summary>Saves all changes, and then none until <see cref="Resume"/>.</summary>
+    public async Task PauseAsync()
+    {
+        await _flushing.WaitAsync();
+        _paused = true;
+        Flush(last: true);
+        _flushing.Release();
+    }
+
+    public void Resume() => _paused = false;
+
+    /// <summary>The clients whose tokens have changed since they were saved. Call it while paused. They stay
+    /// unsaved.</summary>
+    public IReadOnlyList<ClientState> CollectUnsaved()
+    {
+        List<ClientState> changed = [];
+        collectChanged(changed);
+        _unsaved.UnionWith(changed.Select(static client => client.ClientId));
+        return changed;
     }
 
     /// <summary>Do not call this while the timer runs.</summary>
@@ -62,14 +90,22 @@ internal sealed class BucketFlusher(
     {
         while (await _timer.WaitForNextTickAsync())
         {
+            await _flushing.WaitAsync();
             try
             {
-                Flush();
+                if (!_paused)
+                {
+                    Flush();
+                }
             }
             catch (Exception e)
             {
                 log.LogError(Events.FlushFailed, e,
                     "bug in Penstock: saving the buckets failed; Penstock retries every second");
+            }
+            finally
+            {
+                _flushing.Release();
             }
         }
     }

@@ -56,6 +56,9 @@ internal sealed class BucketKeeper
         return new(buckets, own, directory);
     }
 
+    /// <summary>The buckets that it saves.</summary>
+    public KeptBuckets Buckets => _buckets;
+
     /// <summary>Saves the changed buckets, unless the last save was too recent.</summary>
     /// <param name="atOnce">Save in any case; used at the end.</param>
     public void Flush(bool atOnce = false)

@@ -26,10 +26,10 @@ internal sealed partial class ClientDirectory
     {
         lock (_edits)
         {
-            if (!TryUse(() => store.Edit(edit => Import(edit, clients, createOnly, dryRun)),
+            if (!TryWrite(() => store.Edit(edit => Import(edit, clients, createOnly, dryRun)),
                 out (ImportPlan Plan, List<ClientState> Stored) import))
             {
-                return new(false, Cause: _storeFault!);
+                return new(false, Cause: Cause);
             }
 
             (ImportPlan plan, List<ClientState> stored) = import;

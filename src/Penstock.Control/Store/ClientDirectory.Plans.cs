@@ -60,10 +60,11 @@ internal sealed partial class ClientDirectory
     {
         lock (_edits)
         {
-            if (!TryUse<List<PlanNumbers>>(() => plans.Count == 0 ? [] : store.Edit(edit => PutDiffering(edit, plans)),
+            if (!TryWrite<List<PlanNumbers>>(
+                () => plans.Count == 0 ? [] : store.Edit(edit => PutDiffering(edit, plans)),
                 out List<PlanNumbers>? written))
             {
-                throw new StoreException(_storeFault!);
+                throw new StoreException(Cause);
             }
 
             foreach (PlanNumbers plan in written)
@@ -139,10 +140,10 @@ internal sealed partial class ClientDirectory
                 return new(EditOutcome.Exists, InFile: true);
             }
 
-            if (!TryUse(() => store.Edit(edit => Write(edit, name, change)),
+            if (!TryWrite(() => store.Edit(edit => Write(edit, name, change)),
                 out (PlanNumbers? Before, PlanResult Result) written))
             {
-                return new(EditOutcome.StoreFailed, Cause: _storeFault!);
+                return new(EditOutcome.StoreFailed, Cause: Cause);
             }
 
             (PlanNumbers? before, PlanResult result) = written;

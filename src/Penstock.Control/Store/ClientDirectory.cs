@@ -35,6 +35,7 @@ internal sealed partial class ClientDirectory(
 {
     private readonly Lock _edits = new();
     private volatile string? _storeFault;
+    private volatile string? _closedBecause;
     private long _failingSinceMs;
     private readonly DurationHistogram _storeTimes = new(DurationHistogram.UsualBounds);
 
@@ -43,6 +44,19 @@ internal sealed partial class ClientDirectory(
 
     /// <summary>Why the store fails; null while it works.</summary>
     public string? StoreFault => _storeFault;
+
+    /// <summary>Makes every write fail with this cause, and waits for one that runs; null: writes are possible
+    /// again.</summary>
+    public void CloseForWrites(string? cause)
+    {
+        lock (_edits)
+        {
+            _closedBecause = cause;
+        }
+    }
+
+    /// <summary>Why the last write failed.</summary>
+    public string Cause => _closedBecause ?? _storeFault ?? "it failed";
 
     /// <summary>How long each use of the store took, failed ones too.</summary>
     public Durations StoreTimes
@@ -163,9 +177,9 @@ internal sealed partial class ClientDirectory(
     {
         lock (_edits)
         {
-            if (!TryUse(() => store.Edit(edit => Write(edit, clientId, when, change)), out Written written))
+            if (!TryWrite(() => store.Edit(edit => Write(edit, clientId, when, change)), out Written written))
             {
-                return new(EditOutcome.StoreFailed, Cause: _storeFault!);
+                return new(EditOutcome.StoreFailed, Cause: Cause);
             }
 
             switch (written.Outcome)
@@ -220,11 +234,17 @@ internal sealed partial class ClientDirectory(
         store.SharesTokens ? null : Math.Min(capacity, before?.Tokens ?? capacity);
 
     /// <inheritdoc cref="TryUse{T}"/>
-    public bool TryStore(Action use) => TryUse(() =>
+    public bool TryStore(Action use) => TryWrite(() =>
     {
         use();
         return true;
     }, out _);
+
+    private bool TryWrite<T>(Func<T> write, [MaybeNullWhen(false)] out T result)
+    {
+        result = default;
+        return _closedBecause is null && TryUse(write, out result);
+    }
 
     /// <summary>Uses the store, and logs when the store starts to fail.</summary>
     /// <returns>False when it failed.</returns>

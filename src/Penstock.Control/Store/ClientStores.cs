@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Penstock.Control.Store;
 
 /// <summary>The <c>store</c> of the configuration.</summary>
@@ -29,8 +31,9 @@ internal static class ClientStores
     public static bool KeepsBuckets(string setting) => setting.StartsWith(SqliteStore.Prefix, StringComparison.Ordinal);
 
     /// <summary>Opens the store, creates it if it is missing, and migrates it to the newest schema.</summary>
+    /// <param name="inheritedLock">See <see cref="SqliteFile.Claim"/>.</param>
     /// <exception cref="StartException">The message names the store and the cause, without a password.</exception>
-    public static IClientStore Open(string setting, TimeProvider time)
+    public static IClientStore Open(string setting, TimeProvider time, SafeFileHandle? inheritedLock = null)
     {
         if (PostgresUrl.TryParse(setting, out PostgresUrl? url))
         {
@@ -38,7 +41,7 @@ internal static class ClientStores
         }
 
         return IsKnown(setting)
-            ? SqliteStore.Open(setting, time)
+            ? SqliteStore.Open(setting, time, inheritedLock)
             : throw new StartException($"store: {Fault(setting)}");
     }
 

@@ -24,7 +24,9 @@ internal sealed partial class SqliteFile : IDisposable
 
     /// <summary>Locks the file of a database; null if the database is not a file.</summary>
     /// <exception cref="StartException">Another process uses it, or it cannot be locked.</exception>
-    public static SqliteFile? Claim(string path)
+    /// <param name="inherited">The lock of a process that this one takes over from; it may be that of another
+    /// file.</param>
+    public static SqliteFile? Claim(string path, SafeFileHandle? inherited = null)
     {
         if (path.Length == 0 || path[0] == ':' || path.StartsWith("file:", StringComparison.OrdinalIgnoreCase))
         {
@@ -35,12 +37,16 @@ internal sealed partial class SqliteFile : IDisposable
         {
             // Several links may lead to one file.
             FileSystemInfo? target = File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true) : null;
-            string real = target?.FullName ?? path;
+            string real = Path.GetFullPath(target?.FullName ?? path);
             if (Directory.Exists(real))
             {
                 return null; // opening it fails with SQLite's message
             }
 
+            if (inherited is not null && PathOf(inherited) == real + ".lock")
+            {
+                return Share(inherited);
+            }
             var @lock = new FileStream(real + ".lock", new FileStreamOptions
             {
                 Mode = FileMode.OpenOrCreate,
@@ -51,7 +57,7 @@ internal sealed partial class SqliteFile : IDisposable
             });
             try
             {
-                Lock(@lock, path);
+                TakeLock(@lock, path);
                 KeepFromOthers(real);
                 return new(@lock);
             }
@@ -72,17 +78,17 @@ internal sealed partial class SqliteFile : IDisposable
         }
     }
 
+    /// <summary>The lock, for a process that takes over from this one.</summary>
+    public SafeFileHandle Lock => _lock.SafeFileHandle;
+
     public void Dispose() => _lock.Dispose();
 
-    private static void Lock(FileStream file, string path)
+    private static void TakeLock(FileStream file, string path)
     {
         var whole = new FileLock { Type = WriteLock };
         if (fcntl(file.SafeFileHandle, SetOwnLock, ref whole) == 0)
         {
-            file.SetLength(0);
-            file.Write(System.Text.Encoding.UTF8.GetBytes(
-                $"{Environment.ProcessId} on {Environment.MachineName}\n"));
-            file.Flush();
+            WriteHolder(file);
             return;
         }
         int error = Marshal.GetLastPInvokeError();
@@ -95,6 +101,25 @@ internal sealed partial class SqliteFile : IDisposable
         string holder = reader.ReadLine() is { Length: > 0 } text ? $"process {text}" : "another process";
         throw new StartException($"store {path}: {holder} uses it: stop that process, or give each its own file; "
             + "several nodes can share a PostgreSQL store");
+    }
+
+    /// <summary>The lock belongs to the open file, which two processes have now. It ends when both have closed
+    /// it.</summary>
+    private static SqliteFile Share(SafeFileHandle inherited)
+    {
+        var file = new FileStream(inherited, FileAccess.ReadWrite, bufferSize: 0);
+        WriteHolder(file);
+        return new(file);
+    }
+
+    private static string? PathOf(SafeFileHandle file) =>
+        File.ResolveLinkTarget($"/proc/self/fd/{file.DangerousGetHandle()}", returnFinalTarget: false)?.FullName;
+
+    private static void WriteHolder(FileStream file)
+    {
+        file.SetLength(0);
+        file.Write(System.Text.Encoding.UTF8.GetBytes($"{Environment.ProcessId} on {Environment.MachineName}\n"));
+        file.Flush();
     }
 
     /// <summary>Creates a new database file that only its owner may access; SQLite gives the same mode to its other

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.Data.Sqlite;
+using Microsoft.Win32.SafeHandles;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
 using SQLitePCL;
@@ -82,15 +83,19 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
 
     public bool IsLasting => _file is not null;
 
+    /// <summary>The lock of the file; null when there is no file.</summary>
+    public SafeFileHandle? FileLock => _file?.Lock;
+
     private long NowUnixMs => _time.GetUtcNow().ToUnixTimeMilliseconds();
 
     /// <param name="store"><c>sqlite:PATH</c> or <c>memory</c>.</param>
     /// <exception cref="StartException">The message names the file and the cause.</exception>
-    public static SqliteStore Open(string store, TimeProvider time)
+    /// <param name="inheritedLock">See <see cref="SqliteFile.Claim"/>.</param>
+    public static SqliteStore Open(string store, TimeProvider time, SafeFileHandle? inheritedLock = null)
     {
         string path = store == "memory" ? ":memory:" : store[Prefix.Length..];
         Batteries_V2.Init();
-        var file = SqliteFile.Claim(path);
+        var file = SqliteFile.Claim(path, inheritedLock);
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = path,

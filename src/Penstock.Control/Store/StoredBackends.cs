@@ -121,7 +121,7 @@ internal sealed class StoredBackends(
         if (!directory.TryStore(use))
         {
             undo?.Invoke();
-            throw new StoreException(directory.StoreFault ?? "it failed");
+            throw new StoreException(directory.Cause);
         }
     }
 }

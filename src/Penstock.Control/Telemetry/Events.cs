@@ -44,6 +44,12 @@ internal static class Events
     public static readonly EventId CertificateExpires = List.Add(120, "certificate_expires",
         "A certificate of a listener expires in 30, 7 or 1 days, or has expired; of one that Penstock gets itself, "
             + "also why it could not be renewed.");
+    public static readonly EventId TakeoverBegun = List.Add(107, "takeover_begun",
+        "Another process takes over from this one.");
+    public static readonly EventId TakeoverFailed = List.Add(108, "takeover_failed",
+        "Another process did not take over, or did so only in part; the line says what this process does.");
+    public static readonly EventId SuccessorSilent = List.Add(112, "successor_silent",
+        "The process that has taken over does not answer: this process limits its last requests by itself.");
     public static readonly EventId TicketKeysFailing = List.Add(121, "ticket_keys_failing",
         "The file with the keys of TLS tickets cannot be read or written, or works again.");
     public static readonly EventId DatabaseLost = List.Add(130, "database_lost",

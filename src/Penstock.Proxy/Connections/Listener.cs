@@ -10,9 +10,6 @@ internal sealed class Listener : EventSource
 {
     /// <summary>The kernel reduces it to net.core.somaxconn (4096 by default).</summary>
     private const int Backlog = 65535;
-    private const int SolSocket = 1;
-    private const int SoReuseAddress = 2;
-    private const int SoReusePort = 15;
     private const int MaxAcceptsPerRound = 64;
 
     /// <summary>How long accepting pauses when no client may be accepted.</summary>
@@ -48,27 +45,28 @@ internal sealed class Listener : EventSource
     /// <param name="address">The address; <c>[::]</c> means all addresses of IPv6 and IPv4.</param>
     /// <param name="mode">The mode of a Unix domain socket's file; null: by the umask.</param>
     /// <param name="ipv6">Whether the system has IPv6; null: ask the system.</param>
+    /// <param name="inherited">Sockets that listen on the address already. They come first, and all of them are used,
+    /// because connections wait in each.</param>
     /// <exception cref="SocketException">The address is in use, not an address of this machine, or not
     /// allowed.</exception>
-    public static Socket[] BindEach(EndPoint address, int loops, UnixFileMode? mode = null, bool? ipv6 = null)
+    public static Socket[] BindEach(EndPoint address, int loops, UnixFileMode? mode = null, bool? ipv6 = null,
+        IReadOnlyList<Socket>? inherited = null)
     {
+        List<Socket> sockets = [.. inherited ?? []];
         if (address is UnixDomainSocketEndPoint unix)
         {
-            return [BindUnix(unix, mode)];
+            return sockets.Count > 0 ? [.. sockets] : [BindUnix(unix, mode)];
         }
         address = WithoutIpv6(address, ipv6);
-        if (((IPEndPoint)address).Port != 0)
+        if (sockets.Count == 0)
         {
-            // Ports can be shared between processes, too. Without this check a second Penstock would take half of the
-            // traffic.
-            Bind(address, share: false).Dispose();
+            SharedPort.CheckFree((IPEndPoint)address);
         }
-        var sockets = new List<Socket>();
         try
         {
-            for (int i = 0; i < loops; i++)
+            for (int i = sockets.Count; i < loops; i++)
             {
-                sockets.Add(Bind(i == 0 ? address : sockets[0].LocalEndPoint!, share: true));
+                sockets.Add(SharedPort.Bind((IPEndPoint)(i == 0 ? address : sockets[0].LocalEndPoint!)));
                 sockets[i].Listen(Backlog);
             }
             return [.. sockets];
@@ -84,31 +82,6 @@ internal sealed class Listener : EventSource
     internal static EndPoint WithoutIpv6(EndPoint address, bool? ipv6 = null) =>
         address is IPEndPoint { Address: var ip, Port: var port } && ip.Equals(IPAddress.IPv6Any)
             && !(ipv6 ?? Socket.OSSupportsIPv6) ? new IPEndPoint(IPAddress.Any, port) : address;
-
-    private static Socket Bind(EndPoint address, bool share)
-    {
-        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
-        try
-        {
-            // Raw, because SocketOptionName.ReuseAddress also shares the port.
-            socket.SetRawSocketOption(SolSocket, SoReuseAddress, BitConverter.GetBytes(1));
-            if (share)
-            {
-                socket.SetRawSocketOption(SolSocket, SoReusePort, BitConverter.GetBytes(1));
-            }
-            if (address.AddressFamily == AddressFamily.InterNetworkV6)
-            {
-                socket.DualMode = ((IPEndPoint)address).Address.Equals(IPAddress.IPv6Any);
-            }
-            socket.Bind(address);
-            return socket;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
 
     private static Socket BindUnix(UnixDomainSocketEndPoint address, UnixFileMode? mode)
     {
@@ -161,7 +134,18 @@ internal sealed class Listener : EventSource
         {
         }
         _loop.Unregister(this);
+        if (_socket.LocalEndPoint is UnixDomainSocketEndPoint unix)
+        {
+            File.Delete(unix.ToString()); // .NET does so only if this process has bound the socket
+        }
         _socket.Dispose();
+    }
+
+    /// <summary>Leaves the socket, with the connections that wait in it, to another process.</summary>
+    public void Release()
+    {
+        _loop.Detach(this);
+        SharedSocket.Release(_socket);
     }
 
     private bool TryAccept()

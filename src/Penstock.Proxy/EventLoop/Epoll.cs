@@ -28,6 +28,7 @@ internal sealed unsafe partial class Epoll : IDisposable
     private const int CloseOnExec = 0x80000;
     private const int NonBlocking = 0x800;
     private const int Add = 1;
+    private const int Delete = 2;
     private const int Modify = 3;
     private const int Interrupted = 4;
 
@@ -56,6 +57,9 @@ internal sealed unsafe partial class Epoll : IDisposable
 
     /// <summary>Watches a descriptor for other events. What it is ready for is reported again.</summary>
     public void Change(int descriptor, ulong tag, EpollEvents interest) => Control(Modify, descriptor, tag, interest);
+
+    /// <summary>Stops to watch a descriptor that stays open.</summary>
+    public void Forget(int descriptor) => Control(Delete, descriptor, 0, default);
 
     private void Control(int operation, int descriptor, ulong tag, EpollEvents interest)
     {

@@ -182,6 +182,13 @@ internal sealed class Loop : IDisposable
         Deadlines.Remove(source);
     }
 
+    /// <summary>Removes a source whose socket stays open, in this process or in another one.</summary>
+    public void Detach(EventSource source)
+    {
+        _epoll.Forget(source.Descriptor);
+        Unregister(source);
+    }
+
     /// <summary>The number of registered sources; other threads may read it.</summary>
     public int OpenSources { get; private set; }
 

@@ -64,7 +64,8 @@ internal sealed class Worker
 
     public Rejections Rejections { get; }
 
-    /// <summary>Penstock stops: no connection accepts a further request.</summary>
+    /// <summary>Penstock stops, or another process has taken over: every response is the last on its
+    /// connection.</summary>
     public bool Draining { get; private set; }
 
     public ConnectionPool PoolOf(Backend backend) => backend.PoolOf(Loop);
@@ -186,7 +187,21 @@ internal sealed class Worker
         }
     }
 
-    /// <summary>Completes when the last client connection has ended after <see cref="Drain"/>.</summary>
+    /// <summary>Leaves the listeners to another process. Every connection ends after its present or next exchange: a
+    /// client that is about to send a request would lose it if an idle connection were closed.</summary>
+    public void HandOver()
+    {
+        _ports.ForEach(static p => p.Listener.Release());
+        _ports.Clear();
+        Draining = true;
+        if (_clients.Count == 0)
+        {
+            _drained.TrySetResult();
+        }
+    }
+
+    /// <summary>Completes when the last client connection has ended after <see cref="Drain"/> or
+    /// <see cref="HandOver"/>.</summary>
     public Task Drained => _drained.Task;
 
     /// <summary>Closes all connections at once.</summary>

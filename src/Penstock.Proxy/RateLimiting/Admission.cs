@@ -26,7 +26,7 @@ internal readonly ref struct AdmissionRequest
 
 /// <summary>Admits one request under all its limits, or takes nothing from any. Reused with its exchange; allocates
 /// nothing. Not thread-safe, but the buckets are.</summary>
-internal sealed class Admission
+internal sealed partial class Admission
 {
     private readonly AppliedLimit[] _limits = new AppliedLimit[LimitConfig.MaxPerRequest + 1]; // and the client's own
     private Limiter? _limiter;
@@ -35,6 +35,7 @@ internal sealed class Admission
     private int _rejectedBy = -1;
     private int _dryRejectedBy = -1;
     private LeasedBucket? _prepaid;
+    private string? _client;
 
     /// <summary>Set when the request is rejected only because this bucket has too few tokens here, and the shared
     /// bucket may have them. When a lease brings them, or shows that there are none, decide again.</summary>
@@ -231,6 +232,7 @@ internal sealed class Admission
 
     private void CollectLimits(LimitRules rules, in AdmissionRequest request)
     {
+        _client = request.Registered?.Id;
         ulong client = 0; // hashed when first needed
         ulong address = 0;
         if (request.Registered is not null && rules.AddsOwn)
@@ -284,88 +286,5 @@ internal sealed class Admission
         int max = limit.Rule.Config.Concurrent;
         limit.Full = max > 0 && _limiter!.Concurrency.Peek(limit.ConcurrencyKey) >= max;
         return Peek(ref limit, nowNs) && !limit.Full;
-    }
-
-    private bool TryTake(ref AppliedLimit limit, long nowNs)
-    {
-        if (!limit.Rule.CountedStatuses.IsEmpty)
-        {
-            return Peek(ref limit, nowNs);
-        }
-        if (limit.Bucket is { } bucket)
-        {
-            limit.Taken = bucket == _prepaid ? UsePrepaid(bucket, ref limit, nowNs)
-                : bucket.TryTake(nowNs, _cost, out limit.Limit, out limit.State);
-        }
-        else if (limit.Rule.Tracked is { } tracked)
-        {
-            limit.Taken = _limiter!.Limits.Table.TryTake(limit.Hash, ref tracked, nowNs, _cost, out limit.State);
-            limit.Limit = tracked;
-        }
-        else
-        {
-            return true;
-        }
-        limit.Clock = limit.Limit!.Clock(nowNs);
-        return limit.Taken;
-    }
-
-    private bool UsePrepaid(Bucket bucket, ref AppliedLimit limit, long nowNs)
-    {
-        _prepaid = null;
-        limit.Limit = bucket.Peek(nowNs, out limit.State);
-        return true;
-    }
-
-    private bool Peek(ref AppliedLimit limit, long nowNs)
-    {
-        if (limit.Bucket is { } bucket)
-        {
-            limit.Limit = bucket.Peek(nowNs, out limit.State);
-        }
-        else if (limit.Rule.Tracked is { } tracked)
-        {
-            limit.State = _limiter!.Limits.Table.Peek(limit.Hash, ref tracked, nowNs);
-            limit.Limit = tracked;
-        }
-        else
-        {
-            return true;
-        }
-        limit.Clock = limit.Limit.Clock(nowNs);
-        return limit.Limit.SecondsUntil(limit.State, limit.Clock, _cost) == 0;
-    }
-
-    private void GiveBack(ref AppliedLimit limit, long nowNs)
-    {
-        Leave(ref limit);
-        if (limit.Taken)
-        {
-            limit.Taken = false;
-            Debit(ref limit, -_cost, nowNs);
-        }
-    }
-
-    private void Leave(ref AppliedLimit limit)
-    {
-        if (limit.Entered)
-        {
-            limit.Entered = false;
-            _limiter!.Concurrency.Leave(limit.ConcurrencyKey);
-        }
-    }
-
-    private void Debit(ref AppliedLimit limit, int cost, long nowNs)
-    {
-        if (limit.Bucket is { } bucket)
-        {
-            limit.State = bucket.Debit(nowNs, cost);
-        }
-        else if (limit.Rule.Tracked is { } tracked)
-        {
-            limit.State = _limiter!.Limits.Table.Debit(limit.Hash, ref tracked, nowNs, cost);
-            limit.Limit = tracked;
-        }
-        limit.Clock = limit.Limit!.Clock(nowNs);
     }
 }

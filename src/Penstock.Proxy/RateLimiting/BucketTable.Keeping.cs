@@ -28,16 +28,19 @@ internal sealed unsafe partial class BucketTable
         return mark != 0 && Volatile.Read(ref entry.Mark) == mark; // the mark is cleared first and set last
     }
 
-    /// <summary>The key's hash. Only for a table of at least <see cref="MinKeptEntries"/>.</summary>
+    /// <summary>The key's hash. In a table with fewer than <see cref="MinKeptEntries"/> some bits are 0, and it finds
+    /// the bucket only in a table of the same size.</summary>
     public static ulong HashAt(long index, ulong mark) => (mark & ~LimitMask) | ((ulong)(index / Ways) & LimitMask);
 
     public static int LimitOf(ulong mark) => (int)(mark & LimitMask) - 1;
 
     /// <summary>Restores a bucket that was saved before the start. When its set is full, the bucket nearest to full is
     /// replaced.</summary>
+    /// <param name="replaces">Also when the key has a bucket with fewer tokens already.</param>
     /// <param name="displaced">The mark of the replaced bucket; 0: none.</param>
     /// <returns>The entry's index; -1 when the key already has a bucket with fewer tokens.</returns>
-    public long Restore(ulong hash, int limit, long state, long nowNs, out ulong displaced)
+    public long Restore(ulong hash, int limit, long state, long nowNs, bool replaces,
+        out ulong displaced)
     {
         ulong mark = MarkOf(hash, limit);
         displaced = 0;
@@ -45,7 +48,7 @@ internal sealed unsafe partial class BucketTable
         {
             Span<Entry> set = Set(hash);
             int way = Find(set, mark, Home(hash));
-            if (way >= 0 && set[way].State >= state)
+            if (way >= 0 && set[way].State >= state && !replaces)
             {
                 return -1;
             }

@@ -36,6 +36,11 @@ public sealed partial class ClientBuckets
     /// <summary>The ids of all clients. Edits during the enumeration may or may not appear.</summary>
     public IEnumerable<string> Ids => _clients.Select(static entry => entry.Value.Id);
 
+    /// <summary>The buckets of clients that have numbers of their own for a limit of the configuration.</summary>
+    internal IEnumerable<(RegisteredClient Client, LocalBucket Bucket)> NamedBuckets => _clients.SelectMany(
+        static entry => entry.Value.Terms is not { } terms ? []
+            : terms.Buckets.Select(bucket => (entry.Value, bucket)));
+
     internal bool Any => _any;
 
     /// <summary>Whether a client is or was registered by the hash of its key.</summary>

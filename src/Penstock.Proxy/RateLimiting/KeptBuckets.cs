@@ -70,8 +70,10 @@ public sealed unsafe class KeptBuckets
 
     /// <summary>Restores a saved bucket. Call it before the first request. If the limit's numbers have changed since,
     /// the client keeps its tokens, up to the new capacity.</summary>
+    /// <param name="isSaved">It comes from the store. Otherwise it is saved soon, and replaces what was restored
+    /// before.</param>
     /// <returns>False when the limit no longer exists or the bucket is full.</returns>
-    public bool Restore(KeptLimit limit, ulong hash, long fullAtUnixNs)
+    public bool Restore(KeptLimit limit, ulong hash, long fullAtUnixNs, bool isSaved = true)
     {
         long fullInNs = fullAtUnixNs - WallNs;
         if (_limits.Find(limit.Name) is not { } rule || fullInNs <= 0)
@@ -89,7 +91,7 @@ public sealed unsafe class KeptBuckets
         {
             state = rule.StateOf(before.Tokens(state, before.Clock(now)), rule.Clock(now));
         }
-        long index = _table.Restore(hash, rule.Number, state, now, out ulong displaced);
+        long index = _table.Restore(hash, rule.Number, state, now, replaces: !isSaved, out ulong displaced);
         if (index < 0)
         {
             return true;
@@ -97,6 +99,10 @@ public sealed unsafe class KeptBuckets
         if (displaced != 0)
         {
             Forget(index, displaced, _gone);
+        }
+        if (!isSaved)
+        {
+            return true;
         }
         _saved[index] = same ? new Saved { Mark = Mark(hash, rule.Number), State = state } : default;
         return true;

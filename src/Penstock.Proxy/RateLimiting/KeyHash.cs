@@ -33,6 +33,18 @@ internal sealed class KeyHash
         _key1 = key1;
     }
 
+    /// <summary>The key, 16 bytes.</summary>
+    public byte[] Key
+    {
+        get
+        {
+            byte[] key = new byte[KeyBytes];
+            BinaryPrimitives.WriteUInt64LittleEndian(key, _key0);
+            BinaryPrimitives.WriteUInt64LittleEndian(key.AsSpan(8), _key1);
+            return key;
+        }
+    }
+
     /// <param name="bytes">The key.</param>
     /// <param name="domain">Tells equal keys of different kinds apart.</param>
     public ulong Hash(ReadOnlySpan<byte> bytes, ulong domain = 0)

@@ -181,6 +181,13 @@ internal sealed class Limit
         return clock + (Full - Math.Min(units, Full));
     }
 
+    /// <summary>Tokens in the bucket, with fraction; negative when statuses have taken more than it had.</summary>
+    public double SignedTokens(long state, long clock) => Math.ScaleB((double)(Full - Used(state, clock)), -_unitBits);
+
+    /// <summary>The state of a bucket with these <see cref="SignedTokens"/> now, at most full.</summary>
+    public long StateOfSigned(double tokens, long clock) =>
+        clock + Full - (long)Math.ScaleB(Math.Clamp(tokens, -Config.Capacity, Config.Capacity), _unitBits);
+
     /// <summary>The state of a bucket with <paramref name="tokens"/> more than this one, at most full. For
     /// display.</summary>
     public long Plus(long state, long clock, long tokens) =>

@@ -24,6 +24,7 @@ internal sealed class LimitTable
     private readonly int _loops;
     private volatile Limit[] _limits = [];
     private volatile BucketTable _table;
+    private volatile Dictionary<string, (Limit? Tracked, LocalBucket? Common)> _byName = [];
     private volatile IReadOnlyDictionary<string, LimitConfig> _configured = new Dictionary<string, LimitConfig>();
 
     public LimitTable(ProxyConfig config, MonotonicClock clock, KeyHash nameHash)
@@ -96,6 +97,8 @@ internal sealed class LimitTable
             old.ReplacedAtNs = now;
             old.Successor = changed; // takes effect for every loop
         }
+        _byName = limits.Keys.ToDictionary(static name => name,
+            name => (Find(name), _common.GetValueOrDefault(name)));
         return true;
     }
 
@@ -105,6 +108,13 @@ internal sealed class LimitTable
     {
         Counts = CountsOf(name),
     };
+
+    /// <summary>The buckets that all requests share.</summary>
+    public IEnumerable<LocalBucket> Common => _byName.Values.Select(static found => found.Common).OfType<LocalBucket>();
+
+    /// <summary>The limit of this name: with buckets in the table, or with one bucket that all requests share; neither
+    /// when there is no such limit. Thread-safe.</summary>
+    public (Limit? Tracked, LocalBucket? Common) Lookup(string name) => _byName.GetValueOrDefault(name);
 
     /// <summary>The limit of this name with buckets in the table; null when there is none.</summary>
     public Limit? Find(string name) => _numbers.TryGetValue(name, out int number) ? _limits[number] : null;

@@ -4,7 +4,7 @@ namespace Penstock.Proxy.RateLimiting;
 
 /// <summary>All buckets: those of registered clients and those under the limits of the configuration; also counts each
 /// client's requests in flight. Event loops take tokens without a lock. Thread-safe.</summary>
-public sealed class Limiter
+public sealed partial class Limiter
 {
     /// <summary>An empty bucket must fill within this time (100 years), so that its arithmetic stays exact.</summary>
     private const double MaxSecondsToFull = 100 * 365.25 * 24 * 3600;
@@ -107,7 +107,7 @@ public sealed class Limiter
     /// <param name="savedAtUnixNs">When buckets were last saved, in nanoseconds since 1970 (UTC).</param>
     public KeptBuckets KeepBuckets(ReadOnlySpan<byte> hashKey, long savedAtUnixNs)
     {
-        _hash = new KeyHash(hashKey);
+        UseHashKey(hashKey);
         return new KeptBuckets(Limits, _clock, savedAtUnixNs);
     }
 }

@@ -73,6 +73,12 @@ internal sealed class LocalBucket : Bucket
         return bucket.Limit;
     }
 
+    /// <summary>Sets the tokens. Call it before the first request.</summary>
+    /// <param name="tokens">See <see cref="Limit.SignedTokens"/>.</param>
+    /// <param name="nowNs">When the bucket had them.</param>
+    public void Assign(double tokens, long nowNs) =>
+        Volatile.Write(ref _state, Limit.StateOfSigned(tokens, Limit.Clock(nowNs)));
+
     public override Bucket WithLimit(Limit limit, long nowNs) => Change(limit, null, nowNs);
 
     public override bool TryApply(in ClientState client, Limit limit, bool keepsTokens, long nowNs, out Bucket after)

@@ -29,7 +29,10 @@ internal sealed class TermsInForce
     public LocalBucket? BucketOf(LimitRule rule) =>
         _buckets.Length > 0 && rule.IsOneClients ? Find(rule.Name) : null;
 
-    private LocalBucket? Find(string limit)
+    public IReadOnlyList<LocalBucket> Buckets => _buckets;
+
+    /// <summary>The client's own bucket for the limit of this name; null when it has none.</summary>
+    public LocalBucket? Find(string limit)
     {
         foreach (LocalBucket bucket in _buckets)
         {

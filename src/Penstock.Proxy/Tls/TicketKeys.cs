@@ -29,6 +29,9 @@ internal sealed unsafe class TicketKeys
 
     private volatile byte[][] _keys = [RandomNumberGenerator.GetBytes(KeyBytes)];
 
+    /// <summary>The keys, the newest first.</summary>
+    public IReadOnlyList<byte[]> All => _keys;
+
     /// <param name="keys">Each of <see cref="KeyBytes"/> bytes, the newest first; at least one.</param>
     public void Use(IEnumerable<byte[]> keys) => _keys = [.. keys];
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Penstock.Control.Config;
+using Penstock.Control.Takeover;
 
 namespace Penstock.Commands;
 
@@ -10,9 +11,14 @@ internal static class RunCommand
     {
         var file = new ConfigFile();
         Option<int> loops = ServerOptions.LoopsOption();
+        var takeover = new Option<bool>(SuccessorProcess.Option)
+        {
+            Description = "Take over from the Penstock that runs with this configuration file, without a lost "
+                + "connection; start normally if none runs",
+        };
         var command = new PenstockCommand("run", "Run the balancer from a configuration file (YAML or JSON).",
             "penstock run /etc/penstock/penstock.yaml")
-        { loops };
+        { loops, takeover };
         file.AddTo(command);
         command.SetAction(async (parse, stop) =>
         {
@@ -27,7 +33,8 @@ internal static class RunCommand
                 DiagnosticWriter.WriteText(terminal.Error, path, diagnostics, terminal.Color);
                 return ExitCode.Usage;
             }
-            return await Serving.RunAsync(loaded, diagnostics, terminal, stop, Read);
+            return await Serving.RunAsync(loaded, diagnostics, terminal, stop, Read,
+                new TakeoverPlan(TakeoverText.AddressOf(path), parse.GetValue(takeover)));
 
             ConfigResult Read() => parse.GetValue(loops) is > 0 and int number
                 ? ConfigLoader.Load(path, terminal.Environment, ("loops", $"{number}", "--loops"))

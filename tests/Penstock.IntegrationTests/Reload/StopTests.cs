@@ -169,7 +169,7 @@ public sealed class StopTests
             Listeners = [new ListenerConfig(first.EndPoint, first.EndPoint.ToString()!)],
         };
         await using var second = new ProxyServer(config, new LogLines());
-        ProxyStartException error = Assert.Throws<ProxyStartException>(second.Start);
+        ProxyStartException error = Assert.Throws<ProxyStartException>(() => second.Start());
         Assert.StartsWith($"cannot listen on {first.EndPoint}: another program listens there", error.Message);
     }
 }
