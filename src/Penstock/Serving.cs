@@ -78,7 +78,7 @@ internal static class Serving
         signals.Reopen = host.Proxy.ReopenAccessLog;
         await using TakeoverServer? offer =
             takeover is null ? null : TakeoverServer.Start(host, takeover.Address, log);
-        signals.Upgrade = offer is null ? null : new SuccessorProcess(log).Start;
+        signals.Upgrade = offer is null ? null : new SuccessorProcess(offer.HandedOver, log).Start;
         Announce(host, terminal, log);
         await using (new ConfigWatcher(host.Reloader, () => Reload(host, log), TimeProvider.System, log))
         {

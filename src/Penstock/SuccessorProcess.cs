@@ -5,7 +5,8 @@ namespace Penstock;
 
 /// <summary>Starts the program again, from its file on disk and with the same arguments, to take over from this
 /// process: the file may be a new version by now.</summary>
-internal sealed class SuccessorProcess(ILogger log)
+/// <param name="handedOver">Completes when it has taken over; how it ends later does not matter here.</param>
+internal sealed class SuccessorProcess(Task handedOver, ILogger log)
 {
     public const string Option = "--takeover";
 
@@ -27,8 +28,11 @@ internal sealed class SuccessorProcess(ILogger log)
         {
             using Process successor = Process.Start(HowToStart())!;
             await successor.WaitForExitAsync();
-            log.LogWarning(Events.SuccessorFailed, "the new process {Process} has ended with exit code {Code}",
-                successor.Id, successor.ExitCode);
+            if (!handedOver.IsCompleted)
+            {
+                log.LogWarning(Events.SuccessorFailed, "the new process {Process} has ended with exit code {Code} and "
+                    + "has not taken over: this process continues", successor.Id, successor.ExitCode);
+            }
         }
         catch (Exception e) when (e is System.ComponentModel.Win32Exception or InvalidOperationException)
         {
