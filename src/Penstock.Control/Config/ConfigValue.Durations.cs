@@ -27,6 +27,16 @@ internal static partial class ConfigValue
         Samples = ["0s", "off", "3s"],
     };
 
+    /// <summary>See <see cref="TryAge"/>.</summary>
+    public static readonly Syntax<TimeSpan> AgeOrOff = new(TryAge, WrittenAge)
+    {
+        Schema = SchemaPart.AnyOf(SchemaPart.Words("off"), SchemaPart.Duration, SchemaPart.Days),
+        Text = "`off`, or days such as `365d`, or [duration](#durations)",
+        Samples = ["off", "365d", "1h"],
+    };
+
+    private const int MaxAgeDays = 3650;
+
     private static readonly TimeSpan MinDuration = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan MaxDuration = TimeSpan.FromHours(24);
 
@@ -66,6 +76,26 @@ internal static partial class ConfigValue
         return text.Equals("off", StringComparison.OrdinalIgnoreCase) ? Succeed(out error)
             : TryDuration(text, out value, out error);
     }
+
+    /// <summary>A duration, whole days from <c>1d</c> to <c>3650d</c>, or <c>off</c>, which is zero.</summary>
+    private static bool TryAge(string text, out TimeSpan value, out string error)
+    {
+        (double? number, string unit) = SplitUnit(text);
+        if (unit != "d" || number is not { } days)
+        {
+            return TryDurationOrOff(text, out value, out error);
+        }
+        value = TimeSpan.Zero;
+        if (days is < 1 or > MaxAgeDays || days != Math.Floor(days))
+        {
+            return Fail($"{Quote(text)} is not from 1d to {MaxAgeDays}d in whole days", out error);
+        }
+        value = TimeSpan.FromDays((int)days);
+        return Succeed(out error);
+    }
+
+    private static string WrittenAge(TimeSpan value) => value >= TimeSpan.FromDays(1)
+        ? $"\"{(int)value.TotalDays}d\"" : WrittenOrOff(value);
 
     /// <summary>A duration that may be zero: <c>off</c> or <c>0s</c>.</summary>
     public static bool TryDelay(string text, out TimeSpan value, out string error)

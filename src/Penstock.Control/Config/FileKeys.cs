@@ -136,7 +136,6 @@ internal static class FileKeys
         .DefaultText("by address")
         .AlsoCalled("clients: { identify: [header:X-API-Key, address] }", "client", "identify", "client_id",
             "api_key_header", "key_header", "consumers", "trusted_proxies")
-        .Then(CheckListeners)
         .Key("limit_fields", OneOf(("standard", LimitFields.Standard), ("legacy", LimitFields.Legacy),
             ("both", LimitFields.Both), ("off", LimitFields.Off)), config => config.Proxy.LimitFields,
             (config, v) => With(config, config.Proxy with { LimitFields = v }),
@@ -194,6 +193,7 @@ internal static class FileKeys
         .Group("tls", new Mapping<TlsConfig>(TlsKeys.Table), config => config.Tls,
             (config, v) => config with { Tls = v }, "[Certificates](#tls).", TlsKeys.Check)
         .DefaultText("none")
+        .Then(CheckListeners)
         .Key("plans", LimitKeys.Plans, static _ => [],
             (config, v) => config with
             {

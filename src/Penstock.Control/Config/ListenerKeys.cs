@@ -86,7 +86,7 @@ internal static class ListenerKeys
         .DefaultText("clients are not asked")
         .AlsoCalled("client_auth: { ca: clients-ca.pem }", "clientAuth", "mtls", "ssl_verify_client", "verify_client",
             "require_client_certificate", "ca-file", "verify")
-        .Key("hsts", DurationOrOff, tls => tls.Hsts, (tls, v) => tls with { Hsts = v },
+        .Key("hsts", AgeOrOff, tls => tls.Hsts, (tls, v) => tls with { Hsts = v },
             "Tells browsers, in `Strict-Transport-Security`, to use only HTTPS for this host from now on and for so "
                 + "long (RFC 6797); it replaces a backend's field. `365d` is usual once HTTPS works for certain: "
                 + "browsers do not forget it.")

@@ -82,6 +82,7 @@ internal sealed record SchemaPart(string Name, string Schema)
 
     public const string Variable = """{ "$ref": "#/definitions/variable" }""";
     public const string Duration = """{ "$ref": "#/definitions/duration" }""";
+    public const string Days = """{ "type": "string", "pattern": "^[0-9]+d$" }""";
     public const string Size = """{ "$ref": "#/definitions/size" }""";
     public const string Scalar = """{ "$ref": "#/definitions/scalar" }""";
 

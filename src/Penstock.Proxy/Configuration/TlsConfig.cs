@@ -39,7 +39,7 @@ public sealed record ListenerTlsConfig
     public ClientAuthConfig? ClientAuth { get; init; }
 
     /// <summary>How long browsers may use only HTTPS for the host (HSTS, RFC 6797); zero: they are not told.</summary>
-    /// <value>Key <c>listener_tls.hsts</c>: <c>off</c>, or duration; default: off.</value>
+    /// <value>Key <c>listener_tls.hsts</c>: <c>off</c>, or days such as <c>365d</c>, or duration; default: off.</value>
     public TimeSpan Hsts { get; init; }
 
     /// <summary>The port of a listener without TLS that sends its clients here; 0: none.</summary>

@@ -20,7 +20,7 @@ internal static class BackendsCommand
         var command = new PenstockCommand("backends", "Run echo servers for trying out a balancer.",
             "penstock backends --count 3 --start-port 9001",
             """curl http://127.0.0.1:9001/echo -d '{"message":"hello"}'""",
-            "  also: / /health /ping /sleep?delay=500ms /status/503 /bytes/1000000 /upload /headers",
+            "# also: / /health /ping /sleep?delay=500ms /status/503 /bytes/1000000 /upload /headers",
             "curl -X POST http://127.0.0.1:9001/stop    # stops this one server",
             "curl -X POST http://127.0.0.1:9002/start/9001")
         { count, startPort, address };

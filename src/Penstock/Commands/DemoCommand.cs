@@ -21,7 +21,7 @@ internal static class DemoCommand
             "Try everything in one process: a balancer, its client store and some echo servers.",
             "penstock demo",
             "penstock demo --listen :8080 --backends 5 --store sqlite:demo.db",
-            "penstock demo --no-limits & ab -k -c 32 -n 100000 http://127.0.0.1:8080/")
+            "penstock demo --no-limits    # then, elsewhere: ab -k -c 32 -n 100000 http://127.0.0.1:8080/")
         { count, noLimits };
         server.AddTo(command);
         command.SetAction(async (parse, stop) =>

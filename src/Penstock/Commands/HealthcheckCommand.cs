@@ -22,7 +22,7 @@ internal static class HealthcheckCommand
         var command = new PenstockCommand("healthcheck", "Exit with 0 if a running Penstock is ready, otherwise print "
             + "why not and exit with 1.",
             "penstock healthcheck",
-            "HEALTHCHECK CMD [\"penstock\", \"healthcheck\", \"--live\"]")
+            "penstock healthcheck --live    # Dockerfile: HEALTHCHECK CMD [\"penstock\", \"healthcheck\", \"--live\"]")
         { live, timeout, api.Json };
         api.AddTo(command);
         command.SetAction(parse => api.WithAsync(parse, async admin =>

@@ -34,7 +34,7 @@ internal sealed class TopCommand
             + "backends, limits, and the clients with the most rejections and the emptiest buckets. q or Ctrl+C ends "
             + "it.",
             "penstock top",
-            "penstock top --once --interval 10s | grep -w down",
+            "penstock top --once --interval 3s | grep -w down",
             "penstock top --json | jq .requests_per_sec")
         { self._interval, self._limit, self._once, self._api.Json };
         self._api.AddTo(command);
