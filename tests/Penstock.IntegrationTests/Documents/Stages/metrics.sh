@@ -1,0 +1,4 @@
+prometheus_token() {
+    mkdir -p /etc/prometheus
+    echo secret >/etc/prometheus/penstock-token
+}
