@@ -46,6 +46,10 @@ needs=(
     "/usr/bin/chromium|chromium|browser tests, and a browser that trusts a certificate"
     "/usr/bin/certutil|libnss3-tools|a browser that trusts a certificate"
     "/usr/bin/ab|apache2-utils|the load of users of other balancers"
+    "/usr/bin/wrk|wrk|the load test of the documents"
+    "/usr/bin/make|make|the load test of the documents"
+    "/usr/bin/jq|jq|commands of the documents"
+    "/usr/bin/curl|curl|commands of the documents"
     "/usr/bin/openssl|openssl|what a scanner asks of TLS"
     "/usr/bin/groff|groff-base|the manual page"
     "/usr/bin/zsh|zsh|completions in zsh"
@@ -88,7 +92,7 @@ fi
 for row in "${missing[@]}"; do
     echo "missing: ${row%%|*}; left out: ${row#*|}"
 done
-[ "$(id -u)" = 0 ] || echo "not root; left out: full disks, pulled cables, processor and memory bounds"
+[ "$(id -u)" = 0 ] || echo "not root; left out: full disks, pulled cables, processor and memory bounds, commands of the documents"
 
 echo "building"
 dotnet build -c Release -v quiet --nologo || exit 1

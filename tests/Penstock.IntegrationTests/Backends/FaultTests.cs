@@ -12,7 +12,7 @@ using Xunit;
 namespace Penstock.IntegrationTests.Backends;
 
 /// <summary>Backends and networks that are slow, stuck, flapping or broken, most of them behind a
-/// <see cref="FaultRelay"/>. docs/faults.md says what an operator sees of each.</summary>
+/// <see cref="FaultRelay"/>. docs/development/faults.md says what an operator sees of each.</summary>
 public sealed class FaultTests
 {
     private static ProxyConfig Checked(ProxyConfig config, int rise = 2, int fall = 3) => config with

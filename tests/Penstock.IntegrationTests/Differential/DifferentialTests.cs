@@ -82,7 +82,7 @@ public sealed class DifferentialTests
         }
     }
 
-    /// <summary>The table of docs/fuzzing.md, when asked for.</summary>
+    /// <summary>The table of docs/development/fuzzing.md, when asked for.</summary>
     private static void WriteTable(IEnumerable<(string Row, Message Message)> found)
     {
         if (Environment.GetEnvironmentVariable("PENSTOCK_DIFFERENCES") is not { Length: > 0 } file)

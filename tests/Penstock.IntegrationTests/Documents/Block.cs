@@ -14,9 +14,6 @@ internal sealed partial record Block(
 {
     private const int MatchTimeoutMs = 5000;
 
-    /// <summary>What a comment before a block may say; tests/README.md explains it.</summary>
-    public static readonly string[] KnownNotes = ["not run", "first", "exits", "output", "checked by"];
-
     public static IReadOnlyList<string> Pages { get; } =
     [
         .. new[] { "README.md", "CONTRIBUTING.md", "deploy/README.md" },
@@ -68,7 +65,7 @@ internal sealed partial record Block(
     [GeneratedRegex(@"^(?<indent> *)```(?<language>\w*)$", RegexOptions.ExplicitCapture, MatchTimeoutMs)]
     private static partial Regex Fence();
 
-    [GeneratedRegex("^ *<!-- (?<name>(not run|first|exits|output|checked by))(: (?<value>.*))? -->$",
+    [GeneratedRegex("^ *<!-- (?<name>(not run|first|exits|output|numbers differ|checked by))(: (?<value>.*))? -->$",
         RegexOptions.ExplicitCapture, MatchTimeoutMs)]
     private static partial Regex Note();
 }

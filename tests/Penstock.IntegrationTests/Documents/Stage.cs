@@ -13,9 +13,29 @@ internal static partial class Stage
     private static readonly string Scripts = Path.Combine(Repository.Root,
         "tests", "Penstock.IntegrationTests", "Documents");
 
+    /// <summary>Words of commands, and the programs that they need.</summary>
+    private static readonly (string Word, string Program)[] Tools =
+    [
+        ("curl", "curl"), ("jq", "jq"), ("openssl", "openssl"), ("certificate", "openssl"), ("promtool", "promtool"),
+        ("ab", "ab"), ("make", "make"), ("make", "wrk"), ("man", "groff"), ("postgres", "psql"),
+        ("postgres_server", "psql"),
+    ];
+
     /// <summary>The native program if there is one, because it starts faster.</summary>
     private static string[] Program => Environment.GetEnvironmentVariable("PENSTOCK_NATIVE") is { Length: > 0 } native
         ? [native] : ["dotnet", PenstockProcess.Program];
+
+    /// <summary>A program that the page uses and this machine does not have; null if it has all.</summary>
+    public static string? MissingTool(string page, IReadOnlyList<Block> blocks)
+    {
+        string text = string.Concat(blocks.Select(static block => block.Text + string.Concat(block.Notes.Values)))
+            + (File.Exists(ScriptOf(page)) ? File.ReadAllText(ScriptOf(page)) : "");
+        string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
+        return Tools.Where(tool => Regex.IsMatch(text, $@"\b{tool.Word}\b", RegexOptions.None,
+                TimeSpan.FromMilliseconds(MatchTimeoutMs)))
+            .Select(static tool => tool.Program)
+            .FirstOrDefault(program => !folders.Any(folder => File.Exists(Path.Combine(folder, program))));
+    }
 
     /// <returns>For each block what went wrong; empty if nothing did.</returns>
     public static async Task<List<string>> RunAsync(string page, IReadOnlyList<Block> blocks)
@@ -44,7 +64,7 @@ internal static partial class Stage
                 if (IsShownOutput(blocks[i]))
                 {
                     string real = blocks[i].Notes["output"].Length > 0 ? output : before;
-                    faults.AddRange(ShownOutput.Differences(blocks[i].Text, real)
+                    faults.AddRange(ShownOutput.Differences(blocks[i], real)
                         .Select(fault => $"{blocks[i].Place}: {fault}\nThe output is\n{real}"));
                 }
                 else if (code != blocks[i].ExitCode.ToString(null, null))
@@ -95,12 +115,14 @@ internal static partial class Stage
                 $"  {name}: {{ backends: [127.0.0.1:9001] }}\n")));
     }
 
+    private static string ScriptOf(string page) =>
+        Path.Combine(Scripts, "Stages", Path.ChangeExtension(Path.GetFileName(page), ".sh"));
+
     private static async Task<string> PlayAsync(string page, string folder)
     {
-        string script = Path.Combine(Scripts, "Stages", Path.ChangeExtension(Path.GetFileName(page), ".sh"));
         using Process process = Process.Start(new ProcessStartInfo("unshare",
             ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "bash",
-            Path.Combine(Scripts, "stage.sh"), Repository.Root, folder, script, .. Program])
+            Path.Combine(Scripts, "stage.sh"), Repository.Root, folder, ScriptOf(page), .. Program])
         {
             UseShellExecute = false,
             RedirectStandardInput = true,

@@ -27,12 +27,12 @@ cd "$repository"
 cat >/mnt/bin/penstock <<'SCRIPT'
 #!/usr/bin/env bash
 case ${1-} in
-    demo | proxy | run) kind=front ;;
+    demo | proxy | run) kind=front${PORT-} ;;
     backends) kind=backends ;;
     *) exec $PENSTOCK_PROGRAM "$@" ;;
 esac
 network=()
-if [ "${SERVERS-}" = brief ] && [ $kind = front ]; then
+if [ "${SERVERS-}" = brief ] && [ $kind != backends ]; then
     network=(unshare --net bash -c 'ip link set lo up; exec "$@"' bash)
 elif [ -e /mnt/servers/$kind ]; then
     kill -TERM "$(cat /mnt/servers/$kind)" 2>/dev/null
@@ -80,18 +80,22 @@ ready() { # waits until a Penstock can serve
     timeout 30 bash -c 'until penstock healthcheck >/dev/null 2>&1; do sleep 0.05; done'
 }
 postgres() { # a server with an empty database; STORE and DATABASE lead there
+    postgres_server
+    psql -q "$DATABASE" -c "CREATE ROLE penstock LOGIN PASSWORD 'secret'" -c 'CREATE DATABASE penstock OWNER penstock'
+    export STORE=postgres://penstock:secret@127.0.0.1:5432/penstock DATABASE=postgres://penstock:secret@127.0.0.1/penstock
+}
+postgres_server() { # DATABASE leads there, for the superuser
     local programs
     programs=$(ls -d /usr/lib/postgresql/*/bin | tail -1)
-    export STORE=postgres://penstock:secret@127.0.0.1:5432/penstock DATABASE=postgres://penstock:secret@127.0.0.1/penstock
+    export DATABASE=postgres://postgres:secret@127.0.0.1/postgres
     install -d -o postgres /mnt/postgres
     chmod 711 /mnt
     as_postgres() { setpriv --reuid=postgres --regid=postgres --clear-groups env -C / LC_ALL=C "$@"; }
     echo secret >/mnt/password
-    as_postgres "$programs/initdb" -D /mnt/postgres/data -U penstock -A scram-sha-256 --pwfile=/mnt/password --no-sync \
+    as_postgres "$programs/initdb" -D /mnt/postgres/data -U postgres -A scram-sha-256 --pwfile=/mnt/password --no-sync \
         -E UTF8 --locale=C >/mnt/initdb.log
     as_postgres "$programs/pg_ctl" start -w -D /mnt/postgres/data -l /mnt/postgres/log \
         -o '-c listen_addresses=127.0.0.1 -c unix_socket_directories=/mnt/postgres -c fsync=off' >/dev/null
-    PGPASSWORD=secret psql -q -h 127.0.0.1 -U penstock -d postgres -c 'CREATE DATABASE penstock'
 }
 certificate() { # NAME FILE KEY: signed by itself
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj "/CN=$1" \

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace Penstock.UnitTests.Docs;
 
-/// <summary>docs/http.md and docs/faults.md agree with the tests.</summary>
+/// <summary>docs/development/duties.md and docs/development/faults.md agree with the tests.</summary>
 public sealed partial class HttpDocTests
 {
     [Fact]
@@ -14,7 +14,7 @@ public sealed partial class HttpDocTests
     {
         HashSet<string> known = KnownTests();
         Assert.All(HttpDuties.All.SelectMany(static d => d.Tests.Split(' ')), t => Assert.Contains(t, known));
-        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "faults.md"));
+        string page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "development", "faults.md"));
         MatchCollection named = TestName().Matches(page);
         Assert.True(named.Count > 20);
         Assert.All(named, t => Assert.Contains(t.Groups["name"].Value, known));
@@ -22,7 +22,7 @@ public sealed partial class HttpDocTests
 
     [Fact]
     public void Tables_of_the_document_are_those_of_the_tests() =>
-        GeneratedText.CheckParts("docs/http.md", [("duties", Tables())]);
+        GeneratedText.CheckParts("docs/development/duties.md", [("duties", Tables())]);
 
     private static string Tables()
     {

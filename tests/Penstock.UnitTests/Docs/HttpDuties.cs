@@ -5,7 +5,8 @@ namespace Penstock.UnitTests.Docs;
 /// <param name="Tests"><c>Class.Method</c>, separated by blanks.</param>
 internal sealed record HttpDuty(string Section, string Duty, string Behaviour, string Tests);
 
-/// <summary>Duties of an HTTP/1.1 intermediary, what Penstock does, and the tests of it: docs/http.md.</summary>
+/// <summary>Duties of an HTTP/1.1 intermediary, what Penstock does, and the tests of it:
+/// docs/development/duties.md.</summary>
 internal static class HttpDuties
 {
     private const string Hostile = "HostileRequestTests.Message_hostile_is_rejected_however_it_arrives"
@@ -154,7 +155,7 @@ internal static class HttpDuties
             + " SplitTests.Response_cut_at_any_byte_reaches_the_client_as_the_uncut_one"),
         new("3875", "names that differ by an underscore",
             "fields like those that Penstock writes, or like one that "
-            + "[identifies clients](limits.md#one-request-one-client), are dropped",
+            + "[identifies clients](../limits.md#one-request-one-client), are dropped",
             "IntermediaryTests.Fields_that_only_look_like_ours_do_not_reach_the_backend"),
     ];
 }

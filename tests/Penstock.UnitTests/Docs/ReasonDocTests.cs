@@ -20,6 +20,24 @@ public sealed class ReasonDocTests
         GeneratedText.CheckParts("docs/operating.md", [("reasons", table.Append('\n').ToString())]);
     }
 
+    /// <summary>For a reader who has only the status.</summary>
+    [Fact]
+    public void Reasons_by_status_are_those_of_the_program()
+    {
+        var table = new StringBuilder("\n| status | `reason` | what to look at |\n|---|---|---|\n");
+        IEnumerable<(string Status, string Word, string Hint)> rows =
+            from outcome in Enum.GetValues<Outcome>()
+            let row = Row(outcome)
+            where row.Status[0] is '4' or '5'
+            orderby row.Status
+            select (row.Status, Encoding.ASCII.GetString(outcome.Word()), row.Hint);
+        foreach ((string status, string word, string hint) in rows)
+        {
+            table.Append($"| {status} | `{word}` | {hint.Replace("](#", "](operating.md#")} |\n");
+        }
+        GeneratedText.CheckParts("docs/errors.md", [("statuses", table.Append('\n').ToString())]);
+    }
+
     [Fact]
     public void Words_of_reasons_differ() => Assert.Distinct(
         Enum.GetValues<Outcome>().Select(static o => Encoding.ASCII.GetString(o.Word())));

@@ -1,0 +1,4 @@
+stage() {
+    penstock demo
+    ready
+}
