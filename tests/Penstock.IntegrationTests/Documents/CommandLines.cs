@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Penstock.TestKit;
 
 namespace Penstock.IntegrationTests.Documents;
 
@@ -16,6 +17,19 @@ internal static partial class CommandLines
             .Replace("\"", "", StringComparison.Ordinal)).ToArray()
         where words.Length > 0 && words[0] == "penstock"
         select words[1..];
+
+    /// <returns>The commands that stand in sentences and tables of a document, as code.</returns>
+    public static IEnumerable<string> InText(string page) => Code()
+        .Matches(Fenced().Replace(File.ReadAllText(Path.Combine(Repository.Root, page)), ""))
+        .Select(static m => m.Groups["code"].Value);
+
+    [GeneratedRegex("^ *```.*?^ *```$", RegexOptions.ExplicitCapture | RegexOptions.Multiline
+        | RegexOptions.Singleline, MatchTimeoutMs)]
+    private static partial Regex Fenced();
+
+    /// <summary>Not patterns such as <c>penstock COMMAND</c> and <c>penstock run [FILE]</c>.</summary>
+    [GeneratedRegex(@"`(?<code>penstock [a-z][^`\[]*)`", RegexOptions.ExplicitCapture, MatchTimeoutMs)]
+    private static partial Regex Code();
 
     [GeneratedRegex(@"(^|\s)#.*$", RegexOptions.ExplicitCapture, MatchTimeoutMs)]
     private static partial Regex Comment();

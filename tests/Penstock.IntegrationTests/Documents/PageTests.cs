@@ -1,4 +1,6 @@
+using System.CommandLine;
 using System.Diagnostics;
+using Penstock.Commands;
 using Penstock.IntegrationTests.Deploy;
 using Xunit;
 
@@ -60,6 +62,26 @@ public sealed class PageTests(ITestOutputHelper output)
                 Assert.All(CommandLines.Of(block.Text), static words => DeployFiles.Parse(words));
             }
         }
+    }
+
+    /// <summary>Also where a sentence or a table names a command, maybe without all that it requires.</summary>
+    [Fact]
+    public void Every_command_in_a_text_exists()
+    {
+        var faults = new List<string>();
+        foreach (string page in Block.Pages)
+        {
+            foreach (string code in CommandLines.InText(page))
+            {
+                RootCommand root = RootCommandLine.Create(new Terminal(TextWriter.Null, TextWriter.Null));
+                faults.AddRange(CommandLines.Of(code)
+                    .SelectMany(words => root.Parse([.. OtherSpellings.Of(words)]).Errors)
+                    .Where(static error => !error.Message.Contains(" required", StringComparison.Ordinal)
+                        && !error.Message.StartsWith("Required argument", StringComparison.Ordinal))
+                    .Select(error => $"{page}: `{code}`: {error.Message}"));
+            }
+        }
+        Assert.Empty(faults);
     }
 
     [Fact]

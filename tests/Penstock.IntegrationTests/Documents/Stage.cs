@@ -71,6 +71,11 @@ internal static partial class Stage
                 {
                     faults.Add($"{blocks[i].Place}: exit code {code}\n{blocks[i].Text}\nThe output is\n{output}");
                 }
+                else if (blocks[i].ExitCode == 0 && blocks[i].Language == "yaml"
+                    && output.Contains("warning: ", StringComparison.Ordinal))
+                {
+                    faults.Add($"{blocks[i].Place}: the example has a warning\n{output}");
+                }
                 before = IsShownOutput(blocks[i]) ? before : output;
             }
             return faults;
@@ -101,7 +106,8 @@ internal static partial class Stage
         };
     }
 
-    /// <summary>A part of a configuration gets what makes it a whole one.</summary>
+    /// <summary>A part of a configuration gets what makes it a whole one: backends, and listeners for certificates.
+    /// </summary>
     private static string Framed(Block block)
     {
         string text = block.Text;
@@ -110,9 +116,11 @@ internal static partial class Stage
             return text;
         }
         string[] upstreams = [.. Upstream().Matches(text).Select(static m => m.Groups["name"].Value).Distinct()];
-        return text + (upstreams.Length == 0 ? "backends: [127.0.0.1:9001]\n"
+        text += upstreams.Length == 0 ? "backends: [127.0.0.1:9001]\n"
             : "upstreams:\n" + string.Concat(upstreams.Select(static name =>
-                $"  {name}: {{ backends: [127.0.0.1:9001] }}\n")));
+                $"  {name}: {{ backends: [127.0.0.1:9001] }}\n"));
+        return text.Contains("  acme:", StringComparison.Ordinal) && !text.Contains("listen:", StringComparison.Ordinal)
+            ? text + "listen: [0.0.0.0:80, { address: 0.0.0.0:443, tls: { redirect_from: 80 } }]\n" : text;
     }
 
     private static string ScriptOf(string page) =>

@@ -10,7 +10,7 @@ export PENSTOCK_PROGRAM="$*" folder
 
 mount -t tmpfs stage /mnt
 mkdir -p /mnt/bin /mnt/tmp /mnt/servers
-export TMPDIR=/mnt/tmp HOME=/mnt PATH=/mnt/bin:$PATH COLUMNS=120
+export TMPDIR=/mnt/tmp HOME=/mnt PATH=/mnt/bin:$PATH COLUMNS=120 DOTNET_TieredPGO=0
 unset PENSTOCK_CONFIG CONFIG_PATH PENSTOCK_ADMIN PENSTOCK_TOKEN
 number=0
 for place in /etc /usr /var /opt "$repository"; do

@@ -66,7 +66,7 @@ public sealed partial class GlossaryTests
     private static IEnumerable<string> Texts()
     {
         string[] ends = [".cs", ".md", ".js", ".css", ".html", ".yaml", ".yml", ".json", ".sh", ".service", ".props"];
-        IEnumerable<string> folders = new[] { "src", "tests", "bench", "docs", "examples", "deploy" }
+        IEnumerable<string> folders = new[] { "src", "tests", "bench", "docs", "examples", "deploy", "load" }
             .SelectMany(static folder => Directory.EnumerateFiles(Path.Combine(Repository.Root, folder), "*",
                 SearchOption.AllDirectories));
         return folders.Concat(Directory.EnumerateFiles(Repository.Root, "*.md"))

@@ -94,6 +94,26 @@ public sealed partial class TidyTests
         Assert.Empty(faults);
     }
 
+    /// <summary>Tables and addresses cannot be broken; blocks and generated parts have rules of their own.</summary>
+    [Fact]
+    public void Lines_of_documents_are_short()
+    {
+        var faults = new List<string>();
+        IEnumerable<string> documents = Directory.GetFiles(Repository.Root, "*.md").Concat(
+            new[] { "docs", "deploy" }.SelectMany(static folder => Directory.GetFiles(
+                Path.Combine(Repository.Root, folder), "*.md", SearchOption.AllDirectories)));
+        foreach (string document in documents)
+        {
+            string text = NoProse().Replace(File.ReadAllText(document), static part =>
+                new string('\n', part.Value.Count(static c => c == '\n')));
+            faults.AddRange(text.Split('\n').Index()
+                .Where(static line => line.Item.Length > MaxLineColumns && !line.Item.StartsWith('|')
+                    && !line.Item.Contains("](http", StringComparison.Ordinal))
+                .Select(line => $"{Path.GetRelativePath(Repository.Root, document)}:{line.Index + 1}"));
+        }
+        Assert.Empty(faults);
+    }
+
     [Fact]
     public void Types_have_names_that_say_something()
     {
@@ -137,6 +157,10 @@ public sealed partial class TidyTests
 
     private static IEnumerable<string> AllSources() => new[] { "src", "tests", "bench" }
         .SelectMany(Repository.Sources);
+
+    [GeneratedRegex("^ *```.*?^ *```$|<!-- generated.*?<!-- end of generated -->", Options | RegexOptions.Singleline,
+        MatchTimeoutMs)]
+    private static partial Regex NoProse();
 
     [GeneratedRegex(@"^using Penstock\.Proxy\.(?<used>\w+)", Options, MatchTimeoutMs)]
     private static partial Regex UsingProxy();
