@@ -34,7 +34,7 @@ esac
 network=()
 if [ "${SERVERS-}" = brief ] && [ $kind != backends ]; then
     network=(unshare --net bash -c 'ip link set lo up; exec "$@"' bash)
-elif [ -e /mnt/servers/$kind ]; then
+elif [ -e /mnt/servers/$kind ] && [[ " $* " != *' --takeover '* ]]; then
     kill -TERM "$(cat /mnt/servers/$kind)" 2>/dev/null
     while kill -0 "$(cat /mnt/servers/$kind)" 2>/dev/null; do sleep 0.02; done
 fi
