@@ -35,7 +35,7 @@ done
 
 echo "connections  requests     200     429  other  p95 ms"
 for connections in 10 25 50; do
-    CONNECTIONS=$connections wrk -t 1 -c $connections -d "${SECONDS_EACH-5}s" -s load/clients.lua "$url/" >"$work/$connections"
+    CONNECTIONS=$connections wrk -t 1 -c $connections -d "${SECONDS_EACH-5}s" --timeout 10s -s load/clients.lua "$url/" >"$work/$connections"
     sed -n 's/^row //p' "$work/$connections"
     grep -q '^row ' "$work/$connections" || { cat "$work/$connections" >&2; exit 1; }
     grep -q '^every answer was 200 or 429$' "$work/$connections" ||

@@ -21,6 +21,11 @@ internal static partial class Stage
         ("postgres_server", "psql"),
     ];
 
+    /// <summary>Why there is no stage on this machine; null if there is.</summary>
+    public static string? Obstacle { get; } = OperatingSystem.IsLinux() && Environment.UserName == "root"
+        && HasNamespaces() ? null
+        : "commands of documents run in a network and mounts of their own, which need root and its permissions";
+
     /// <summary>The native program if there is one, because it starts faster.</summary>
     private static string[] Program => Environment.GetEnvironmentVariable("PENSTOCK_NATIVE") is { Length: > 0 } native
         ? [native] : ["dotnet", PenstockProcess.Program];
@@ -121,6 +126,18 @@ internal static partial class Stage
                 $"  {name}: {{ backends: [127.0.0.1:9001] }}\n"));
         return text.Contains("  acme:", StringComparison.Ordinal) && !text.Contains("listen:", StringComparison.Ordinal)
             ? text + "listen: [0.0.0.0:80, { address: 0.0.0.0:443, tls: { redirect_from: 80 } }]\n" : text;
+    }
+
+    private static bool HasNamespaces()
+    {
+        using Process process = Process.Start(new ProcessStartInfo("unshare",
+            ["--net", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "try", "/mnt"])
+        {
+            UseShellExecute = false,
+            RedirectStandardError = true,
+        })!;
+        process.WaitForExit();
+        return process.ExitCode == 0;
     }
 
     private static string ScriptOf(string page) =>
