@@ -84,7 +84,8 @@ internal sealed class PenstockHost : IAsyncDisposable
             directory.Publish(config.Plans);
             keeper = BucketKeeper.Load(config.Proxy.Clients.SaveUnregistered, store, directory, proxy.Limiter,
                 loggers.CreateLogger<BucketKeeper>());
-            proxy.Start(beforeListening: () => predecessor?.TakeOver(proxy, keeper?.Buckets));
+            proxy.Start(beforeListening: () => predecessor?.TakeOver(
+                proxy, keeper?.Buckets, loggers.CreateLogger<Predecessor>()));
             certificates.Start();
         }
         catch (Exception e) when (e is StoreException or ProxyStartException or StartException)
@@ -257,6 +258,10 @@ internal sealed class PenstockHost : IAsyncDisposable
             await _member.DisposeAsync();
         }
 
+        if (!Proxy.HasHandedOver)
+        {
+            Resume(); // a process that was about to take over will not: save the tokens here
+        }
         await _flusher.DisposeAsync();
         _store.Dispose();
         if (_otlp is not null)

@@ -26,6 +26,9 @@ public sealed partial class ProxyServer
     /// that no listener uses stay the caller's.</summary>
     public void Inherit(string address, IReadOnlyList<Socket> sockets) => _inherited.Add((address, sockets));
 
+    /// <summary>Another process has taken over.</summary>
+    public bool HasHandedOver => Limiter.Successor is not null;
+
     /// <summary>Completes when the last client connection has ended after a hand-over.</summary>
     public Task Drained => Task.WhenAll(_workers.Select(static w => w.Drained));
 

@@ -33,8 +33,8 @@ internal static class AskedTokens
         return question;
     }
 
-    /// <summary>Answers questions on this socket until the other process ends.</summary>
-    public static void AnswerAll(Socket socket, Limiter limiter)
+    /// <summary>Answers questions on this socket until the other process ends. Runs on a thread of its own.</summary>
+    public static void AnswerAll(Socket socket, Limiter limiter, ILogger log)
     {
         byte[] head = new byte[QuestionBytes];
         byte[] answer = new byte[AnswerBytes];
@@ -55,6 +55,11 @@ internal static class AskedTokens
         catch (SocketException)
         {
             // The other process has ended.
+        }
+        catch (Exception bug)
+        {
+            log.LogError(Events.TakeoverBug, bug, "bug in Penstock: the process before gets no more tokens from this "
+                + "one, and limits its last requests by itself");
         }
         finally
         {

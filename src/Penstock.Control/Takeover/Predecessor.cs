@@ -108,7 +108,7 @@ internal sealed class Predecessor : IDisposable
     /// <summary>Takes over everything: call it when nothing is left but to listen. Requests wait for some milliseconds.
     /// </summary>
     /// <param name="kept">Saves the buckets of unregistered clients; null: they are not saved.</param>
-    public void TakeOver(ProxyServer proxy, KeptBuckets? kept) => Do(() =>
+    public void TakeOver(ProxyServer proxy, KeptBuckets? kept, ILogger log) => Do(() =>
     {
         foreach (OfferedBackend known in _offer.Backends)
         {
@@ -121,7 +121,7 @@ internal sealed class Predecessor : IDisposable
         ReceiveBuckets(proxy.Limiter, buckets);
         _connection.Send(TakeoverKind.Freeze);
         ReceiveBuckets(proxy.Limiter, buckets);
-        Answer(proxy.Limiter);
+        Answer(proxy.Limiter, log);
         _connection.Send(TakeoverKind.Complete);
         if (_connection.Receive(AnswerTimeout).Kind != TakeoverKind.Yours)
         {
@@ -193,11 +193,11 @@ internal sealed class Predecessor : IDisposable
         }
     }
 
-    private void Answer(Limiter limiter)
+    private void Answer(Limiter limiter, ILogger log)
     {
         Socket questions = _questions;
         _questions = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        new Thread(() => AskedTokens.AnswerAll(questions, limiter))
+        new Thread(() => AskedTokens.AnswerAll(questions, limiter, log))
         {
             Name = "penstock-takeover", IsBackground = true,
         }.Start();

@@ -102,21 +102,20 @@ internal sealed class TakeoverServer : IAsyncDisposable
         (Socket asking, SafeFileHandle answering) = SocketPair.Create();
         asking.ReceiveTimeout = AnswerTimeoutMs;
         var successor = new AskingSuccessor(asking, process, _log);
-        using (answering)
-        {
-            Offer(connection, answering);
-        }
-        if (hello.Protocol != TakeoverText.Protocol)
-        {
-            successor.Dispose();
-            throw new TakeoverException($"process {process} is version {hello.Version}, which takes over in another "
-                + "way");
-        }
-        _log.LogInformation(Events.TakeoverBegun, "process {Process}, version {Version}, is taking over",
-            process, hello.Version);
         bool done = false;
         try
         {
+            using (answering)
+            {
+                Offer(connection, answering);
+            }
+            if (hello.Protocol != TakeoverText.Protocol)
+            {
+                throw new TakeoverException($"process {process} is version {hello.Version}, which takes over in "
+                    + "another way");
+            }
+            _log.LogInformation(Events.TakeoverBegun, "process {Process}, version {Version}, is taking over",
+                process, hello.Version);
             connection.Receive(TakeoverKind.Quiesce, PreparationTimeout);
             await _host.QuiesceAsync();
             connection.Send(TakeoverKind.Quiet);

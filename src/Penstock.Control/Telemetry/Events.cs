@@ -48,6 +48,8 @@ internal static class Events
         "Another process takes over from this one.");
     public static readonly EventId TakeoverFailed = List.Add(108, "takeover_failed",
         "Another process did not take over, or did so only in part; the line says what this process does.");
+    public static readonly EventId TakeoverBug = List.Add(122, "takeover_bug",
+        "Tokens for the process before could not be counted because of a bug in Penstock.");
     public static readonly EventId SuccessorSilent = List.Add(112, "successor_silent",
         "The process that has taken over does not answer: this process limits its last requests by itself.");
     public static readonly EventId TicketKeysFailing = List.Add(121, "ticket_keys_failing",
