@@ -49,7 +49,8 @@ internal sealed class AdminSocket : IDisposable
     }
 
     public static StartException Failed(EndPoint listen, Exception cause) => new($"admin cannot listen on {listen}: "
-        + (cause is SocketException ? ListenFault.Explain(cause, listen) : cause.Message), cause);
+        + (cause is SocketException ? ListenFault.Explain(cause, listen) : cause.Message)
+        + "; its key is admin.listen", cause);
 
     /// <summary>The bound socket, which belongs to the caller from now on.</summary>
     /// <exception cref="SocketException">The address cannot be bound.</exception>

@@ -5,6 +5,7 @@ using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.Observability;
 using Penstock.Proxy.RateLimiting;
+using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Control.Admin;
 
@@ -104,6 +105,17 @@ internal sealed record StatusReport
         if (subjects.Reloader.LastError is { } reload)
         {
             yield return $"the last reload failed: {reload}";
+        }
+
+        if (subjects.Reloader.Last?.Result.RestartNeeded is { Count: > 0 } later)
+        {
+            yield return $"changed in the file, and in force only after a restart: {string.Join(", ", later)}";
+        }
+
+        foreach (UpstreamStatus upstream in subjects.Proxy.Upstreams()
+            .Where(static u => u.Backends.Count > 0 && !u.Backends.Any(static b => b.MayGetRequests())))
+        {
+            yield return $"upstream {upstream.Name}: none of its backends may get requests";
         }
 
         if (subjects.Proxy.Limiter.Displaced is > 0 and var displaced)

@@ -47,7 +47,8 @@ internal static partial class ConfigValue
         (double? number, string unit) = SplitUnit(text);
         if (number is { } bare && unit.Length == 0)
         {
-            return Fail($"{Quote(text)} has no unit; write {text}s or {bare * 1000:0.###}ms", out error);
+            string how = bare >= 100 ? $"{text}ms or {bare / 1000:0.###}s" : $"{text}s or {bare * 1000:0.###}ms";
+            return Fail($"{Quote(text)} has no unit; write {how}", out error);
         }
         double? milliseconds = number * unit switch
         {

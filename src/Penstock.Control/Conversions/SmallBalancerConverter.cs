@@ -12,6 +12,10 @@ internal sealed class SmallBalancerConverter
     private readonly DraftMap _check = new();
     private readonly SmallBalancerStore _store = new();
     private readonly List<object> _backends = [];
+
+    /// <summary>The keys whose value is in the result.</summary>
+    private readonly Dictionary<SmallSetting, (string Key, string Text)> _taken = [];
+    private int _limitLine;
     private (string Host, string Port) _listen = ("", "");
     private string? _balance;
     private string? _capacity;
@@ -55,14 +59,36 @@ internal sealed class SmallBalancerConverter
                 }
                 break;
             case ScalarNode scalar when path.Count > 0:
-                if (!TrySet(SmallBalancerKeys.Find(path, out string unit), scalar, unit))
-                {
-                    Leave(scalar, path, "Penstock has no setting that is certainly the same");
-                }
+                Take(SmallBalancerKeys.Find(path, out string unit), scalar, unit, path);
                 break;
             case SequenceNode list:
                 Leave(list, path, "Penstock has no setting that is certainly the same");
                 break;
+        }
+    }
+
+    private void Take(SmallSetting setting, ScalarNode scalar, string unit, IReadOnlyList<string> path)
+    {
+        if (_taken.TryGetValue(setting, out (string Key, string Text) taken) && taken.Text != scalar.Text)
+        {
+            Leave(scalar, path, $"{taken.Key} has set the same already");
+        }
+        else if (TrySet(setting, scalar, unit))
+        {
+            _taken[setting] = (string.Join('.', path), scalar.Text);
+        }
+        else
+        {
+            Leave(scalar, path, setting switch
+            {
+                SmallSetting.StoreUrl =>
+                    "it is not in a form that is read; write store: postgres://user:password@host:5432/database",
+                SmallSetting.Balance => "an unknown algorithm; without 'balance' it is round_robin",
+                SmallSetting.None when path.Any(static key => Suggestion.Fold(key).Contains("limit")) =>
+                    "Penstock has no setting that is certainly the same; limits of single clients are in the store: "
+                    + "penstock clients set ID --capacity N --rate N/s",
+                _ => "Penstock has no setting that is certainly the same",
+            });
         }
     }
 
@@ -103,6 +129,7 @@ internal sealed class SmallBalancerConverter
                 return TrySetCheck(setting, text, unit);
             case SmallSetting.Capacity or SmallSetting.Rate or SmallSetting.RefillInterval
                 or SmallSetting.LimitEnabled:
+                _limitLine = scalar.Location.Line;
                 return TrySetLimit(setting, text, unit);
             default:
                 return _store.TrySet(setting, text);
@@ -188,7 +215,7 @@ internal sealed class SmallBalancerConverter
                 case "url" or "addr" or "address" or "uri" or "target":
                     backend.Set("url", value);
                     break;
-                case "host":
+                case "host" or "hostname" or "ip":
                     host = value;
                     break;
                 case "port":
@@ -211,10 +238,12 @@ internal sealed class SmallBalancerConverter
                     break;
             }
         }
-        if (backend["url"] is null && host.Length > 0)
+        string at = backend["url"] as string ?? host;
+        if (at.Length > 0)
         {
-            backend.Set("url", port.Length == 0 || host.Contains("://", StringComparison.Ordinal) ? host
-                : $"{host}:{port}");
+            bool hasPort = port.Length == 0 || at[(at.IndexOf("://", StringComparison.Ordinal) + 1)..].TrimStart('/')
+                .Contains(':', StringComparison.Ordinal);
+            backend.Set("url", hasPort ? at : $"{at.TrimEnd('/')}:{port}");
         }
         AddBackend(backend, item);
     }
@@ -234,7 +263,8 @@ internal sealed class SmallBalancerConverter
 
     private void Leave(ConfigNode node, IReadOnlyList<string> path, string why) => _conversion.Leave(
         node.Location.Line, string.Join('.', path), _isJson || node is not ScalarNode { Text: var text }
-            || !long.TryParse(text, out _) ? why : why + "; a time needs its unit, such as 5s");
+            || !long.TryParse(text, out _) || !SmallBalancerKeys.IsTime(path[^1]) ? why
+            : why + "; a time needs its unit, such as 5s");
 
     private void Finish()
     {
@@ -257,6 +287,12 @@ internal sealed class SmallBalancerConverter
         {
             root.Map("limits").Set("default", new DraftMap().Set("capacity", _capacity)
                 .Set("rate", Conversion.RateOf(_rate / _refillSeconds)));
+        }
+        else if (_limits && (_capacity is not null || _rate > 0))
+        {
+            _conversion.Leave(_limitLine, "the default limit", _capacity is null
+                ? "its capacity was not found; without one there is no limit"
+                : $"its capacity is {_capacity}, but its rate was not found; without one there is no limit");
         }
         root.Set("store", _store.Text);
     }

@@ -22,6 +22,19 @@ internal static class SmallBalancerKeys
         "targets", "nodes", "hosts", "endpoints", "instances", "urls", "destinations", "pool", "backendpool",
     ];
 
+    /// <summary>Sections that say nothing about what is in them. The port of any other section, such as that of a
+    /// cache, is not the balancer's; nor is the capacity in it that of all clients.</summary>
+    private static readonly string[] PlainSections =
+    [
+        "server", "http", "lb", "balancer", "loadbalancer", "loadbalancing", "balancing", "proxy", "app", "application",
+        "service", "gateway", "listen", "listener", "main", "settings", "general", "global", "config", "strategy",
+        "algorithm", "log", "logs", "logger", "logging", "retry", "retries", "timeout", "timeouts", "client", "clients",
+        "default", "defaults",
+    ];
+
+    private static readonly string[] TimeWords =
+        ["interval", "timeout", "period", "duration", "delay", "ttl", "window", "frequency", "time"];
+
     /// <summary>The words of a section, those that are left out of a key in it, and its keys.</summary>
     private static readonly (string[] Words, string[] Omit, Dictionary<string, SmallSetting> Keys)[] Sections =
     [
@@ -87,11 +100,21 @@ internal static class SmallBalancerKeys
             ["clientidheader"] = SmallSetting.Header, ["apikeyheader"] = SmallSetting.Header,
             // Without a section of their own these are those of the limit.
             ["capacity"] = SmallSetting.Capacity, ["defaultcapacity"] = SmallSetting.Capacity,
-            ["ratepersec"] = SmallSetting.Rate, ["refillrate"] = SmallSetting.Rate,
+            ["maxtokens"] = SmallSetting.Capacity, ["defaultmaxtokens"] = SmallSetting.Capacity,
+            ["burst"] = SmallSetting.Capacity, ["defaultburst"] = SmallSetting.Capacity,
+            ["ratepersec"] = SmallSetting.Rate, ["ratepersecond"] = SmallSetting.Rate,
+            ["defaultratepersec"] = SmallSetting.Rate, ["defaultratepersecond"] = SmallSetting.Rate,
+            ["refillpersec"] = SmallSetting.Rate, ["refillpersecond"] = SmallSetting.Rate,
+            ["refillratepersec"] = SmallSetting.Rate, ["defaultrefillratepersec"] = SmallSetting.Rate,
+            ["refillrate"] = SmallSetting.Rate, ["rps"] = SmallSetting.Rate, ["defaultrps"] = SmallSetting.Rate,
             ["defaultrate"] = SmallSetting.Rate, ["defaultrefillrate"] = SmallSetting.Rate,
             ["dsn"] = SmallSetting.StoreUrl,
         }),
     ];
+
+    /// <summary>Whether the key's name says that its value is a time.</summary>
+    public static bool IsTime(string key) =>
+        TimeWords.Any(word => Suggestion.Fold(key).Contains(word, StringComparison.Ordinal));
 
     public static bool IsBackends(string key) => Backends.Contains(Suggestion.Fold(key));
 
@@ -105,6 +128,11 @@ internal static class SmallBalancerKeys
             if (words.Length > 0 && !folded.Exists(key => words.Any(word => IsIn(word, key))))
             {
                 continue;
+            }
+            if ((words.Length == 0 || keys.ContainsValue(SmallSetting.Capacity))
+                && folded[..^1].Exists(section => !IsPlain(section) && !words.Any(word => IsIn(word, section))))
+            {
+                break;
             }
             string key = folded[^1];
             foreach ((string end, string meaning) in ((string, string)[])[("", ""), ("ms", "ms"), ("millis", "ms"),
@@ -132,6 +160,10 @@ internal static class SmallBalancerKeys
         string rest = omit.Aggregate(key, static (left, word) => left.Replace(word, "", StringComparison.Ordinal));
         return rest == key ? SmallSetting.None : keys.GetValueOrDefault(rest);
     }
+
+    /// <summary>Whether it consists of such words: <c>http_server</c> does, <c>metrics_server</c> does not.</summary>
+    private static bool IsPlain(string section) => PlainSections.OrderByDescending(static word => word.Length)
+        .Aggregate(section, static (left, word) => left.Replace(word, "", StringComparison.Ordinal)).Length == 0;
 
     /// <summary>Short words must be the whole key or its beginning: <c>db</c> is in <c>db_host</c>, not in
     /// <c>feedback</c>.</summary>

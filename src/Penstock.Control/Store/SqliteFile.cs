@@ -99,8 +99,8 @@ internal sealed partial class SqliteFile : IDisposable
         }
         using var reader = new StreamReader(file, leaveOpen: true);
         string holder = reader.ReadLine() is { Length: > 0 } text ? $"process {text}" : "another process";
-        throw new StartException($"store {path}: {holder} uses it: stop that process, or give each its own file; "
-            + "several nodes can share a PostgreSQL store");
+        throw new StartException($"store {path}: {holder} uses it: stop that process, take over from it with "
+            + "'penstock run FILE --takeover', or give each its own file; several nodes can share a PostgreSQL store");
     }
 
     /// <summary>The lock belongs to the open file, which two processes have now. It ends when both have closed

@@ -23,7 +23,8 @@ internal static class LoggingSetup
         threshold ??= new EventThreshold(MinLevel.Info);
         return LoggerFactory.Create(logging =>
         {
-            logging.SetMinimumLevel(LogLevel.Trace).AddFilter(threshold.Writes);
+            logging.SetMinimumLevel(LogLevel.Trace).AddFilter((category, level) => threshold.Writes(category, level)
+                || (terminal && level == LogLevel.Information && threshold.Level == MinLevel.Warning));
             logging.AddConsole(console =>
             {
                 console.FormatterName = terminal ? TerminalFormatter.FormatterName : JsonLineFormatter.FormatterName;
@@ -32,7 +33,7 @@ internal static class LoggingSetup
                 console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite; // a blocked pipe must not block a loop
             });
             logging.Services.AddSingleton<ConsoleFormatter>(
-                terminal ? new TerminalFormatter(clock, color) : new JsonLineFormatter(clock));
+                terminal ? new TerminalFormatter(clock, color, threshold) : new JsonLineFormatter(clock));
         });
     }
 

@@ -31,7 +31,7 @@ internal sealed partial class ClientsCommand
     private PenstockCommand Set()
     {
         var command = new PenstockCommand("set", "Register or change a client. The change applies from its next "
-            + "request; values that are not given stay.",
+            + "request; values that are not given stay. A new client needs --capacity and --rate, or --plan.",
             "penstock clients set user1 --capacity 100 --rate 10/s",
             "penstock clients set user1 --plan gold --limit search=5,1/s",
             "penstock clients set user1 --block",
@@ -53,17 +53,12 @@ internal sealed partial class ClientsCommand
             return "--plan sets the capacity and the rate: give either --plan, or --capacity and --rate";
         }
 
-        if (capacity != rate)
-        {
-            return $"--{(capacity ? "rate" : "capacity")} is missing: a limit needs both";
-        }
-
         if (access > 1)
         {
             return "give only one of --block, --exempt and --allow";
         }
 
-        return capacity || plan || access > 0 || Has(parse, _tokens) || Has(parse, _limits) ? null
+        return capacity || rate || plan || access > 0 || Has(parse, _tokens) || Has(parse, _limits) ? null
             : "nothing to set: give --capacity and --rate, --plan, --block, --exempt, --allow, --limit or --tokens";
     }
 
@@ -78,6 +73,9 @@ internal sealed partial class ClientsCommand
         if (Has(parse, _capacity))
         {
             client["capacity"] = parse.GetValue(_capacity);
+        }
+        if (Has(parse, _rate))
+        {
             client["rate_per_sec"] = parse.GetValue(_rate);
         }
         if (Has(parse, _plan))
@@ -85,7 +83,7 @@ internal sealed partial class ClientsCommand
             client["plan"] = parse.GetValue(_plan);
         }
 
-        bool isWhole = client.Count > 0;
+        bool isWhole = Has(parse, _plan) || client.Count == 2;
         if (Has(parse, _tokens))
         {
             client["current_tokens"] = parse.GetValue(_tokens);

@@ -24,6 +24,7 @@ internal sealed class LiveState
         "TicketKeys._keys",
         "KeyHash._key0", "KeyHash._key1", "TableMemory.handle", "SafeHandle.handle",
         "AccessLog._spare", "AccessRecorder._line", // buffers
+        "LimitTable._byName", // an index of limits that are looked at where they are
         "LimitTable._counts", "Worker._counters", "RouteNumbers._numbers",
         "Route.<Number>k__BackingField", // they stay
         "ConnectionBounds._own", "ConnectionBounds._count", "ConnectionBounds._byAddress",

@@ -32,7 +32,6 @@ public sealed class CommandLineTests
     [InlineData("run a.yaml b.yaml", "'b.yaml'")]
     [InlineData("run --loops x", "'x'")]
     [InlineData("clients get", "ID")]
-    [InlineData("clients set user1 --rate 1/s", "--capacity")]
     [InlineData("clients list --admin 127.0.0.1", "http://host:port")]
     public async Task Command_line_with_a_mistake_exits_2_and_names_it(string line, string named)
     {

@@ -120,4 +120,40 @@ public sealed class SmallBalancerConverterTests
     [InlineData(1.0 / 3600, "1/h")]
     public void Rate_is_written_in_the_unit_in_which_it_is_short(double perSecond, string written) =>
         Assert.Equal(written, Conversion.RateOf(perSecond));
+
+    [Theory]
+    [InlineData("port: 3030\nredis: { addr: localhost:6379 }", "listen: [0.0.0.0:3030]", "redis.addr")]
+    [InlineData("server: { port: 8080 }\nmetrics: { port: 9090 }", "listen: [0.0.0.0:8080]", "metrics.port")]
+    [InlineData("server: { port: 8080 }\ngrpc_server: { port: 9090 }", "listen: [0.0.0.0:8080]", "grpc_server.port")]
+    [InlineData("server: { port: 8080 }\nport: 9090", "listen: [0.0.0.0:8080]", "port: server.port has set the same")]
+    [InlineData("limits: { capacity: 10, rate: 1, special: { user1: { capacity: 5 } } }",
+        "default: { capacity: 10, rate: 1/s }", "limits.special.user1.capacity")]
+    [InlineData("rate_limits: { user1: { capacity: 5, rate: 2 } }", "", "penstock clients set")]
+    [InlineData("default_capacity: 10\ndefault_rate_per_sec: 1.5", "default: { capacity: 10, rate: 1.5/s }", null)]
+    [InlineData("default_capacity: 10", "", "the default limit: its capacity is 10, but its rate was not found")]
+    [InlineData("rate_limit: { capacity: 10, refill_interval: 1s }", "", "its rate was not found")]
+    [InlineData("rate_limit: { rps: 10 }", "", "its capacity was not found")]
+    [InlineData("backends: [{ address: localhost, port: 99 }]", "backends: [http://localhost:99]", null)]
+    [InlineData("backends: [{ ip: 10.0.0.1, port: 99 }]", "backends: [http://10.0.0.1:99]", null)]
+    [InlineData("backends: [{ url: http://a:1, port: 99 }]", "backends: [http://a:1]", null)]
+    [InlineData("backends: [{ url: http://a/, port: 99 }]", "backends: [http://a:99]", null)]
+    [InlineData("health_check: { path: /h, workers: 5 }", "health_check: { path: /h }",
+        "workers: Penstock has no setting that is certainly the same\n")]
+    [InlineData("health_check: { path: /h, interval: 5 }", "health_check: { path: /h }", "a time needs its unit")]
+    [InlineData("database: { dsn: host=a user=b }", "", "write store: postgres://")]
+    [InlineData("algorithm: fastest\nbackends: [a:1]", "backends: [http://a:1]", "an unknown algorithm")]
+    public void Nothing_is_dropped_silently_or_taken_for_something_else(string file, string converted, string? listed)
+    {
+        (string yaml, string[] left) = ConversionRun.Of(Converters.Small, "config.yaml",
+            file.Contains("backends", StringComparison.Ordinal) ? file : file + "\nbackends: [a:1]");
+        Assert.Contains(converted, yaml, StringComparison.Ordinal);
+        if (converted.Length == 0)
+        {
+            Assert.DoesNotContain("limits", yaml, StringComparison.Ordinal);
+            Assert.DoesNotContain("store", yaml, StringComparison.Ordinal);
+        }
+        string all = string.Concat(left.Select(static line => line + "\n"));
+        Assert.Contains(listed ?? "", all, StringComparison.Ordinal);
+        Assert.True(listed is not null || left.Length == 0, all);
+    }
 }
