@@ -29,8 +29,9 @@ internal static class RequestObject
         }
         catch (JsonException e)
         {
-            return new(400, e.BytePositionInLine == 0 && e.LineNumber == 0 && request.ContentLength is 0 or null
-                ? "the body is empty; send a JSON object" : $"the body is not valid JSON: {e.Message}");
+            bool isEmpty = (request.ContentLength ?? request.Headers.TransferEncoding.Count) == 0;
+            return new(400, "the body is not valid JSON: "
+                + (isEmpty ? "it is empty; send a JSON object" : e.Message));
         }
         catch (InvalidOperationException)
         {
