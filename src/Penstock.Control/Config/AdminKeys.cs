@@ -26,6 +26,7 @@ internal static class AdminKeys
     public static readonly Keys<AdminConfig> Table = new Keys<AdminConfig>("admin", new())
         .Key("listen", Address, admin => admin.Listen, (admin, v) => admin with { Listen = v },
             "The address of the admin API; it must differ from those of the listeners.")
+        .AlsoCalled("listen: 127.0.0.1:9801", "port", "address", "addr", "bind", "host", "listen_port")
         .AtStart()
         .Key("mode", new Optional<UnixFileMode>(SocketMode), admin => admin.Mode,
             (admin, v) => admin with { Mode = v },

@@ -31,6 +31,7 @@ internal static class LimitKeys
             limit => limit.By, (limit, v) => limit with { By = v },
             "Which requests share a bucket: those of one `client`; those of one `address`, even with different "
                 + "identifiers; or `all`.")
+        .AlsoCalled("by: address", "per", "per_ip", "by_ip", "key", "scope", "source")
         .Key("concurrent", Whole(1, 1_000_000), limit => limit.Concurrent, (limit, v) => limit with { Concurrent = v },
             "The maximum number of concurrent requests. A request counts from its head to the end of its response or "
                 + "tunnel.")

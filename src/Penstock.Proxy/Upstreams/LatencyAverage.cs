@@ -85,6 +85,9 @@ internal sealed class LatencyAverage
         }
     }
 
+    /// <summary>The average in nanoseconds when the last response came. For display.</summary>
+    public double LastNs => Volatile.Read(ref _averageNs);
+
     /// <summary>The average in nanoseconds at that time. It shrinks while there are no responses.</summary>
     public double At(long nowNs)
     {

@@ -125,7 +125,7 @@ public sealed record BackendStatus
             EjectedUntil = backend.Ejection?.Until,
             EjectionIgnored = backend.EjectionIgnored,
             Ejections = backend.Ejections,
-            LatencyMs = backend.Latency.IsKnown ? Math.Round(backend.Latency.At(now) / 1e6, 3) : null,
+            LatencyMs = backend.Latency.IsKnown ? Math.Round(backend.Latency.LastNs / 1e6, 3) : null,
             InFlight = backend.InFlight,
             Requests = backend.Requests,
             Failures = backend.Failures,
