@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Penstock.Control.Config;
 using Penstock.Proxy.Connections;
 
@@ -29,10 +28,7 @@ internal sealed class AdminSocket : IDisposable
         {
             return null;
         }
-        if (listen is IPEndPoint ip && ip.Address.Equals(IPAddress.IPv6Any) && !Socket.OSSupportsIPv6)
-        {
-            listen = new IPEndPoint(IPAddress.Any, ip.Port); // "all addresses" on a machine without IPv6
-        }
+        listen = SharedPort.WithoutIpv6(listen);
         var socket = new AdminSocket(listen, config.Mode);
         if (shared && listen is IPEndPoint address)
         {
@@ -66,13 +62,7 @@ internal sealed class AdminSocket : IDisposable
             SharedPort.CheckFree(address);
             return SharedPort.Bind(address);
         }
-        UnixSocketFile.RemoveIfStale(EndPoint.ToString()!);
-        Socket socket = SocketTransportOptions.CreateDefaultBoundListenSocket(EndPoint);
-        if (_mode is { } wanted)
-        {
-            File.SetUnixFileMode(EndPoint.ToString()!, wanted); // before it listens, so nobody has connected yet
-        }
-        return socket;
+        return UnixSocketFile.Bind((UnixDomainSocketEndPoint)EndPoint, _mode);
     }
 
     public void Dispose() => _bound?.Dispose();

@@ -47,7 +47,7 @@ internal sealed record StatusReport
 
     public required ConfigurationReport Configuration { get; init; }
 
-    [Description("What an operator should look at, each as a sentence. Backends are not mentioned: see "
+    [Description("What an operator should look at, each as a sentence. Single backends are not mentioned: see "
         + "`GET /upstreams`.")]
     public required IReadOnlyList<string> Warnings { get; init; }
 

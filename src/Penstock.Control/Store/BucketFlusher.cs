@@ -46,9 +46,15 @@ internal sealed class BucketFlusher(
     public async Task PauseAsync()
     {
         await _flushing.WaitAsync();
-        _paused = true;
-        Flush(last: true);
-        _flushing.Release();
+        try
+        {
+            _paused = true;
+            Flush(last: true);
+        }
+        finally
+        {
+            _flushing.Release();
+        }
     }
 
     public void Resume() => _paused = false;

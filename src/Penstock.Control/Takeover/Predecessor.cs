@@ -21,7 +21,7 @@ internal sealed class Predecessor : IDisposable
     private readonly TakeoverSocket _connection;
     private readonly TakeoverOffer _offer;
     private readonly List<(string Address, IReadOnlyList<Socket> Sockets)> _listeners = [];
-    private Socket _questions;
+    private Socket? _questions;
 
     private Predecessor(TakeoverSocket connection, int process, TakeoverOffer offer)
     {
@@ -147,7 +147,7 @@ internal sealed class Predecessor : IDisposable
     public void Dispose()
     {
         _connection.Dispose();
-        _questions.Dispose();
+        _questions?.Dispose();
         // Sockets and the lock belong to their users by now; those that nobody uses end with the old process.
     }
 
@@ -195,8 +195,8 @@ internal sealed class Predecessor : IDisposable
 
     private void Answer(Limiter limiter, ILogger log)
     {
-        Socket questions = _questions;
-        _questions = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        Socket questions = _questions!;
+        _questions = null; // the thread's from now on
         new Thread(() => AskedTokens.AnswerAll(questions, limiter, log))
         {
             Name = "penstock-takeover", IsBackground = true,

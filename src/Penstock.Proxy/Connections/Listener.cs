@@ -57,7 +57,7 @@ internal sealed class Listener : EventSource
         {
             return sockets.Count > 0 ? [.. sockets] : [BindUnix(unix, mode)];
         }
-        address = WithoutIpv6(address, ipv6);
+        address = SharedPort.WithoutIpv6(address, ipv6);
         if (sockets.Count == 0)
         {
             SharedPort.CheckFree((IPEndPoint)address);
@@ -78,31 +78,11 @@ internal sealed class Listener : EventSource
         }
     }
 
-    /// <summary>Without IPv6, "all addresses" are all of IPv4.</summary>
-    internal static EndPoint WithoutIpv6(EndPoint address, bool? ipv6 = null) =>
-        address is IPEndPoint { Address: var ip, Port: var port } && ip.Equals(IPAddress.IPv6Any)
-            && !(ipv6 ?? Socket.OSSupportsIPv6) ? new IPEndPoint(IPAddress.Any, port) : address;
-
     private static Socket BindUnix(UnixDomainSocketEndPoint address, UnixFileMode? mode)
     {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
-        try
-        {
-            string path = address.ToString();
-            UnixSocketFile.RemoveIfStale(path);
-            socket.Bind(address);
-            if (mode is { } wanted)
-            {
-                File.SetUnixFileMode(path, wanted); // before the socket listens, so nobody has connected yet
-            }
-            socket.Listen(Backlog);
-            return socket;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        Socket socket = UnixSocketFile.Bind(address, mode);
+        socket.Listen(Backlog);
+        return socket;
     }
 
     public override void OnReady(EpollEvents ready)

@@ -11,6 +11,12 @@ public static class SharedPort
     private const int SoReuseAddress = 2;
     private const int SoReusePort = 15;
 
+    /// <summary>Without IPv6, "all addresses" are all of IPv4.</summary>
+    /// <param name="ipv6">Whether the system has IPv6; null: ask the system.</param>
+    public static EndPoint WithoutIpv6(EndPoint address, bool? ipv6 = null) =>
+        address is IPEndPoint { Address: var ip, Port: var port } && ip.Equals(IPAddress.IPv6Any)
+            && !(ipv6 ?? Socket.OSSupportsIPv6) ? new IPEndPoint(IPAddress.Any, port) : address;
+
     /// <summary>A second Penstock would take half of the traffic, because processes share ports, too.</summary>
     /// <exception cref="SocketException">Another socket listens there, or the address cannot be bound.</exception>
     public static void CheckFree(IPEndPoint address)

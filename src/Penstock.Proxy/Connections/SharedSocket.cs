@@ -1,11 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Penstock.Proxy.Connections;
 
 /// <summary>A socket that another process has, too.</summary>
-internal static partial class SharedSocket
+internal static class SharedSocket
 {
     /// <summary>Closes this process' descriptor and changes nothing else. <see cref="Socket.Dispose()"/> would delete
     /// the file of a Unix domain socket, and make the socket blocking for both processes.</summary>
@@ -13,11 +13,8 @@ internal static partial class SharedSocket
     public static void Release(Socket socket)
     {
         GC.SuppressFinalize(socket);
-        int descriptor = (int)socket.SafeHandle.DangerousGetHandle();
+        nint descriptor = socket.SafeHandle.DangerousGetHandle();
         socket.SafeHandle.SetHandleAsInvalid();
-        _ = close(descriptor);
+        new SafeFileHandle(descriptor, ownsHandle: true).Dispose();
     }
-
-    [LibraryImport("libc")]
-    private static partial int close(int descriptor);
 }

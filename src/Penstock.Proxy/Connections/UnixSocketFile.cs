@@ -17,6 +17,33 @@ public static unsafe partial class UnixSocketFile
     private const int TypeMask = 0xF000;
     private const int SocketKind = 0xC000;
 
+    /// <summary>A socket that is bound, over a stale file if there is one, and does not listen yet. It does not
+    /// block.</summary>
+    /// <param name="mode">The mode of the file; null: by the umask.</param>
+    /// <exception cref="SocketException">The path cannot be bound.</exception>
+    /// <exception cref="IOException">The mode cannot be set.</exception>
+    public static Socket Bind(UnixDomainSocketEndPoint address, UnixFileMode? mode)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+        try
+        {
+            string path = address.ToString();
+            RemoveIfStale(path);
+            socket.Bind(address);
+            if (mode is { } wanted)
+            {
+                File.SetUnixFileMode(path, wanted); // before the socket listens, so nobody has connected yet
+            }
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Removes the file if it is a socket that no process listens on. Any other file is left alone.</summary>
     public static void RemoveIfStale(string path)
     {
