@@ -57,6 +57,7 @@ archive() { # NAME FOLDER
     [ "$1" = penstock-linux-x64 ] ||
         sed -i '/^# For the native program only/d; s/^MemoryDenyWriteExecute=yes/MemoryDenyWriteExecute=no/' \
             "$to/penstock.service"
+    deploy/notices.sh >"$to/THIRD-PARTY-NOTICES.txt"
     mkdir "$to/completions"
     "$to/penstock" man >"$to/penstock.1"
     local shell

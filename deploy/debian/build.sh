@@ -80,6 +80,7 @@ put 0644 deploy/penstock.service lib/systemd/system/penstock.service
 doc=usr/share/doc/penstock
 put 0644 $here/copyright $doc/copyright
 put 0644 docs/configuration.md $doc/configuration.md
+deploy/notices.sh | compressed $doc/THIRD-PARTY-NOTICES.gz
 compressed $doc/changelog.gz <CHANGELOG.md
 compressed $doc/changelog.Debian.gz <<TEXT
 penstock ($version) unstable; urgency=medium

@@ -1,7 +1,9 @@
 using System.IO.Compression;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Penstock.Control.Config;
 using Penstock.IntegrationTests.Smoke;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.IntegrationTests.Deploy;
@@ -19,6 +21,7 @@ public sealed partial class DebianPackageTests(BuiltPackage package) : IClassFix
         "-rw-r--r-- /usr/lib/penstock/libe_sqlite3.so",
         "-rwxr-xr-x /usr/lib/penstock/penstock",
         "-rw-r--r-- /usr/share/bash-completion/completions/penstock",
+        "-rw-r--r-- /usr/share/doc/penstock/THIRD-PARTY-NOTICES.gz",
         "-rw-r--r-- /usr/share/doc/penstock/changelog.Debian.gz",
         "-rw-r--r-- /usr/share/doc/penstock/changelog.gz",
         "-rw-r--r-- /usr/share/doc/penstock/configuration.md",
@@ -40,6 +43,26 @@ public sealed partial class DebianPackageTests(BuiltPackage package) : IClassFix
         Assert.All(rows.Where(static row => row[0][0] == 'd'), static row => Assert.Equal("drwxr-xr-x", row[0]));
         Assert.Equal(Content.Order(StringComparer.Ordinal), rows.Where(static row => row[0][0] != 'd')
             .Select(static row => $"{row[0]} {row[5][1..]}").Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>The licences of all libraries ask for their notices.</summary>
+    [Fact]
+    public void Notices_name_every_library_of_the_program()
+    {
+        using var packed = new GZipStream(
+            File.OpenRead(Path.Combine(package.Unpacked(), "usr/share/doc/penstock/THIRD-PARTY-NOTICES.gz")),
+            CompressionMode.Decompress);
+        string notices = new StreamReader(packed).ReadToEnd();
+        using var built = JsonDocument.Parse(
+            File.ReadAllText(Path.ChangeExtension(PenstockProcess.Program, ".deps.json")));
+        string[] libraries = [.. built.RootElement.GetProperty("libraries").EnumerateObject()
+            .Where(static library => library.Value.GetProperty("type").GetString() == "package")
+            .Select(static library => library.Name.Replace('/', ' '))];
+
+        Assert.True(libraries.Length > 10);
+        Assert.All(libraries, library => Assert.Contains($"\n{library}, ", notices));
+        Assert.Contains(".NET runtime and ASP.NET Core", notices);
+        Assert.Contains("THE COPYRIGHT HOLDER HAS NO OBLIGATIONS TO PROVIDE MAINTENANCE", notices);
     }
 
     [Fact]
