@@ -15,7 +15,7 @@ public sealed class ConfigFuzzTests
         string valid = file.EndsWith("json", StringComparison.Ordinal) ? ConfigLoaderTests.Json : ConfigText.Example;
         int seed = Environment.TickCount;
         var random = new Random(seed);
-        for (int round = 0; round < 3000; round++)
+        for (int round = 0; round < 1000; round++)
         {
             string text = Mutate(valid, random);
             try

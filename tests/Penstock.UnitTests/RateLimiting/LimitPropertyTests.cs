@@ -30,7 +30,7 @@ public sealed class LimitPropertyTests
 
     [Theory]
     [MemberData(nameof(Limits))]
-    public void Million_random_steps_decide_as_the_exact_bucket(long capacity, long numerator, long denominator)
+    public void Random_steps_decide_as_the_exact_bucket(long capacity, long numerator, long denominator)
     {
         var limit = new Limit("x", new LimitConfig(capacity, (double)numerator / denominator));
         var exact = new ExactBucket(capacity, numerator, denominator);
@@ -38,7 +38,7 @@ public sealed class LimitPropertyTests
         double nsPerToken = 1e9 * denominator / numerator;
         int most = (int)Math.Min(capacity + 1, 1000);
         (long now, long word, int edges, int admitted) = (0, 0, 0, 0);
-        for (int step = 0; step < 1_000_000; step++)
+        for (int step = 0; step < 100_000; step++)
         {
             if (step == 0 || now > 100 * 365 * Day)
             {
@@ -66,9 +66,9 @@ public sealed class LimitPropertyTests
                 admitted++;
             }
         }
-        Assert.InRange(admitted, 100_000, 999_999);
-        Assert.InRange(edges, 0, 100_000);
-        // After a million steps the two differ as little as after one: rounding errors do not accumulate.
+        Assert.InRange(admitted, 10_000, 99_999);
+        Assert.InRange(edges, 0, 10_000);
+        // After all steps the two differ as little as after one: rounding errors do not accumulate.
         Assert.InRange(limit.Tokens(word, limit.Clock(now)) - exact.Value,
             -Math.ScaleB(2, -limit.UnitBits) - (capacity * 1e-15),
             Math.ScaleB(2, -limit.UnitBits) + (capacity * 1e-15));

@@ -8,7 +8,7 @@ namespace Penstock.UnitTests.Routing;
 /// <summary>The table against the reference, over random routes and requests that are near each other.</summary>
 public sealed class RouteReferenceTests
 {
-    private const int Tables = 300;
+    private const int Tables = 100;
     private const int Requests = 60;
 
     private static readonly string?[] Hosts = [null, "a.t", "b.a.t", "*.t", "*.a.t", "*.b.a.t", "t"];
@@ -49,7 +49,7 @@ public sealed class RouteReferenceTests
                 seen[kind] = seen.GetValueOrDefault(kind) + 1;
             }
         }
-        Assert.All(["none", RouteProbe.Ambiguous, "route"], kind => Assert.InRange(seen[kind], 1000, int.MaxValue));
+        Assert.All(["none", RouteProbe.Ambiguous, "route"], kind => Assert.InRange(seen[kind], 300, int.MaxValue));
     }
 
     /// <summary>A route that another one covers gets no request, ever.</summary>
@@ -77,7 +77,7 @@ public sealed class RouteReferenceTests
                 }
             }
         }
-        Assert.InRange(hidden, 100, Tables * 7);
+        Assert.InRange(hidden, Tables / 3, Tables * 7);
     }
 
     private static RouteConfig RandomRoute(Random random, int number) => new()
