@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Mime;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -81,7 +82,7 @@ internal sealed class AdminServer : IAsyncDisposable
         app.MapPlans(directory);
         app.MapStatus(subjects, time);
         app.MapUpstreams(proxy);
-        app.MapBackends(proxy, backends);
+        app.MapBackends(proxy, backends, reloader);
         app.MapConfig(reloader);
         app.MapCluster(member);
         app.MapRejections(proxy);
@@ -114,6 +115,17 @@ internal sealed class AdminServer : IAsyncDisposable
     {
         await Feed.DisposeAsync();
         await _app.DisposeAsync();
+    }
+
+    /// <summary>Ends an answer in JSON with a new line, so that the prompt of a terminal is not glued to it.</summary>
+    private static async Task EndLineAsync(HttpContext context, RequestDelegate next)
+    {
+        await next(context);
+        if (context.Response is { ContentType: { } type, ContentLength: null } response
+            && type.StartsWith(MediaTypeNames.Application.Json, StringComparison.Ordinal))
+        {
+            await response.Body.WriteAsync("\n"u8.ToArray());
+        }
     }
 
     private static WebApplication Build(
@@ -171,6 +183,7 @@ internal sealed class AdminServer : IAsyncDisposable
 
             return next(context);
         });
+        app.Use(EndLineAsync);
         app.UseExceptionHandler(new ExceptionHandlerOptions
         {
             ExceptionHandler = context => new ApiError(500, "bug in Penstock: the log has the details")

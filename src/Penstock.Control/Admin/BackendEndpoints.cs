@@ -19,7 +19,8 @@ internal static class BackendEndpoints
     private const string AddressDescription = "The backend's `address`, or its `name` if DNS has resolved it, "
         + "URL-escaped.";
 
-    public static void MapBackends(this IEndpointRouteBuilder app, ProxyServer proxy, StoredBackends added)
+    public static void MapBackends(
+        this IEndpointRouteBuilder app, ProxyServer proxy, StoredBackends added, Reloader reloader)
     {
         RouteGroupBuilder backends = app.MapGroup("/upstreams/{name}/backends").WithTags("Upstreams");
         backends.MapGet("/{address}", (
@@ -33,7 +34,7 @@ internal static class BackendEndpoints
         backends.MapPost("", async (
                 HttpContext http,
                 [FromRoute, Description(NameDescription)] string name) =>
-            await AddAsync(http, proxy, added, Text(name)))
+            await AddAsync(http, proxy, added, reloader.Current.Admin, Text(name)))
             .Accepts<NewBackend>("application/json")
             .Describe("addBackend", "Add a backend", "The members are the keys of a backend in the configuration file. "
                 + "The backend begins with slow start, if the upstream has it. It survives a reload and ends with a "
@@ -76,7 +77,7 @@ internal static class BackendEndpoints
             : NotThere(proxy, upstream, address);
 
     private static async Task<IResult> AddAsync(
-        HttpContext http, ProxyServer proxy, StoredBackends stored, string upstream)
+        HttpContext http, ProxyServer proxy, StoredBackends stored, AdminConfig admin, string upstream)
     {
         string json = "";
         if (await RequestObject.ReadAsync(http.Request, root => json = root.GetRawText()) is { } error)
@@ -92,6 +93,11 @@ internal static class BackendEndpoints
         {
             return ClientBody.Invalid([new("stored", "must be false: the store is memory, which keeps nothing over a "
                 + "restart; set the key store")]).ToResult();
+        }
+        if (!admin.HasToken && OwnAddress.Is(backend, admin.Listen))
+        {
+            return ClientBody.Invalid([new("url", "must not be that of the admin API, which has no token: "
+                + "everybody could change limits; set admin.token or admin.tokens")]).ToResult();
         }
         BackendEdit result;
         BackendStatus? added;

@@ -70,11 +70,12 @@ internal sealed record StatusReport
                 subjects.Proxy.Limiter.Configured.GetValueOrDefault(counts.Limit)))],
             Store = StoreReport.Of(subjects),
             Configuration = ConfigurationReport.Of(subjects.Reloader),
-            Warnings = [.. WarningsOf(subjects, now)],
+            Warnings = [.. WarningsOf(subjects, subjects.Proxy.ReadTraffic().Upstreams, now)],
         };
     }
 
-    public static IEnumerable<string> WarningsOf(AdminSubjects subjects, DateTimeOffset now)
+    public static IEnumerable<string> WarningsOf(
+        AdminSubjects subjects, IReadOnlyList<UpstreamReading> upstreams, DateTimeOffset now)
     {
         foreach (string expiry in ExpiryWatch.Warnings(subjects.Proxy, now))
         {
@@ -112,8 +113,8 @@ internal sealed record StatusReport
             yield return $"changed in the file, and in force only after a restart: {string.Join(", ", later)}";
         }
 
-        foreach (UpstreamStatus upstream in subjects.Proxy.Upstreams()
-            .Where(static u => u.Backends.Count > 0 && !u.Backends.Any(static b => b.MayGetRequests())))
+        foreach (UpstreamReading upstream in upstreams
+            .Where(static u => u.Backends.Count > 0 && !u.Backends.Any(static b => b.Status.MayGetRequests())))
         {
             yield return $"upstream {upstream.Name}: none of its backends may get requests";
         }

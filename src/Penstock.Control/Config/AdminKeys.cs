@@ -81,7 +81,7 @@ internal static class AdminKeys
             return;
         }
         foreach (UpstreamConfig upstream in config.Proxy.Upstreams
-            .Where(upstream => upstream.Backends.Any(backend => IsAt(backend, listen))
+            .Where(upstream => upstream.Backends.Any(backend => OwnAddress.Is(backend, listen))
                 && config.Proxy.Routes.Any(route => route.Upstream == upstream.Name && !IsForProbe(route))))
         {
             (file["upstreams"] ?? file["backends"] ?? file.At).Error($"upstream '{upstream.Name}' sends requests to "
@@ -92,15 +92,6 @@ internal static class AdminKeys
 
     private static bool IsForProbe(RouteConfig route) =>
         route is { Path: "/livez" or "/readyz", Rewrite: null };
-
-    private static bool IsAt(BackendConfig backend, EndPoint listen) => listen switch
-    {
-        UnixDomainSocketEndPoint unix => backend.Port == 0 && backend.Host == unix.ToString(),
-        IPEndPoint { Port: > 0 } ip => backend.Port == ip.Port && (backend.Host == "localhost"
-            || (AddressText.TryParseScoped(backend.Host, out IPAddress? host)
-                && (IPAddress.IsLoopback(host) || host.Equals(IPAddress.Any) || host.Equals(IPAddress.IPv6Any)))),
-        _ => false,
-    };
 
     /// <summary>Rejects an API that other machines can reach without a token.</summary>
     public static void Check(Section section, AdminConfig admin, PenstockConfig _)

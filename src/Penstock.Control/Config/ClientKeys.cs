@@ -68,7 +68,8 @@ internal static class ClientKeys
             (clients, v) => clients with { SaveUnregistered = v },
             "These buckets survive a restart; only with `store: sqlite:PATH` "
                 + "([how, and what it costs](store.md#clients-that-are-not-registered)).")
-        .AtStart();
+        .AtStart()
+        .Finally(RemedyForClients);
 
     private sealed record Exempt(string Id, IPNetwork? Network);
 
@@ -103,6 +104,19 @@ internal static class ClientKeys
             sources[address + 1].At.Warning(
                 "every request has an address, so sources after 'address' are never used",
                 "move 'address' to the end, or remove what follows it");
+        }
+    }
+
+    /// <summary>Clients themselves are in the store, so that they change while traffic flows.</summary>
+    private static void RemedyForClients(Section section, ClientsConfig _)
+    {
+        if (section.At.Node is MappingNode mapping)
+        {
+            foreach (ConfigEntry client in mapping.Entries.Where(static entry => entry.Value is MappingNode))
+            {
+                section.Remedy("clients are registered in the store, not in the file: penstock clients set ID "
+                    + "--capacity 100 --rate 10/s", [client.Key]);
+            }
         }
     }
 

@@ -65,7 +65,7 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
         }
         var section = new Section(this, Node is MappingNode mapping ? mapping.Entries : []);
         T result = read(section);
-        section.ReportUnknown();
+        section.ReportFaultyKeys();
         return result;
     }
 
@@ -79,6 +79,9 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
                 {
                     Node = item, Location = item.Location, Path = $"{Path}[{i}]",
                 })];
+            case ScalarNode scalar when IsGluedList(scalar.Text):
+                Error($"{Name}: one text, not a list", "write a space behind each dash");
+                return [];
             case ScalarNode:
                 return [this];
             case MappingNode:
@@ -131,6 +134,10 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
 
     /// <summary>Messages do not quote the value.</summary>
     public bool HoldsSecret { get; init; }
+
+    /// <summary><c>-a</c> and <c>-b</c> on two lines, which YAML reads as the text <c>-a -b</c>.</summary>
+    private static bool IsGluedList(string text) =>
+        text.StartsWith('-') && text.Contains(" -", StringComparison.Ordinal);
 
     private static string WithoutValue(string fault, string value) => value.Length == 0 ? fault
         : fault.Replace(ConfigValue.Quote(value), "'***'", StringComparison.Ordinal)

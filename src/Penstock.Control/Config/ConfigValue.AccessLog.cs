@@ -38,7 +38,7 @@ internal static partial class ConfigValue
     /// <summary>The words with a slash are only for hints.</summary>
     private static readonly Parser<AccessLogTarget> AccessLogWord = OneOf(
         ("stdout", AccessLogTarget.Stdout), ("off", AccessLogTarget.Off), ("/path", AccessLogTarget.Off),
-        ("syslog:udp://host:514", AccessLogTarget.Off), ("false", AccessLogTarget.Off)).Parse;
+        ("syslog:udp://host:514", AccessLogTarget.Off)).Parse;
 
     /// <summary><c>stdout</c>, <c>off</c>, a path, <c>syslog:unix:/dev/log</c> or <c>syslog:udp://host:514</c>. A path
     /// must contain a slash, and no colon before it, so that a misspelt word does not create a file.</summary>
@@ -53,7 +53,8 @@ internal static partial class ConfigValue
         int slash = text.IndexOf('/', StringComparison.Ordinal);
         return slash >= 0 && !text.EndsWith('/') && !text[..slash].Contains(':', StringComparison.Ordinal)
             ? Succeed(out error)
-            : AccessLogWord(text, out target, out error);
+            : AccessLogWord(text.Equals("false", StringComparison.OrdinalIgnoreCase) ? "off" : text,
+                out target, out error);
     }
 
     private static bool TrySyslog(string text, out AccessLogTarget target, out string error)

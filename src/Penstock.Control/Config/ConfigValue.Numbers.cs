@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Numerics;
+using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Config;
 
@@ -17,7 +18,7 @@ internal static partial class ConfigValue
     };
 
     /// <summary>A number of tokens.</summary>
-    public static readonly Syntax<long> Tokens = new(TryWhole, static tokens => $"{tokens}")
+    public static readonly Syntax<long> Tokens = new(TryTokens, static tokens => $"{tokens}")
     {
         Schema = SchemaPart.AnyOf(SchemaPart.Whole(1, 1_000_000_000), SchemaPart.Variable),
         Text = "1 to 1,000,000,000",
@@ -197,7 +198,8 @@ internal static partial class ConfigValue
             return Fail($"{Quote(text)} is not a rate; write 10/s, 600/m, 0.5/s, 1/h or 1/d", out error);
         }
         perSecond = rate;
-        return Succeed(out error);
+        return Limiter.Fault(null, rate) is { } fault
+            ? Fail($"{Quote(text)} {fault.Message}", out error) : Succeed(out error);
     }
 
     /// <summary>A number of an option or a parameter.</summary>
@@ -225,6 +227,10 @@ internal static partial class ConfigValue
             : WholeFrom(1, 1024)(text, out value, out error)
                 || Fail($"{Quote(text)} is not a number of loops; write auto, or a number from 1 to 1024", out error);
     }
+
+    private static bool TryTokens(string text, out long value, out string error) =>
+        TryWhole(text, out value, out error)
+        && (Limiter.Fault(value, null) is not { } fault || Fail($"{Quote(text)} {fault.Message}", out error));
 
     private static bool TryWhole(string text, out long value, out string error) =>
         long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out value)

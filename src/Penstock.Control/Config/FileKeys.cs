@@ -206,6 +206,7 @@ internal static class FileKeys
         .Finally(static (section, config) =>
         {
             AdminKeys.CheckBackends(section, config);
+            CheckLoops(section, config.Proxy);
             if (config.Proxy.Clients.SaveUnregistered && !ClientStores.KeepsBuckets(config.Store))
             {
                 section["store"]!.Error("clients.save_unregistered needs a store in a SQLite file",
@@ -298,6 +299,17 @@ internal static class FileKeys
         {
             file["listen"]!.Warning("all clients of a Unix socket have the same address, 'unix', and share one bucket",
                 "if a proxy is in front, write clients.trusted_proxies: [unix], so that its X-Forwarded-For counts");
+        }
+    }
+
+    /// <summary>Warns of a backend that is a listener of this Penstock.</summary>
+    private static void CheckLoops(Section file, ProxyConfig proxy)
+    {
+        foreach (BackendConfig backend in proxy.Upstreams.SelectMany(static upstream => upstream.Backends)
+            .Where(backend => proxy.Listeners.Any(listener => OwnAddress.Is(backend, listener.Address))))
+        {
+            (file["upstreams"] ?? file["backends"])!.Warning($"backend {backend.Address} is Penstock's own listener: "
+                + "it gets its own requests again and again", "write the address of the service");
         }
     }
 

@@ -246,7 +246,7 @@ internal sealed class Keys<T>(string name, T standard) : KeyTable(name)
             }
             if (row.IsMissing?.Invoke(section) == true)
             {
-                section.At.Error($"missing '{row.Name}'", "write " + (row.AlsoCalled.Instead.Length > 0
+                section.Missing(row.Name, "write " + (row.AlsoCalled.Instead.Length > 0
                     ? row.AlsoCalled.Instead : $"{row.Name}: {row.Shape.Samples[0]}"));
             }
             _ = section[row.Name]; // asking for a key makes it known

@@ -111,7 +111,7 @@ internal static class LimitKeys
     {
         if (section.Sound && Limiter.Fault(limit.Capacity, limit.RatePerSecond) is { } fault)
         {
-            section[fault.Of == LimitNumber.Capacity ? "capacity" : "rate"]!.Reject(fault.ToString());
+            section["rate"]!.Reject(fault.Message);
         }
     }
 }

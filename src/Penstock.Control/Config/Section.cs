@@ -7,6 +7,7 @@ internal sealed class Section
     private readonly Dictionary<string, ConfigEntry> _entries = [];
     private readonly List<string> _known = [];
     private readonly Dictionary<string, string> _remedies = [];
+    private readonly List<(string Key, string Hint)> _missing = [];
     private readonly int _errorsBefore;
     private bool _holdsSecrets;
 
@@ -26,7 +27,7 @@ internal sealed class Section
     public ConfigField At { get; }
 
     /// <summary>True while this section has no error, so that the read values are those of the operator.</summary>
-    public bool Sound => At.Report.Errors == _errorsBefore;
+    public bool Sound => At.Report.Errors == _errorsBefore && _missing.Count == 0;
 
     /// <summary>The value of a key; null if the file does not have it.</summary>
     public ConfigField? this[string key]
@@ -64,12 +65,18 @@ internal sealed class Section
 
     public bool Has(string key) => this[key] is not null;
 
+    /// <summary>The key is required and not there. <see cref="ReportFaultyKeys"/> reports it, unless a misspelt key
+    /// explains why.</summary>
+    public void Missing(string key, string hint) => _missing.Add((key, hint));
+
     /// <summary>Keys at the top that begin with <c>x-</c> are ignored: they are a place for anchors, as in Compose
     /// files.</summary>
     public static bool IsForAnchors(string key) => key.StartsWith("x-", StringComparison.OrdinalIgnoreCase);
 
-    public void ReportUnknown()
+    /// <summary>Reports unknown keys and those that are missing.</summary>
+    public void ReportFaultyKeys()
     {
+        var misspelt = new HashSet<string>(StringComparer.Ordinal);
         var known = _known.ToDictionary(Suggestion.Fold);
         foreach ((string? folded, ConfigEntry? entry) in _entries)
         {
@@ -83,8 +90,17 @@ internal sealed class Section
                 At.Report.Hide(entry.Value);
             }
 
+            string? remedy = _remedies.GetValueOrDefault(folded);
+            if (remedy is null && Suggestion.Nearest(entry.Key, _known) is { } meant)
+            {
+                misspelt.Add(meant);
+            }
             At.Report.Error(entry.Location, At.Path, $"unknown key {ConfigValue.Quote(entry.Key)}",
-                _remedies.GetValueOrDefault(folded) ?? Suggestion.OrList(entry.Key, _known, "known keys"));
+                remedy ?? Suggestion.OrList(entry.Key, _known, "known keys"));
+        }
+        foreach ((string key, string hint) in _missing.Where(missing => !misspelt.Contains(missing.Key)))
+        {
+            At.Error($"missing '{key}'", hint);
         }
     }
 }

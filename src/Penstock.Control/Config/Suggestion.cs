@@ -16,7 +16,8 @@ internal static class Suggestion
     public static string OrList(string word, IReadOnlyCollection<string> known, string heading) =>
         For(word, known) ?? $"{heading}: {string.Join(", ", known)}";
 
-    private static string? Nearest(string word, IEnumerable<string> known)
+    /// <summary>The known word that is near; null: none is.</summary>
+    public static string? Nearest(string word, IEnumerable<string> known)
     {
         string folded = Fold(word);
         if (folded.Length is 0 or > MaxLength)

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
@@ -6,7 +5,7 @@ namespace Penstock.Control.Config;
 
 /// <summary>Parses YAML to nodes. Uses parser events instead of YamlDotNet's tree, which stops at the first duplicate
 /// key; all duplicates are to be reported.</summary>
-internal sealed partial class YamlTree
+internal sealed class YamlTree
 {
     private const int MaxDepth = 32;
     private const string MergeKey = "<<";
@@ -73,18 +72,10 @@ internal sealed partial class YamlTree
             place = new(_file, place.Line, lines[place.Line - 1].Length + 1, 1);
         }
 
-        int glued = lines.Take(place.Line).ToList().FindLastIndex(static line => GluedColon().IsMatch(line));
-        string? hint = lines[place.Line - 1].Contains("${", StringComparison.Ordinal)
-            ? "put quotes around a value with ${…}" // YAML parses the braces as a mapping
-            : glued >= place.Line - 2 && glued >= 0 ? $"write a space behind the colon of line {glued + 1}"
-            : _open is { } open ? $"is the bracket closed that opens at {open.Line}:{open.Column}?" : null;
+        string? hint = new YamlMistake(lines, place, message, _open).Hint();
         string sentence = message.Length == 0 ? "" : char.ToLowerInvariant(message[0]) + message[1..].TrimEnd('.');
         _report.Error(place, "", "not valid YAML: " + sentence, hint);
     }
-
-    /// <summary><c>listen:8080</c>, which YAML reads as one text.</summary>
-    [GeneratedRegex(@"^\s*(- )?[a-z_]+:[^\s/]", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex GluedColon();
 
     // YamlDotNet would report a tab as a syntax error at 1:1, which does not help the operator.
     private static bool ReportTabs(SourceFile file, Report report)
@@ -168,6 +159,13 @@ internal sealed partial class YamlTree
     private ConfigNode Value(Scalar scalar)
     {
         Location place = PlaceOf(scalar.Start, scalar.End);
+        if (scalar is { Style: ScalarStyle.Plain, Value: "" } && !(scalar.Anchor.IsEmpty && scalar.Tag.IsEmpty))
+        {
+            string sign = scalar.Tag.IsEmpty ? "&" : "!";
+            _report.Error(place, "", $"a text that begins with {sign} is {(sign == "!" ? "a tag" : "an anchor")} "
+                + "in YAML, and no value", $"put quotes around a value that begins with {sign}");
+            return new FaultyNode(place);
+        }
         return scalar.Style == ScalarStyle.Plain && scalar.Value is "" or "~" or "null"
             ? new EmptyNode(place)
             : _variables?.Fill(scalar.Value, place) ?? new ScalarNode(place, scalar.Value);

@@ -167,7 +167,7 @@ internal sealed class LiveFeed : IAsyncDisposable
             Version = ProductVersion.Short,
             StartedAt = MetricList.StartedAt,
             Stopping = proxy.Stopping,
-            Warnings = [.. StatusReport.WarningsOf(_subjects, time)],
+            Warnings = [.. StatusReport.WarningsOf(_subjects, now.Upstreams, time)],
             Requests = now.Statuses.Values.Sum(),
             Clients = proxy.Limiter.Clients.Count,
             Store = StoreReport.Of(_subjects),

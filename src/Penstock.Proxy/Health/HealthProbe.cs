@@ -18,6 +18,7 @@ internal sealed class HealthProbe
 
     private readonly Backend _backend;
     private readonly HealthCheckConfig _check;
+    private readonly string _path; // without a query, which may hold a secret
     private readonly TimeProvider _time;
     private readonly SelfDelay _selfDelay;
     private readonly byte[]? _request;
@@ -27,6 +28,7 @@ internal sealed class HealthProbe
     {
         _backend = backend;
         _check = check;
+        _path = (check.Path ?? "/").Split('?', 2)[0];
         _time = time;
         _selfDelay = selfDelay;
         if (check.Path is not null)
@@ -204,7 +206,7 @@ internal sealed class HealthProbe
             }
             start += head.Length;
             return !_check.ExpectStatus.Any(range => range.Contains(head.Status))
-                ? CheckResult.Failed($"status {head.Status}")
+                ? CheckResult.Failed($"status {head.Status} for {_path}")
                 : _expectBody is null ? CheckResult.Passed
                 : await FindTextAsync(connection, new BodyReader(head.Framing, head.ContentLength),
                     buffer.AsMemory(0, end), start, cancel);

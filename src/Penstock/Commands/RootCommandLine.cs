@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
+using Penstock.Control.Config;
 
 namespace Penstock.Commands;
 
@@ -69,6 +71,14 @@ internal static class RootCommandLine
         var wrong = parse.Action as ParseErrorAction;
         wrong?.ShowHelp = false;
         Command command = parse.CommandResult.Command;
+        if (UnknownOption(args, parse) is { } option)
+        {
+            string[] known = [.. command.Options.Select(static one => one.Name)];
+            string? meant = known.FirstOrDefault(one => one.StartsWith(option, StringComparison.Ordinal))
+                ?? Suggestion.Nearest(option, known);
+            return terminal.Fail($"unknown option '{option}'" + (meant is null ? "" : $": did you mean {meant}?")
+                + $"\nSee '{CommandText.PathOf(command)} --help'.", ExitCode.Usage);
+        }
         if (wrong is null && parse.Action == command.Action && NeedsOpenSsl(command)
             && !NativeLibrary.TryLoad("libssl.so.3", out _))
         {
@@ -102,6 +112,17 @@ internal static class RootCommandLine
         {
             return terminal.Fail($"bug in Penstock, please report it: {bug}");
         }
+    }
+
+    /// <summary>The first word that looks like an option and was taken for an argument. What follows <c>--</c> is one.
+    /// </summary>
+    private static string? UnknownOption(string[] args, ParseResult parse)
+    {
+        IEnumerable<string> arguments = parse.CommandResult.Children.OfType<ArgumentResult>()
+            .SelectMany(static argument => argument.Tokens).Select(static token => token.Value)
+            .Concat(parse.UnmatchedTokens);
+        return arguments.FirstOrDefault(word => word.StartsWith("--", StringComparison.Ordinal)
+            && OtherSpellings.Of([.. args.TakeWhile(static a => a != "--")]).Contains(word))?.Split('=')[0];
     }
 
     private static bool NeedsOpenSsl(Command command) =>

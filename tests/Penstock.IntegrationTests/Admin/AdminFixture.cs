@@ -78,9 +78,11 @@ internal sealed class AdminFixture : IAsyncDisposable
         }
 
         using HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        string? mediaType = response.Content.Headers.ContentType?.MediaType;
+        string text = await StateStream.BodyOf(response);
         return new(
-            (int)response.StatusCode, await StateStream.BodyOf(response),
-            response.Content.Headers.ContentType?.MediaType, response.Headers.Location?.OriginalString,
+            (int)response.StatusCode, mediaType == "application/json" ? text.TrimEnd('\n') : text,
+            mediaType, response.Headers.Location?.OriginalString,
             response.Headers.ETag?.Tag, string.Join(", ", response.Content.Headers.Allow),
             response.Headers.WwwAuthenticate.ToString());
     }

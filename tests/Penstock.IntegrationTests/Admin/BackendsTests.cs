@@ -1,3 +1,4 @@
+using System.Net;
 using Penstock.Control.Config;
 using Penstock.Proxy.Configuration;
 using Penstock.TestKit;
@@ -129,6 +130,21 @@ public sealed class BackendsTests
             .IsError(404, "there is no upstream 'no'");
         Assert.Equal(1, (await admin.SendAsync("GET", "/upstreams"))["items"][0].GetProperty("backends")
             .GetArrayLength());
+    }
+
+    [Fact]
+    public async Task Admin_api_without_a_token_is_no_backend()
+    {
+        int port = PenstockProcess.FreePort();
+        await using AdminFixture open = await AdminFixture.StartAsync(change: config => At(config, port));
+        (await open.SendAsync("POST", Path, $$"""{"url":"localhost:{{port}}"}""")).HasFaults("url must not be that of "
+            + "the admin API, which has no token: everybody could change limits; set admin.token or admin.tokens");
+        Assert.Equal(201, (await open.SendAsync("POST", Path, """{"url":"localhost:7"}""")).Status);
+
+        static PenstockConfig At(PenstockConfig config, int port) => config with
+        {
+            Admin = config.Admin with { Listen = new IPEndPoint(IPAddress.Loopback, port) },
+        };
     }
 
     private static Task<AdminFixture> StartAsync(int port) => AdminFixture.StartAsync(

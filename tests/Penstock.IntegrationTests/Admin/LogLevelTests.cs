@@ -20,18 +20,20 @@ public sealed class LogLevelTests
             config, NullLoggerFactory.Instance, TimeProvider.System, () => new(config, []), threshold);
         using var http = new HttpClient { BaseAddress = host.AdminUrl };
 
-        Assert.Equal("""{"level":"warning","configured":"warning"}""", await http.GetStringAsync("/log/level"));
+        Assert.Equal("""{"level":"warning","configured":"warning"}""", await GetAsync());
         Assert.Equal("""{"level":"debug","configured":"warning"}""", await PutAsync("""{"level":"debug"}"""));
         Assert.True(threshold.Writes("penstock", LogLevel.Debug));
         Assert.Null(host.Reloader.Reload().Error);
-        Assert.Equal("""{"level":"warning","configured":"warning"}""", await http.GetStringAsync("/log/level"));
+        Assert.Equal("""{"level":"warning","configured":"warning"}""", await GetAsync());
         Assert.False(threshold.Writes("penstock", LogLevel.Information));
+
+        async Task<string> GetAsync() => (await http.GetStringAsync("/log/level")).TrimEnd();
 
         async Task<string> PutAsync(string body)
         {
             using var content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
             using HttpResponseMessage answer = await http.PutAsync(new Uri("/log/level", UriKind.Relative), content);
-            return await answer.Content.ReadAsStringAsync();
+            return (await answer.Content.ReadAsStringAsync()).TrimEnd();
         }
     }
 

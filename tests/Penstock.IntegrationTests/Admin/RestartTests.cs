@@ -219,13 +219,15 @@ public sealed class RestartTests : IDisposable
                 return new NetworkStream(socket, ownsSocket: true);
             },
         });
-        Assert.Equal("""{"items":[],"next_cursor":null}""", await http.GetStringAsync("http://any.name/clients"));
+        Assert.Equal("""{"items":[],"next_cursor":null}""" + "\n",
+            await http.GetStringAsync("http://any.name/clients"));
         Assert.Equal("unix:" + path, host.AdminUrl!.OriginalString);
 
         await Assert.ThrowsAsync<StartException>(
             () => PenstockHost.StartAsync(config, NullLoggerFactory.Instance, _time));
         Assert.True(File.Exists(path));
-        Assert.Equal("""{"items":[],"next_cursor":null}""", await http.GetStringAsync("http://any.name/clients"));
+        Assert.Equal("""{"items":[],"next_cursor":null}""" + "\n",
+            await http.GetStringAsync("http://any.name/clients"));
     }
 
     [Fact]

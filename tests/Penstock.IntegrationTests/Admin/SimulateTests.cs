@@ -103,7 +103,7 @@ public sealed class SimulateTests : IAsyncLifetime
             "capacity is required", "rate is required", "key 'host' is not a field of the common format: write client "
                 + "or client_address or user or referer or user_agent");
         (await SimulateAsync("?capacity=1&rate=2000000/s", Burst(1))).HasFaults(
-            "rate must be from one in 100 days to 1000000 per second");
+            "rate '2000000/s' must be from one in 100 days to 1000000 per second");
         (await SimulateAsync("?capacity=1000000000&rate=1/h", Burst(1))).HasFaults("capacity an empty bucket would "
             + "need more than 100 years to fill; lower the capacity or raise the rate");
     }

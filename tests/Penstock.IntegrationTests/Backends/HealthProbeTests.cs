@@ -37,8 +37,8 @@ public sealed class HealthProbeTests
     [InlineData(200, null)]
     [InlineData(302, null)]
     [InlineData(399, null)]
-    [InlineData(400, "status 400")]
-    [InlineData(503, "status 503")]
+    [InlineData(400, "status 400 for /health")]
+    [InlineData(503, "status 503 for /health")]
     public async Task Default_expects_success_or_a_redirection(int status, string? cause)
     {
         await using var backend = ScriptedBackend.Answer(_ => $"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
@@ -48,7 +48,7 @@ public sealed class HealthProbeTests
     [Theory]
     [InlineData(204, null)]
     [InlineData(401, null)]
-    [InlineData(200, "status 200")]
+    [InlineData(200, "status 200 for /health")]
     public async Task Expected_statuses_are_those_configured(int status, string? cause)
     {
         await using var backend = ScriptedBackend.Answer(_ => $"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");

@@ -44,7 +44,7 @@ public sealed class HealthTests
         Assert.Equal(
         [
             $"backend {name} is UP: 1 of 1 checks passed, 2 of 2 backends in use",
-            $"backend {name} is DOWN: status 500 (2 of 2 checks failed); 1 of 2 backends left",
+            $"backend {name} is DOWN: status 500 for /health (2 of 2 checks failed); 1 of 2 backends left",
             $"backend {name} is UP: 3 of 3 checks passed, 2 of 2 backends in use",
         ], proxy.Log.Lines.Where(l => l.Contains(name, StringComparison.Ordinal)));
     }

@@ -77,7 +77,7 @@ public sealed class ImportTests(SharedPostgres postgres) : IAsyncLifetime
         using var http = new HttpClient { BaseAddress = _nodes[0].Host.AdminUrl };
         using var content = new StringContent(file.ToString(), Encoding.UTF8, "text/csv");
         using HttpResponseMessage answer = await http.PostAsync("/clients/import", content);
-        return await answer.Content.ReadAsStringAsync();
+        return (await answer.Content.ReadAsStringAsync()).TrimEnd();
     }
 
     private async Task KnownToBothAsync(long capacity)

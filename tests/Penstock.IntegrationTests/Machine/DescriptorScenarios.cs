@@ -69,7 +69,7 @@ public sealed class DescriptorScenarios : ProgramScenarios
             }
         })];
         await Eventually.TrueAsync(() => Slow(backend) >= 40, "those who are in are at the backend");
-        Assert.Equal("{\"status\":\"alive\"}", await Http.GetStringAsync(new Uri(Admin, "livez")));
+        Assert.Equal("{\"status\":\"alive\"}\n", await Http.GetStringAsync(new Uri(Admin, "livez")));
         Assert.InRange(penstock.Descriptors, 1, Few - 50);
         release.SetResult();
         RawResponse[] all = await Task.WhenAll(answers).WaitAsync(TimeSpan.FromSeconds(30));
@@ -147,7 +147,7 @@ public sealed class DescriptorScenarios : ProgramScenarios
     {
         try
         {
-            return await Http.GetStringAsync(new Uri(Admin, "livez")) == "{\"status\":\"alive\"}";
+            return await Http.GetStringAsync(new Uri(Admin, "livez")) == "{\"status\":\"alive\"}\n";
         }
         catch (HttpRequestException e) when (e.InnerException is IOException)
         {

@@ -13,7 +13,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
 {
     private const string Done = """{"created":3,"updated":2,"unchanged":1}""";
 
-    private readonly WebApplication _admin = WebApplication.CreateSlimBuilder().Build();
+    private readonly WebApplication _admin = FakeAdminApi.QuietApplication();
     private readonly string _folder = Directory.CreateTempSubdirectory("penstock-test-").FullName;
     private readonly List<string> _requests = [];
     private readonly MemoryStream _output = new();

@@ -12,7 +12,7 @@ public sealed class ClientsCommandTests : IAsyncLifetime
 {
     private const string User1 = """{"client_id":"user1","capacity":100,"rate_per_sec":0.5,"current_tokens":99.5}""";
 
-    private readonly WebApplication _admin = WebApplication.CreateSlimBuilder().Build();
+    private readonly WebApplication _admin = FakeAdminApi.QuietApplication();
     private readonly List<string> _requests = [];
     private readonly Queue<(int Status, string Body)> _answers = [];
 

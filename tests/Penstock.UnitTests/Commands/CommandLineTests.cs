@@ -31,6 +31,9 @@ public sealed class CommandLineTests
     [InlineData("check a.yaml --config b.yaml", "twice")]
     [InlineData("run a.yaml b.yaml", "'b.yaml'")]
     [InlineData("run --loops x", "'x'")]
+    [InlineData("run --conf x", "unknown option '--conf': did you mean --config?")]
+    [InlineData("demo --lisen 1", "unknown option '--lisen': did you mean --listen?")]
+    [InlineData("status --colour=no", "unknown option '--colour'\nSee 'penstock status --help'.")]
     [InlineData("clients get", "ID")]
     [InlineData("clients list --admin 127.0.0.1", "http://host:port")]
     public async Task Command_line_with_a_mistake_exits_2_and_names_it(string line, string named)

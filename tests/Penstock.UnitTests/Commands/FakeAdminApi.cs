@@ -20,11 +20,14 @@ internal sealed class FakeAdminApi : IAsyncDisposable
     /// <summary>By method and path without the query; the last answer of a list stays.</summary>
     private readonly Dictionary<string, Queue<(int Status, string Body)>> _answers = [];
 
-    private FakeAdminApi()
+    private FakeAdminApi() => _app = QuietApplication();
+
+    /// <summary>A web application that logs nothing.</summary>
+    public static WebApplication QuietApplication()
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        _app = builder.Build();
+        return builder.Build();
     }
 
     public static DateTimeOffset Start { get; } = new(2026, 11, 27, 1, 2, 3, TimeSpan.Zero);

@@ -43,6 +43,8 @@ public sealed class AdminDiagnosticsTests
     [InlineData("127.0.0.1:9800", "0.0.0.0:9800", true)]
     [InlineData("127.0.0.1:9800", "127.0.0.1:9801", false)]
     [InlineData("127.0.0.1:9800", "10.0.0.1:9800", false)]
+    [InlineData("127.0.0.1:9800", "[::ffff:127.0.0.1]:9800", true)]
+    [InlineData("[::1]:9800", "localhost:9800", true)]
     [InlineData("unix:/a.sock", "unix:/a.sock", true)]
     [InlineData("unix:/a.sock", "unix:/b.sock", false)]
     public void Backend_that_is_the_api_needs_a_token(string listen, string backend, bool isApi)
@@ -55,4 +57,17 @@ public sealed class AdminDiagnosticsTests
         static string File(string listen, string token, string backend) =>
             $"listen: 127.0.0.1:70\nadmin: {{ listen: \"{listen}\", token: {token} }}\nbackends: [\"{backend}\"]";
     }
+
+    [Theory]
+    [InlineData("0.0.0.0:8080", "127.0.0.1:8080", true)]
+    [InlineData("0.0.0.0:8080", "127.0.0.5:8080", true)]
+    [InlineData("127.0.0.1:8080", "127.0.0.5:8080", false)]
+    [InlineData("0.0.0.0:8080", "10.0.0.1:8080", false)] // that of another machine, as far as anybody can tell
+    [InlineData("10.0.0.1:8080", "10.0.0.1:8080", true)]
+    [InlineData("10.0.0.1:8080", "localhost:8080", false)]
+    [InlineData("unix:/a.sock", "unix:/a.sock", true)]
+    public void Backend_that_is_a_listener_is_warned_of(string listen, string backend, bool isLoop) => Assert.Equal(
+        isLoop, string.Join('\n', ConfigText.Faults($"listen: \"{listen}\"\nbackends: [\"{backend}\"]"))
+            .Contains("is Penstock's own listener: it gets its own requests again and again "
+                + "| write the address of the service", StringComparison.Ordinal));
 }
