@@ -28,6 +28,7 @@ let toldAt = 0;
 function open() {
     const name = location.hash.replace(/^#\/?/, '').split('?')[0];
     const next = views.find(one => one.name === name) ?? views[0];
+    const inside = main.contains(document.activeElement);
     view?.close?.();
     clear(main);
     for (const a of document.querySelectorAll('#nav a')) {
@@ -42,6 +43,9 @@ function open() {
     view = next.open(main) ?? {};
     if (state) {
         view.update?.(state);
+    }
+    if (inside) {
+        main.focus(); // what had the focus is gone
     }
 }
 
@@ -156,6 +160,10 @@ document
     .append(...views.map(one => h('a', { href: `#/${one.name}`, 'data-view': one.name }, one.title)));
 document.getElementById('theme').addEventListener('click', event => chooseTheme(event.currentTarget.dataset.next));
 chooseTheme(['light', 'dark'].includes(localStorage.getItem('theme')) ? localStorage.getItem('theme') : 'system');
+document.querySelector('.skip').addEventListener('click', event => {
+    event.preventDefault(); // the address names the view
+    main.focus();
+});
 window.addEventListener('hashchange', () => {
     if (!document.body.dataset.closed) {
         open();

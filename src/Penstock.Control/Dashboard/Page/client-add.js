@@ -37,6 +37,7 @@ export function addForm(added) {
                     text(says, '');
                     id.input.value = '';
                     node.open = false;
+                    node.querySelector('summary').focus();
                     added();
                 } catch (fault) {
                     text(says, fault.message);

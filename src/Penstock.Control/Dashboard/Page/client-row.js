@@ -25,70 +25,70 @@ const pathOf = id =>
 export function clientRow(item, removed) {
     const cells = clientColumns.map(column => h('td', { class: column.end ? 'end' : null }));
     const node = h('tr', { 'data-client': item.client_id }, cells);
+    const name = item.client_id;
     let now = item;
     let editing = false;
+
+    const change = h('button', { type: 'button', 'aria-label': `Edit ${name}`, onclick: edit }, 'Edit');
+    const fill = h(
+        'button',
+        {
+            type: 'button',
+            'aria-label': `Fill the bucket of ${name}`,
+            onclick: () =>
+                tell(async () => {
+                    now = (await send('POST', `${pathOf(name)}/reset`)).body;
+                    show();
+                }, `The bucket of ${name} is full.`),
+        },
+        'Fill',
+    );
+    const remove = h(
+        'button',
+        {
+            type: 'button',
+            class: 'danger',
+            'aria-label': `Delete ${name}`,
+            onclick: async () => {
+                if (
+                    (await confirmed(`Delete ${name}?`, 'The limit of its route applies to it again.', 'Delete')) &&
+                    (await tell(() => send('DELETE', pathOf(name)), `${name} is deleted.`))
+                ) {
+                    removed(name);
+                }
+            },
+        },
+        'Delete',
+    );
+    const actions = h('div', { class: 'buttons' }, change, fill, remove);
 
     function show() {
         editing = false;
         node.classList.remove('conflict');
-        cells.forEach(clear);
         const values = [
-            now.client_id,
+            name,
             count(now.capacity),
             decimal(now.rate_per_sec),
             decimal(now.current_tokens),
             now.plan ?? '',
             now.access ?? 'limited',
         ];
-        values.forEach((value, i) => text(cells[i], value));
-        const name = now.client_id;
-        cells[6].append(
-            h(
-                'div',
-                { class: 'buttons' },
-                h('button', { type: 'button', 'aria-label': `Edit ${name}`, onclick: edit }, 'Edit'),
-                h(
-                    'button',
-                    {
-                        type: 'button',
-                        'aria-label': `Fill the bucket of ${name}`,
-                        onclick: () =>
-                            tell(async () => {
-                                now = (await send('POST', `${pathOf(name)}/reset`)).body;
-                                show();
-                            }, `The bucket of ${name} is full.`),
-                    },
-                    'Fill',
-                ),
-                h(
-                    'button',
-                    {
-                        type: 'button',
-                        class: 'danger',
-                        'aria-label': `Delete ${name}`,
-                        onclick: async () => {
-                            if (
-                                (await confirmed(
-                                    `Delete ${name}?`,
-                                    'The limit of its route applies to it again.',
-                                    'Delete',
-                                )) &&
-                                (await tell(() => send('DELETE', pathOf(name)), `${name} is deleted.`))
-                            ) {
-                                removed(name);
-                            }
-                        },
-                    },
-                    'Delete',
-                ),
-            ),
-        );
+        values.forEach((value, i) => text(clear(cells[i]), value));
+        if (cells[6].firstChild !== actions) {
+            clear(cells[6]).append(actions); // otherwise they stay, with the focus
+        }
+    }
+
+    /** Ends the editing. */
+    function end() {
+        show();
+        change.focus();
     }
 
     async function edit() {
         let read;
         try {
-            read = await getTagged(pathOf(now.client_id));
+            read = await getTagged(pathOf(name));
         } catch (fault) {
             note(fault.message, true);
             return;
@@ -100,7 +100,6 @@ export function clientRow(item, removed) {
     }
 
     function editCells(tag) {
-        const name = now.client_id;
         const input = (label, value) =>
             h('input', {
                 type: 'number',
@@ -108,7 +107,7 @@ export function clientRow(item, removed) {
                 step: 'any',
                 value: value ?? '',
                 'aria-label': `${label} of ${name}`,
-                onkeydown: event => (event.key === 'Enter' ? save() : event.key === 'Escape' && show()),
+                onkeydown: event => (event.key === 'Enter' ? save() : event.key === 'Escape' && end()),
             });
         const [capacity, perSec] = [input('Capacity', now.capacity), input('Rate per second', now.rate_per_sec)];
         const says = h('p', { class: 'fault', role: 'alert' });
@@ -117,9 +116,8 @@ export function clientRow(item, removed) {
             const body = { capacity: Number(capacity.value), rate_per_sec: Number(perSec.value) };
             try {
                 now = (await send('PATCH', pathOf(name), body, newest ?? tag)).body;
-                show();
+                end();
                 note(`${name}: ${count(now.capacity)} at once, then ${rate(now.rate_per_sec)}.`);
-                cells[6].querySelector('button').focus();
             } catch (fault) {
                 if (fault instanceof Fault && fault.status === 412) {
                     await conflict(body);
@@ -151,7 +149,7 @@ export function clientRow(item, removed) {
                     'div',
                     { class: 'buttons' },
                     h('button', { type: 'button', class: 'main', onclick: () => save(theirs.tag) }, 'Use mine'),
-                    h('button', { type: 'button', onclick: show }, 'Keep theirs'),
+                    h('button', { type: 'button', onclick: end }, 'Keep theirs'),
                 ),
             );
             cells[6].querySelector('button').focus();
@@ -164,7 +162,7 @@ export function clientRow(item, removed) {
                 'div',
                 { class: 'buttons' },
                 h('button', { type: 'button', class: 'main', onclick: () => save() }, 'Save'),
-                h('button', { type: 'button', onclick: show }, 'Cancel'),
+                h('button', { type: 'button', onclick: end }, 'Cancel'),
             ),
             says,
         );

@@ -130,6 +130,7 @@ function clientTable() {
                 const row = clientRow(one, id => {
                     items = items.filter(other => other.client_id !== id);
                     show();
+                    search.input.focus();
                 });
                 rows.set(one.client_id, row);
                 return row;
@@ -156,7 +157,11 @@ function clientTable() {
         clearTimeout(typing);
         typing = setTimeout(load, 200);
     });
-    more.addEventListener('click', () => load(cursor));
+    more.addEventListener('click', async () => {
+        const before = items.length;
+        await load(cursor);
+        found.body.rows[before]?.querySelector('button').focus();
+    });
     const save = h(
         'button',
         {

@@ -71,7 +71,7 @@ export function follow(parent, items, keyOf, create) {
         if (part.node === place) {
             place = place.nextSibling;
         } else {
-            parent.insertBefore(part.node, place);
+            move(parent, part.node, place);
         }
     }
     for (const [key, part] of before) {
@@ -80,6 +80,13 @@ export function follow(parent, items, keyOf, create) {
         }
     }
     kept.set(parent, now);
+}
+
+/** Puts an element into its place; one that is moved keeps the focus. */
+function move(parent, node, place) {
+    const focused = node.contains(document.activeElement) ? document.activeElement : null;
+    parent.insertBefore(node, place);
+    focused?.focus({ preventScroll: true });
 }
 
 /** Removes all that is in an element. */

@@ -19,6 +19,11 @@ export function importPanel(imported) {
         `${plural(report.created, 'new client')}, ${plural(report.updated, 'changed one')}, ` +
         plural(report.unchanged, 'unchanged one');
 
+    function end() {
+        clear(result);
+        drop.querySelector('input').focus();
+    }
+
     async function tryOut(file) {
         clear(result).append(h('p', null, `Checking ${file.name} …`));
         let report;
@@ -48,7 +53,7 @@ export function importPanel(imported) {
                         onclick: async () => {
                             try {
                                 note(`Imported: ${counts(await post(file, false))}.`);
-                                clear(result);
+                                end();
                                 imported();
                             } catch (fault) {
                                 note(fault.message, true);
@@ -57,7 +62,7 @@ export function importPanel(imported) {
                     },
                     'Import',
                 ),
-                h('button', { type: 'button', onclick: () => clear(result) }, 'Cancel'),
+                h('button', { type: 'button', onclick: end }, 'Cancel'),
             ),
         );
         result.querySelector('button').focus();

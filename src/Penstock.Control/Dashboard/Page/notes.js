@@ -5,25 +5,25 @@ import { h } from './dom.js';
 const NOTE_MS = 8000;
 const MAX_NOTES = 4;
 
-/** Says something for a few seconds; a fault stays until it is closed. */
+/** Says something for a few seconds; a fault, and what has the focus then, stays until it is closed. */
 export function note(words, isFault) {
     const notes = document.getElementById('notes');
     const node = h(
         'div',
         { class: isFault ? 'note bad' : 'note' },
         h('span', null, words),
-        h(
-            'button',
-            { type: 'button', class: 'quiet', 'aria-label': 'Close this note', onclick: () => node.remove() },
-            '×',
-        ),
+        h('button', { type: 'button', class: 'quiet', 'aria-label': 'Close this note', onclick: close }, '×'),
     );
+    function close() {
+        node.remove();
+        (notes.querySelector('button') ?? document.getElementById('main')).focus({ preventScroll: true });
+    }
     notes.append(node);
     while (notes.children.length > MAX_NOTES) {
         notes.firstChild.remove();
     }
     if (!isFault) {
-        setTimeout(() => node.remove(), NOTE_MS);
+        setTimeout(() => node.matches(':focus-within') || node.remove(), NOTE_MS);
     }
 }
 

@@ -72,6 +72,8 @@ function backendRow(item) {
     ];
     const made = row(item, cells, backendColumns, { 'data-backend': name });
     let now = item.status;
+    let isTyped = false; // and nobody was asked yet
+    let isAsking = false;
     const state = h(
         'select',
         {
@@ -93,20 +95,40 @@ function backendRow(item) {
         min: '1',
         max: '256',
         'aria-label': `Weight of ${name}`,
-        onchange: async () => {
-            const wanted = Number(weight.value);
-            if (
-                !(await confirmed(
-                    `Give ${name} the weight ${wanted}?`,
-                    `Its weight is ${now.weight}.`,
-                    'Set the weight',
-                )) ||
-                !(await tell(() => send('PATCH', path, { weight: wanted }), `${name}: weight ${wanted}.`))
-            ) {
+        title: 'Enter, or leaving the field, sets it.',
+        oninput: () => {
+            isTyped = true;
+        },
+        onkeydown: event => {
+            if (event.key === 'Enter') {
+                event.preventDefault(); // it would answer the question
+                ask();
+            } else if (event.key === 'Escape') {
+                isTyped = false;
                 weight.value = now.weight;
             }
         },
+        onblur: () => document.hasFocus() && ask(),
     });
+
+    /** Not at each change: the arrow keys pass the weights between. */
+    async function ask() {
+        const wanted = Number(weight.value);
+        isTyped &&= wanted !== now.weight;
+        if (!isTyped || isAsking) {
+            return;
+        }
+        isAsking = true;
+        if (
+            (await confirmed(`Give ${name} the weight ${wanted}?`, `Its weight is ${now.weight}.`, 'Set the weight')) &&
+            (await tell(() => send('PATCH', path, { weight: wanted }), `${name}: weight ${wanted}.`))
+        ) {
+            now = { ...now, weight: wanted };
+        }
+        weight.value = now.weight;
+        isTyped = isAsking = false;
+        weight.focus();
+    }
     made.node.append(h('td', null, state), h('td', null, weight));
     return {
         node: made.node,
@@ -119,7 +141,7 @@ function backendRow(item) {
             if (document.activeElement !== state || before.state !== now.state) {
                 state.value = now.state;
             }
-            if (document.activeElement !== weight) {
+            if (!isTyped) {
                 weight.value = now.weight;
             }
         },
@@ -193,14 +215,12 @@ function reloadPanel() {
                 ) {
                     return;
                 }
-                button.disabled = true;
                 try {
                     await send('POST', 'reload');
                     note('The configuration is reloaded.');
                 } catch (fault) {
                     note(fault.message, true);
                 }
-                button.disabled = false;
                 read();
             },
         },
