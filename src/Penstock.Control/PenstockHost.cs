@@ -64,6 +64,7 @@ internal sealed class PenstockHost : IAsyncDisposable
         using AdminSocket? adminSocket = AdminSocket.Bind(config.Admin, shared: predecessor is not null);
         predecessor?.Quiesce();
         IClientStore store = ClientStores.Open(config.Store, time, predecessor?.StoreLock);
+        TellIfNew(store, loggers);
         ProxyServer proxy = NewProxy(config.Proxy, store, loggers, time);
         predecessor?.Prepare(proxy);
         var directory = new ClientDirectory(store, proxy.Limiter, loggers.CreateLogger<ClientDirectory>());
@@ -172,6 +173,15 @@ internal sealed class PenstockHost : IAsyncDisposable
 
         static CertificateConfig Given(string name, string chain, string key) =>
             new(PemText.Of($"the certificate of {name}", chain), PemText.Of($"the key of {name}", key));
+    }
+
+    private static void TellIfNew(IClientStore store, ILoggerFactory loggers)
+    {
+        if (store is SqliteStore { IsNew: true, IsLasting: true })
+        {
+            loggers.CreateLogger<PenstockHost>().LogInformation(
+                Events.StoreCreated, "{Store} is new and has no clients", store.Name);
+        }
     }
 
     private static ProxyServer NewProxy(

@@ -69,8 +69,9 @@ internal sealed class Reloader(
             _last = new(time.GetUtcNow(), result);
             foreach (Diagnostic diagnostic in result.Diagnostics)
             {
-                log.Log(diagnostic.Severity == Severity.Error ? LogLevel.Error : LogLevel.Warning,
-                    result.Error is null ? Events.Reloaded : Events.ReloadFailed, "{Message} ({File}:{Line}:{Column})",
+                bool isError = diagnostic.Severity == Severity.Error;
+                log.Log(isError ? LogLevel.Error : LogLevel.Warning,
+                    isError ? Events.ReloadFailed : Events.ConfigWarning, "{Remark} ({File}:{Line}:{Column})",
                     diagnostic.Message, diagnostic.File, diagnostic.Line, diagnostic.Column);
             }
 

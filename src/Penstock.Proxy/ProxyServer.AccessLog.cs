@@ -39,8 +39,11 @@ public sealed partial class ProxyServer
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new ProxyStartException($"cannot write the access log {target.Text}: {e.Message}; let this user "
-                + "write there, or choose another access_log", e);
+            string remedy = target.Kind == AccessLogKind.File
+                && Path.GetDirectoryName(Path.GetFullPath(target.Address)) is { } folder && !Directory.Exists(folder)
+                ? $"make the folder {folder}" : "let this user write there";
+            throw new ProxyStartException(
+                $"cannot write the access log {target.Text}: {e.Message}; {remedy}, or choose another access_log", e);
         }
     }
 }

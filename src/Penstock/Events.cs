@@ -19,6 +19,7 @@ internal static class Events
         "This process has taken over from another one.");
     public static readonly EventId SuccessorFailed = List.Add(207, "successor_failed",
         "The process that SIGUSR2 has started could not be started, or has ended.");
-    public static readonly EventId ConfigWarning = List.Add(203, "config_warning",
-        "The configuration is valid, but has a consequence that may not be intended.");
+
+    /// <summary>The same at start as at a reload.</summary>
+    public static readonly EventId ConfigWarning = Control.Telemetry.Events.ConfigWarning;
 }

@@ -76,7 +76,7 @@ internal static class AdminKeys
     /// lead there, because the probes need no token.</summary>
     public static void CheckBackends(Section file, PenstockConfig config)
     {
-        if (config.Admin is not { HasToken: false, Listen: { } listen })
+        if (config.Admin is not { HasToken: false, Listen: { } listen } || HasFaultyToken(file["admin"]))
         {
             return;
         }
@@ -89,6 +89,10 @@ internal static class AdminKeys
                 "set admin.token or admin.tokens");
         }
     }
+
+    /// <summary>There is a token, but its value has a fault that is reported already.</summary>
+    private static bool HasFaultyToken(ConfigField? admin) => admin?.Node is MappingNode mapping
+        && mapping.Entries.Any(static entry => entry.Value is FaultyNode);
 
     private static bool IsForProbe(RouteConfig route) =>
         route is { Path: "/livez" or "/readyz", Rewrite: null };

@@ -121,7 +121,7 @@ internal static class AnswerKeys
         {
             return answer with { Body = Encoding.UTF8.GetString(bytes) };
         }
-        file.Error($"cannot read {Quote(path)}: {fault}", FileReader.PathHint);
+        file.Error($"cannot read {Quote(path)}: {fault}", FileReader.Hint(path));
         return answer;
     }
 

@@ -70,7 +70,8 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
     }
 
     /// <summary>The items of a list; a single value counts as a list of one.</summary>
-    public IReadOnlyList<ConfigField> Items()
+    /// <param name="insteadOfMapping">The hint for a mapping; null: that a list is meant.</param>
+    public IReadOnlyList<ConfigField> Items(string? insteadOfMapping = null)
     {
         switch (Node)
         {
@@ -85,7 +86,7 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
             case ScalarNode:
                 return [this];
             case MappingNode:
-                Expected("a list", "write [one, other], or one item in each line, after '- '");
+                Expected("a list", insteadOfMapping ?? "write [one, other], or one item in each line, after '- '");
                 return [];
             default:
                 return [];

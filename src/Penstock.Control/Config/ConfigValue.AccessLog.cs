@@ -53,6 +53,8 @@ internal static partial class ConfigValue
         int slash = text.IndexOf('/', StringComparison.Ordinal);
         return slash >= 0 && !text.EndsWith('/') && !text[..slash].Contains(':', StringComparison.Ordinal)
             ? Succeed(out error)
+            : slash < 0 && text.Contains('.', StringComparison.Ordinal)
+                ? Fail($"unknown value {Quote(text)}; write ./{text} for a file of the working directory", out error)
             : AccessLogWord(text.Equals("false", StringComparison.OrdinalIgnoreCase) ? "off" : text,
                 out target, out error);
     }

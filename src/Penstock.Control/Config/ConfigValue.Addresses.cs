@@ -87,7 +87,7 @@ internal static partial class ConfigValue
     public static readonly Syntax<string> Store = new(TryStore, SchemaPart.Quote)
     {
         Schema = SchemaPart.AnyOf(SchemaPart.Words("memory"),
-            """{ "type": "string", "pattern": "^(sqlite:.|postgres(ql)?://.)" }""", SchemaPart.Variable),
+            """{ "type": "string", "pattern": "^(sqlite:(?!//).|postgres(ql)?://.)" }""", SchemaPart.Variable),
         Text = "`sqlite:PATH`, `postgres://user:password@host:5432/database` or `memory`",
         Samples = ["memory", "sqlite:a.db"],
     };

@@ -117,7 +117,8 @@ internal static partial class ConfigValue
             {
                 return Succeed(out error);
             }
-            string hint = names.Count == 0 ? $"there is no {what}"
+            string hint = what == "limit" && text is "none" or "no" ? "write off"
+                : names.Count == 0 ? $"there is no {what}"
                 : Suggestion.OrList(text, names, $"known {what}s");
             return Fail($"no {what} is named {Quote(text)}; {hint}", out error);
         };

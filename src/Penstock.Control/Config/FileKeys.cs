@@ -316,8 +316,8 @@ internal static class FileKeys
     /// <summary>Also if the file does not say where the admin API listens.</summary>
     private static void CheckAddresses(Section file, PenstockConfig config)
     {
-        if (config.Admin.Listen is not IPEndPoint { Port: 0 }
-            && config.Proxy.Listeners.Any(listener => listener.Address.Equals(config.Admin.Listen)))
+        if (config.Admin.Listen is { } admin
+            && config.Proxy.Listeners.Any(listener => OwnAddress.Overlap(listener.Address, admin)))
         {
             (file["admin"] ?? file["listen"])!.Error(
                 $"admin and a listener cannot share {config.Admin.Listen}", "give one of them another port");

@@ -17,11 +17,14 @@ internal readonly record struct FileVersion(string Path, string Content, int Max
 /// </summary>
 internal static class FileReader
 {
-    public const string PathHint = "a path that does not begin with / is relative to the configuration's folder";
-
     private const int MaxFileBytes = 4 * 1024 * 1024;
 
     private static readonly string[] Ends = [".yaml", ".yml", ".json"];
+
+    /// <summary>What to look at when a file cannot be read.</summary>
+    public static string Hint(string path) => path.StartsWith('/')
+        ? "write the path of a file that Penstock's user may read"
+        : "a path that does not begin with / is relative to the configuration's folder";
 
     /// <summary>The full path of a file that the configuration names.</summary>
     public static string Beside(string configuration, string path) => path.Contains('\0', StringComparison.Ordinal)

@@ -12,6 +12,7 @@ internal static class LimitKeys
     {
         MayBeOff = true,
         Empty = ("'limit' has no value", "write the name of a limit, a list of names, or off"),
+        InsteadOfMapping = "write limits: { NAME: { … } } at the top, and its name here",
         Text = "name of a [limit](#limits), a list of them, or `off`",
         Samples = ["default", "off", "logins"],
     };

@@ -147,7 +147,7 @@ internal static class ListenerKeys
         {
             return new(full, bytes);
         }
-        field.Error($"cannot read {Quote(path)}: {fault}", FileReader.PathHint);
+        field.Error($"cannot read {Quote(path)}: {fault}", FileReader.Hint(path));
         return null;
     }
 
@@ -157,13 +157,23 @@ internal static class ListenerKeys
         {
             return;
         }
-        if (TlsCheck.Fault(certificate) is { } fault)
+        ConfigField field = section["cert"]!;
+        CertificateInfo info;
+        try
         {
-            section["key"]!.Error(fault);
+            info = CertificateInfo.Of(certificate.Chain);
+        }
+        catch (TlsException e)
+        {
+            field.Error(e.Message, RemedyFor(certificate.Chain));
             return;
         }
-        ConfigField field = section["cert"]!;
-        var info = CertificateInfo.Of(certificate.Chain);
+        if (TlsCheck.Fault(certificate) is { } fault)
+        {
+            section["key"]!.Error(fault, fault.Contains("does not belong", StringComparison.Ordinal)
+                ? "the certificate of this key must be the first in its file" : null);
+            return;
+        }
         if (info.ChainFault is { } gap)
         {
             field.Warning($"{certificate.Chain}: {gap}", "append the certificates of the authorities to the file, in "
@@ -173,6 +183,16 @@ internal static class ListenerKeys
         {
             section["key"]!.Warning(mode, $"chmod 600 {certificate.Key.Path}");
         }
+    }
+
+    /// <summary>What a file without a certificate seems to be; null: nobody knows.</summary>
+    private static string? RemedyFor(PemText file)
+    {
+        ReadOnlySpan<byte> bytes = file.AsSpan();
+        return bytes.IndexOf("CERTIFICATE REQUEST-----"u8) >= 0
+            ? "this is a request: write the certificate that the authority has made of it"
+            : bytes.IndexOf("PRIVATE KEY-----"u8) >= 0 ? "this is a private key: are cert and key exchanged?"
+            : bytes is [0x30, ..] ? "make PEM of it: openssl x509 -inform der -in FILE -out FILE.pem" : null;
     }
 
     /// <summary>Others than the file's owner and group may read a private key.</summary>

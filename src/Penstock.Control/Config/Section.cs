@@ -9,12 +9,14 @@ internal sealed class Section
     private readonly Dictionary<string, string> _remedies = [];
     private readonly List<(string Key, string Hint)> _missing = [];
     private readonly int _errorsBefore;
+    private readonly bool _hasFaultyValue; // which was reported before, such as a variable that is not set
     private bool _holdsSecrets;
 
     public Section(ConfigField at, IReadOnlyList<ConfigEntry> entries)
     {
         At = at;
         _errorsBefore = at.Report.Errors;
+        _hasFaultyValue = entries.Any(static entry => entry.Value is FaultyNode);
         foreach (ConfigEntry entry in entries)
         {
             if (!_entries.TryAdd(Suggestion.Fold(entry.Key), entry) && !entry.Merged)
@@ -27,7 +29,7 @@ internal sealed class Section
     public ConfigField At { get; }
 
     /// <summary>True while this section has no error, so that the read values are those of the operator.</summary>
-    public bool Sound => At.Report.Errors == _errorsBefore && _missing.Count == 0;
+    public bool Sound => At.Report.Errors == _errorsBefore && _missing.Count == 0 && !_hasFaultyValue;
 
     /// <summary>The value of a key; null if the file does not have it.</summary>
     public ConfigField? this[string key]

@@ -29,6 +29,9 @@ internal sealed class ListShape<T> : Shape<IReadOnlyList<T>>
         }
     }
 
+    /// <summary>What to write where a mapping was written; null: a list.</summary>
+    public string? InsteadOfMapping { get; init; }
+
     /// <summary>The word <c>off</c> means an empty list; a missing value does not.</summary>
     public bool MayBeOff { get; init; }
 
@@ -47,7 +50,7 @@ internal sealed class ListShape<T> : Shape<IReadOnlyList<T>>
         {
             return [];
         }
-        IReadOnlyList<ConfigField> items = field.Items();
+        IReadOnlyList<ConfigField> items = field.Items(InsteadOfMapping);
         if (Empty is { } fault && items.Count == 0
             && (field.Node is EmptyNode || (field.Node is SequenceNode && !MayBeOff)))
         {

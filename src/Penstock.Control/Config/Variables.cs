@@ -69,7 +69,7 @@ internal sealed partial class Variables(Func<string, string?> environment, Repor
         string full = FileReader.Beside(at.File.Name, path);
         if (FileReader.Read(full, report, out string fault, MaxFileBytes) is not { } bytes)
         {
-            report.Error(at, "", $"cannot read {ConfigValue.Quote(path)}: {fault}", FileReader.PathHint);
+            report.Error(at, "", $"cannot read {ConfigValue.Quote(path)}: {fault}", FileReader.Hint(path));
             return "";
         }
         return Encoding.UTF8.GetString(bytes).TrimEnd('\r', '\n');

@@ -10,13 +10,21 @@ internal static class ClientStores
     /// <summary>True if the value has the form of a store that can be opened.</summary>
     public static bool IsKnown(string setting) => setting == "memory" || PostgresUrl.TryParse(setting, out _)
         || (setting.StartsWith(SqliteStore.Prefix, StringComparison.Ordinal)
-            && setting.Length > SqliteStore.Prefix.Length);
+            && setting.Length > SqliteStore.Prefix.Length && !IsSqliteUrl(setting));
+
+    /// <summary><c>sqlite://a.db</c>, which others read as a path of the working directory, and a file system as one of
+    /// its root.</summary>
+    private static bool IsSqliteUrl(string setting) => setting.StartsWith("sqlite://", StringComparison.Ordinal);
 
     /// <summary>The fault of a value that is not known: "what is wrong; what to write instead". It quotes only the name
     /// of a parameter, because the rest may contain a password.</summary>
     public static string Fault(string setting)
     {
         const string Form = "write postgres://user:password@host:5432/database";
+        if (IsSqliteUrl(setting))
+        {
+            return "sqlite: is followed by a path, not by //; write sqlite:penstock.db, or sqlite:/folder/penstock.db";
+        }
         if (!PostgresUrl.TryParse(setting, out _, out string? fault) && fault.Length > 0)
         {
             return fault.Contains("; ", StringComparison.Ordinal) ? fault : $"{fault}; {Form}";
@@ -47,5 +55,5 @@ internal static class ClientStores
 
     /// <summary>The store's name for banners and messages, without a password.</summary>
     public static string NameOf(string setting) => PostgresUrl.TryParse(setting, out PostgresUrl? url)
-        ? url.Name : setting;
+        ? url.Name : SqliteStore.NameOf(setting);
 }

@@ -28,7 +28,7 @@ internal sealed partial class SqliteFile : IDisposable
     /// file.</param>
     public static SqliteFile? Claim(string path, SafeFileHandle? inherited = null)
     {
-        if (path.Length == 0 || path[0] == ':' || path.StartsWith("file:", StringComparison.OrdinalIgnoreCase))
+        if (IsSpecial(path))
         {
             return null;
         }
@@ -83,6 +83,10 @@ internal sealed partial class SqliteFile : IDisposable
 
     public void Dispose() => _lock.Dispose();
 
+    /// <summary>SQLite does not take it for the path of a file, but for a database in memory or a URI.</summary>
+    public static bool IsSpecial(string path) =>
+        path.Length == 0 || path[0] == ':' || path.StartsWith("file:", StringComparison.OrdinalIgnoreCase);
+
     private static void TakeLock(FileStream file, string path)
     {
         var whole = new FileLock { Type = WriteLock };
@@ -100,7 +104,8 @@ internal sealed partial class SqliteFile : IDisposable
         using var reader = new StreamReader(file, leaveOpen: true);
         string holder = reader.ReadLine() is { Length: > 0 } text ? $"process {text}" : "another process";
         throw new StartException($"store {path}: {holder} uses it: stop that process, take over from it with "
-            + "'penstock run FILE --takeover', or give each its own file; several nodes can share a PostgreSQL store");
+            + "'penstock run FILE --takeover' and the file that it runs with, or give each its own store; several "
+            + "nodes can share one in PostgreSQL");
     }
 
     /// <summary>The lock belongs to the open file, which two processes have now. It ends when both have closed

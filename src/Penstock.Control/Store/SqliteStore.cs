@@ -83,10 +83,17 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
 
     public bool IsLasting => _file is not null;
 
+    /// <summary>The file did not exist, or was empty.</summary>
+    public bool IsNew { get; private set; }
+
     /// <summary>The lock of the file; null when there is no file.</summary>
     public SafeFileHandle? FileLock => _file?.Lock;
 
     private long NowUnixMs => _time.GetUtcNow().ToUnixTimeMilliseconds();
+
+    /// <summary>The setting with the whole path, because the file depends on the working directory.</summary>
+    public static string NameOf(string store) => store.StartsWith(Prefix, StringComparison.Ordinal)
+        && !SqliteFile.IsSpecial(store[Prefix.Length..]) ? Prefix + Path.GetFullPath(store[Prefix.Length..]) : store;
 
     /// <param name="store"><c>sqlite:PATH</c> or <c>memory</c>.</param>
     /// <exception cref="StartException">The message names the file and the cause.</exception>
@@ -106,7 +113,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         try
         {
             connection.Open();
-            var opened = new SqliteStore(connection, file, store, time);
+            var opened = new SqliteStore(connection, file, NameOf(store), time);
             opened.Execute($"PRAGMA busy_timeout = {BusyTimeoutSeconds * 1000}");
             opened.Execute("PRAGMA journal_mode = WAL");
             opened.Execute("PRAGMA synchronous = NORMAL");
@@ -286,6 +293,7 @@ internal sealed partial class SqliteStore : IClientStore, IClientTransaction
         {
             using SqliteCommand command = Command("PRAGMA user_version");
             int version = Convert.ToInt32(command.ExecuteScalar());
+            IsNew = version == 0;
             if (version > Migrations.Length)
             {
                 throw new StartException($"store {path}: its schema is version {version}, this Penstock knows up to "

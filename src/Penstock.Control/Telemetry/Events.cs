@@ -12,6 +12,8 @@ internal static class Events
         "A reload put the configuration in force, except for keys that are read only at start.");
     public static readonly EventId ReloadFailed = List.Add(101, "reload_failed",
         "A reload failed; the previous configuration stays in force.");
+    public static readonly EventId ConfigWarning = List.Add(124, "config_warning",
+        "The configuration is valid, but has a consequence that may not be intended.");
     public static readonly EventId ConfigChanged = List.Add(103, "config_changed",
         "What a reload changed, one line for each change.");
     public static readonly EventId ConfigFileChanged = List.Add(104, "config_file_changed",
@@ -32,6 +34,9 @@ internal static class Events
         "A plan of the configuration file was created or edited.");
     public static readonly EventId StoreFailing = List.Add(114, "store_failing",
         "The store is unavailable: limits are enforced from memory, edits are rejected.");
+    public static readonly EventId StoreCreated = List.Add(123, "store_created",
+        "There was no store yet, so an empty one was created. Where clients are missing, it may be another file than "
+            + "before: a relative path depends on the working directory.");
     public static readonly EventId StoreRecovered = List.Add(115, "store_recovered", "The store works again.");
     public static readonly EventId StoredBackend = List.Add(119, "stored_backend",
         "A backend that the store keeps was added or removed here, or cannot be used.");

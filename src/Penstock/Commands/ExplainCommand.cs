@@ -136,7 +136,7 @@ internal static class ExplainCommand
         if (limit.Capacity is { } capacity)
         {
             parts.Add(string.Create(CultureInfo.InvariantCulture,
-                $"{limit.Tokens:0.##} of {capacity} tokens, {Banner.RateText(limit.RatePerSec ?? 0)}"));
+                $"{limit.Tokens:0.###} of {capacity} tokens, {Banner.RateText(limit.RatePerSec ?? 0)}"));
         }
 
         if (limit.Concurrent is { } concurrent)

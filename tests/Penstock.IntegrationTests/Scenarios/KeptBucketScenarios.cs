@@ -17,12 +17,14 @@ public sealed class KeptBucketScenarios : ProgramScenarios
         await using (PenstockProcess first = await PenstockProcess.StartedAsync(Folder, "run"))
         {
             Assert.Equal(40, await RemainingAsync(requests: 60));
+            Assert.Contains(first.Lines, l => IsOfNewStore(l) && l.Contains(Folder, StringComparison.Ordinal));
             first.Signal("TERM");
             Assert.Equal(0, await first.ExitCodeAsync());
         }
         await using (PenstockProcess second = await PenstockProcess.StartedAsync(Folder, "run"))
         {
             Assert.Equal(30, await RemainingAsync(requests: 10));
+            Assert.DoesNotContain(second.Lines, IsOfNewStore);
             long before = SavedAt();
             await Eventually.TrueAsync(() => SavedAt() > before, "what changed is saved");
             await second.KillAsync();
@@ -33,6 +35,9 @@ public sealed class KeptBucketScenarios : ProgramScenarios
         Assert.Contains(third.Lines, static l => l.Contains("\"event\":\"buckets_loaded\"", StringComparison.Ordinal)
             && l.Contains("\"count\":1", StringComparison.Ordinal));
     }
+
+    private static bool IsOfNewStore(string line) =>
+        line.Contains("\"event\":\"store_created\"", StringComparison.Ordinal);
 
     /// <returns>Tokens left after the last of them.</returns>
     private async Task<int> RemainingAsync(int requests)
