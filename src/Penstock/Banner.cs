@@ -1,3 +1,4 @@
+using Penstock.Proxy;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -76,8 +77,8 @@ internal static class Banner
             return "none by default; registered clients have their own";
         }
 
-        string others = proxy.Limits.Count > 1 ? $" (and {proxy.Limits.Count - 1} more limits)" : "";
-        return $"{limit.Capacity} requests at once, then {RateText(limit.RatePerSecond)}, per "
+        string others = proxy.Limits.Count > 1 ? $" (and {Counted.Of(proxy.Limits.Count - 1, "more limit")})" : "";
+        return $"{Counted.Of(limit.Capacity, "request")} at once, then {RateText(limit.RatePerSecond)}, per "
             + string.Join(" or ", proxy.Clients.Identify) + others;
     }
 }

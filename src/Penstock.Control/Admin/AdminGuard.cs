@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
 using Penstock.Control.Config;
 using Penstock.Proxy;
 
@@ -69,8 +70,17 @@ internal sealed class AdminGuard(AdminTokens tokens, FailedLogins failed)
         }
 
         context.Response.Headers.WWWAuthenticate = "Bearer realm=\"penstock\"";
-        return (null, new(401, "this request needs an admin token: Authorization: Bearer <token>"));
+        return (null, new(401, MessageFor(context.Request.Headers.Authorization)));
     }
+
+    /// <summary>Says what is wrong without the value, which may be a token in a wrong form.</summary>
+    private static string MessageFor(StringValues fields) => fields switch
+    {
+        [] => "this request needs an admin token: Authorization: Bearer <token>",
+        [{ } value] when value.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) => "the token was not accepted",
+        [_] => "the Authorization field does not have the scheme Bearer: write Authorization: Bearer <token>",
+        _ => "there is more than one Authorization field: write one, Authorization: Bearer <token>",
+    };
 
     private static ApiError TooMany(HttpContext context)
     {

@@ -241,8 +241,7 @@ internal static class ClientFileEndpoints
     private static ApiError Rejected(int status, ClientRows rows)
     {
         int more = rows.FaultCount - rows.Faults.Count;
-        string count = rows.FaultCount == 1 ? "1 fault" : $"{rows.FaultCount} faults";
-        return new(status, $"nothing was imported, {count}: "
+        return new(status, $"nothing was imported, {Counted.Of(rows.FaultCount, "fault")}: "
             + string.Join("; ", rows.Faults.Select(static fault => $"{fault.Field}: {fault.Message}"))
             + (more == 0 ? "" : $"; and {more} more"), rows.Faults, more == 0 ? null : more);
     }

@@ -121,12 +121,13 @@ internal sealed record StatusReport
 
         if (subjects.Proxy.Limiter.Displaced is > 0 and var displaced)
         {
-            yield return $"{displaced} buckets in use were given to other clients: raise clients.max_tracked";
+            yield return $"{Counted.Of(displaced, "used bucket", "was", "were")} given to other clients: raise "
+                + "clients.max_tracked";
         }
 
         if (subjects.Proxy.AccessLogLinesDropped is > 0 and var dropped)
         {
-            yield return $"{dropped} lines of the access log could not be written";
+            yield return $"{Counted.Of(dropped, "line")} of the access log could not be written";
         }
     }
 }

@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using Penstock.Control.Config;
 using Penstock.Control.Telemetry;
+using Penstock.Proxy;
 using Penstock.Proxy.Configuration;
 using Penstock.Proxy.RateLimiting;
 
@@ -163,7 +164,8 @@ internal sealed partial class ClientDirectory
             NoteRecovery();
             return result with
             {
-                Change = $"{Describe(before?.Numbers)} -> {Describe(result.Plan.Numbers)}, {result.Clients} clients",
+                Change = $"{Describe(before?.Numbers)} -> {Describe(result.Plan.Numbers)}, "
+                    + Counted.Of(result.Clients, "client"),
             };
         }
     }

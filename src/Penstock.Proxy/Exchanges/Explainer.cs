@@ -31,7 +31,10 @@ internal static class Explainer
         ParseStatus parsed = request.Parse(head);
         if (parsed != ParseStatus.Complete)
         {
-            string fault = parsed == ParseStatus.Invalid ? request.Fault.ToString() : "the head is not complete";
+            string fault = parsed == ParseStatus.Invalid
+                ? Encoding.ASCII.GetString(request.Fault.Sentence())
+                    + $" ({Encoding.ASCII.GetString(request.Fault.Bytes())})"
+                : "the head is not complete";
             return new Explanation { Verdict = WordOf(Outcome.BadRequest),
                 Detail = $"rejected by the parser: {fault}" };
         }
@@ -99,8 +102,8 @@ internal static class Explainer
         {
             Verdict = WordOf(Decider.OfRejection(admission)),
             Detail = charge.Full
-                ? $"limit '{NameOf(charge)}': {charge.Rule.Config.Concurrent} requests are in flight, as many as it "
-                    + "allows"
+                ? $"limit '{NameOf(charge)}': {Counted.Are(charge.Rule.Config.Concurrent, "request")} in flight, as "
+                    + "many as it allows"
                 : $"limit '{NameOf(charge)}': {charge.Tokens:0.###} tokens left of {charge.Limit!.Config.Capacity}"
                     + (rules.Cost > 1 ? $", the request costs {rules.Cost}" : ""),
         };
@@ -178,7 +181,8 @@ internal static class Explainer
             Placement.Queue when upstream.Queue.HasRoomFor(SlotWait.TurnOf(ruling.Client.Name), config.Queue.Length) =>
                 (Queued, "every backend is at its max_connections, or other requests wait already"),
             Placement.Queue => (WordOf(Outcome.QueueFull),
-                $"every backend is at its max_connections, and {config.Queue.Length} requests wait already"),
+                "every backend is at its max_connections, and "
+                    + $"{Counted.Of(config.Queue.Length, "request", "waits", "wait")} already"),
             _ => (WordOf(Outcome.NoBackend), "no backend can take the request"),
         };
         return so with { Verdict = verdict, Detail = detail };

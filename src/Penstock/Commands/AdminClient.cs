@@ -219,13 +219,17 @@ internal sealed class AdminClient : IDisposable
         {
             return await ask();
         }
+        catch (HttpRequestException failure) when (SpeaksNoTls(failure))
+        {
+            return new(null, $"{Origin} speaks http, not https: write http://{Origin[(Origin.IndexOf(':') + 3)..]}");
+        }
         catch (HttpRequestException failure) when (failure.InnerException is IOException broken)
         {
-            return new(null, $"the connection to the admin API at {Origin} failed: {broken.Message}");
+            return new(null, $"the connection to the admin API at {Origin} failed: {Cause(broken)}");
         }
         catch (HttpRequestException failure)
         {
-            string cause = failure.InnerException?.Message ?? failure.Message;
+            string cause = Cause(failure.InnerException ?? failure);
             return new(null, $"no admin API at {Origin}: {cause}; is Penstock running, and is --admin right?");
         }
         catch (TaskCanceledException)
@@ -233,6 +237,22 @@ internal sealed class AdminClient : IDisposable
             return new(null, $"the admin API at {Origin} gave no answer within {_http.Timeout.TotalSeconds} s");
         }
     }
+
+    /// <summary>The other side has answered, but not with a TLS record.</summary>
+    private static bool SpeaksNoTls(HttpRequestException failure)
+    {
+        for (Exception? inner = failure; inner is not null; inner = inner.InnerException)
+        {
+            if (inner.Message.Contains("frame size", StringComparison.Ordinal))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static string Cause(Exception failure) => failure.Message.TrimEnd('.');
 
     private AdminAnswer Read(HttpResponseMessage response, string text)
     {
@@ -253,7 +273,9 @@ internal sealed class AdminClient : IDisposable
 
         if (response.StatusCode == HttpStatusCode.Unauthorized)
         {
-            return new(null, $"the admin API at {Origin} needs a token: give --token or set $PENSTOCK_TOKEN");
+            return new(null, _http.DefaultRequestHeaders.Authorization is null
+                ? $"the admin API at {Origin} needs a token: give --token or set $PENSTOCK_TOKEN"
+                : $"the token was not accepted by the admin API at {Origin}: see --token and $PENSTOCK_TOKEN");
         }
 
         var error = body as JsonObject; // its message lists all faults of the request

@@ -1,3 +1,4 @@
+using Penstock.Proxy;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
@@ -145,7 +146,7 @@ internal sealed class BackendCommands
             int code = _api.Print(parse, JsonSerializer.SerializeToNode(last, AdminJson.Answers.BackendStatus),
                 () => _terminal.Out.WriteLine(Sentence(name, last)));
             return wait is null || last.Drained ? code
-                : _terminal.Fail($"{name} is not drained yet: {last.InFlight} requests are in flight");
+                : _terminal.Fail($"{name} is not drained yet: {Counted.Are(last.InFlight, "request")} in flight");
         });
 
     /// <returns>Null if there is no such backend; the error is printed.</returns>

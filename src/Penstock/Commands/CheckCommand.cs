@@ -1,3 +1,4 @@
+using Penstock.Proxy;
 using System.CommandLine;
 using Penstock.Control.Config;
 
@@ -51,11 +52,9 @@ internal static class CheckCommand
             return;
         }
 
-        terminal.Out.WriteLine($"{path} is valid: {Count(proxy.Listeners.Count, "listener")}, "
-            + $"{Count(proxy.Upstreams.Count, "upstream")}, "
-            + $"{Count(proxy.Upstreams.Sum(upstream => upstream.Backends.Count), "backend")}, "
-            + $"{Count(proxy.Routes.Count, "route")}, {Count(proxy.Limits.Count, "limit")}");
+        terminal.Out.WriteLine($"{path} is valid: {Counted.Of(proxy.Listeners.Count, "listener")}, "
+            + $"{Counted.Of(proxy.Upstreams.Count, "upstream")}, "
+            + $"{Counted.Of(proxy.Upstreams.Sum(upstream => upstream.Backends.Count), "backend")}, "
+            + $"{Counted.Of(proxy.Routes.Count, "route")}, {Counted.Of(proxy.Limits.Count, "limit")}");
     }
-
-    private static string Count(int count, string noun) => count == 1 ? $"1 {noun}" : $"{count} {noun}s";
 }

@@ -122,7 +122,25 @@ internal sealed partial class ClientsCommand
             answer = await admin.SendAsync(HttpMethod.Patch, path, new JsonObject { ["limits"] = limits });
         }
 
-        return answer;
+        return isWhole ? answer : InWords(answer, parse.GetRequiredValue(_id));
+    }
+
+    /// <summary>Faults of a client that is to be changed, in the words of the command instead of the API.</summary>
+    private static AdminAnswer InWords(AdminAnswer answer, string id)
+    {
+        if (answer is { Status: 404, Body: not null })
+        {
+            return answer with { Fault = $"{answer.Fault}; a new client needs --capacity and --rate, or --plan" };
+        }
+
+        IEnumerable<JsonNode?> faults = answer.Body?["errors"] as JsonArray ?? [];
+        return answer.Status == 400 && faults.Any(static fault => (string?)fault?["field"] == "plan")
+            ? answer with
+            {
+                Fault = $"client '{id}' has a plan, which sets its capacity and its rate: for numbers of its own give "
+                    + "--capacity and --rate together, otherwise change the plan or choose another one with --plan",
+            }
+            : answer;
     }
 
     private static bool TryOwnLimit(string text, out OwnLimit limit, out string error)

@@ -134,7 +134,7 @@ internal sealed partial class ClientsCommand
         client?["current_tokens"]?.AsValue().TryGetValue(out double tokens) is true
             ? tokens.ToString("0.##", CultureInfo.InvariantCulture) : client?["access"] is null ? "?" : "-",
         client?["full_in_seconds"]?.AsValue().TryGetValue(out double seconds) is true
-            ? string.Create(CultureInfo.InvariantCulture, $"{seconds:0.##} s") : "",
+            ? Lasting.Of(seconds) : "",
         client?["plan"]?.ToString() ?? "",
         client?["access"]?.ToString() ?? "",
         client?["limits"] is JsonObject limits ? string.Join(' ', limits.Select(static own =>

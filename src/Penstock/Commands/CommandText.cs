@@ -17,6 +17,10 @@ internal static class CommandText
         ? [command]
         : command.Subcommands.SelectMany(Leaves);
 
+    /// <summary>The commands that only hold others.</summary>
+    public static IEnumerable<Command> Groups(Command command) => command.Subcommands.Count == 0
+        ? [] : command.Subcommands.SelectMany(Groups).Prepend(command);
+
     /// <summary>Such as <c>penstock clients get ID [options]</c>.</summary>
     public static string UsageOf(Command command) => string.Join(' ', command.Arguments
         .Select(static argument => argument.Arity.MinimumNumberOfValues > 0 && !argument.HasDefaultValue
@@ -40,7 +44,8 @@ internal static class CommandText
         }
     }
 
-    private static IEnumerable<Option> OptionsOf(Command command) => command.Options.Concat(command.Parents
+    /// <summary>All options that it takes, also those of the commands above it.</summary>
+    public static IEnumerable<Option> OptionsOf(Command command) => command.Options.Concat(command.Parents
         .OfType<Command>().SelectMany(static parent => OptionsOf(parent).Where(static option => option.Recursive)));
 
     private static string DefaultOf(Option option) =>

@@ -39,13 +39,18 @@ internal static class ConfigCommand
                 terminal.Out.Write(reader.ReadToEnd());
                 return ExitCode.Ok;
             }
-            if (File.Exists(path) && !parse.GetValue(force))
+            if (CommandFile.TakenFault(path, parse.GetValue(force)) is { } taken)
             {
-                return terminal.Fail($"{path} exists; --force replaces it", ExitCode.Usage);
+                return terminal.Fail(taken, ExitCode.Usage);
             }
-            using (FileStream written = File.Create(path))
+            try
             {
+                using FileStream written = File.Create(path);
                 starter.CopyTo(written);
+            }
+            catch (Exception failure) when (CommandFile.IsExpected(failure))
+            {
+                return terminal.Fail(CommandFile.CannotWrite(path, failure));
             }
             terminal.Out.WriteLine($"{path} written; 'penstock run {path}' runs with it");
             return ExitCode.Ok;

@@ -55,8 +55,12 @@ internal static class ExplainCommand
                 ["headers"] = fields,
                 ["client_address"] = parse.GetRequiredValue(from).ToString(),
             };
-            return api.AskAsync(parse, HttpMethod.Post, "/explain", AdminJson.Answers.Explanation,
-                explanation => Write(terminal, explanation), request);
+            Warn(terminal, parse.GetResult(url)!.Tokens[^1].Value, (string)request["method"]!);
+            return api.AskAsync(parse, HttpMethod.Post, "/explain", AdminJson.Answers.Explanation, explanation =>
+            {
+                Line(terminal, "request", $"{request["method"]} {target.Scheme}://{host}{request["path"]}");
+                Write(terminal, explanation);
+            }, request);
         });
         return command;
     }
@@ -81,6 +85,22 @@ internal static class ExplainCommand
         },
     };
 
+    /// <summary>Says what may be meant otherwise than it is read.</summary>
+    private static void Warn(Terminal terminal, string url, string method)
+    {
+        if (url != "localhost" && url.AsSpan().IndexOfAny("./:") < 0)
+        {
+            terminal.Error.WriteLine(Terminal.Plain(
+                $"warning: '{url}' is read as a host; write /{url} for a path"));
+        }
+
+        if (method.Any(char.IsAsciiLetterLower))
+        {
+            terminal.Error.WriteLine(Terminal.Plain($"warning: methods are case-sensitive, so '{method}' is not "
+                + $"{method.ToUpperInvariant()}, and no route for {method.ToUpperInvariant()} matches it"));
+        }
+    }
+
     private static bool TryField(string text, out KeyValuePair<string, string> field, out string error)
     {
         int colon = text.IndexOf(':', StringComparison.Ordinal);
@@ -91,8 +111,7 @@ internal static class ExplainCommand
 
     private static void Write(Terminal terminal, Explanation it)
     {
-        void Line(string label, string text) =>
-            terminal.Out.WriteLine($"{terminal.Faint(label.PadRight(8))} {Terminal.Plain(text)}");
+        void Line(string label, string text) => ExplainCommand.Line(terminal, label, text);
 
         if (it.Client is not null)
         {
@@ -130,18 +149,21 @@ internal static class ExplainCommand
             : it.Pick is { } pick ? $": the request would go to {pick}" : ""));
     }
 
+    private static void Line(Terminal terminal, string label, string text) =>
+        terminal.Out.WriteLine($"{terminal.Faint(label.PadRight(8))} {Terminal.Plain(text)}");
+
     private static string LimitText(LimitState limit)
     {
         List<string> parts = [];
         if (limit.Capacity is { } capacity)
         {
             parts.Add(string.Create(CultureInfo.InvariantCulture,
-                $"{limit.Tokens:0.###} of {capacity} tokens, {Banner.RateText(limit.RatePerSec ?? 0)}"));
+                $"{limit.Tokens:0.###} of {Counted.Of(capacity, "token")}, {Banner.RateText(limit.RatePerSec ?? 0)}"));
         }
 
         if (limit.Concurrent is { } concurrent)
         {
-            parts.Add($"{limit.InFlight} of {concurrent} requests in flight");
+            parts.Add($"{limit.InFlight} of {Counted.Of(concurrent, "request")} in flight");
         }
 
         parts.Add(limit.By == LimitKey.All ? "shared by all" : $"per {WordOf(limit.By)}");

@@ -48,7 +48,7 @@ internal static class RejectionsCommand
     private static string[] LastCells(Rejection one) =>
     [
         TimeText(one.Time), one.Client, one.IdentifiedBy, one.Limit, $"{one.Times}", $"{one.Tokens}", $"{one.Cost}",
-        one.RetryAfter == 0 ? "-" : $"{one.RetryAfter} s", one.Route, one.RequestId, one.DryRun ? "dry run" : "",
+        one.RetryAfter == 0 ? "-" : Lasting.Of(one.RetryAfter), one.Route, one.RequestId, one.DryRun ? "dry run" : "",
     ];
 
     private static string[] TopCells(LimitedClient one) =>

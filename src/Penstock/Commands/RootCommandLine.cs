@@ -3,7 +3,6 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Runtime.InteropServices;
-using Penstock.Control.Config;
 
 namespace Penstock.Commands;
 
@@ -52,11 +51,15 @@ internal static class RootCommandLine
             helpOption.Aliases.Remove(alias);
         }
 
-        root.SetAction(parse =>
+        foreach (Command group in CommandText.Groups(root))
         {
-            help.Invoke(parse);
-            return ExitCode.Usage;
-        });
+            group.SetAction(parse =>
+            {
+                help.Invoke(parse);
+                return ExitCode.Usage;
+            });
+        }
+
         return root;
     }
 
@@ -71,13 +74,16 @@ internal static class RootCommandLine
         var wrong = parse.Action as ParseErrorAction;
         wrong?.ShowHelp = false;
         Command command = parse.CommandResult.Command;
-        if (UnknownOption(args, parse) is { } option)
+        if (StrayWords.Fault(args, parse, wrong is not null) is { } fault)
         {
-            string[] known = [.. command.Options.Select(static one => one.Name)];
-            string? meant = known.FirstOrDefault(one => one.StartsWith(option, StringComparison.Ordinal))
-                ?? Suggestion.Nearest(option, known);
-            return terminal.Fail($"unknown option '{option}'" + (meant is null ? "" : $": did you mean {meant}?")
-                + $"\nSee '{CommandText.PathOf(command)} --help'.", ExitCode.Usage);
+            terminal.Fail(fault);
+            foreach (ParseError other in parse.Errors.Where(error => !StrayWords.IsCauseOf(error, parse)))
+            {
+                terminal.Error.WriteLine(other.Message);
+            }
+
+            terminal.Error.WriteLine($"See '{CommandText.PathOf(command)} --help'.");
+            return ExitCode.Usage;
         }
         if (wrong is null && parse.Action == command.Action && NeedsOpenSsl(command)
             && !NativeLibrary.TryLoad("libssl.so.3", out _))
@@ -106,7 +112,7 @@ internal static class RootCommandLine
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            return terminal.Fail((failure.InnerException ?? failure).Message);
+            return terminal.Fail(CommandFile.Sentence(failure));
         }
         catch (Exception bug)
         {
@@ -114,17 +120,7 @@ internal static class RootCommandLine
         }
     }
 
-    /// <summary>The first word that looks like an option and was taken for an argument. What follows <c>--</c> is one.
-    /// </summary>
-    private static string? UnknownOption(string[] args, ParseResult parse)
-    {
-        IEnumerable<string> arguments = parse.CommandResult.Children.OfType<ArgumentResult>()
-            .SelectMany(static argument => argument.Tokens).Select(static token => token.Value)
-            .Concat(parse.UnmatchedTokens);
-        return arguments.FirstOrDefault(word => word.StartsWith("--", StringComparison.Ordinal)
-            && OtherSpellings.Of([.. args.TakeWhile(static a => a != "--")]).Contains(word))?.Split('=')[0];
-    }
-
     private static bool NeedsOpenSsl(Command command) =>
-        command is PenstockCommand && !WithoutOpenSsl.Contains(CommandText.PathOf(command).Split(' ')[1]);
+        command is PenstockCommand { Subcommands.Count: 0 }
+        && !WithoutOpenSsl.Contains(CommandText.PathOf(command).Split(' ')[1]);
 }

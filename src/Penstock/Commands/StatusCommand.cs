@@ -1,3 +1,4 @@
+using Penstock.Proxy;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
@@ -36,12 +37,6 @@ internal static class StatusCommand
         return command;
     }
 
-    public static string TimeText(TimeSpan time) => time.TotalDays >= 1
-        ? $"{(int)time.TotalDays} d {time.Hours} h"
-        : time.TotalHours >= 1 ? $"{time.Hours} h {time.Minutes} min"
-        : time.TotalMinutes >= 1 ? $"{time.Minutes} min {time.Seconds} s"
-        : string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.#} s");
-
     private static void Write(Terminal terminal, StatusReport it, IReadOnlyList<UpstreamStatus> upstreams)
     {
         void Line(string label, string text) =>
@@ -49,9 +44,9 @@ internal static class StatusCommand
 
         terminal.Out.WriteLine(terminal.Strong($"Penstock {it.Version}")
             + $" ({it.Flavour}, {it.Runtime}, process {it.ProcessId})");
-        Line("up", $"{TimeText(TimeSpan.FromSeconds(it.UptimeSeconds))}, since "
+        Line("up", $"{Lasting.Of(it.UptimeSeconds)}, since "
             + RejectionsCommand.TimeText(it.StartedAt));
-        Line("listen", $"{string.Join(", ", it.Listeners)}; {it.Connections} connections are open");
+        Line("listen", $"{string.Join(", ", it.Listeners)}; {Counted.Are(it.Connections, "connection")} open");
         Line("requests", $"{it.Requests.Total}: "
             + string.Join(", ", it.Requests.ByReason.Select(static one => $"{one.Value} {one.Key}")));
         foreach (UpstreamStatus upstream in upstreams)
@@ -65,7 +60,7 @@ internal static class StatusCommand
         }
 
         Line("clients", $"{it.Clients} registered, kept in {it.Store.Name}"
-            + (it.Store.Nodes is { } nodes ? $", shared by {nodes} nodes" : ""));
+            + (it.Store.Nodes is { } nodes ? $", shared by {Counted.Of(nodes, "node")}" : ""));
         Line("config", $"read {RejectionsCommand.TimeText(it.Configuration.ReadAt)}"
             + (it.Configuration.ReloadError is null ? "" : "; the last reload failed"));
         foreach (string warning in it.Warnings)
@@ -80,7 +75,8 @@ internal static class StatusCommand
         string named = string.Join(", ", unusable.Take(BackendsNamed).Select(static backend =>
             $"{backend.Address} is {UpstreamsCommand.StatusOf(backend)}"
             + (UpstreamsCommand.CauseOf(backend) is { Length: > 0 } cause ? $" ({cause})" : "")));
-        return $"{upstream.Backends.Count - unusable.Length} of {upstream.Backends.Count} backends may get requests, "
+        return $"{upstream.Backends.Count - unusable.Length} of {Counted.Of(upstream.Backends.Count, "backend")} may "
+            + "get requests, "
             + $"{upstream.Backends.Sum(static backend => backend.InFlight)} in flight"
             + (upstream.Queued > 0 ? $", {upstream.Queued} waiting" : "")
             + (unusable.Length > 0 ? $"; {named}" : "")

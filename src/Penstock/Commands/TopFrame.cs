@@ -1,3 +1,4 @@
+using Penstock.Proxy;
 using System.Globalization;
 using Penstock.Control.Admin;
 using Penstock.Proxy.RateLimiting;
@@ -24,8 +25,9 @@ internal sealed partial class TopFrame(TopReading before, TopReading now, int li
     {
         StatusReport status = now.Status;
         yield return $"Penstock {status.Version}, "
-            + $"up {StatusCommand.TimeText(TimeSpan.FromSeconds(status.UptimeSeconds))}, "
-            + $"{status.Connections} connections, {status.Clients} registered clients, store {status.Store.Name}";
+            + $"up {Lasting.Of(status.UptimeSeconds)}, "
+            + $"{Counted.Of(status.Connections, "connection")}, "
+            + $"{Counted.Of(status.Clients, "registered client")}, store {status.Store.Name}";
         yield return string.Join(", ", Reasons()
             .Select(static one => $"{Text(one.Rate)} {one.Key}")
             .Prepend($"{Rate(before.Status.Requests.Total, status.Requests.Total)} requests/s"));

@@ -99,9 +99,13 @@ public sealed class ServerTests
             Assert.Equal("Bearer realm=\"penstock\"", (await admin.SendAsync("GET", path)).IsError(401).Authenticate);
         }
 
-        (await Put("Bearer wrong")).IsError(401);
-        (await Put("Bearer s3cre")).IsError(401);
-        (await Put("s3cret")).IsError(401);
+        (await admin.SendAsync("GET", "/clients")).IsError(401, "this request needs an admin token: Authorization: ");
+        (await Put("Bearer wrong")).IsError(401, "the token was not accepted");
+        (await Put("bearer s3cre")).IsError(401, "the token was not accepted");
+        Answer scheme = (await Put("s3cret")).IsError(401,
+            "the Authorization field does not have the scheme Bearer: write Authorization: Bearer <token>");
+        Assert.DoesNotContain("s3cret", scheme.Body);
+        (await Put("Basic czNjcmV0")).IsError(401, "the Authorization field does not have the scheme Bearer");
         (await Put("")).IsError(401);
         foreach (string path in new[]
         {

@@ -119,6 +119,7 @@ public sealed class ApiCommandTests : IAsyncLifetime
             "headers":{"X-API-Key":"user1","Accept":"a, b"},"client_address":"10.0.0.9"}
             """.ReplaceLineEndings(""), _api.Requests.Single());
         Assert.Equal("""
+            request  POST http://shop.example:81/v1/%2e%2e/a?b=c%20d
             client   user1, identified by header:X-API-Key, from 10.0.0.9, registered, plan gold
             route    /v1, to upstream web
             limit    client: 0.25 of 5 tokens, 1/s, per client, rejects
@@ -141,6 +142,46 @@ public sealed class ApiCommandTests : IAsyncLifetime
 
         JsonNode sent = JsonNode.Parse(_api.Requests.Single()["POST /explain ".Length..])!;
         Assert.Equal((host, path), ((string?)sent["host"], (string?)sent["path"]));
+    }
+
+    [Theory]
+    [InlineData("orders", "GET", "warning: 'orders' is read as a host; write /orders for a path\n")]
+    [InlineData("localhost", "GET", "")]
+    [InlineData("orders:80", "GET", "")]
+    [InlineData("/orders", "get", "warning: methods are case-sensitive, so 'get' is not GET, and no route for GET "
+        + "matches it\n")]
+    public async Task Explain_warns_of_what_is_easily_meant_otherwise(string url, string method, string warning)
+    {
+        Assert.StartsWith(warning + "error: ", (await _api.RunAsync("explain", url, "-X", method)).Error);
+    }
+
+    [Theory]
+    [InlineData("wrong", "the token was not accepted by the admin API at ")]
+    [InlineData(null, "the admin API at ")]
+    public async Task Token_that_is_wrong_is_told_from_none(string? token, string told)
+    {
+        _api.Answers("GET /status", """{"code":401,"message":"m"}""", 401);
+
+        CommandRun run = await CommandRun.Of(name => name == "PENSTOCK_ADMIN" ? _api.Url : null,
+            ["status", .. token is null ? Array.Empty<string>() : ["--token", token]]);
+
+        Assert.StartsWith("error: " + told, run.Error);
+        Assert.Equal(token is null, run.Error.Contains("needs a token", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Api_that_speaks_http_is_not_called_missing_when_asked_by_https()
+    {
+        CommandRun run = await _api.RunAsync("status", "--admin", _api.Url.Replace("http:", "https:"));
+
+        Assert.Equal((1, $"error: {_api.Url.Replace("http:", "https:")} speaks http, not https: write {_api.Url}\n"),
+            (run.Code, run.Error));
+    }
+
+    [Fact]
+    public async Task Cause_of_a_missing_api_ends_in_no_full_stop()
+    {
+        Assert.DoesNotContain(".;", (await _api.RunAsync("status", "--admin", "http://nowhere.invalid")).Error);
     }
 
     [Fact]

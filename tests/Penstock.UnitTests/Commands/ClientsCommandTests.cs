@@ -219,6 +219,38 @@ public sealed class ClientsCommandTests : IAsyncLifetime
         Assert.Empty(_requests);
     }
 
+    [Theory]
+    [InlineData(404, "client 'u2' is not registered", "", "client 'u2' is not registered; a new client needs "
+        + "--capacity and --rate, or --plan")]
+    [InlineData(400, "plan is 'gold'", "plan", "client 'u2' has a plan, which sets its capacity and its rate: for "
+        + "numbers of its own give --capacity and --rate together, otherwise change the plan or choose another one "
+        + "with --plan")]
+    [InlineData(400, "capacity must", "capacity", "capacity must")]
+    public async Task Set_of_half_the_numbers_says_in_its_own_words_what_is_missing(
+        int status, string message, string field, string told)
+    {
+        _answers.Enqueue((status, $$"""
+            {"code":{{status}},"message":"{{message}}","errors":[{"field":"{{field}}","message":"m"}]}
+            """));
+
+        CommandRun run = await RunAsync("set", "u2", "--capacity", "50");
+
+        Assert.Equal((1, $"error: {told}\n"), (run.Code, run.Error));
+    }
+
+    [Theory]
+    [InlineData("0.05", "0.05 s")]
+    [InlineData("42.46", "42.5 s")]
+    [InlineData("345599.95", "4 d")]
+    [InlineData("3725.2", "1 h 2 min")]
+    [InlineData("1e16", "115740740741 d")]
+    public async Task Get_tells_in_how_long_the_bucket_is_full(string seconds, string told)
+    {
+        _answers.Enqueue((200, User1.Replace("}", $",\"full_in_seconds\":{seconds}}}")));
+
+        Assert.Matches($@"  {told}\s*$", (await RunAsync("get", "user1")).Out);
+    }
+
     private Task<CommandRun> RunAsync(params string[] args) => CommandRun.Of(
         name => name switch
         {

@@ -29,7 +29,18 @@ public sealed class CommandLineTests
     [InlineData("backends --listen-address here", "'here'")]
     [InlineData("check --format yaml", "text, json")]
     [InlineData("check a.yaml --config b.yaml", "twice")]
-    [InlineData("run a.yaml b.yaml", "'b.yaml'")]
+    [InlineData("run a.yaml b.yaml", "error: unexpected argument 'b.yaml'\nSee 'penstock run --help'.\n")]
+    [InlineData("run a.yaml b.yaml --loops x", "error: unexpected argument 'b.yaml'\n--loops: ")]
+    [InlineData("clients set user1 5 10/s", "error: unexpected argument '5'\nSee 'penstock clients set --help'.\n")]
+    [InlineData("clints list", "error: unknown command 'clints': did you mean 'penstock clients'?\n")]
+    [InlineData("clients lst", "error: unknown command 'lst': did you mean 'penstock clients list'?\n")]
+    [InlineData("plans user1", "error: unknown command 'user1': 'penstock plans' has list, get, set, delete\n")]
+    [InlineData("status -z", "error: unknown option '-z'\n")]
+    [InlineData("clients list --amdin", "unknown option '--amdin': did you mean --admin?")]
+    [InlineData("rejections --limit abc", "--limit: 'abc' is not a whole number: write one from 1 to")]
+    [InlineData("rejections --limit 1.5", "--limit: '1.5' is not a whole number: write one from 1 to")]
+    [InlineData("rejections --limit 0", "--limit: '0' is out of range: write a number from 1 to")]
+    [InlineData("clients set a --tokens 1e3", "--tokens: '1e3' is not a number: write one from 0 to")]
     [InlineData("run --loops x", "'x'")]
     [InlineData("run --conf x", "unknown option '--conf': did you mean --config?")]
     [InlineData("demo --lisen 1", "unknown option '--lisen': did you mean --listen?")]
@@ -44,6 +55,7 @@ public sealed class CommandLineTests
         Assert.Contains(named, run.Error);
         Assert.Equal("", run.Out);
         Assert.DoesNotContain("   at ", run.Error);
+        Assert.DoesNotContain("was not matched", run.Error);
     }
 
     [Fact]
@@ -63,6 +75,19 @@ public sealed class CommandLineTests
 
         Assert.Equal(2, run.Code);
         Assert.Contains("demo", run.Out);
+    }
+
+    [Theory]
+    [InlineData("clients", "export")]
+    [InlineData("config", "convert")]
+    [InlineData("plans", "delete")]
+    [InlineData("token", "create")]
+    public async Task Command_that_only_holds_others_shows_them_and_exits_2(string group, string named)
+    {
+        CommandRun run = await CommandRun.Of(group);
+
+        Assert.Equal((2, ""), (run.Code, run.Error));
+        Assert.Contains($"  {named}", run.Out);
     }
 
     [Fact]
