@@ -14,6 +14,10 @@ internal abstract class ClientRows
     /// </summary>
     public const int MaxRowBytes = 16 * 1024;
 
+    /// <summary>How the API is told the right form of a file. Commands have their own words for these two.</summary>
+    public const string SendAsCsv = "send it as text/csv";
+    public const string SendAsJsonLines = "send it as application/x-ndjson";
+
     private readonly Dictionary<string, int> _lineOfId = [];
     private readonly List<FieldFault> _faults = [];
     private int _line;
@@ -29,6 +33,9 @@ internal abstract class ClientRows
     public IReadOnlyList<FieldFault> Faults => _faults;
 
     public int FaultCount { get; private set; }
+
+    /// <summary>The file is none of this form at all. That is its only fault: none of its rows is read.</summary>
+    protected bool IsOtherForm { get; private set; }
 
     /// <summary>Reads the complete rows.</summary>
     /// <param name="bytes">The rest of the previous call, and the bytes that follow.</param>
@@ -50,12 +57,14 @@ internal abstract class ClientRows
             taken = bytes.StartsWith(mark) ? mark.Length : 0;
             _line = 1;
         }
-        while (taken < bytes.Length && ReadRow(bytes[taken..], last) is > 0 and var length)
+        while (!IsOtherForm && taken < bytes.Length && ReadRow(bytes[taken..], last) is > 0 and var length)
         {
             taken += length;
         }
 
-        if (last)
+        taken = IsOtherForm ? bytes.Length : taken;
+
+        if (last && !IsOtherForm)
         {
             End(_line);
         }
@@ -92,6 +101,19 @@ internal abstract class ClientRows
     {
     }
 
+    /// <summary>Reports that the file has another form.</summary>
+    protected void OtherForm(int line, string fault)
+    {
+        IsOtherForm = true;
+        Fault(line, fault);
+    }
+
+    /// <summary>Called before the fault of a row that is too long.</summary>
+    /// <param name="start">Its beginning.</param>
+    protected virtual void LookAtLong(int line, ReadOnlySpan<byte> start)
+    {
+    }
+
     /// <summary>Adds a client, unless it has faults or the file has it twice.</summary>
     protected void Add(int line, string clientId, ClientChange change, IEnumerable<FieldFault> faults)
     {
@@ -123,6 +145,10 @@ internal abstract class ClientRows
         if (_skipping || lineLength > MaxRowBytes)
         {
             if (!_skipping)
+            {
+                LookAtLong(_line, bytes[..lineLength]);
+            }
+            if (!_skipping && !IsOtherForm)
             {
                 Fault(_line, $"is longer than {MaxRowBytes} bytes");
             }

@@ -56,6 +56,12 @@ internal sealed class CsvRows : ClientRows
             return true; // without a header no row can be read
         }
 
+        if (_columns is null && OtherFormOf(row) is { } form)
+        {
+            OtherForm(line, form);
+            return true;
+        }
+
         string? fault = Split(Encoding.UTF8.GetString(row), _fields);
         if (_columns is null)
         {
@@ -83,6 +89,21 @@ internal sealed class CsvRows : ClientRows
         {
             Fault(line, MissingHeader);
         }
+    }
+
+    /// <summary>JSON, or a table with other separators, which a spreadsheet may write.</summary>
+    private static string? OtherFormOf(ReadOnlySpan<byte> header)
+    {
+        ReadOnlySpan<byte> text = header.Trim(" \t"u8);
+        if (text.StartsWith("{"u8) || text.StartsWith("["u8))
+        {
+            return "is JSON, not CSV" + (text.StartsWith("{"u8) ? $": {SendAsJsonLines}" : "");
+        }
+
+        char? used = header.Contains((byte)';') ? ';' : header.Contains((byte)'\t') ? '\t' : null;
+        return used is { } other && Encoding.UTF8.GetString(header).Split(other).Select(static name => name.Trim('"'))
+            .Any(ClientDraft.Members.Contains)
+            ? $"the columns are separated by {(other == ';' ? "semicolons" : "tabs")}: separate them by commas" : null;
     }
 
     private static string MissingHeader => "the header line is missing: it must name the columns, separated by commas: "

@@ -59,7 +59,7 @@ internal static class OpenApiExamples
     private const string Simulated = """
         {"capacity":1,"rate_per_sec":1,"first":"2026-11-21T04:05:06Z","last":"2026-11-21T04:05:06.200Z","requests":3,
          "rejected":1,"rejected_share":0.333333,"rejected_in_log":0,"decided_as_in_log":2,"not_limited":0,
-         "bad_lines":0,"target":0.01,"smallest_capacity":2,"clients":2,
+         "events":0,"bad_lines":0,"target":0.01,"smallest_capacity":2,"clients":2,
          "worst_seconds":[{"time":"2026-11-21T04:05:06Z","rejected":1}],
          "hardest_clients":[{"client":"user1","requests":2,"rejected":1,"rejected_share":0.5,
           "worst_second":"2026-11-21T04:05:06Z","worst_second_rejected":1,"capacity_for_none":2}],

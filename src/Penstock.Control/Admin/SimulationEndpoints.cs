@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.OpenApi;
 using Penstock.Control.Simulation;
 using Penstock.Control.Store;
+using Penstock.Proxy;
 
 namespace Penstock.Control.Admin;
 
@@ -117,12 +118,18 @@ internal static class SimulationEndpoints
 
     private static ApiError Unusable(LimitSimulation simulation)
     {
+        if (simulation.KeyFault is { } key)
+        {
+            return ClientBody.Invalid([new("key", key)]);
+        }
+
         FieldFault[] faults =
             [.. simulation.Faults.Select(static bad => new FieldFault($"line {bad.Line}", bad.Fault))];
         long more = simulation.BadLines - faults.Length;
         string listed = string.Join("; ", faults.Select(static fault => $"{fault.Field} {fault.Message}"));
         return new(400, "the log contains no request that a limit applies to"
-            + (faults.Length == 0 ? "" : ": " + listed) + (more == 0 ? "" : $"; and {more} more bad lines"),
+            + (faults.Length == 0 ? "" : ": " + listed)
+            + (more == 0 ? "" : $"; and {Counted.Of(more, "more bad line")}"),
             faults.Length == 0 ? null : faults, more == 0 ? null : (int)more);
     }
 }

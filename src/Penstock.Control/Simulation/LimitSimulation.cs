@@ -21,7 +21,7 @@ internal sealed class LimitSimulation(LimitConfig config, LogLineParser parser)
     private readonly Dictionary<string, SimulatedClient> _clients = [];
     private readonly PriorityQueue<(SimulatedClient Client, bool Rejected), (long Ns, long Line)> _waiting = new();
     private readonly List<(long Second, long Rejected)> _worst = [];
-    private readonly List<(long Line, string Fault)> _faults = [];
+    private readonly List<(long Line, string Fault, bool Keyless)> _faults = [];
     private LineReader _lines = new();
     private Action<SimulatedClient, long>? _again;
     private char[] _name = new char[512];
@@ -29,6 +29,8 @@ internal sealed class LimitSimulation(LimitConfig config, LogLineParser parser)
     private long _lastNs;
     private long _second = long.MinValue;
     private long _inSecond;
+    private string? _keyFault;
+    private bool _keyed;
 
     public LimitConfig Limit => config;
     public long Requests { get; private set; }
@@ -46,8 +48,16 @@ internal sealed class LimitSimulation(LimitConfig config, LogLineParser parser)
     public long FirstUnixNs { get; private set; } = long.MaxValue;
     public long LastUnixNs { get; private set; } = long.MinValue;
 
-    /// <summary>The first bad lines.</summary>
-    public IReadOnlyList<(long Line, string Fault)> Faults => _faults;
+    /// <summary>Lines that are events of Penstock.</summary>
+    public long Events { get; private set; }
+
+    /// <summary>Set if lines could be read except that none has what names the client: what to write as key.
+    /// </summary>
+    public string? KeyFault => _keyed ? null : _keyFault;
+
+    /// <summary>The first bad lines; without those of <see cref="KeyFault"/>.</summary>
+    public IReadOnlyList<(long Line, string Fault)> Faults => [.. _faults
+        .Where(bad => !bad.Keyless || KeyFault is null).Select(static bad => (bad.Line, bad.Fault))];
     public IReadOnlyCollection<SimulatedClient> Clients => _clients.Values;
 
     /// <summary>The seconds (since 1970) with the most rejections, the worst first.</summary>
@@ -167,15 +177,17 @@ internal sealed class LimitSimulation(LimitConfig config, LogLineParser parser)
             LogLine line = default;
             string? fault =
                 _lines.TooLong ? $"is longer than {LineReader.MaxLineBytes} bytes" : parser.Parse(text, out line);
-            if (fault is not null || line.Undecided)
+            if (fault is not null || line.Undecided || line.Event)
             {
                 if (first)
                 {
-                    Skip(_lines.Number, fault);
+                    _keyFault ??= line.Keyless ? parser.KeyFault(text, _lines.Number, line) : null;
+                    Skip(_lines.Number, fault, line);
                 }
 
                 continue;
             }
+            _keyed = true;
             if (ClientOf(line.Key, first) is not { } client)
             {
                 continue; // the log has grown since the first run
@@ -189,17 +201,18 @@ internal sealed class LimitSimulation(LimitConfig config, LogLineParser parser)
         }
     }
 
-    private void Skip(long line, string? fault)
+    private void Skip(long number, string? fault, in LogLine line)
     {
         if (fault is null)
         {
-            Undecided++;
+            _keyed |= line.Undecided;
+            (Events, Undecided) = (Events + (line.Event ? 1 : 0), Undecided + (line.Event ? 0 : 1));
             return;
         }
         BadLines++;
         if (_faults.Count < MaxFaults)
         {
-            _faults.Add((line, fault));
+            _faults.Add((number, fault, line.Keyless));
         }
     }
 

@@ -14,6 +14,16 @@ internal ref struct LogLine
 
     /// <summary>True if no limit applied: the request was invalid, or it had no route.</summary>
     public bool Undecided;
+
+    /// <summary>True if the line is an event of Penstock, which writes them in the same form to another stream.
+    /// </summary>
+    public bool Event;
+
+    /// <summary>True if the line has no value that names the client, which is a fault too.</summary>
+    public bool Keyless;
+
+    /// <summary>True if a line that is not JSON has the fields that only the combined format has.</summary>
+    public bool Combined;
 }
 
 internal enum LogFormat

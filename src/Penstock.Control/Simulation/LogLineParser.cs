@@ -13,8 +13,14 @@ internal sealed class LogLineParser(LogFormat format, string key)
 {
     private const long NsPerTick = 100;
 
-    /// <summary>The fields of the common and combined formats that can name the client.</summary>
-    public static readonly string[] PlainKeys = ["client", "client_address", "user", "referer", "user_agent"];
+    /// <summary>How many members of a line a message names.</summary>
+    private const int MaxMembers = 40;
+
+    /// <summary>The fields of the common format that can name the client.</summary>
+    public static readonly string[] CommonKeys = ["client", "client_address", "user"];
+
+    /// <summary>Those of the combined format.</summary>
+    public static readonly string[] CombinedKeys = [.. CommonKeys, "referer", "user_agent"];
 
     private readonly byte[] _key = Encoding.UTF8.GetBytes(key);
     private byte[] _keyValue = new byte[512];
@@ -23,16 +29,41 @@ internal sealed class LogLineParser(LogFormat format, string key)
     public string? Parse(ReadOnlySpan<byte> line, out LogLine read)
     {
         read = default;
-        return format == LogFormat.Json || (format == LogFormat.Auto && line.StartsWith("{"u8))
-            ? ParseJson(line, ref read)
-            : ParsePlain(line, ref read);
+        return IsJson(line) ? ParseJson(line, ref read) : ParsePlain(line, ref read);
     }
+
+    /// <summary>What to write as key instead, for a log in which no line has it.</summary>
+    /// <param name="line">One of these lines.</param>
+    /// <param name="number">Its number.</param>
+    /// <param name="read">What was read of it.</param>
+    public string KeyFault(ReadOnlySpan<byte> line, long number, in LogLine read)
+    {
+        if (!IsJson(line))
+        {
+            return SimulationSettings.KeyFault(read.Combined ? LogFormat.Combined : LogFormat.Common, key)!;
+        }
+        List<string> members = [];
+        var json = new Utf8JsonReader(line);
+        json.Read();
+        while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
+        {
+            members.Add(Encoding.UTF8.GetString(json.ValueSpan)); // as written, because it may not be Unicode
+            json.Read();
+            json.Skip();
+        }
+        return $"'{key}' is in no line as a text or a number; line {number} has "
+            + (members.Count == 0 ? "nothing" : string.Join(", ", members.Take(MaxMembers)))
+            + (members.Count > MaxMembers ? ", …" : "");
+    }
+
+    private bool IsJson(ReadOnlySpan<byte> line) =>
+        format == LogFormat.Json || (format == LogFormat.Auto && line.StartsWith("{"u8));
 
     private string? ParseJson(ReadOnlySpan<byte> line, ref LogLine read)
     {
         long? unixNs = null;
         double durationMs = 0;
-        (bool keyed, bool limited, bool unserved) = (false, false, false);
+        (bool keyed, bool limited, bool unserved, bool named, bool leveled) = (false, false, false, false, false);
         try
         {
             var json = new Utf8JsonReader(line);
@@ -48,6 +79,8 @@ internal sealed class LogLineParser(LogFormat format, string key)
                 bool isDuration = json.ValueTextEquals("duration_ms"u8);
                 bool isReason = json.ValueTextEquals("reason"u8);
                 limited |= json.ValueTextEquals("limit"u8);
+                named |= json.ValueTextEquals("event"u8);
+                leveled |= json.ValueTextEquals("level"u8);
                 json.Read();
                 if (isTime && json.TokenType == JsonTokenType.String
                     && json.TryGetDateTimeOffset(out DateTimeOffset time))
@@ -79,6 +112,12 @@ internal sealed class LogLineParser(LogFormat format, string key)
         {
             return "contains a text that is not valid Unicode";
         }
+        read.Event = named && leveled;
+        return read.Event ? null : Judge(unixNs, durationMs, unserved && !limited, keyed, ref read);
+    }
+
+    private string? Judge(long? unixNs, double durationMs, bool undecided, bool keyed, ref LogLine read)
+    {
         if (unixNs is not { } ns)
         {
             return "has no 'time' with a date";
@@ -86,7 +125,8 @@ internal sealed class LogLineParser(LogFormat format, string key)
 
         if (!keyed)
         {
-            return $"has no '{Encoding.UTF8.GetString(_key)}' with a text or a number";
+            read.Keyless = true;
+            return $"has no '{key}' with a text or a number";
         }
         // The line is written when a request ends, but the limit decided when it began.
         if (!(durationMs is >= 0 and < 1e12))
@@ -95,7 +135,7 @@ internal sealed class LogLineParser(LogFormat format, string key)
         }
 
         read.UnixNs = ns - (long)(durationMs * 1e6);
-        read.Undecided = unserved && !limited;
+        read.Undecided = undecided;
         return null;
     }
 
@@ -153,9 +193,17 @@ internal sealed class LogLineParser(LogFormat format, string key)
         UpTo(ref rest, " "u8);
         bool combined =
             TryQuoted(ref rest, out ReadOnlySpan<byte> referer) & TryQuoted(ref rest, out ReadOnlySpan<byte> agent);
+        read.Combined = combined;
         if (!combined && (format == LogFormat.Combined || key is "referer" or "user_agent"))
         {
+            read.Keyless = format != LogFormat.Combined;
             return "has no referer and user agent: it is not in the combined format";
+        }
+
+        if (!CombinedKeys.Contains(key))
+        {
+            read.Keyless = true;
+            return $"has no '{key}', because it is not JSON";
         }
 
         read.Key = key switch

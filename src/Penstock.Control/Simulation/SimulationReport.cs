@@ -43,6 +43,9 @@ internal sealed record SimulationReport
     [Description("Lines of requests to which no limit applied, for example because they had no route.")]
     public required long NotLimited { get; init; }
 
+    [Description("Lines that are events of Penstock, where both streams of it are in one file.")]
+    public required long Events { get; init; }
+
     [Description("Lines that could not be read and are not counted.")]
     public required long BadLines { get; init; }
 
@@ -86,6 +89,7 @@ internal sealed record SimulationReport
         RejectedInLog = simulation.RejectedInLog,
         DecidedAsInLog = simulation.Agreed,
         NotLimited = simulation.Undecided,
+        Events = simulation.Events,
         BadLines = simulation.BadLines,
         Target = settings.Target,
         SmallestCapacity = smallest,

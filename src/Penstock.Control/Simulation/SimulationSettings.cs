@@ -22,19 +22,24 @@ internal sealed record SimulationSettings(LimitConfig Limit, string Key, LogForm
 
     /// <returns>Why no line of this format can name a client so, or null.</returns>
     public static string? KeyFault(LogFormat format, string key) =>
-        format is LogFormat.Common or LogFormat.Combined && !LogLineParser.PlainKeys.Contains(key)
-            ? $"'{key}' is not a field of the {Formats[(int)format]} format: write "
-                + string.Join(" or ", LogLineParser.PlainKeys)
+        format is LogFormat.Common or LogFormat.Combined && KeysOf(format) is var keys && !keys.Contains(key)
+            ? $"'{key}' is not a field of the {Formats[(int)format]} format: write {string.Join(" or ", keys)}"
             : null;
 
-    /// <summary>Reads a share such as 1% or 0.01.</summary>
+    private static string[] KeysOf(LogFormat format) =>
+        format == LogFormat.Common ? LogLineParser.CommonKeys : LogLineParser.CombinedKeys;
+
+    /// <summary>Reads a share such as 1% or 0.01. Not 1 alone, which one person means as a share and the next one as
+    /// percent.</summary>
     public static bool TryShare(string text, out double share, out string error)
     {
         bool percent = text.EndsWith('%');
-        error = $"'{text}' is not a share: write 1% or 0.01";
         bool good = double.TryParse(percent ? text[..^1] : text, NumberStyles.AllowDecimalPoint,
             CultureInfo.InvariantCulture, out share);
+        bool unclear = good && !percent && share.Equals(1);
+        error = unclear ? $"'{text}' may mean 1% or 100%: write one of them"
+            : $"'{text}' is not a share: write 1% or 0.01";
         share /= percent ? 100 : 1;
-        return good && share is >= 0 and <= 1;
+        return good && !unclear && share is >= 0 and <= 1;
     }
 }

@@ -34,7 +34,7 @@ internal sealed partial class ClientsCommand
     private async Task<int> ImportAsync(
         ParseResult parse, AdminClient admin, string name, string path, string? format, bool dryRun)
     {
-        using Stream clients = name == "-" ? await InputAsync() : new FileStream(name, FileMode.Open, FileAccess.Read);
+        using Stream clients = name == "-" ? await InputAsync() : CommandFile.Read(name);
         string type = FormatOf(format, name) == "csv" ? ClientFileEndpoints.Csv : ClientFileEndpoints.JsonLines;
         string shown = name == "-" ? "stdin" : name;
         AdminAnswer answer = await ProgressBar.ShowAsync(_terminal, $"importing {shown}",
@@ -47,15 +47,34 @@ internal sealed partial class ClientsCommand
         Argument<string> file = FileArgument("The file to write; - or nothing for the standard output");
         file.DefaultValueFactory = _ => "-";
         Option<string?> format = FileFormat();
+        var force = new Option<bool>("--force") { Description = "Replace a file that exists" };
         var command = new PenstockCommand("export", "Write all clients to a file, ordered by id.",
             "penstock clients export clients.csv",
-            "penstock clients export --format csv | grep -c .") { file, format };
-        command.SetAction(parse => _api.WithAsync(parse, admin => ExportAsync(
-            admin, parse.GetRequiredValue(file), parse.GetValue(format)), FileTimeoutSeconds));
+            "penstock clients export --format csv | grep -c .",
+            "penstock clients export clients.csv --force") { file, format, force };
+        command.SetAction(parse =>
+        {
+            (string name, string? written) = (parse.GetRequiredValue(file), parse.GetValue(format));
+            return name != "-" && CommandFile.TakenFault(name, parse.GetValue(force)) is { } taken
+                ? Task.FromResult(_terminal.Fail(taken, ExitCode.Usage))
+                : _api.WithAsync(parse, admin => ExportAsync(admin, name, written), FileTimeoutSeconds);
+        });
         return command;
     }
 
     private async Task<int> ExportAsync(AdminClient admin, string name, string? format)
+    {
+        try
+        {
+            return await WriteAsync(admin, name, format);
+        }
+        catch (Exception failure) when (CommandFile.IsExpected(failure))
+        {
+            return _terminal.Fail(CommandFile.CannotWrite(name == "-" ? "the output" : name, failure));
+        }
+    }
+
+    private async Task<int> WriteAsync(AdminClient admin, string name, string? format)
     {
         bool begun = false;
         // A bar among the clients on the same terminal would make both unreadable.
@@ -119,7 +138,8 @@ internal sealed partial class ClientsCommand
             (JsonNode? created, JsonNode? updated, JsonNode? unchanged) =
                 (body?["created"], body?["updated"], body?["unchanged"]);
             int code = _api.Print(parse, body, () => _terminal.Out.WriteLine(dryRun
-                ? $"{name} is valid: it would create {created}, update {updated} and not change {unchanged} clients"
+                ? $"{name} is valid: it would create {created}, update {updated} and not change {unchanged} "
+                    + (unchanged?.ToString() == "1" ? "client" : "clients")
                 : $"{created} created, {updated} updated, {unchanged} unchanged"));
             Warn(answer);
             return code;
@@ -133,7 +153,10 @@ internal sealed partial class ClientsCommand
         {
             string place = (string?)fault?["field"] ?? "";
             place = place.StartsWith("line ", StringComparison.Ordinal) ? $"{name}:{place[5..]}" : place;
-            _terminal.Error.WriteLine(Terminal.Plain($"{place}: {(string?)fault?["message"]}"));
+            _terminal.Error.WriteLine(Terminal.Plain($"{place}: "
+                + (string?)fault?["message"])
+                .Replace(ClientRows.SendAsCsv, "give --format csv", StringComparison.Ordinal)
+                .Replace(ClientRows.SendAsJsonLines, "give --format jsonl", StringComparison.Ordinal));
         }
         if ((int?)answer.Body["more"] is { } more)
         {

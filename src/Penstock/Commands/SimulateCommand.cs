@@ -3,6 +3,7 @@ using System.Text.Json;
 using Penstock.Control.Admin;
 using Penstock.Control.Config;
 using Penstock.Control.Simulation;
+using Penstock.Proxy;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Commands;
@@ -28,7 +29,7 @@ internal static class SimulateCommand
         {
             HelpName = "NAME",
             Description = "The member of a line that names the client, such as client, client_address, host or route; "
-                + $"in other formats {string.Join(", ", LogLineParser.PlainKeys)}",
+                + $"in other formats {string.Join(", ", LogLineParser.CombinedKeys)}",
         }.OrElse(SimulationSettings.DefaultKey);
         Option<string> logFormat = OptionSyntax.OneOf("--log-format", "The format of the log",
             SimulationSettings.Formats[0], SimulationSettings.Formats[1..]);
@@ -69,8 +70,7 @@ internal static class SimulateCommand
     private static async Task<int> RunAsync(Terminal terminal, SimulationSettings settings, string path, bool json)
     {
         var simulation = new LimitSimulation(settings.Limit, settings.Parser);
-        Stream Open() => new FileStream(path, FileMode.Open, FileAccess.Read,
-            FileShare.ReadWrite | FileShare.Delete, bufferSize: 0, FileOptions.SequentialScan);
+        Stream Open() => CommandFile.Read(path);
         using (Stream log = Open())
         {
             if (settings.Target is not null && !log.CanSeek)
@@ -84,19 +84,9 @@ internal static class SimulateCommand
                 return Task.FromResult(true);
             });
         }
-        foreach ((long line, string? fault) in simulation.Faults)
+        if (!IsUsable(terminal, simulation, path, out int code))
         {
-            terminal.Error.WriteLine($"warning: {path}:{line} {fault}");
-        }
-
-        if (simulation.BadLines > 0)
-        {
-            terminal.Error.WriteLine($"warning: {simulation.BadLines} lines could not be read and are not counted");
-        }
-
-        if (simulation.Requests == 0)
-        {
-            return terminal.Fail($"{path} contains no request that a limit applies to");
+            return code;
         }
 
         long? smallest = settings.Target is not { } share ? null : await ProgressBar.ShowAsync(terminal,
@@ -114,5 +104,29 @@ internal static class SimulateCommand
         }
 
         return ExitCode.Ok;
+    }
+
+    /// <summary>Tells the faults of the log.</summary>
+    private static bool IsUsable(Terminal terminal, LimitSimulation simulation, string path, out int code)
+    {
+        foreach ((long line, string? fault) in simulation.Faults)
+        {
+            terminal.Error.WriteLine(Terminal.Plain($"warning: {path}:{line} {fault}"));
+        }
+
+        code = ExitCode.Ok;
+        if (simulation.Requests == 0)
+        {
+            code = simulation.KeyFault is { } key ? terminal.Fail($"--key: {Terminal.Plain(key)}", ExitCode.Usage)
+                : terminal.Fail($"{path} contains no request that a limit applies to" + (simulation.Events == 0 ? ""
+                    : $"; {Counted.Are(simulation.Events, "line")} events of Penstock"));
+        }
+        else if (simulation.BadLines > 0)
+        {
+            terminal.Error.WriteLine($"warning: {Counted.Of(simulation.BadLines, "line")} could not be read and "
+                + $"{(simulation.BadLines == 1 ? "is" : "are")} not counted");
+        }
+
+        return code == ExitCode.Ok;
     }
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Penstock.Control.Simulation;
+using Penstock.Proxy;
 
 namespace Penstock.Commands;
 
@@ -11,10 +12,18 @@ internal static class SimulationText
     public static void Write(Terminal terminal, SimulationReport it, int rejectedClients)
     {
         TextWriter to = terminal.Out;
-        to.WriteLine($"{it.Log}: {N(it.Requests)} requests of {N(it.Clients)} clients, {it.First} to {it.Last}");
+        to.WriteLine($"{it.Log}: {Counted.InGroups(it.Requests, "request")} of "
+            + $"{Counted.InGroups(it.Clients, "client")}, {it.First} to {it.Last}");
         to.WriteLine($"A limit of {N(it.Capacity)} at once, then {Banner.RateText(it.RatePerSec)}, "
             + $"rejects {N(it.Rejected)} ({Share(it.Rejected, it.Requests)}) "
-            + $"of {N(rejectedClients)} clients; {N(it.RejectedInLog)} were rejected then.");
+            + $"of {Counted.InGroups(rejectedClients, "client")}; "
+            + $"{N(it.RejectedInLog)} {(it.RejectedInLog == 1 ? "was" : "were")} rejected then.");
+        if (it.Events > 0)
+        {
+            to.WriteLine($"{Counted.InGroups(it.Events, "line")} {(it.Events == 1 ? "is an event" : "are events")} of "
+                + "Penstock, not of a request.");
+        }
+
         if (it.Target is { } target)
         {
             to.WriteLine(it.SmallestCapacity is { } capacity

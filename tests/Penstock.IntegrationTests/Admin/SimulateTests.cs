@@ -85,6 +85,8 @@ public sealed class SimulateTests : IAsyncLifetime
             400, "the log contains no request that a limit applies to: line 1 is not valid JSON; line 3 is ");
         Assert.Equal((20, 11), (answer["errors"].GetArrayLength(), answer["more"].GetInt32()));
         Assert.EndsWith("; and 11 more bad lines", answer.Message);
+        (await SimulateAsync(Asked + "&key=nope", Burst(30)))
+            .HasFaults("key 'nope' is in no line as a text or a number; line 1 has time, client");
         (await SimulateAsync(Asked, "")).IsError(400, "no request that a limit applies to");
         (await SimulateAsync(Asked, """{"time":"2026-11-21T08:00:00Z","client":"a","reason":"no_route"}"""))
             .IsError(400, "no request that a limit applies to");
@@ -101,7 +103,7 @@ public sealed class SimulateTests : IAsyncLifetime
             "top '1001' is out of range: write a number from 1 to 1000");
         (await SimulateAsync("?format=common&key=host", Burst(1))).HasFaults(
             "capacity is required", "rate is required", "key 'host' is not a field of the common format: write client "
-                + "or client_address or user or referer or user_agent");
+                + "or client_address or user");
         (await SimulateAsync("?capacity=1&rate=2000000/s", Burst(1))).HasFaults(
             "rate '2000000/s' must be from one in 100 days to 1000000 per second");
         (await SimulateAsync("?capacity=1000000000&rate=1/h", Burst(1))).HasFaults("capacity an empty bucket would "

@@ -125,7 +125,13 @@ public sealed class CsvRowsTests
     [InlineData("", "line 1: the header line is missing")]
     [InlineData("\n\n", "line 3: the header line is missing")]
     [InlineData("user1,100,10\nuser2,100,x", "line 1: the header line is missing")]
-    [InlineData("client_id;capacity;rate_per_sec\n", "line 1: the header line is missing")]
+    [InlineData("client_id;capacity;rate_per_sec\n",
+        "line 1: the columns are separated by semicolons: separate them by commas")]
+    [InlineData("\"client_id\"\tcapacity\trate_per_sec\n",
+        "line 1: the columns are separated by tabs: separate them by commas")]
+    [InlineData("{\"client_id\":\"a\"}\n{\"client_id\":\"b\"}\n",
+        "line 1: is JSON, not CSV: send it as application/x-ndjson")]
+    [InlineData("[\n{\"client_id\":\"a\"}\n]\n", "line 1: is JSON, not CSV")]
     [InlineData("client_id,capacity\na,1", "line 1: column rate_per_sec is missing")]
     [InlineData("client_id,capacity,rate_per_sec,burst\n", "line 1: column 'burst' is not known; known are client_id")]
     [InlineData("client_id,capacity,rate_per_sec, current_tokens\n", "line 1: column ' current_tokens' is not known")]

@@ -44,6 +44,26 @@ public sealed class JsonRowsTests
             RowReading.Json($"{Good}\n{line}\n\n?\n"));
     }
 
+    [Theory]
+    [InlineData("[\n  {\n    \"client_id\": \"a\"\n  }\n]\n", "is the beginning of one JSON document")]
+    [InlineData("{\n  \"client_id\": \"a\"\n}\n", "is the beginning of one JSON document")]
+    [InlineData("[{\"client_id\":\"a\"}]", "is the beginning of one JSON document")]
+    [InlineData("client_id,capacity\na,1\nb,2\n", "is not JSON", "; if this is CSV, send it as text/csv")]
+    [InlineData("\"client_id\",\"capacity\"\na,1\n", "is not JSON", "; if this is CSV, send it as text/csv")]
+    public void File_of_another_form_is_one_fault(string text, string what, string advice = "")
+    {
+        string fault = $"{what}: JSON Lines has one object in each line{advice}";
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
+
+        Assert.Equal(["line 1: " + fault], RowReading.Json(text));
+        Assert.Equal(["line 1: " + fault], RowReading.Read(new JsonRows(), bytes, [.. bytes.Select(static _ => 1)]));
+    }
+
+    [Fact]
+    public void List_in_one_line_that_is_too_long_is_still_called_a_document() => Assert.Equal(
+        ["line 1: is the beginning of one JSON document: JSON Lines has one object in each line"],
+        RowReading.Json("[" + string.Join(',', Enumerable.Repeat("""{"client_id":"a"}""", 5000)) + "]\n?"));
+
     [Fact]
     public void Line_that_is_too_long_is_one_fault()
     {

@@ -53,7 +53,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
         Assert.Equal((0, ""), (run.Code, run.Error));
         Assert.Equal($"POST /clients/import?{query} {type} \uFEFFключ\r\n", _requests.Single());
         Assert.Equal(query.EndsWith("true", StringComparison.Ordinal)
-            ? $"{file} is valid: it would create 3, update 2 and not change 1 clients\n"
+            ? $"{file} is valid: it would create 3, update 2 and not change 1 client\n"
             : "3 created, 2 updated, 1 unchanged\n", run.Out);
     }
 
@@ -118,10 +118,11 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
     [Fact]
     public async Task Import_of_a_missing_file_exits_1_and_sends_nothing()
     {
-        CommandRun run = await RunAsync("import", Path.Combine(_folder, "nothing.csv"));
+        string file = Path.Combine(_folder, "nothing.csv");
 
-        Assert.Equal(1, run.Code);
-        Assert.Contains("nothing.csv", run.Error);
+        CommandRun run = await RunAsync("import", file);
+
+        Assert.Equal((1, $"error: cannot read {file}: there is no such file\n"), (run.Code, run.Error));
         Assert.Empty(_requests);
     }
 
@@ -145,11 +146,60 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
         await File.WriteAllTextAsync(file, "something longer that was there before");
         _answer = (200, "ключ\r\nb\n");
 
-        CommandRun run = await RunAsync("export", file);
+        CommandRun taken = await RunAsync("export", file);
+        CommandRun run = await RunAsync("export", file, "--force");
 
+        Assert.Equal((2, $"error: {file} exists; --force replaces it\n"), (taken.Code, taken.Error));
         Assert.Equal((0, "", ""), (run.Code, run.Out, run.Error));
         Assert.Equal($"GET /clients/export?format={format}  ", _requests.Single());
         Assert.Equal("ключ\r\nb\n", await File.ReadAllTextAsync(file));
+    }
+
+    [Theory]
+    [InlineData("/nowhere/x.csv", "there is no such folder")]
+    [InlineData("/tmp", "it is a folder")]
+    [InlineData("/dev/full", "the disk is full")]
+    public async Task Export_to_a_file_that_cannot_be_written_says_why(string file, string cause)
+    {
+        _answer = (200, "client_id\n");
+
+        CommandRun run = await RunAsync("export", file);
+
+        Assert.Equal((1, $"error: cannot write {file}: {cause}\n"), (run.Code, run.Error));
+    }
+
+    [Fact]
+    public async Task Export_to_an_empty_file_needs_no_force()
+    {
+        string file = Path.Combine(_folder, "made-by-mktemp");
+        await File.WriteAllTextAsync(file, "");
+
+        Assert.Equal(0, (await RunAsync("export", file)).Code);
+        Assert.NotEqual("", await File.ReadAllTextAsync(file));
+    }
+
+    [Fact]
+    public async Task Faults_of_the_form_are_told_in_the_words_of_the_command()
+    {
+        string file = Path.Combine(_folder, "i.txt");
+        await File.WriteAllTextAsync(file, "x");
+        _answer = (400, """
+            {"code":400,"message":"all of it","errors":[{"field":"line 1",
+             "message":"is not JSON: …; if this is CSV, send it as text/csv"}]}
+            """);
+
+        Assert.StartsWith($"{file}:1: is not JSON: …; if this is CSV, give --format csv\n",
+            (await RunAsync("import", file)).Error);
+    }
+
+    [Theory]
+    [InlineData(1, "1 client")]
+    [InlineData(2, "2 clients")]
+    public async Task Import_that_is_only_tried_counts_what_stays(int count, string told)
+    {
+        _answer = (200, $$"""{"created":0,"updated":0,"unchanged":{{count}}}""");
+
+        Assert.EndsWith($"not change {told}\n", (await RunAsync("import", "-", "--dry-run")).Out);
     }
 
     [Theory]
@@ -174,7 +224,7 @@ public sealed class ClientFilesCommandTests : IAsyncLifetime
         await File.WriteAllTextAsync(file, "before");
         _answer = (503, """{"code":503,"message":"the client store is unavailable"}""");
 
-        CommandRun run = await RunAsync("export", file);
+        CommandRun run = await RunAsync("export", file, "--force");
 
         Assert.Equal((1, "error: the client store is unavailable\n"), (run.Code, run.Error));
         Assert.Equal("before", await File.ReadAllTextAsync(file));

@@ -44,7 +44,7 @@ public sealed class SimulateCommandTests : IDisposable
             await CommandRun.Of("simulate", "--log", _log, "--capacity", "3", "--rate", "1/m", "--target", "20%");
 
         Assert.Equal(0, run.Code);
-        Assert.Contains("A limit of 3 at once, then 1/m, rejects 2 (40%) of 1 clients", run.Out);
+        Assert.Contains("A limit of 3 at once, then 1/m, rejects 2 (40%) of 1 client; 0 were", run.Out);
         Assert.Contains("smallest capacity that rejects at most 20%: 4.", run.Out);
         Assert.Contains("Worst moments: 2026-11-21T08:00:00Z (2 rejected)", run.Out);
         Assert.DoesNotContain('\u001b', run.Out);
@@ -110,7 +110,10 @@ public sealed class SimulateCommandTests : IDisposable
     [InlineData("--log-format", "common", "--key", "host", "'host' is not a field of the common format", 2)]
     [InlineData("--capacity", "0", "--top", "1", "'0'", 2)]
     [InlineData("--target", "much", "--top", "1", "1% or 0.01", 2)]
-    [InlineData("--log", "/nowhere/at/all", "--top", "1", "/nowhere/at/all", 1)]
+    [InlineData("--target", "1", "--top", "1", "'1' may mean 1% or 100%: write one of them", 2)]
+    [InlineData("--top", "abc", "--capacity", "1e3", "'1e3' is not a whole number: write one from 1 to 1000000000", 2)]
+    [InlineData("--log", "/nowhere/at/all", "--top", "1", "cannot read /nowhere/at/all: there is no such file\n", 1)]
+    [InlineData("--log", "/tmp", "--top", "1", "cannot read /tmp: it is a folder\n", 1)]
     [InlineData("--log", "/dev/null", "--top", "1", "contains no request", 1)]
     public async Task Simulate_with_a_mistake_says_what_it_is(
         string option, string value, string other, string otherValue, string named, int code)
@@ -194,6 +197,51 @@ public sealed class SimulateCommandTests : IDisposable
             long[] buckets = new long[20];
             return requests.Count(r => !limit.TryTake(ref buckets[r.Client], r.Ns));
         }
+    }
+
+    [Theory]
+    [InlineData(Json, "nope", "'nope' is in no line as a text or a number; line 1 has time, client, duration_ms, "
+        + "reason")]
+    [InlineData(Combined, "route", "'route' is not a field of the combined format: write client or client_address or "
+        + "user or referer or user_agent")]
+    [InlineData("1.2.3.4 - - [21/Nov/2026:10:00:00 +0200] \"GET / HTTP/1.1\" 200 5", "referer",
+        "'referer' is not a field of the common format: write client or client_address or user")]
+    public async Task Key_that_no_line_has_is_one_error_with_those_that_it_has(string line, string key, string fault)
+    {
+        await File.WriteAllLinesAsync(_log, Enumerable.Repeat(line, 30));
+
+        CommandRun run = await CommandRun.Of(
+            "simulate", "--log", _log, "--capacity", "1", "--rate", "60/m", "--key", key);
+
+        Assert.Equal((2, "", $"error: --key: {fault}\n"), (run.Code, run.Out, run.Error));
+    }
+
+    [Fact]
+    public async Task Key_that_some_lines_lack_is_a_warning_about_these_lines()
+    {
+        await File.WriteAllLinesAsync(_log, [Json, Combined, Json.Replace("client", "peer", StringComparison.Ordinal)]);
+
+        CommandRun run = await CommandRun.Of(
+            "simulate", "--log", _log, "--capacity", "1", "--rate", "60/m", "--key", "duration_ms");
+
+        Assert.Equal((0, $"warning: {_log}:2 has no 'duration_ms', because it is not JSON\n"
+            + "warning: 1 line could not be read and is not counted\n"), (run.Code, run.Error));
+    }
+
+    [Theory]
+    [InlineData(1, "1 line is an event of Penstock, not of a request.\n")]
+    [InlineData(74, "74 lines are events of Penstock, not of a request.\n")]
+    public async Task Events_of_Penstock_between_the_requests_are_counted_without_complaint(int count, string told)
+    {
+        const string Event = """{"time":"2026-11-21T08:00:00.500Z","level":"info","event":"Ready","message":"m"}""";
+        await File.WriteAllLinesAsync(_log, Enumerable.Repeat(Event, count).Append(Json));
+
+        CommandRun run = await CommandRun.Of("simulate", "--log", _log, "--capacity", "1", "--rate", "1/s");
+
+        Assert.Equal((0, ""), (run.Code, run.Error));
+        Assert.Contains(": 1 request of 1 client, ", run.Out);
+        Assert.Contains(told, run.Out);
+        Assert.Equal(count, JsonElement.Parse((await Simulated("3", "1/m")).Out).GetProperty("events").GetInt32());
     }
 
     private Task<CommandRun> Simulated(string capacity, string rate) =>
