@@ -49,9 +49,9 @@ internal sealed partial class ClientsCommand
         Option<string?> format = FileFormat();
         var force = new Option<bool>("--force") { Description = "Replace a file that exists" };
         var command = new PenstockCommand("export", "Write all clients to a file, ordered by id.",
-            "penstock clients export clients.csv",
+            "penstock clients export backup.csv",
             "penstock clients export --format csv | grep -c .",
-            "penstock clients export clients.csv --force") { file, format, force };
+            "penstock clients export backup.csv --force") { file, format, force };
         command.SetAction(parse =>
         {
             (string name, string? written) = (parse.GetRequiredValue(file), parse.GetValue(format));
