@@ -67,7 +67,7 @@ internal static class Converters
         string[] order =
         [
             "listen", "clients", "limits", "backends", "balance", "health_check", "retries", "upstreams", "routes",
-            "timeouts", "bounds", "loops", "store", "log",
+            "timeouts", "bounds", "loops", "access_log", "store", "log",
         ];
         var sorted = new DraftMap();
         foreach (string key in order)

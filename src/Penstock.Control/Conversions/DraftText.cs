@@ -21,6 +21,9 @@ internal static partial class DraftText
         return text.ToString();
     }
 
+    /// <summary>The value on one line; equal values have equal lines.</summary>
+    public static string Line(DraftMap map) => Flow(map);
+
     private static void Write(StringBuilder text, string key, object value, string indent, bool block)
     {
         text.Append(indent).Append(Scalar(key)).Append(':');

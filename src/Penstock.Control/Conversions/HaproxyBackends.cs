@@ -6,7 +6,10 @@ namespace Penstock.Control.Conversions;
 internal sealed class HaproxyBackends(Conversion conversion)
 {
     private static readonly string[] Keywords =
-        ["server", "default-server", "balance", "http-check", "retries", "hash-type"];
+        ["server", "default-server", "balance", "http-check", "retries", "hash-type", "cookie"];
+
+    /// <summary>What a cookie of Penstock has without being told.</summary>
+    private static readonly string[] CookieWords = ["insert", "indirect", "nocache", "httponly"];
 
     private readonly Dictionary<string, DraftMap> _all = [];
 
@@ -41,6 +44,9 @@ internal sealed class HaproxyBackends(Conversion conversion)
                 case "default-server":
                     isChecked |= Options(line, 1, new(), upstream, check ??= new());
                     break;
+                case "cookie":
+                    Cookie(line, upstream);
+                    break;
                 case "retries":
                     upstream.Map("retries").Set("attempts", line.Word(1));
                     break;
@@ -64,6 +70,34 @@ internal sealed class HaproxyBackends(Conversion conversion)
         }
         _all[section.Name] = upstream;
         conversion.Root.Map("upstreams").Set(Conversion.NameOf(section.Name), upstream);
+    }
+
+    /// <summary><c>cookie NAME insert …</c>: HAProxy's own cookie, which <c>sticky</c> is. Its value names the server
+    /// there; here it is signed, which needs a secret.</summary>
+    private void Cookie(HaproxyLine line, DraftMap upstream)
+    {
+        if (!line.Words.Contains("insert"))
+        {
+            conversion.Leave(line.Number, line.Text, "see 'sticky' of the upstream, which has a cookie of its own");
+            return;
+        }
+        DraftMap sticky = upstream.Map("sticky").Set("secret", "${STICKY_SECRET}").Set("cookie", line.Word(1));
+        conversion.Leave(line.Number, $"cookie {line.Word(1)}", "the cookie of 'sticky' is signed: set the variable "
+            + "STICKY_SECRET, at least 16 characters and the same on all nodes");
+        for (int i = 2; i < line.Words.Count; i++)
+        {
+            if (line.Words[i] == "secure")
+            {
+                sticky.Set("secure", "true");
+            }
+            else if (!CookieWords.Contains(line.Words[i]))
+            {
+                bool hasValue = line.Words[i] is "domain" or "maxidle" or "maxlife" or "attr";
+                string what = hasValue ? $"{line.Words[i]} {line.Word(++i)}" : line.Words[i];
+                conversion.Leave(line.Number, what, what.StartsWith("max", StringComparison.Ordinal)
+                    ? "see 'max_age' and 'idle' of 'sticky'" : Conversion.NothingSame);
+            }
+        }
     }
 
     private void Balance(HaproxyLine line, DraftMap upstream)
@@ -149,6 +183,9 @@ internal sealed class HaproxyBackends(Conversion conversion)
         {
             switch (line.Words[i])
             {
+                case "cookie" when upstream["sticky"] is not null:
+                    i++; // the value of the cookie, which is Penstock's own
+                    break;
                 case "check":
                     isChecked = true;
                     break;
@@ -217,7 +254,7 @@ internal sealed class HaproxyBackends(Conversion conversion)
             "cookie" => "see 'sticky' of the upstream",
             "weight" => "a weight is at least 1; 'penstock drain' takes a backend out",
             "resolvers" or "init-addr" => "not needed: names are looked up again and again",
-            _ => "Penstock has nothing that is the same",
+            _ => Conversion.NothingSame,
         });
         return hasValue ? index + 1 : index;
     }

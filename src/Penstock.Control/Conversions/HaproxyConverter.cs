@@ -6,22 +6,14 @@ namespace Penstock.Control.Conversions;
 /// https://docs.haproxy.org/3.2/configuration.html.</summary>
 internal sealed class HaproxyConverter
 {
-    private static readonly Dictionary<string, string> NotNeeded = new(StringComparer.Ordinal)
-    {
-        ["log"] = "see 'access_log' and 'log'",
-        ["stats"] = "the admin API, 'penstock status' and 'penstock top' show this",
-        ["daemon"] = "a supervisor such as systemd runs Penstock; see deploy/README.md",
-        ["user"] = "a supervisor such as systemd runs Penstock; see deploy/README.md",
-        ["group"] = "a supervisor such as systemd runs Penstock; see deploy/README.md",
-        ["chroot"] = "a supervisor such as systemd runs Penstock; see deploy/README.md",
-    };
-
     private static readonly string[] SameByDefault =
         ["httplog", "dontlognull", "redispatch", "http-keep-alive", "http-server-close", "forwardfor", "httpclose"];
 
     private readonly Conversion _conversion;
     private readonly HaproxyBackends _backends;
     private readonly HaproxyLimits _limits;
+    private readonly HaproxyListeners _listeners;
+    private readonly HaproxyFields _fields;
     private readonly HaproxyRoutes _routes;
 
     private HaproxyConverter(Conversion conversion)
@@ -29,7 +21,9 @@ internal sealed class HaproxyConverter
         _conversion = conversion;
         _backends = new(conversion);
         _limits = new(conversion);
-        _routes = new(conversion);
+        _listeners = new(conversion);
+        _fields = new(conversion);
+        _routes = new(conversion, _fields);
     }
 
     /// <param name="fault">Where and why the text is not a file of HAProxy.</param>
@@ -50,7 +44,8 @@ internal sealed class HaproxyConverter
         }
         foreach (HaproxySection section in sections.Where(static s => s.Kind is "global" or "defaults"))
         {
-            foreach (HaproxyLine line in section.Lines)
+            foreach (HaproxyLine line in section.Lines.Where(line =>
+                section.Kind == "global" || !HaproxyBackends.Handles(line))) // each backend reads those
             {
                 General(line);
             }
@@ -59,6 +54,7 @@ internal sealed class HaproxyConverter
         foreach (HaproxySection section in sections.Where(static s => s.Kind is "backend" or "listen"))
         {
             _backends.Add(section, defaults);
+            _fields.Add(section);
         }
         foreach (HaproxySection section in sections.Where(static s => s.Kind is "frontend" or "backend" or "listen"))
         {
@@ -68,8 +64,15 @@ internal sealed class HaproxyConverter
             s.Kind is not ("global" or "defaults" or "frontend" or "backend" or "listen")))
         {
             _conversion.Leave(other.Line, $"{other.Kind} {other.Name}".TrimEnd(),
-                "Penstock has nothing that is the same");
+                Conversion.NothingSame);
         }
+        foreach (HaproxySection unused in sections.Where(section => section.Kind == "backend"
+            && _backends.Names.Contains(section.Name) && !_routes.Used.Contains(section.Name)))
+        {
+            _conversion.Leave(unused.Line, $"backend {unused.Name}", "no route leads to it");
+        }
+        _listeners.Compare();
+        _conversion.FinishRedirects();
     }
 
     private void Section(HaproxySection section)
@@ -86,62 +89,25 @@ internal sealed class HaproxyConverter
         }
         if (section.Kind != "frontend")
         {
-            rest = [.. rest.Where(static line => !HaproxyBackends.Handles(line))];
+            rest.RemoveAll(HaproxyBackends.Handles);
         }
         if (section.Kind != "backend")
         {
-            foreach (HaproxyLine bind in rest.Where(static line => line.Begins("bind")))
-            {
-                Bind(bind);
-            }
-            _routes.Add(section, rest, acls, limits, _backends.Names);
-            rest = [.. rest.Where(static line => line.Word(0) is not ("bind" or "acl" or "use_backend"
-                or "default_backend"))];
+            var fields = new DraftMap();
+            rest.RemoveAll(line => section.Kind == "frontend" ? _fields.TryUse(line, fields)
+                : HaproxyFields.Handles(line));
+            rest.RemoveAll(line => _listeners.TryRedirect(line, section));
+            _listeners.Add(section, _routes.Add(section, rest, acls, (limits, fields), _backends.Names));
+            rest = [.. rest.Where(line => line.Word(0) is not ("bind" or "use_backend" or "default_backend")
+                && (line.Word(0) != "acl" || !acls.IsUsed(line.Word(1))))];
         }
         else if (limits.Count > 0 && _backends.Find(section.Name) is { } upstream)
         {
             upstream.Set("limit", limits.Count == 1 ? limits[0] : limits.ToList<object>());
         }
-        foreach (HaproxyLine line in rest)
+        foreach (HaproxyLine line in rest.Where(line => section.Kind != "backend" || !HaproxyFields.Handles(line)))
         {
             General(line);
-        }
-    }
-
-    private void Bind(HaproxyLine bind)
-    {
-        DraftMap? tls = null;
-        if (bind.Words.Contains("ssl"))
-        {
-            string file = bind.After("crt");
-            if (file.Length == 0)
-            {
-                _conversion.Leave(bind.Number, bind.Text, "it has no crt, a file with certificate and key");
-                return;
-            }
-            tls = new();
-            tls.List("certificates").Add(new DraftMap().Set("cert", file).Set("key", file));
-        }
-        if (bind.Words.Contains("accept-proxy"))
-        {
-            _conversion.Leave(bind.Number, "accept-proxy",
-                "add proxy_protocol to the listener, and the proxies in front to clients.trusted_proxies");
-        }
-        foreach (string one in bind.Word(1).Split(','))
-        {
-            string address = one.StartsWith("ipv4@", StringComparison.Ordinal) || one.StartsWith("ipv6@",
-                StringComparison.Ordinal) ? one[5..] : one;
-            string port = address[(address.LastIndexOf(':') + 1)..];
-            string host = address[..Math.Max(address.LastIndexOf(':'), 0)];
-            _conversion.Listen(bind.Number, address switch
-            {
-                ['/', ..] => $"unix:{address}",
-                _ when address.StartsWith("unix@", StringComparison.Ordinal) => $"unix:{address["unix@".Length..]}",
-                _ when host is "" or "*" => $"0.0.0.0:{port}",
-                _ when host is "::" => bind.Words.Contains("v4v6") ? $":{port}" : $"[::]:{port}",
-                _ when host.Contains(':') && host[0] != '[' => $"[{host}]:{port}",
-                _ => $"{host}:{port}",
-            }, tls);
         }
     }
 
@@ -175,10 +141,7 @@ internal sealed class HaproxyConverter
         else if (!line.Begins("mode", "http") && !(line.Begins("option") && SameByDefault.Contains(line.Word(1))))
         {
             _conversion.Leave(line.Number, line.Text, line.Begins("mode") ? "Penstock balances HTTP"
-                : line.Begins("timeout", "client") ? "'timeouts.response' bounds both sides, 'timeouts.idle' the wait "
-                    + "for a request"
-                : line.Begins("maxconn") ? Conversion.OneForAll
-                : NotNeeded.GetValueOrDefault(line.Word(0)) ?? "Penstock has nothing that is the same");
+                : line.Begins("maxconn") ? Conversion.OneForAll : HaproxyHints.Of(line));
         }
     }
 

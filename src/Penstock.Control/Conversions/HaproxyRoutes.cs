@@ -7,6 +7,12 @@ internal sealed class HaproxyAcls(HaproxySection section)
         .Where(static line => line.Begins("acl") && line.Words.Count > 2)
         .ToLookup(static line => line.Word(1), static line => (IReadOnlyList<string>)[.. line.Words.Skip(2)]);
 
+    private readonly HashSet<string> _used = [];
+
+    /// <summary>True if a condition that was read has this name; a line that is left out names it itself.</summary>
+    public bool IsUsed(string name) => _used.Contains(name)
+        || section.Lines.Exists(line => line.Word(0) != "acl" && line.Words.Contains(name));
+
     /// <summary>The tests of a condition, all of which must hold; each has alternatives of which one must. Null if it
     /// has <c>or</c>, <c>!</c> or an unknown name.</summary>
     public IReadOnlyList<IReadOnlyList<IReadOnlyList<string>>>? Read(IReadOnlyList<string> words)
@@ -26,6 +32,7 @@ internal sealed class HaproxyAcls(HaproxySection section)
             }
             else if (_named.Contains(words[i]))
             {
+                _used.Add(words[i]);
                 tests.Add([.. _named[words[i]]]);
             }
             else
@@ -39,11 +46,21 @@ internal sealed class HaproxyAcls(HaproxySection section)
 
 /// <summary>The <c>use_backend</c> and <c>default_backend</c> of a frontend. HAProxy takes the first that matches,
 /// Penstock the most specific one.</summary>
-internal sealed class HaproxyRoutes(Conversion conversion)
+internal sealed class HaproxyRoutes(Conversion conversion, HaproxyFields fields)
 {
-    public void Add(HaproxySection section, IReadOnlyList<HaproxyLine> lines, HaproxyAcls acls, List<string> limits,
-        IReadOnlyCollection<string> upstreams)
+    private readonly Dictionary<string, (string Text, int Line)> _made = [];
+
+    private readonly HashSet<string> _usedBackends = [];
+
+    /// <summary>The backends that a route leads to.</summary>
+    public IReadOnlyCollection<string> Used => _usedBackends;
+
+    /// <param name="all">What all routes of the section have.</param>
+    /// <returns>True if the section has a route.</returns>
+    public bool Add(HaproxySection section, IReadOnlyList<HaproxyLine> lines, HaproxyAcls acls,
+        (List<string> Limits, DraftMap Fields) all, IReadOnlyCollection<string> upstreams)
     {
+        bool hasRoutes = false;
         foreach (HaproxyLine line in lines.Where(static line => line.Begins("use_backend")))
         {
             if (!upstreams.Contains(line.Word(1)))
@@ -58,7 +75,8 @@ internal sealed class HaproxyRoutes(Conversion conversion)
             }
             else
             {
-                routes.ForEach(route => Add(route, line.Word(1), limits));
+                hasRoutes = true;
+                routes.ForEach(route => Add(line, route, line.Word(1), all));
             }
         }
         HaproxyLine? otherwise = lines.LastOrDefault(static line => line.Begins("default_backend"));
@@ -66,27 +84,36 @@ internal sealed class HaproxyRoutes(Conversion conversion)
         {
             conversion.Leave(otherwise.Number, otherwise.Text,
                 $"there is no backend '{otherwise.Word(1)}' with a server");
-            return;
+            return hasRoutes;
         }
         string? upstream = otherwise?.Word(1) ?? (upstreams.Contains(section.Name) && section.Kind == "listen"
             ? section.Name : null);
         if (upstream is not null)
         {
-            Add(new(), upstream, limits);
+            Add(otherwise ?? new(section.Line, [section.Kind, section.Name]), new(), upstream, all);
         }
+        return hasRoutes || upstream is not null;
     }
 
-    private void Add(DraftMap route, string upstream, List<string> limits)
+    private void Add(
+        HaproxyLine line, DraftMap route, string upstream, (List<string> Limits, DraftMap Fields) all)
     {
+        string conditions = DraftText.Line(route);
         route.Set("upstream", Conversion.NameOf(upstream));
-        if (limits.Count > 0)
+        if (all.Limits.Count > 0)
         {
-            route.Set("limit", limits.Count == 1 ? limits[0] : limits.ToList<object>());
+            route.Set("limit", all.Limits.Count == 1 ? all.Limits[0] : all.Limits.ToList<object>());
         }
-        List<object> routes = conversion.Root.List("routes");
-        if (!routes.Exists(other => ((DraftMap)other).Entries.SequenceEqual(route.Entries)))
+        fields.Write(route, all.Fields, upstream);
+        if (_made.TryAdd(conditions, (DraftText.Line(route), line.Number)))
         {
-            routes.Add(route);
+            _usedBackends.Add(upstream);
+            conversion.Root.List("routes").Add(route);
+        }
+        else if (_made[conditions].Text != DraftText.Line(route))
+        {
+            conversion.Leave(line.Number, line.Text, $"line {_made[conditions].Line} has made another route with the "
+                + "same conditions, and routes are the same on all listeners");
         }
     }
 
@@ -123,22 +150,28 @@ internal sealed class HaproxyRoutes(Conversion conversion)
 
     private IEnumerable<KeyValuePair<string, object>>? Conditions(IReadOnlyList<string> test, HaproxyLine line)
     {
-        List<string> values = [.. test.Skip(1).Where(static word => word is not ("-i" or "-m" or "str" or "--"))];
-        if (values.Count == 0)
+        List<string> words = [.. test.Skip(1).Where(static word => word is not ("-i" or "--"))];
+        string kind = test[0];
+        if (words is ["-m", "str" or "beg", ..])
+        {
+            kind += words[1] == "beg" ? "_beg" : "";
+            words.RemoveRange(0, 2);
+        }
+        List<string> values = words;
+        if (values.Count == 0 || values.Exists(static value => value.StartsWith('-')))
         {
             return null;
         }
-        switch (test[0])
+        if (kind is "path" or "path_beg" && test.Contains("-i"))
+        {
+            conversion.Leave(line.Number, string.Join(' ', test), "the case of a path matters; write a route for each");
+        }
+        switch (kind)
         {
             case "path":
                 return values.Select(static value => KeyValuePair.Create("path", (object)value));
             case "path_beg":
-                foreach (string value in values.Where(static value => !value.EndsWith('/')))
-                {
-                    conversion.Leave(line.Number, $"path_beg {value}",
-                        $"it also matches {value}xyz; the route has {value} and {value}/*");
-                }
-                return values.Select(static value => KeyValuePair.Create("path", (object)$"{value.TrimEnd('/')}/*"));
+                return values.Select(static value => KeyValuePair.Create("path", (object)$"{value}*"));
             case "method":
                 return values.Select(static value => KeyValuePair.Create("method", (object)value));
             case "hdr(host)" or "req.hdr(host)" or "hdr(Host)" or "req.hdr(Host)":

@@ -8,6 +8,8 @@ internal sealed class NginxUpstreams(Conversion conversion)
 {
     private readonly Dictionary<string, (string Name, int Line)> _known = [];
     private readonly HashSet<string> _used = [];
+    private readonly HashSet<string> _groups = []; // those of the file, not of an address in a proxy_pass
+    private readonly HashSet<string> _verified = [];
 
     public void Add(NginxDirective upstream)
     {
@@ -25,9 +27,8 @@ internal sealed class NginxUpstreams(Conversion conversion)
             }
             else
             {
-                conversion.Leave(directive.Line, directive.Text, directive.Name is "keepalive" or "keepalive_timeout"
-                    or "keepalive_requests" or "zone" ? "not needed: loops keep connections to backends"
-                    : "Penstock has nothing that is the same");
+                conversion.Leave(directive.Line, directive.Text,
+                    NginxHints.Of(directive.Name == "keepalive_timeout" ? "keepalive" : directive.Name));
             }
         }
         if (made["backends"] is null)
@@ -36,14 +37,17 @@ internal sealed class NginxUpstreams(Conversion conversion)
             return;
         }
         _known[upstream.Word(0)] = (name, upstream.Line);
+        _groups.Add(upstream.Word(0));
         conversion.Root.Map("upstreams").Set(name, made);
     }
 
     /// <summary>The upstream of a <c>proxy_pass</c>; null if it cannot be converted.</summary>
     /// <param name="uri">What stands behind the address.</param>
-    public string? Find(NginxDirective pass, out string uri)
+    /// <param name="name">The DNS name in the address; null if it is an upstream's name or has none.</param>
+    public string? Find(NginxDirective pass, out string uri, out string? name)
     {
         string url = pass.Word(0);
+        name = null;
         int start = url.IndexOf("://", StringComparison.Ordinal);
         uri = "";
         if (start < 0 || url.Contains('$', StringComparison.Ordinal) || url.Contains("unix:", StringComparison.Ordinal))
@@ -55,13 +59,23 @@ internal sealed class NginxUpstreams(Conversion conversion)
         int slash = host.IndexOf('/', StringComparison.Ordinal);
         (host, uri) = slash < 0 ? (host, "") : (host[..slash], host[slash..]);
         bool secure = url.StartsWith("https:", StringComparison.Ordinal);
-        if (!_known.TryGetValue(host, out (string Name, int Line) known))
+        if (secure && !_verified.Contains(host))
         {
-            known = _known[host] = (Conversion.NameOf(host), pass.Line);
+            _verified.Add(host);
+            conversion.Leave(pass.Line, pass.Text, "nginx does not verify the certificates of backends by default, "
+                + "Penstock does; see 'tls.ca' and 'tls.verify' of the upstream");
+        }
+        name = _groups.Contains(host) || Uri.CheckHostName(host.Split(':')[0]) != UriHostNameType.Dns ? null : host;
+        string key = secure && !_groups.Contains(host) ? $"https://{host}" : host;
+        if (!_known.TryGetValue(key, out (string Name, int Line) known))
+        {
+            string usual = Conversion.NameOf(host);
+            bool isTaken = _known.Values.Any(other => other.Name == usual); // by the same address with the other scheme
+            known = _known[key] = (isTaken ? usual + (secure ? "_https" : "_http") : usual, pass.Line);
             conversion.Root.Map("upstreams").Map(known.Name).List("backends").Add(
                 (secure ? "https://" : "http://") + host);
         }
-        else if (secure)
+        else if (secure && _groups.Contains(host))
         {
             MakeSecure(conversion.Root.Map("upstreams").Map(known.Name).List("backends"));
         }
@@ -110,7 +124,7 @@ internal sealed class NginxUpstreams(Conversion conversion)
                     backend.Set("backup", "true");
                     break;
                 case "slow_start":
-                    upstream.TrySet("slow_start", NginxConverter.DurationOf(value) ?? "off");
+                    upstream.TrySet("slow_start", NginxSettings.DurationOf(value) ?? "off");
                     break;
                 case "down":
                     conversion.Leave(server.Line, server.Text, "left out: it is down; add it when it works");
@@ -119,7 +133,7 @@ internal sealed class NginxUpstreams(Conversion conversion)
                     conversion.Leave(server.Line, word, name is "max_fails" or "fail_timeout"
                         ? "see 'passive_health', which is on by default"
                         : name == "resolve" ? "not needed: names are looked up again and again"
-                        : "Penstock has nothing that is the same");
+                        : Conversion.NothingSame);
                     break;
             }
         }

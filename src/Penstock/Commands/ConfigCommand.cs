@@ -106,7 +106,12 @@ internal static class ConfigCommand
         command.SetAction(parse =>
         {
             string path = parse.GetRequiredValue(file);
-            Converted made = Converters.Convert(parse.GetRequiredValue(from), path, File.ReadAllText(path));
+            if (FileReader.Read(path, new Report(), out string unreadable) is not { } bytes)
+            {
+                return terminal.Fail($"cannot read {path}: {unreadable}");
+            }
+            using var text = new StreamReader(new MemoryStream(bytes));
+            Converted made = Converters.Convert(parse.GetRequiredValue(from), path, text.ReadToEnd());
             foreach (string left in made.Left)
             {
                 terminal.Error.WriteLine(Terminal.Plain(left));
@@ -116,9 +121,10 @@ internal static class ConfigCommand
                 return terminal.Fail(made.Fault!, ExitCode.Usage);
             }
             terminal.Out.Write(made.Yaml);
-            // Variables need not be set where a file is converted.
+            // Variables need not be set where a file is converted. Secrets have at least 16 characters.
             IReadOnlyList<Diagnostic> faults = [.. ConfigLoader.Parse("the result", made.Yaml,
-                name => terminal.Environment(name) ?? "x").Diagnostics.Where(d => d.Severity == Severity.Error)];
+                name => terminal.Environment(name) ?? "xxxxxxxxxxxxxxxx").Diagnostics
+                    .Where(d => d.Severity == Severity.Error)];
             DiagnosticWriter.WriteText(terminal.Error, "the result", faults, terminal.Color);
             return faults.Count > 0 ? ExitCode.Failure : ExitCode.Ok;
         });

@@ -151,7 +151,7 @@ public sealed class ConfigCommandTests : IDisposable
         string path = FileOf("upstream web { server 127.0.0.1:1; sticky; }");
 
         CommandRun run = await CommandRun.Of("config", "convert", "--from", "nginx", path);
-        Assert.Equal((0, $"{path}:1: sticky: Penstock has nothing that is the same\n"), (run.Code, run.Error));
+        Assert.Equal((0, $"{path}:1: sticky: see 'sticky' of the upstream\n"), (run.Code, run.Error));
         Assert.Contains("backends: [http://127.0.0.1:1]", run.Out);
         Assert.Contains("is valid", (await CommandRun.Of("check", FileOf(run.Out))).Out);
 
@@ -159,7 +159,8 @@ public sealed class ConfigCommandTests : IDisposable
         Assert.Equal($"error: {path}:1: '}}' is missing at the end\n", faulty.Error);
         Assert.Equal((2, ""), (faulty.Code, faulty.Out));
         Assert.Equal(2, (await CommandRun.Of("config", "convert", path)).Code);
-        Assert.Equal(1, (await CommandRun.Of("config", "convert", "--from", "nginx", path + "x")).Code);
+        CommandRun missing = await CommandRun.Of("config", "convert", "--from", "nginx", path + "x");
+        Assert.Equal((1, $"error: cannot read {path}x: there is no such file\n"), (missing.Code, missing.Error));
 
         CommandRun secure = await CommandRun.Of("config", "convert", "--from", "nginx", FileOf(
             "server { listen 443 ssl; ssl_certificate a.crt; ssl_certificate_key a.key; "

@@ -70,7 +70,8 @@ public sealed class HaproxyConverterTests
             """.ReplaceLineEndings("\n"), yaml);
         Assert.Equal(
         [
-            "haproxy.cfg:2: log /dev/log local0: see 'access_log' and 'log'",
+            "haproxy.cfg:2: log /dev/log local0: see 'access_log', such as 'access_log: syslog:unix:/dev/log', and "
+                + "'log' for events",
             "haproxy.cfg:7: timeout client 30s: 'timeouts.response' bounds both sides, 'timeouts.idle' the wait for a "
                 + "request",
             "haproxy.cfg:25: cookie s2: see 'sticky' of the upstream",

@@ -52,23 +52,29 @@ public sealed class NginxConverterTests
                 backends: [http://10.0.0.9:81]
             routes:
               - { host: shop.example, upstream: web, request_headers: { set: { X-Site: "a b" } } }
+              - { upstream: web, request_headers: { set: { X-Site: "a b" } } }
               - host: shop.example
                 path: /api/*
                 upstream: web
                 limit: [perip, conns_concurrent]
                 rewrite: { strip_prefix: /api, add_prefix: /v1 }
+              - path: /api/*
+                upstream: web
+                limit: [perip, conns_concurrent]
+                rewrite: { strip_prefix: /api, add_prefix: /v1 }
               - { host: shop.example, path: /login, upstream: 10.0.0.9_81, limit: perip_23 }
+              - { path: /login, upstream: 10.0.0.9_81, limit: perip_23 }
             timeouts: { response: 30s }
 
             """, yaml);
         Assert.Equal(
         [
-            "nginx.conf:1: user nginx: Penstock has nothing that is the same",
+            "nginx.conf:1: user nginx: a supervisor such as systemd does this; see deploy/README.md",
             "nginx.conf:2: worker_connections 1024: see 'bounds.connections'",
             "nginx.conf:8: max_fails=3: see 'passive_health', which is on by default",
-            "nginx.conf:11: keepalive 32: not needed: loops keep connections to backends",
-            "nginx.conf:17: proxy_set_header Host $host: not needed: backends get the client's Host and Upgrade, and "
-                + "X-Forwarded-For and -Proto",
+            "nginx.conf:11: keepalive 32: not needed: connections to backends are kept; see 'timeouts.backend_idle'",
+            "nginx.conf:17: proxy_set_header Host $host: not needed: backends get the client's Host and Upgrade, "
+                + "X-Forwarded-For, -Host and -Proto, and X-Request-Id",
         ], left);
     }
 
@@ -106,16 +112,15 @@ public sealed class NginxConverterTests
         Assert.Equal(
         [
             "a.conf:1: server 127.0.0.1:2 down: left out: it is down; add it when it works",
-            "a.conf:1: sticky: Penstock has nothing that is the same",
+            "a.conf:1: sticky: see 'sticky' of the upstream",
             "a.conf:2: upstream spare: no proxy_pass that could be converted uses it; add a route",
             "a.conf:5: listen 443 ssl: this server has no ssl_certificate and no ssl_certificate_key",
             "a.conf:6: server_name ~^www: a host is a name, or *. and a name; write one route for each",
             "a.conf:7: location ~ \\.php$: a path is exact or a prefix; write it as one of these",
-            "a.conf:8: root /var/www: Penstock has nothing that is the same",
+            "a.conf:8: root /var/www: Penstock serves no files",
             "a.conf:8: location /static/: it has no proxy_pass, and Penstock serves no files",
             "a.conf:9: limit_req zone=odd: a limit counts by client, by address or for all, not by $request_id",
             "a.conf:9: limit_req zone=none: there is no zone 'none' that could be converted",
-            "a.conf:9: location /a: it also matches /axyz; the route has /a and /a/*",
             "a.conf:10: proxy_pass http://$name: an upstream has fixed servers; add one under 'upstreams'",
         ], left);
     }
@@ -126,6 +131,7 @@ public sealed class NginxConverterTests
           - { host: a.example, upstream: 127.0.0.1_1 }
           - { host: b.example, upstream: 127.0.0.1_1 }
           - { host: "*.b.example", upstream: 127.0.0.1_1 }
+          - { upstream: 127.0.0.1_1 }
 
         """.ReplaceLineEndings("\n"), ConversionRun.Of(Converters.Nginx, "a.conf", """
             server { server_name a.example .b.example; location / { proxy_pass http://127.0.0.1:1; } }
@@ -142,6 +148,7 @@ public sealed class NginxConverterTests
 
     [Fact]
     public void Limit_by_a_field_identifies_clients_by_it() => Assert.StartsWith("""
+        listen: [0.0.0.0:80]
         clients:
           identify: [header:X-Api-Key, address]
           unknown: own
