@@ -146,7 +146,9 @@ internal sealed class BackendCommands
             int code = _api.Print(parse, JsonSerializer.SerializeToNode(last, AdminJson.Answers.BackendStatus),
                 () => _terminal.Out.WriteLine(Sentence(name, last)));
             return wait is null || last.Drained ? code
-                : _terminal.Fail($"{name} is not drained yet: {Counted.Are(last.InFlight, "request")} in flight");
+                : _terminal.Fail($"{name} is not drained yet: " + (last.InFlight > 0
+                    ? $"{Counted.Are(last.InFlight, "request")} in flight"
+                    : "its sticky sessions may still use it; 'penstock maintenance' moves them to other backends"));
         });
 
     /// <returns>Null if there is no such backend; the error is printed.</returns>
