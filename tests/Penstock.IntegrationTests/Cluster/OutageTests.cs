@@ -96,10 +96,10 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         hammer.AssertAtMost(Capacity, Rate); // all have paid before any took what came back meanwhile
         await SolventAsync(store);
         await hammer.ForAsync(hammer.Seconds + (ClusterRun.Seconds / 4));
-        await hammer.StopAsync();
+        await SettledAsync(hammer, store);
 
         Assert.All(hammer.Statuses.Keys, static answer => Assert.True(answer is 200 or 429));
-        hammer.AssertNeverMore(Capacity, Rate);
+        hammer.AssertAtMost(Capacity, Rate);
         Assert.All(Nodes, static node => Assert.InRange(node.Log.Lines.Count(static line =>
             line.Contains("database unreachable", StringComparison.Ordinal)), 1, 3)); // said once, not at each try
         await Nodes[1].PutAsync("c", 5, 1);
@@ -129,20 +129,30 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         Assert.True(Nodes[1].Host.Proxy.Limiter.Clients.TryGet("edited", out ClientState before));
         Assert.Equal(1000, before.Limit.Capacity);
         long owed = Nodes[1].Host.Proxy.Limiter.LeasedBucketOf("c").Account.Debt;
-        double alone = hammer.Seconds - since;
-        double share = 0.85 * Rate * alone; // if it was all its clients' node; it is about half here
+        double asOf = hammer.Seconds;
+        // If it was all its clients' node; it is about half here. On a busy machine tokens were left before, and it
+        // gives its share of these, too.
+        double share = 0.85 * (Capacity + (Rate * (asOf - since)));
         output.WriteLine($"{owed:0.0} owed, {share:0.0} would be the whole share");
-        Assert.InRange(owed, 0.001, share + 1);
-        hammer.AssertAtMost(Capacity, Rate, beyond: share + 1);
+        Assert.InRange(owed, 1, share + 1);
+        hammer.AssertAtMost(Capacity, Rate, beyond: owed + (0.85 * Rate * (hammer.Seconds - asOf)) + 1);
         link.Up = new();
         await PaidBackAsync();
-        double shareAtLast = (0.85 * Rate * (hammer.Seconds - since)) + 1; // it went on until it was back
+        double owedAtLast = owed + (0.85 * Rate * (hammer.Seconds - asOf)) + 1; // it went on until it was back
         await Nodes[1].KnowsAsync("edited", 2000);
-        await SolventAsync(store);
-        await hammer.StopAsync();
+        await SettledAsync(hammer, store);
 
         Assert.All(hammer.Statuses.Keys, static answer => Assert.True(answer is 200 or 429));
-        hammer.AssertNeverMore(Capacity, Rate, beyond: Math.Max(0, shareAtLast - Capacity));
+        hammer.AssertAtMost(Capacity, Rate, beyond: Math.Max(0, owedAtLast - Capacity));
+    }
+
+    /// <summary>Ends the load, and waits until nobody owes anything. A node also owes tokens after an answer of the
+    /// database that was late, as many are on a busy machine.</summary>
+    private async Task SettledAsync(Hammer hammer, string store)
+    {
+        await hammer.StopAsync();
+        await PaidBackAsync();
+        await SolventAsync(store);
     }
 
     /// <summary>Waits until all nodes have reconnected and have repaid their debts.</summary>
