@@ -15,6 +15,7 @@ public sealed class LooksTests(Browser browser, SharedDashboard shared) : Browse
         foreach (string view in new[] { "flow", "clients", "rejections", "what-if", "charts", "operations" })
         {
             await page.Locator($"nav a[data-view='{view}']").ClickAsync();
+            await Expect(page.Locator($"nav a[data-view='{view}'][aria-current]")).ToBeVisibleAsync();
             await page.IsLiveAsync();
             await ReadyAsync(page, view);
             await Accessibility.CheckAsync(page);

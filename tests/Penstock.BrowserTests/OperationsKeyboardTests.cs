@@ -16,8 +16,7 @@ public sealed class OperationsKeyboardTests(Browser browser) : BrowserScenarios(
     {
         DashboardScenario penstock = await StartAsync();
         string address = penstock.Address(0);
-        IPage page = await OpenAsync(penstock.View("flow"));
-        await page.GoToAsync("Operations");
+        IPage page = await OperationsAsync(penstock);
         ILocator state = page.GetByLabel($"State of {address}");
 
         await page.TabToAsync(state);
@@ -46,8 +45,7 @@ public sealed class OperationsKeyboardTests(Browser browser) : BrowserScenarios(
     {
         DashboardScenario penstock = await StartAsync();
         string address = penstock.Address(1);
-        IPage page = await OpenAsync(penstock.View("flow"));
-        await page.GoToAsync("Operations");
+        IPage page = await OperationsAsync(penstock);
         ILocator state = page.GetByLabel($"State of {address}");
         await page.TabToAsync(state);
         await ChooseAsync(state, "Alt+ArrowDown", "End", "Enter");
@@ -60,8 +58,7 @@ public sealed class OperationsKeyboardTests(Browser browser) : BrowserScenarios(
     {
         DashboardScenario penstock = await StartAsync();
         string address = penstock.Address(0);
-        IPage page = await OpenAsync(penstock.View("flow"));
-        await page.GoToAsync("Operations");
+        IPage page = await OperationsAsync(penstock);
         ILocator weight = page.GetByLabel($"Weight of {address}");
 
         await page.TypeIntoAsync(weight, "7");
@@ -88,8 +85,7 @@ public sealed class OperationsKeyboardTests(Browser browser) : BrowserScenarios(
     public async Task Configuration_is_reloaded_and_the_note_closed()
     {
         DashboardScenario penstock = await StartAsync();
-        IPage page = await OpenAsync(penstock.View("flow"));
-        await page.GoToAsync("Operations");
+        IPage page = await OperationsAsync(penstock);
         ILocator reload = page.Button("Reload now");
         await page.PressOnAsync(reload);
         await page.AnswerAsync(reload, null);
@@ -109,6 +105,13 @@ public sealed class OperationsKeyboardTests(Browser browser) : BrowserScenarios(
         await page.PressOnAsync(page.Locator("#notes .bad").GetByRole(AriaRole.Button));
         await Expect(page.Locator("#notes .bad")).ToHaveCountAsync(0);
         await Expect(page.Locator("#notes button, #main").And(page.Locator(":focus"))).ToHaveCountAsync(1);
+    }
+
+    private async Task<IPage> OperationsAsync(DashboardScenario penstock)
+    {
+        IPage page = await OpenAsync(penstock.View("flow"));
+        await page.GoToAsync("Operations");
+        return page;
     }
 
     /// <summary>Waits until the page shows a state that was made from now on, so that no older one is on its way.

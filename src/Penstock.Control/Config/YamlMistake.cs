@@ -56,14 +56,11 @@ internal sealed partial class YamlMistake(IReadOnlyList<string> lines, Location 
                 line => !IsBlank(lines[line]) && !lines[line].Contains(':', StringComparison.Ordinal), -1);
             return without < 0 ? null : $"line {without + 1} has no colon behind its key";
         }
-        if (Says("plain scalar value, found invalid mapping")
-            && _line.IndexOf(':', StringComparison.Ordinal) >= place.Column - 1)
-        {
-            return "this line is indented too far: begin it below the key before it";
-        }
-        return Says("plain scalar value, found invalid mapping")
-            ? "a line has one key: write the second one below it, indented, or put quotes around a value with a colon"
-            : null;
+        return !Says("plain scalar value, found invalid mapping") ? null
+            : _line.IndexOf(':', StringComparison.Ordinal) >= place.Column - 1
+                ? "this line is indented too far: begin it below the key before it"
+                : "a line has one key: write the second one below it, indented, or put quotes around a value with a "
+                    + "colon";
     }
 
     private string? Quote() => Says("hexadecimal") || Says("unknown escape")

@@ -1,8 +1,8 @@
-using Penstock.Proxy;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Penstock.Control.Admin;
+using Penstock.Proxy;
 using Penstock.Proxy.Upstreams;
 
 namespace Penstock.Commands;

@@ -1,6 +1,6 @@
-using Penstock.Proxy;
 using System.Globalization;
 using Penstock.Control.Admin;
+using Penstock.Proxy;
 using Penstock.Proxy.RateLimiting;
 using Penstock.Proxy.Upstreams;
 

@@ -135,15 +135,18 @@ public sealed class OutageTests(OutageTests.OwnPostgres own, ITestOutputHelper o
         double share = 0.85 * (Capacity + (Rate * (asOf - since)));
         output.WriteLine($"{owed:0.0} owed, {share:0.0} would be the whole share");
         Assert.InRange(owed, 1, share + 1);
-        hammer.AssertAtMost(Capacity, Rate, beyond: owed + (0.85 * Rate * (hammer.Seconds - asOf)) + 1);
+        hammer.AssertAtMost(Capacity, Rate, beyond: OwedAtMost());
         link.Up = new();
         await PaidBackAsync();
-        double owedAtLast = owed + (0.85 * Rate * (hammer.Seconds - asOf)) + 1; // it went on until it was back
+        double owedAtLast = OwedAtMost();
         await Nodes[1].KnowsAsync("edited", 2000);
         await SettledAsync(hammer, store);
 
         Assert.All(hammer.Statuses.Keys, static answer => Assert.True(answer is 200 or 429));
         hammer.AssertAtMost(Capacity, Rate, beyond: Math.Max(0, owedAtLast - Capacity));
+
+        // It goes on until it is back.
+        double OwedAtMost() => owed + (0.85 * Rate * (hammer.Seconds - asOf)) + 1;
     }
 
     /// <summary>Ends the load, and waits until nobody owes anything. A node also owes tokens after an answer of the
