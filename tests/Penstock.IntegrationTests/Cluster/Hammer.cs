@@ -61,7 +61,9 @@ internal sealed class Hammer : IDisposable
         await Task.WhenAll(_workers);
     }
 
-    /// <summary>Asserts during the run that not too many requests have been admitted so far.</summary>
+    /// <summary>Asserts that at most the capacity plus the refill until now was admitted, at any moment of the run and
+    /// after it.</summary>
+    /// <param name="beyond">How many tokens more are allowed.</param>
     public void AssertAtMost(long capacity, double rate, double beyond = 0)
     {
         int admitted = Admitted; // first: then time can only be for it
@@ -71,11 +73,11 @@ internal sealed class Hammer : IDisposable
 
     /// <summary>Asserts that at most the capacity plus the refill since the first request was admitted. How near the
     /// number is to that depends on the load of the machine, so it is printed and not asserted
-    /// (<see cref="SimulationTests"/> asserts it, in virtual time).</summary>
-    /// <param name="beyond">How many tokens more are allowed.</param>
-    public void AssertNeverMore(long capacity, double rate, double beyond = 0)
+    /// (<see cref="SimulationTests"/> asserts it, in virtual time). Use <see cref="AssertAtMost"/> after an outage,
+    /// when nobody owes anything any more.</summary>
+    public void AssertNeverMore(long capacity, double rate)
     {
-        double most = capacity + beyond + (rate * _lastAnswerTicks / Stopwatch.Frequency);
+        double most = capacity + (rate * _lastAnswerTicks / Stopwatch.Frequency);
         double due = capacity + (rate * (_lastSentTicks - _firstAnswerTicks) / Stopwatch.Frequency);
         string told = $"{Admitted} admitted, allowed {most:0.0}, due {due:0.0} ({Admitted / due:p1}); "
             + string.Join(", ", _statuses.Select(s => $"{s.Key}: {s.Value}"));
