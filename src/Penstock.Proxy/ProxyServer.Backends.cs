@@ -57,7 +57,7 @@ public sealed partial class ProxyServer
         {
             backend.SetState(wanted, _clock.NowNs);
             _logger.LogInformation(Events.BackendState,
-                "operator set backend {Backend} to {State}; {InFlight} requests in flight", backend,
+                "operator set backend {Backend} to {State}; requests in flight: {InFlight}", backend,
                 wanted.ToString().ToLowerInvariant(), backend.InFlight);
         }
         return BackendStatus.Of(found, backend, _clock);

@@ -43,7 +43,7 @@ public sealed partial class ProxyServer
             if (OpenConnections > 0)
             {
                 _logger.LogWarning(Events.DrainEnded,
-                    "shutdown timeout reached: closing {Count} busy connections", OpenConnections);
+                    "shutdown timeout reached: closing busy connections: {Count}", OpenConnections);
             }
         }
 

@@ -31,7 +31,7 @@ internal static class Banner
 
         if (upstreams.Count > UpstreamLines)
         {
-            Line("", $"and {upstreams.Count - UpstreamLines} more upstreams");
+            Line("", $"and {Counted.Of(upstreams.Count - UpstreamLines, "more upstream")}");
         }
 
         Line("limit", LimitText(host.Config.Proxy));

@@ -109,8 +109,9 @@ internal static class Serving
         PenstockHost host, int successor, StopSignals signals, ILogger log)
     {
         SystemdNotification.MainProcess(successor);
-        log.LogInformation(Events.HandedOver, "process {Process} has taken over; {Count} client connections end here",
-            successor, host.Proxy.OpenConnections);
+        log.LogInformation(Events.HandedOver,
+            "process {Process} has taken over; client connections that end here: {Count}", successor,
+            host.Proxy.OpenConnections);
         await Task.WhenAny(host.Proxy.Drained, signals.Asked);
     }
 

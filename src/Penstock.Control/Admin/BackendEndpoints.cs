@@ -96,8 +96,8 @@ internal static class BackendEndpoints
         }
         if (!admin.HasToken && OwnAddress.Is(backend, admin.Listen))
         {
-            return ClientBody.Invalid([new("url", "must not be that of the admin API, which has no token: "
-                + "everybody could change limits; set admin.token or admin.tokens")]).ToResult();
+            (string fault, string remedy) = AdminKeys.Unprotected;
+            return ClientBody.Invalid([new("url", $"must not be that of {fault}; {remedy}")]).ToResult();
         }
         BackendEdit result;
         BackendStatus? added;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using nietras.SeparatedValues;
 using Penstock.Control.Store;
+using Penstock.Proxy;
 using Penstock.Proxy.RateLimiting;
 
 namespace Penstock.Control.Admin;
@@ -73,7 +74,7 @@ internal sealed class CsvRows : ClientRows
         }
         else if (_fields.Count != _columns.Count)
         {
-            Fault(line, $"has {_fields.Count} fields, but the header line has {_columns.Count}");
+            Fault(line, $"has {Counted.Of(_fields.Count, "field")}, but the header line has {_columns.Count}");
         }
         else
         {

@@ -318,7 +318,7 @@ internal sealed class LeaseLink : IAsyncDisposable
             _state = _state with { Fault = cause, ChangedAt = _time.GetUtcNow() };
             _log.LogError(Events.DatabaseLost,
                 "database unreachable: {Cause}. Until it is reachable again, this node grants its share of each limit "
-                + "(it is one of {Count} nodes) and rejects edits", cause, _state.Alive);
+                + "(number of nodes: {Count}) and rejects edits", cause, _state.Alive);
         }
         else if (!_link.IsAway() && before.IsAway())
         {
@@ -326,8 +326,7 @@ internal sealed class LeaseLink : IAsyncDisposable
             _settlement!.Begin(self?.LastSeen ?? default, NowMs);
             _state = _state with { Fault = null, ChangedAt = _time.GetUtcNow() };
             _log.LogInformation(Events.DatabaseBack,
-                "database reachable again: this node shares limits with {Count} other "
-                + "nodes", _state.Alive - 1);
+                "database reachable again: this node shares limits; other nodes: {Count}", _state.Alive - 1);
         }
         else if (_link == LinkState.Connected)
         {

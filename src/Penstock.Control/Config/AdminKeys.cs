@@ -22,6 +22,10 @@ internal static class AdminKeys
             .Required()
             .Secret(); // somebody may write the token itself here
 
+    /// <summary>What is wrong with a backend that is the admin API itself, and what to do.</summary>
+    public static readonly (string Fault, string Remedy) Unprotected = (
+        "the admin API, which has no token: everybody could change limits", "set admin.token or admin.tokens");
+
     /// <summary>The keys of <c>admin</c>.</summary>
     public static readonly Keys<AdminConfig> Table = new Keys<AdminConfig>("admin", new())
         .Key("listen", Address, admin => admin.Listen, (admin, v) => admin with { Listen = v },
@@ -84,9 +88,8 @@ internal static class AdminKeys
             .Where(upstream => upstream.Backends.Any(backend => OwnAddress.Is(backend, listen))
                 && config.Proxy.Routes.Any(route => route.Upstream == upstream.Name && !IsForProbe(route))))
         {
-            (file["upstreams"] ?? file["backends"] ?? file.At).Error($"upstream '{upstream.Name}' sends requests to "
-                + "the admin API, which has no token: everybody could change limits",
-                "set admin.token or admin.tokens");
+            (file["upstreams"] ?? file["backends"] ?? file.At).Error(
+                $"upstream '{upstream.Name}' sends requests to {Unprotected.Fault}", Unprotected.Remedy);
         }
     }
 

@@ -130,6 +130,19 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
         entry.Value is ScalarNode ? entry.Value.Location : entry.Location, Path.Length == 0 ? name : $"{Path}.{name}",
         Report);
 
+    /// <summary>The field below this one that these keys lead to; the nearest one if it is not there.</summary>
+    public ConfigField Below(params ReadOnlySpan<string> keys)
+    {
+        ConfigField at = this;
+        foreach (string key in keys)
+        {
+            ConfigEntry? entry = at.Node is not MappingNode mapping ? null
+                : mapping.Entries.FirstOrDefault(e => Suggestion.Fold(e.Key) == Suggestion.Fold(key));
+            at = entry is null ? at : at.Child(entry, key);
+        }
+        return at;
+    }
+
     public void ReportRepeated(ConfigEntry entry, ConfigField first) => Report.Error(entry.Location, Path,
         $"duplicate key {ConfigValue.Quote(entry.Key)}", $"the first is {first.Location.SeenFrom(entry.Location)}");
 

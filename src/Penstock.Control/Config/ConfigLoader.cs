@@ -95,7 +95,7 @@ internal static class ConfigLoader
             if ((file.Name.EndsWith(".json", StringComparison.OrdinalIgnoreCase)
                 ? JsonTree.Read(file, report, variables) : YamlTree.Read(file, report, variables)) is { } read)
             {
-                roots.Add(read);
+                roots.Add(TopologyReader.WithoutShortForm(read));
             }
         }
         return roots.Count > 0 && roots.Count == files.Count

@@ -202,13 +202,19 @@ internal static partial class ConfigValue
             ? Fail($"{Quote(text)} {fault.Message}", out error) : Succeed(out error);
     }
 
-    /// <summary>A number of an option or a parameter.</summary>
+    /// <summary>A number of an option or a parameter: a whole one, unless <typeparamref name="T"/> has fractions.
+    /// </summary>
     public static bool TryBetween<T>(string text, T min, T max, out T value, out string error) where T : INumber<T>
     {
         // No thousands separators: "1,5" must not mean 15.
         const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint;
         bool good = T.TryParse(text, Style, CultureInfo.InvariantCulture, out value!) && value >= min && value <= max;
-        error = good ? "" : $"'{text}' is out of range: write a number from {min} to {max}";
+        bool isWhole = default(T) is not double;
+        // A number that the type cannot hold is a number, too.
+        bool isNumber = double.TryParse(text, Style, CultureInfo.InvariantCulture, out double number)
+            && (!isWhole || double.IsInteger(number));
+        error = good ? "" : isNumber ? $"{Quote(text)} is out of range: write a number from {min} to {max}"
+            : $"{Quote(text)} is not a {(isWhole ? "whole number" : "number")}: write one from {min} to {max}";
         return good;
     }
 

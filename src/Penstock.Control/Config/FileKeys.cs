@@ -94,10 +94,7 @@ internal static class FileKeys
         })
         {
             Empty = ("'listen' has no address", "write 0.0.0.0:8080, or leave it out"),
-            // Several listeners may use port 0, which means any free port.
-            Check = static all => Repeated.Report("listener",
-                all.Where(static l => l.Value?.Address is not IPEndPoint { Port: 0 }),
-                static l => l.Address.ToString()!),
+            Check = CheckPorts,
         }, config => config.Proxy.Listeners, (config, v) => With(config, config.Proxy with { Listeners = v }),
             "The addresses that clients connect to. A mapping has more keys: [listeners](#listeners).")
         .AlsoCalled("listen: 0.0.0.0:8080", "port", "bind", "listen_port", "listen_address", "address", "addr",
@@ -117,8 +114,10 @@ internal static class FileKeys
         .DefaultText("none")
         .Custom("upstreams", new NamedShape<UpstreamConfig?>(TopologyReader.Named)
         {
-            Schema = LimitKeys.Named(UpstreamKeys.Table), Text = "`NAME: { … }`", Tables = [UpstreamKeys.Table],
-        }, TopologyReader.Read, "Named groups of servers: [upstreams](#upstreams).", "Proxy.Upstreams")
+            Schema = LimitKeys.Named(UpstreamKeys.Table, UpstreamKeys.Table.Rows[0].Shape.Schema),
+            Text = "`NAME: { … }` or `NAME: [BACKEND, …]`", Tables = [UpstreamKeys.Table],
+        }, TopologyReader.Read, "Named groups of servers: [upstreams](#upstreams). A list is short for a mapping with "
+            + "`backends` only.", "Proxy.Upstreams")
         .AlsoCalled("upstreams: { web: { backends: [http://10.0.0.5:8080] } }", "upstream", "services", "clusters",
             "pools", "groups", "target_groups")
         .DefaultText("required, unless `backends` is given")
@@ -264,6 +263,23 @@ internal static class FileKeys
         static string Require(string key) => $$"""{ "required": ["{{key}}"] }""";
     }
 
+    /// <param name="all">The listeners; null: one with a fault.</param>
+    private static void CheckPorts(IReadOnlyList<(ConfigField At, ListenerConfig? Value)> all)
+    {
+        // Several listeners may use port 0, which means any free port.
+        Repeated.Report("listener", all.Where(static l => l.Value?.Address is not IPEndPoint { Port: 0 }),
+            static l => l.Address.ToString()!);
+        foreach ((ConfigField at, ListenerConfig? secure) in all)
+        {
+            if (secure?.Tls?.RedirectFrom is > 0 and int from && !all.Any(other =>
+                other.Value is null || (other.Value is { Tls: null, Address: IPEndPoint plain } && plain.Port == from)))
+            {
+                at.Below("tls", "redirect_from").Error($"redirect_from: no listener without TLS has port {from}",
+                    $"add one to 'listen', such as 0.0.0.0:{from}");
+            }
+        }
+    }
+
     private static void CheckListeners(Section file, PenstockConfig config)
     {
         IReadOnlyList<ListenerConfig> listeners = config.Proxy.Listeners;
@@ -277,15 +293,6 @@ internal static class FileKeys
         {
             file["tls"]!.Warning("no listener has TLS, so nobody gets the certificates", "write listen: [0.0.0.0:80, "
                 + "{ address: 0.0.0.0:443, tls: { redirect_from: 80 } }]");
-        }
-        foreach (ListenerConfig secure in listeners.Where(static l => l.Tls is { RedirectFrom: > 0 }))
-        {
-            if (!listeners.Any(plain => plain is { Tls: null, Address: IPEndPoint { Port: var port } }
-                && port == secure.Tls!.RedirectFrom))
-            {
-                file["listen"]!.Error($"redirect_from: no listener without TLS has port {secure.Tls!.RedirectFrom}",
-                    $"add one to listen, such as 0.0.0.0:{secure.Tls.RedirectFrom}");
-            }
         }
         if (clients.TrustedProxies.Count == 0
             && listeners.Any(static l => l is { ProxyProtocol: true, Address: not UnixDomainSocketEndPoint }))

@@ -88,10 +88,15 @@ internal static class LimitKeys
     };
 
     /// <summary>The JSON schema of a mapping whose keys are names that the operator chooses.</summary>
-    public static string Named(KeyTable table) => $$"""
-        { "type": ["object", "null"], "propertyNames": { "$ref": "#/definitions/name" },
-          "additionalProperties": { "$ref": "#/definitions/{{table.Name}}" } }
-        """;
+    /// <param name="shortForm">The schema of what may stand instead of a mapping.</param>
+    public static string Named(KeyTable table, string? shortForm = null)
+    {
+        string mapping = $$"""{ "$ref": "#/definitions/{{table.Name}}" }""";
+        return $$"""
+            { "type": ["object", "null"], "propertyNames": { "$ref": "#/definitions/name" },
+              "additionalProperties": {{(shortForm is null ? mapping : SchemaPart.AnyOf(mapping, shortForm))}} }
+            """;
+    }
 
     private static LimitConfig Read(ConfigField field, Keys<LimitConfig> keys, string fault, string hint)
     {

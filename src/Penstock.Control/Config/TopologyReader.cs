@@ -42,6 +42,17 @@ internal static class TopologyReader
         return flat.Count == 0 || file.Has("upstreams") ? config with { Proxy = Full(file, proxy) } : config;
     }
 
+    /// <summary>The same file with a mapping for each list in <c>upstreams</c>, which means the backends.</summary>
+    public static ConfigNode WithoutShortForm(ConfigNode file)
+    {
+        return Changed(file, static entry => Suggestion.Fold(entry.Key) != FullKeys[0] ? entry.Value
+            : Changed(entry.Value, static upstream => upstream.Value is SequenceNode list
+                ? new MappingNode(list.Location, [new("backends", list.Location, list)]) : upstream.Value));
+
+        static ConfigNode Changed(ConfigNode node, Func<ConfigEntry, ConfigNode> change) => node is not MappingNode map
+            ? node : map with { Entries = [.. map.Entries.Select(entry => entry with { Value = change(entry) })] };
+    }
+
     /// <summary>Reads an entry of <c>upstreams</c>; null if it is not valid.</summary>
     public static UpstreamConfig? Named(ConfigField field) => field.Section(section =>
         UpstreamKeys.Table.Read(section, UpstreamKeys.Table.Default with { Name = field.Name }),

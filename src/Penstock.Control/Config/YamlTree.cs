@@ -1,3 +1,4 @@
+using Penstock.Proxy;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
@@ -87,7 +88,7 @@ internal sealed class YamlTree
         }
 
         (int index, string? text) = tabbed[0];
-        string also = tabbed.Count == 1 ? "" : $" (and {tabbed.Count - 1} more such lines)";
+        string also = tabbed.Count == 1 ? "" : $" (and {Counted.Of(tabbed.Count - 1, "more such line")})";
         report.Error(new(file, index + 1, text.IndexOf('\t') + 1, 1), "", "a tab is used for indentation" + also,
             "YAML indents with spaces");
         return true;

@@ -7,6 +7,7 @@ internal sealed class NginxLocations(
     Conversion conversion, NginxSettings settings, NginxUpstreams upstreams, NginxLimits limits)
 {
     private readonly Dictionary<(string Host, string Path), (DraftMap Route, int Line)> _made = [];
+    private bool _hostTold;
 
     /// <summary>True if a route takes every request for this host that no other route of the host takes.</summary>
     public bool HasEveryPath(string host) => _made.ContainsKey((host, ""));
@@ -55,20 +56,26 @@ internal sealed class NginxLocations(
             return;
         }
         DraftMap edits = FieldsOf(location.Block!, inherited);
-        if (hosts.Count == 0 || upstreams.Find(pass, out string uri, out string? host) is not { } upstream)
+        if (hosts.Count == 0 || upstreams.Find(pass) is not { } target)
         {
             return;
         }
+        if (target.IsGroup && edits["host"] is null && !_hostTold)
+        {
+            _hostTold = true;
+            conversion.Leave(pass.Line, pass.Text, "nginx sends the upstream's name as Host, Penstock the client's "
+                + "Host; 'request_headers: { set: { Host: NAME } }' of a route sets another");
+        }
         var route = new DraftMap();
-        AddPath(location, path, exact, pass, uri, route);
-        route.Set("upstream", upstream);
+        AddPath(location, path, exact, pass, target.Uri, route);
+        route.Set("upstream", target.Upstream);
         if (scope.Names.Count > 0)
         {
             route.Set("limit", scope.Names.Count == 1 ? scope.Names[0] : scope.Names.ToList<object>());
         }
-        AddRewrite(path, uri, route);
+        AddRewrite(path, target.Uri, route);
         route.Set("timeouts", timeouts.IsEmpty ? null : timeouts);
-        AddRoutes(location, hosts, route.Set("request_headers", WithHost(edits, host)));
+        AddRoutes(location, hosts, route.Set("request_headers", WithHost(edits, target.Host)));
     }
 
     private void AddPath(

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Penstock.Control.Config;
 
 namespace Penstock.Control.Conversions;
@@ -6,9 +5,17 @@ namespace Penstock.Control.Conversions;
 /// <summary>The upstreams of a file of nginx, and those that a <c>proxy_pass</c> names by their address.</summary>
 internal sealed class NginxUpstreams(Conversion conversion)
 {
+    /// <summary>Where a <c>proxy_pass</c> leads.</summary>
+    /// <param name="Upstream">The name of the upstream.</param>
+    /// <param name="Uri">What stands behind the address.</param>
+    /// <param name="Host">The DNS name in the address; null if it is the name of a group or has none.</param>
+    /// <param name="IsGroup">It names an <c>upstream</c> of the file.</param>
+    public readonly record struct Target(string Upstream, string Uri, string? Host, bool IsGroup);
+
+    /// <summary>By address with scheme. A group has none until a <c>proxy_pass</c> names it.</summary>
     private readonly Dictionary<string, (string Name, int Line)> _known = [];
     private readonly HashSet<string> _used = [];
-    private readonly HashSet<string> _groups = []; // those of the file, not of an address in a proxy_pass
+    private readonly Dictionary<string, DraftMap> _groups = []; // those of the file, as with http
     private readonly HashSet<string> _verified = [];
 
     public void Add(NginxDirective upstream)
@@ -37,19 +44,15 @@ internal sealed class NginxUpstreams(Conversion conversion)
             return;
         }
         _known[upstream.Word(0)] = (name, upstream.Line);
-        _groups.Add(upstream.Word(0));
+        _groups[upstream.Word(0)] = made;
         conversion.Root.Map("upstreams").Set(name, made);
     }
 
     /// <summary>The upstream of a <c>proxy_pass</c>; null if it cannot be converted.</summary>
-    /// <param name="uri">What stands behind the address.</param>
-    /// <param name="name">The DNS name in the address; null if it is an upstream's name or has none.</param>
-    public string? Find(NginxDirective pass, out string uri, out string? name)
+    public Target? Find(NginxDirective pass)
     {
         string url = pass.Word(0);
-        name = null;
         int start = url.IndexOf("://", StringComparison.Ordinal);
-        uri = "";
         if (start < 0 || url.Contains('$', StringComparison.Ordinal) || url.Contains("unix:", StringComparison.Ordinal))
         {
             conversion.Leave(pass.Line, pass.Text, "an upstream has fixed servers; add one under 'upstreams'");
@@ -57,7 +60,7 @@ internal sealed class NginxUpstreams(Conversion conversion)
         }
         string host = url[(start + 3)..];
         int slash = host.IndexOf('/', StringComparison.Ordinal);
-        (host, uri) = slash < 0 ? (host, "") : (host[..slash], host[slash..]);
+        (host, string uri) = slash < 0 ? (host, "") : (host[..slash], host[slash..]);
         bool secure = url.StartsWith("https:", StringComparison.Ordinal);
         if (secure && !_verified.Contains(host))
         {
@@ -65,22 +68,15 @@ internal sealed class NginxUpstreams(Conversion conversion)
             conversion.Leave(pass.Line, pass.Text, "nginx does not verify the certificates of backends by default, "
                 + "Penstock does; see 'tls.ca' and 'tls.verify' of the upstream");
         }
-        name = _groups.Contains(host) || Uri.CheckHostName(host.Split(':')[0]) != UriHostNameType.Dns ? null : host;
-        string key = secure && !_groups.Contains(host) ? $"https://{host}" : host;
+        string key = (secure ? "https://" : "http://") + host;
         if (!_known.TryGetValue(key, out (string Name, int Line) known))
         {
-            string usual = Conversion.NameOf(host);
-            bool isTaken = _known.Values.Any(other => other.Name == usual); // by the same address with the other scheme
-            known = _known[key] = (isTaken ? usual + (secure ? "_https" : "_http") : usual, pass.Line);
-            conversion.Root.Map("upstreams").Map(known.Name).List("backends").Add(
-                (secure ? "https://" : "http://") + host);
-        }
-        else if (secure && _groups.Contains(host))
-        {
-            MakeSecure(conversion.Root.Map("upstreams").Map(known.Name).List("backends"));
+            known = _known[key] = Make(host, secure, pass.Line);
         }
         _used.Add(known.Name);
-        return known.Name;
+        bool isGroup = _groups.ContainsKey(host);
+        bool isDns = !isGroup && Uri.CheckHostName(host.Split(':')[0]) == UriHostNameType.Dns;
+        return new(known.Name, uri, isDns ? host : null, isGroup);
     }
 
     /// <summary>Lets all requests go to the only upstream of a file without servers, and names those that get none.
@@ -96,6 +92,25 @@ internal sealed class NginxUpstreams(Conversion conversion)
         {
             conversion.Leave(line, $"upstream {name}", "no proxy_pass that could be converted uses it; add a route");
         }
+    }
+
+    /// <summary>Makes the upstream of an address with this scheme. The first use of a group gives it the scheme; the
+    /// other scheme makes a copy.</summary>
+    private (string Name, int Line) Make(string host, bool secure, int line)
+    {
+        string scheme = secure ? "https://" : "http://";
+        bool isFirst = _known.Remove(host, out (string Name, int Line) made);
+        if (!isFirst)
+        {
+            made = (Conversion.NameOf(host), line);
+            while (_known.Values.Any(other => other.Name == made.Name)) // such as that with the other scheme
+            {
+                made.Name += secure ? "_https" : "_http";
+            }
+        }
+        conversion.Root.Map("upstreams").Set(made.Name, _groups.TryGetValue(host, out DraftMap? group)
+            ? WithScheme(group, scheme) : new DraftMap().Set("backends", new List<object> { scheme + host }));
+        return made;
     }
 
     private void Server(NginxDirective server, DraftMap upstream)
@@ -161,21 +176,19 @@ internal sealed class NginxUpstreams(Conversion conversion)
         _ => null,
     };
 
-    private static void MakeSecure(List<object> backends)
+    /// <summary>A copy of an upstream, or of one of its backends.</summary>
+    private static DraftMap WithScheme(DraftMap map, string scheme)
     {
-        for (int i = 0; i < backends.Count; i++)
+        const string Plain = "http://";
+        return map.Entries.Aggregate(new DraftMap(), (copy, entry) => copy.Set(entry.Key, entry.Key switch
         {
-            if (backends[i] is DraftMap backend)
-            {
-                backend.Set("url", Secure((string)backend["url"]!));
-            }
-            else
-            {
-                backends[i] = Secure((string)backends[i]);
-            }
-        }
+            "url" => Changed(entry.Value),
+            "backends" => ((List<object>)entry.Value).ConvertAll(Changed),
+            _ => entry.Value,
+        }));
 
-        static string Secure(string url) => url.StartsWith("http://", StringComparison.Ordinal)
-            ? string.Create(CultureInfo.InvariantCulture, $"https://{url["http://".Length..]}") : url;
+        object Changed(object backend) => backend is DraftMap inner ? WithScheme(inner, scheme)
+            : backend is string url && url.StartsWith(Plain, StringComparison.Ordinal) ? scheme + url[Plain.Length..]
+            : backend;
     }
 }

@@ -37,7 +37,7 @@ internal sealed class BucketFlusher(
         Flush(last: true);
         if (_unsaved.Count > 0)
         {
-            log.LogError(Events.TokensLost, "the tokens of {Count} clients could not be saved: {Cause}",
+            log.LogError(Events.TokensLost, "tokens could not be saved (clients: {Count}): {Cause}",
                 _unsaved.Count, directory.StoreFault);
         }
     }

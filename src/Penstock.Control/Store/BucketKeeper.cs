@@ -51,7 +51,7 @@ internal sealed class BucketKeeper
         int count = 0;
         own.LoadBuckets((limit, hash, fullAt) => count += buckets.Restore(limit, hash, fullAt) ? 1 : 0);
         log.LogInformation(Events.BucketsLoaded,
-            "restored {Count} buckets of unregistered clients in {DurationMs} ms",
+            "restored buckets of unregistered clients: {Count}, in {DurationMs} ms",
             count, (long)Stopwatch.GetElapsedTime(beganTicks).TotalMilliseconds);
         return new(buckets, own, directory);
     }

@@ -20,7 +20,8 @@ public sealed record ProxyConfig
     }
 
     /// <summary>The groups of servers. Their names are unique.</summary>
-    /// <value>Key <c>upstreams</c>: <c>NAME: { … }</c>; required, unless <c>backends</c> is given.</value>
+    /// <value>Key <c>upstreams</c>: <c>NAME: { … }</c> or <c>NAME: [BACKEND, …]</c>; required, unless <c>backends</c>
+    /// is given.</value>
     public required IReadOnlyList<UpstreamConfig> Upstreams { get; init; }
 
     /// <summary>Which requests go to which upstream. The most specific route wins, whatever the order: exact host,

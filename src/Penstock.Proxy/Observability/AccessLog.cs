@@ -178,6 +178,6 @@ internal sealed class AccessLog : IDisposable
     }
 
     private void TellRecovered() => _logger.LogInformation(Events.AccessLogRecovered,
-        "access log {Target} can be written again; {DroppedLines} lines were lost since start", _config.Text,
+        "access log {Target} can be written again; lines lost since start: {DroppedLines}", _config.Text,
         _dropped.Lines);
 }

@@ -61,55 +61,40 @@ public sealed partial class Limiter
         {
             return enough;
         }
-        long now = _clock.NowNs;
-        if (Find(name) is { } bucket)
+        Bucket? bucket = Find(name);
+        Limit? tracked = name.Client is null ? Limits.Lookup(name.Limit!).Tracked : null;
+        if ((bucket?.Limit ?? tracked) is { } limit)
         {
-            return Act(action, bucket, cost, now, out tokens);
-        }
-        if (name.Client is null && Limits.Lookup(name.Limit!).Tracked is { } limit)
-        {
-            return Act(action, limit, name.Hash, cost, now, out tokens);
+            return Act(action, bucket, limit, name.Hash, cost, out tokens);
         }
         tokens = double.MaxValue;
         return true;
     }
 
-    private static bool Act(BucketAction action, Bucket bucket, int cost, long now, out double tokens)
+    /// <param name="bucket">Null: the bucket is in the table, under the hash.</param>
+    private bool Act(BucketAction action, Bucket? bucket, Limit limit, ulong hash, int cost, out double tokens)
     {
-        bool enough = true;
-        Limit limit = bucket.Limit;
-        long state;
-        switch (action)
-        {
-            case BucketAction.Take:
-                enough = bucket.TryTake(now, cost, out limit, out state);
-                break;
-            case BucketAction.Debit:
-                state = bucket.Debit(now, cost);
-                break;
-            default:
-                limit = bucket.Peek(now, out state);
-                enough = limit.SecondsUntil(state, limit.Clock(now), cost) == 0;
-                break;
-        }
-        tokens = limit.SignedTokens(state, limit.Clock(now));
-        return enough;
-    }
-
-    private bool Act(BucketAction action, Limit limit, ulong hash, int cost, long now, out double tokens)
-    {
+        long now = _clock.NowNs;
         bool enough = true;
         long state;
         switch (action)
         {
             case BucketAction.Take:
-                enough = Limits.Table.TryTake(hash, ref limit, now, cost, out state);
+                enough = bucket is null ? Limits.Table.TryTake(hash, ref limit, now, cost, out state)
+                    : bucket.TryTake(now, cost, out limit, out state);
                 break;
             case BucketAction.Debit:
-                state = Limits.Table.Debit(hash, ref limit, now, cost);
+                state = bucket?.Debit(now, cost) ?? Limits.Table.Debit(hash, ref limit, now, cost);
                 break;
             default:
-                state = Limits.Table.Peek(hash, ref limit, now);
+                if (bucket is null)
+                {
+                    state = Limits.Table.Peek(hash, ref limit, now);
+                }
+                else
+                {
+                    limit = bucket.Peek(now, out state);
+                }
                 enough = limit.SecondsUntil(state, limit.Clock(now), cost) == 0;
                 break;
         }

@@ -82,7 +82,7 @@ internal sealed class AdminClient : IDisposable
 
             if (page is not JsonObject || page["items"] is not JsonArray items || !items.All(IsClient))
             {
-                return new(null, NotPenstock("no list of clients"));
+                return new(null, NotPenstock("answered no list of clients"));
             }
 
             foreach (JsonNode? client in items)
@@ -179,11 +179,12 @@ internal sealed class AdminClient : IDisposable
         try
         {
             return answer.Deserialize(type) is { } value ? (value, answer, null)
-                : (null, answer, NotPenstock("an empty answer"));
+                : (null, answer, NotPenstock("answered nothing"));
         }
         catch (JsonException wrong)
         {
-            return (null, answer, NotPenstock(wrong.Message));
+            string at = wrong.Path is { Length: > 2 } place ? $", at {place[2..]}" : ""; // without $.
+            return (null, answer, NotPenstock($"answered JSON of another form{at}"));
         }
     }
 
@@ -223,6 +224,10 @@ internal sealed class AdminClient : IDisposable
         {
             return new(null, $"{Origin} speaks http, not https: write http://{Origin[(Origin.IndexOf(':') + 3)..]}");
         }
+        catch (HttpRequestException failure) when (failure.HttpRequestError == HttpRequestError.InvalidResponse)
+        {
+            return new(null, NotPenstock("speaks no HTTP"));
+        }
         catch (HttpRequestException failure) when (failure.InnerException is IOException broken)
         {
             return new(null, $"the connection to the admin API at {Origin} failed: {Cause(broken)}");
@@ -252,7 +257,22 @@ internal sealed class AdminClient : IDisposable
         return false;
     }
 
-    private static string Cause(Exception failure) => failure.Message.TrimEnd('.');
+    /// <summary>The words of the system, which are in the innermost exception, without those of .NET.</summary>
+    private static string Cause(Exception failure) => failure switch
+    {
+        HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded } =>
+            "it was closed before the whole answer had arrived",
+        IOException { InnerException: SocketException system } => system.Message,
+        _ => failure.Message.TrimEnd('.'),
+    };
+
+    private static string KindOf(HttpResponseMessage response) =>
+        response.Content.Headers.ContentType?.MediaType switch
+        {
+            "text/html" => "HTML",
+            null or "application/json" => "a text that is not JSON",
+            { } other => other,
+        };
 
     private AdminAnswer Read(HttpResponseMessage response, string text)
     {
@@ -263,7 +283,7 @@ internal sealed class AdminClient : IDisposable
         }
         catch (JsonException)
         {
-            return new(null, NotPenstock($"HTTP {(int)response.StatusCode} without JSON"));
+            return new(null, NotPenstock($"answered {KindOf(response)} with status {(int)response.StatusCode}"));
         }
         int status = (int)response.StatusCode;
         if (response.IsSuccessStatusCode)
@@ -282,5 +302,6 @@ internal sealed class AdminClient : IDisposable
         return new(error, error?["message"]?.ToString() ?? $"the admin API answered HTTP {status}", status);
     }
 
-    public string NotPenstock(string what) => $"{Origin} does not answer like Penstock's admin API ({what})";
+    /// <param name="instead">What the other side did, such as "answered nothing".</param>
+    public string NotPenstock(string instead) => $"{Origin} does not answer like Penstock's admin API: it {instead}";
 }

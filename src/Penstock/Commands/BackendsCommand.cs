@@ -60,11 +60,11 @@ internal static class BackendsCommand
         string names = string.Join(", ", echo.Ports.Select(port => $"http://{new IPEndPoint(host, port)}"));
         if (terminal.Interactive)
         {
-            terminal.Out.WriteLine($"{terminal.Strong($"{echo.Ports.Count} echo servers")} on {names}");
+            terminal.Out.WriteLine($"{terminal.Strong(Counted.Of(echo.Ports.Count, "echo server"))} on {names}");
             terminal.Out.WriteLine("Ctrl+C to stop");
             terminal.Out.Flush();
         }
-        log.LogInformation(Events.Started, "{Count} echo servers on {Addresses}", echo.Ports.Count, names);
+        log.LogInformation(Events.Started, "echo servers: {Count}, on {Addresses}", echo.Ports.Count, names);
         await signals.Asked;
         return ExitCode.Ok;
     }

@@ -91,7 +91,7 @@ internal sealed partial class ClientsCommand
 
             if (print is null && !AdminClient.IsClient(answer.Body))
             {
-                return _terminal.Fail(admin.NotPenstock("no client"));
+                return _terminal.Fail(admin.NotPenstock("answered no client"));
             }
 
             int code = _api.Print(parse, answer.Body, () => (print ?? Print)(answer.Body));

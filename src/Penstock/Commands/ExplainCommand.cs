@@ -23,7 +23,7 @@ internal static class ExplainCommand
                 "A header field such as 'X-API-Key: user1'; repeat the option for more", TryField);
         headers.Aliases.Add("-H");
         Option<IPAddress> from = OptionSyntax.Read<IPAddress>("--from", "IP", "The address that the request comes from",
-            BackendsCommand.TryAddress).OrElse(IPAddress.Loopback);
+            TryClient).OrElse(IPAddress.Loopback);
         var command = new PenstockCommand("explain", "Show what a running Penstock would do with a request: client, "
             + "route, limits and backend. Nothing is sent and no token is taken.",
             "penstock explain /v1/orders -H 'X-API-Key: user1'",
@@ -107,6 +107,14 @@ internal static class ExplainCommand
         field = colon > 0 ? new(text[..colon].Trim(), text[(colon + 1)..].Trim()) : default;
         error = $"'{text}' is not a header field: write 'Name: value'";
         return colon > 0;
+    }
+
+    /// <summary>What the API accepts as the address of a client.</summary>
+    private static bool TryClient(string text, out IPAddress address, out string error)
+    {
+        error = $"'{text}' is not an IP address: write IPv4 such as 10.0.0.9, or IPv6 without brackets, port and zone "
+            + "such as 2001:db8::9";
+        return AddressText.TryParse(text, out address!);
     }
 
     private static void Write(Terminal terminal, Explanation it)

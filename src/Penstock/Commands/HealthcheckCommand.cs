@@ -30,7 +30,7 @@ internal static class HealthcheckCommand
             AdminAnswer answer = await admin.SendAsync(HttpMethod.Get, parse.GetValue(live) ? "/livez" : "/readyz");
             if (answer.Status == 0 || answer.Body is null)
             {
-                return terminal.Fail(answer.Fault ?? admin.NotPenstock("an empty answer"));
+                return terminal.Fail(answer.Fault ?? admin.NotPenstock("answered nothing"));
             }
 
             if (answer.Fault is not null)

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Globalization;
 using System.Numerics;
 using Penstock.Control.Config;
 
@@ -54,17 +53,7 @@ internal static class OptionSyntax
     public static Option<T> Number<T>(string name, string helpName, string description, T min, T max)
         where T : INumber<T> =>
         Read(name, helpName, description, (string text, out T value, out string error) =>
-        {
-            bool good = ConfigValue.TryBetween(text, min, max, out value, out error);
-            string kind = default(T) is double ? "number" : "whole number";
-            error = good || IsNumber(text, kind) ? error : $"'{text}' is not a {kind}: write one from {min} to {max}";
-            return good;
-        });
-
-    /// <summary>Whether only the range can be wrong.</summary>
-    private static bool IsNumber(string text, string kind) => double.TryParse(text,
-        NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number)
-        && (kind == "number" || double.IsInteger(number));
+            ConfigValue.TryBetween(text, min, max, out value, out error));
 
     public static Option<T> OrElse<T>(this Option<T> option, T value)
     {

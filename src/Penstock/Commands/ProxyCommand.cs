@@ -14,7 +14,10 @@ internal static class ProxyCommand
             "A backend, such as http://10.0.0.5:3000; repeat the option for more", ConfigValue.TryBackend);
         to.Required = true;
         Option<BalanceAlgorithm> balance = OptionSyntax.Read<BalanceAlgorithm>("--balance", "NAME",
-            "round_robin, least_connections, random or power_of_two [default: round_robin]", ConfigValue.TryBalance);
+            $"{ConfigValue.Balance.Text.Replace("`", "")} [default: {ConfigValue.Balance.Samples[0]}]",
+            ConfigValue.TryBalance);
+        balance.CompletionSources.Clear(); // the names in the code
+        balance.CompletionSources.Add([.. ConfigValue.Balance.Samples]);
         Option<double> rate = OptionSyntax.Read<double>("--rate", "RATE",
             "How fast each client's bucket refills, such as 10/s or 600/m; needs --capacity", ConfigValue.TryRate);
         Option<long> capacity = OptionSyntax.Number<long>("--capacity", "N",

@@ -101,6 +101,9 @@ public sealed class SimulateTests : IAsyncLifetime
             "format 'xml' is not one of auto, json, common, combined",
             "target 'much' is not a share: write 1% or 0.01",
             "top '1001' is out of range: write a number from 1 to 1000");
+        (await SimulateAsync("?capacity=many&rate=1/s&top=1.5", Burst(1))).HasFaults(
+            "capacity 'many' is not a whole number: write one from 1 to 1000000000",
+            "top '1.5' is not a whole number: write one from 1 to 1000");
         (await SimulateAsync("?format=common&key=host", Burst(1))).HasFaults(
             "capacity is required", "rate is required", "key 'host' is not a field of the common format: write client "
                 + "or client_address or user");

@@ -156,7 +156,7 @@ public sealed class StopTests
         await proxy.Server.StopAsync().WaitAsync(TimeSpan.FromSeconds(5));
         Assert.True(await client.IsEndedAsync());
         Assert.Contains(proxy.Log.Lines, static l =>
-            l.EndsWith("closing 1 busy connections", StringComparison.Ordinal));
+            l.EndsWith("closing busy connections: 1", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -95,7 +95,7 @@ public sealed class CsvRowsTests
     [InlineData("\"a\rb\",1,1,", "client_id must hold printable characters only")]
     [InlineData("a,1,1", "has 3 fields, but the header line has 4")]
     [InlineData("a,1,1,,", "has 5 fields, but the header line has 4")]
-    [InlineData("a", "has 1 fields, but the header line has 4")]
+    [InlineData("a", "has 1 field, but the header line has 4")]
     [InlineData("a\"b,1,1,", "a field that contains a quote must be in quotes, with the quote written twice")]
     [InlineData("a,1,1,\"", "a quoted field does not end")]
     [InlineData("\"a,1,1,", "a quoted field does not end")]

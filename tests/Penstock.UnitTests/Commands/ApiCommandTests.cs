@@ -1,3 +1,6 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json.Nodes;
 using Penstock.Proxy.Upstreams;
 using Xunit;
@@ -311,6 +314,38 @@ public sealed class ApiCommandTests : IAsyncLifetime
 
             Assert.Equal((1, ""), (run.Code, run.Out));
             Assert.Contains("does not answer like Penstock", run.Error);
+            Assert.DoesNotContain("JSON value could not", run.Error); // words of .NET
+            Assert.DoesNotContain("deserialization", run.Error);
         }
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 6\r\n\r\n<html>",
+        "URL does not answer like Penstock's admin API: it answered HTML with status 200")]
+    [InlineData("HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno",
+        "URL does not answer like Penstock's admin API: it answered text/plain with status 404")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
+        "URL does not answer like Penstock's admin API: it answered a text that is not JSON with status 200")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"items\":[7]}",
+        "URL does not answer like Penstock's admin API: it answered JSON of another form, at items[0]")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "URL does not answer like Penstock's admin API: it answered nothing")]
+    [InlineData("SSH-2.0-OpenSSH_9.2\r\n", "URL does not answer like Penstock's admin API: it speaks no HTTP")]
+    [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}",
+        "the connection to the admin API at URL failed: it was closed before the whole answer had arrived")]
+    public async Task Other_server_is_told_by_what_came(string answer, string told)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        string url = $"http://{listener.LocalEndpoint}";
+        Task<CommandRun> run = CommandRun.Of("upstreams", "--admin", url);
+        using (Socket client = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken))
+        {
+            byte[] request = new byte[4096];
+            await client.ReceiveAsync(request, TestContext.Current.CancellationToken);
+            await client.SendAsync(Encoding.ASCII.GetBytes(answer), TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(new CommandRun(1, "", $"error: {told.Replace("URL", url)}\n"), await run);
     }
 }

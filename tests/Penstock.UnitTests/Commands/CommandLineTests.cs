@@ -22,6 +22,9 @@ public sealed class CommandLineTests
     [InlineData("proxy --to http://127.0.0.1:1 --loops 0", "--loops")]
     [InlineData("proxy --to ? --to http://127.0.0.1:1", "--to")]
     [InlineData("demo --backends 0", "1 to 1000")]
+    [InlineData("explain / --from nonsense", "--from: 'nonsense' is not an IP address: write IPv4 such as 10.0.0.9, ")]
+    [InlineData("explain / --from fe80::1%eth0", "IPv6 without brackets, port and zone such as 2001:db8::9")]
+    [InlineData("config convert a --from nonsense", "'nonsense' is not one of nginx, haproxy, small-balancer")]
     [InlineData("backends --count three", "'three'")]
     [InlineData("backends --count 3 --start-port 65534", "65536")]
     [InlineData("backends --servers=3 --start_port=65534", "65536")]
@@ -75,6 +78,16 @@ public sealed class CommandLineTests
 
         Assert.Equal(2, run.Code);
         Assert.Contains("demo", run.Out);
+    }
+
+    [Fact]
+    public async Task Help_of_proxy_names_every_algorithm()
+    {
+        CommandRun run = await CommandRun.Of("proxy", "--help");
+
+        string help = string.Join(' ', run.Out.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains("round_robin, least_connections, random, power_of_two, least_time, hash, least_conn or p2c "
+            + "[default: round_robin]", help);
     }
 
     [Theory]

@@ -12,6 +12,7 @@ public sealed class CompletionTests
     [InlineData("/usr/bin/penstock clients ex", "export")]
     [InlineData("penstock clients get user1 --j", "--json")]
     [InlineData("penstock simulate --log-format c", "combined common")]
+    [InlineData("penstock proxy --balance le", "least_conn least_connections least_time")]
     [InlineData("penstock completion ", "bash fish powershell zsh")]
     [InlineData("penstock run ", "")] // a file, which the shell completes
     [InlineData("penstock simulate --log a --form", "")] // the older spelling is not offered

@@ -249,7 +249,7 @@ public sealed class ConfigDiagnosticsTests
     [Theory]
     [InlineData("backends: [a:1]\n\tlisten: 80", "2:1+1 a tab is used for indentation | YAML indents with spaces | ")]
     [InlineData("a:\n  \t- 1\n\t- 2",
-        "2:3+1 a tab is used for indentation (and 1 more such lines) | YAML indents with spaces | ")]
+        "2:3+1 a tab is used for indentation (and 1 more such line) | YAML indents with spaces | ")]
     [InlineData("backends: [a:1\nlisten: 80",
         "2:1+1 not valid YAML: a key is not allowed here | is the bracket closed that opens at 1:11? | ")]
     [InlineData("backends: [a:1", "1:15+1 not valid YAML: while parsing a flow sequence, did not find expected "

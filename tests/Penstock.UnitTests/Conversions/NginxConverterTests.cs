@@ -75,6 +75,8 @@ public sealed class NginxConverterTests
             "nginx.conf:11: keepalive 32: not needed: connections to backends are kept; see 'timeouts.backend_idle'",
             "nginx.conf:17: proxy_set_header Host $host: not needed: backends get the client's Host and Upgrade, "
                 + "X-Forwarded-For, -Host and -Proto, and X-Request-Id",
+            "nginx.conf:21: proxy_pass http://web/v1/: nginx sends the upstream's name as Host, Penstock the client's "
+                + "Host; 'request_headers: { set: { Host: NAME } }' of a route sets another",
         ], left);
     }
 
@@ -121,6 +123,8 @@ public sealed class NginxConverterTests
             "a.conf:8: location /static/: it has no proxy_pass, and Penstock serves no files",
             "a.conf:9: limit_req zone=odd: a limit counts by client, by address or for all, not by $request_id",
             "a.conf:9: limit_req zone=none: there is no zone 'none' that could be converted",
+            "a.conf:9: proxy_pass http://web: nginx sends the upstream's name as Host, Penstock the client's Host; "
+                + "'request_headers: { set: { Host: NAME } }' of a route sets another",
             "a.conf:10: proxy_pass http://$name: an upstream has fixed servers; add one under 'upstreams'",
         ], left);
     }

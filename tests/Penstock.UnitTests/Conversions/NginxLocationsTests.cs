@@ -99,6 +99,44 @@ public sealed class NginxLocationsTests
     }
 
     [Fact]
+    public void Group_with_both_schemes_is_two_upstreams()
+    {
+        (string yaml, string[] left) = ConversionRun.Of(Converters.Nginx, "a.conf", """
+            upstream web { least_conn; server 10.0.0.1:1; server unix:/run/a; server 10.0.0.2:1 weight=2; }
+            upstream web_http { server 10.0.0.3:1; }
+            server {
+                location / { proxy_pass https://web; }
+                location /x/ { proxy_pass http://web; }
+                location /y/ { proxy_pass http://web_http; }
+                location /z/ { proxy_pass https://web; }
+            }
+            """);
+        Assert.Equal("""
+              web:
+                balance: least_connections
+                backends:
+                  - https://10.0.0.1:1
+                  - unix:/run/a
+                  - { url: https://10.0.0.2:1, weight: 2 }
+              web_http:
+                backends: [http://10.0.0.3:1]
+              web_http_http:
+                balance: least_connections
+                backends:
+                  - http://10.0.0.1:1
+                  - unix:/run/a
+                  - { url: http://10.0.0.2:1, weight: 2 }
+            routes:
+              - { upstream: web }
+              - { path: /x/*, upstream: web_http_http }
+              - { path: /y/*, upstream: web_http }
+              - { path: /z/*, upstream: web }
+
+            """, yaml[yaml.IndexOf("  web:", StringComparison.Ordinal)..]);
+        Assert.Single(left, static line => line.Contains("as Host", StringComparison.Ordinal)); // once in a file
+    }
+
+    [Fact]
     public void Trusted_proxies_and_certificates_of_backends_are_converted_or_listed()
     {
         (string yaml, string[] left) = ConversionRun.Of(Converters.Nginx, "a.conf", """
