@@ -105,6 +105,9 @@ internal sealed record SchemaPart(string Name, string Schema)
         return $$"""{ "enum": [{{string.Join(", ", all)}}] }""";
     }
 
+    /// <summary>A list that is not empty.</summary>
+    public static string ListOf(Shape item) => $$"""{ "type": "array", "items": {{item.Schema}}, "minItems": 1 }""";
+
     public static string Whole(long from, long to) =>
         $$"""{ "type": "integer", "minimum": {{from}}, "maximum": {{to}} }""";
 

@@ -331,21 +331,32 @@ public sealed class ApiCommandTests : IAsyncLifetime
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         "URL does not answer like Penstock's admin API: it answered nothing")]
     [InlineData("SSH-2.0-OpenSSH_9.2\r\n", "URL does not answer like Penstock's admin API: it speaks no HTTP")]
+    [InlineData("", "the connection to the admin API at URL failed: it was closed before the whole answer had arrived")]
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}",
         "the connection to the admin API at URL failed: it was closed before the whole answer had arrived")]
     public async Task Other_server_is_told_by_what_came(string answer, string told)
     {
+        using var stop = new CancellationTokenSource();
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
+        Task serving = ServeAsync();
         string url = $"http://{listener.LocalEndpoint}";
-        Task<CommandRun> run = CommandRun.Of("upstreams", "--admin", url);
-        using (Socket client = await listener.AcceptSocketAsync(TestContext.Current.CancellationToken))
+
+        CommandRun run = await CommandRun.Of("upstreams", "--admin", url);
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => serving);
+        Assert.Equal(new CommandRun(1, "", $"error: {told.Replace("URL", url)}\n"), run);
+
+        async Task ServeAsync()
         {
             byte[] request = new byte[4096];
-            await client.ReceiveAsync(request, TestContext.Current.CancellationToken);
-            await client.SendAsync(Encoding.ASCII.GetBytes(answer), TestContext.Current.CancellationToken);
+            while (true) // a request without any answer is sent again
+            {
+                using Socket client = await listener.AcceptSocketAsync(stop.Token);
+                await client.ReceiveAsync(request, stop.Token);
+                await client.SendAsync(Encoding.ASCII.GetBytes(answer), stop.Token);
+            }
         }
-
-        Assert.Equal(new CommandRun(1, "", $"error: {told.Replace("URL", url)}\n"), await run);
     }
 }

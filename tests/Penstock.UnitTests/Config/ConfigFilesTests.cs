@@ -37,6 +37,18 @@ public sealed class ConfigFilesTests : IDisposable
     }
 
     [Fact]
+    public void Short_form_of_an_upstream_is_merged_with_a_mapping()
+    {
+        Write("10.yaml", "upstreams: { web: [a:1] }");
+        Write("20.yaml", "upstreams: { web: { backends: [b:1], balance: random } }");
+
+        ConfigResult result = ConfigLoader.Load(_folder.FullName, static _ => null);
+
+        Assert.Empty(result.Diagnostics);
+        Assert.Equal(["a:1", "b:1"], Assert.Single(result.Config!.Proxy.Upstreams).Backends.Select(b => b.Address));
+    }
+
+    [Fact]
     public void Value_that_two_files_give_is_an_error_that_names_both()
     {
         Write("10.yaml", "limits:\n  default: { capacity: 10, rate: 1/s }\nbackends: [a:1]");

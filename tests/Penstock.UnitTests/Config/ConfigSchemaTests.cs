@@ -76,6 +76,9 @@ public sealed partial class ConfigSchemaTests
             .Select(File.ReadAllText), EveryKey.Full, EveryKey.Flat, ConfigText.Example];
 
         Assert.All(files, text => Assert.True(schema.Accepts(ConfigText.ToJson(text)), text));
+        Assert.True(schema.Accepts(ConfigText.ToJson("upstreams: { web: [a:1, { url: b:1, weight: 2 }] }")));
+        Assert.False(schema.Accepts(ConfigText.ToJson("upstreams: { web: a:1 }")));
+        Assert.False(schema.Accepts(ConfigText.ToJson("upstreams: { web: { url: a:1 } }")));
         Assert.False(schema.Accepts(ConfigText.ToJson("backends: a:1\nloops: 1025")));
         Assert.False(schema.Accepts(ConfigText.ToJson("backends: a:1\nlooops: 1")));
         Assert.False(schema.Accepts(ConfigText.ToJson("backends: a:1\nretries: { attempts: 11 }")));

@@ -40,6 +40,16 @@ public sealed class SettingsTests
     }
 
     [Fact]
+    public void Short_form_of_an_upstream_is_shown_as_its_backends()
+    {
+        Dictionary<string, string> shown = Shown("upstreams:\n  web:\n  - a:1\n  - { url: b:1, weight: 2 }");
+
+        Assert.Equal("a:1 from penstock.yaml:3", shown["upstreams.web.backends[0].url"]);
+        Assert.Equal("2 from penstock.yaml:4", shown["upstreams.web.backends[1].weight"]);
+        Assert.Equal("round_robin from default", shown["upstreams.web.balance"]);
+    }
+
+    [Fact]
     public void Secrets_are_hidden()
     {
         string text = SettingsText.Write(ConfigText.Load("""
