@@ -76,8 +76,9 @@ internal sealed class Report
         foreach (Location place in _hidden.Where(place => place.File == at.File && place.Line == at.Line))
         {
             // The part of the place on the next line is not marked here.
-            int end = place.Length > 1 ? place.Column - 1 + place.Length : line.Length;
-            for (int i = place.Column - 1; i < Math.Min(end, shown.Length); i++)
+            int end = Math.Min(place.Length > 1 ? place.Column - 1 + place.Length : line.Length, line.Length);
+            int from = Math.Min(place.Column - 1, end);
+            for (int i = Variables.IsReference(line.AsSpan(from, end - from)) ? end : from; i < end; i++)
             {
                 shown[i] = shown[i] == '\t' ? '\t' : '*';
             }

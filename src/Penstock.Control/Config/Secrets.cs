@@ -17,9 +17,9 @@ internal static partial class Secrets
     /// </summary>
     public static bool IsSecretName(string name) => CredentialName().IsMatch(name);
 
-    /// <summary>Hides secrets in a line of a file.</summary>
-    public static string HideInLine(string line) =>
-        Entry().Replace(Hide(line), AfterKey);
+    /// <summary>Hides secrets in a line of a file. A reference to a variable of the environment is shown.</summary>
+    public static string HideInLine(string line) => Entry().Replace(Hide(line), static match =>
+        Variables.IsReference(match.Groups["value"].ValueSpan.Trim()) ? match.Value : AfterKey(match));
 
     private static string AfterKey(Match match) => match.Groups["key"].Value + Stars(match.Groups["value"]);
 
@@ -58,7 +58,7 @@ internal static partial class Secrets
         (?<key>(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{0,40}
         (tok[a-z]*n|passw|passphrase|pwd|secret|credential|sha256|authori[sz]ation|api[-_]?key|private|hmac)
         [A-Za-z0-9_-]*["']?(\s*[:=]\s*|\s+))
-        (?<value>"([^"\\]|\\.)*"?|'([^']|'')*'?|[^\s,}\]&"'][^,}&]*)
+        (?<value>("([^"\\]|\\.)*"?|'([^']|'')*'?)[^\s,}\]&]*|(\$\{[^{}]*\}|[^\s,}\]&"'])(\$\{[^{}]*\}|[^,}&])*)
         """,
         RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase | RegexOptions.IgnorePatternWhitespace, Unbounded)]
     private static partial Regex Entry();

@@ -38,6 +38,9 @@ internal sealed partial class Variables(Func<string, string?> environment, Repor
         };
     }
 
+    /// <summary>The text is exactly one <c>${NAME}</c>, also in quotes, so it shows nothing of the value.</summary>
+    public static bool IsReference(ReadOnlySpan<char> text) => Whole().IsMatch(text);
+
     private string Variable(Match reference, Location at)
     {
         string name = reference.Groups["name"].Value;
@@ -83,6 +86,10 @@ internal sealed partial class Variables(Func<string, string?> environment, Repor
         int index = line.IndexOf(reference, from, StringComparison.Ordinal);
         return index < 0 ? place : place with { Column = index + 1, Length = reference.Length };
     }
+
+    [GeneratedRegex(@"\A(?<quote>[""']?)\$\{[A-Za-z_][A-Za-z0-9_]*\}\k<quote>\z", RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Whole();
 
     [GeneratedRegex(@"\$\$|\$\{file:(?<path>[^{}]+)\}"
         + @"|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?<default>[^{}]*))?\}|\$\{",

@@ -23,6 +23,15 @@ public sealed class SecretsTests
     [InlineData("admin:\n  token: ab\t'{s3cr3t")]
     [InlineData("admin:\n  token: ${UNSET:-s3cr3t}${UNSET}")]
     [InlineData("admin:\n  token: >\n    s3cr3t ${UNSET}")]
+    [InlineData("admin: { lisen: 1, token: \"${STORE}s3cr3t\" }")]
+    [InlineData("admin: { lisen: 1, token: s3cr3t${STORE} }")]
+    [InlineData("admin: { lisen: 1, token: $${s3cr3t} }")]
+    [InlineData("admin: { lisen: 1, token: \"${STORE:-s3cr3t}\" }")]
+    [InlineData("admin: { lisen: 1, token: \"${s3cr3t-}\" }")]
+    [InlineData("admin: { lisen: 1, token: '${STORE} s3cr3t' }")]
+    [InlineData("admin: [\n  token: ${STORE}s3cr3t")]
+    [InlineData("admin: [\n  token: ${STORE} # s3cr3t")]
+    [InlineData("admin: [\n  token: \"${STORE}\"s3cr3t")]
     [InlineData("admin:\n  listen: 127.0.0.1:9800\n  token: s3cr3t\n  token: s3cr3t")]
     [InlineData("store: postgres://me:s3cr3t@db/penstock?sslmod=require")]
     [InlineData("store: postgres://me:s3cr3t@x@db/penstock?sslmode=x")]
@@ -66,6 +75,25 @@ public sealed class SecretsTests
         Assert.Equal("unknown key 'lisen'", diagnostic.Message);
         Assert.Equal("admin: { token: ******, lisen: ************** }", diagnostic.SourceLine);
         Assert.Equal(25, diagnostic.Column);
+    }
+
+    [Theory]
+    [InlineData("token: \"${TOKEN}\", lisen: 1:2", "token: \"${TOKEN}\", lisen: ***")]
+    [InlineData("token: '${TOKEN}', lisen: 1:2", "token: '${TOKEN}', lisen: ***")]
+    [InlineData("token: \"${TOKEN}\", lisen: \"${OTHER}\"", "token: \"${TOKEN}\", lisen: \"${OTHER}\"")]
+    [InlineData("token: \"${UNSET}\", lisen: 1:2", "token: \"${UNSET}\", lisen: ***")]
+    [InlineData("token: ${TOKEN}, lisen: 1:2", "token: ${TOKEN}, lisen: 1:2")] // not valid YAML, so not read
+    [InlineData("token: \"${TOKEN}${TOKEN}\", lisen: 1:2", "token: ******************, lisen: ***")]
+    [InlineData("token: \"a${TOKEN}\", lisen: 1:2", "token: ***********, lisen: ***")]
+    [InlineData("token: \"${TOKEN} \", lisen: 1:2", "token: ***********, lisen: ***")]
+    public void Reference_to_a_variable_is_no_secret(string keys, string shown)
+    {
+        IReadOnlyList<Diagnostic> diagnostics = ConfigLoader.Parse("penstock.yaml",
+            $"admin: {{ {keys} }}\nbackends: [http://127.0.0.1:1]\n", static name => name == "UNSET" ? null : Secret)
+            .Diagnostics;
+
+        Assert.NotEmpty(diagnostics);
+        Assert.All(diagnostics, diagnostic => Assert.Equal($"admin: {{ {shown} }}", diagnostic.SourceLine));
     }
 
     [Fact]
