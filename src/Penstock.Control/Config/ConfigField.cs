@@ -136,9 +136,7 @@ internal sealed record ConfigField(string Name, ConfigNode Node, Location Locati
         ConfigField at = this;
         foreach (string key in keys)
         {
-            ConfigEntry? entry = at.Node is not MappingNode mapping ? null
-                : mapping.Entries.FirstOrDefault(e => Suggestion.Fold(e.Key) == Suggestion.Fold(key));
-            at = entry is null ? at : at.Child(entry, key);
+            at = (at.Node as MappingNode)?.Find(key) is { } entry ? at.Child(entry, key) : at;
         }
         return at;
     }

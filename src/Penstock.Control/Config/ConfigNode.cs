@@ -18,7 +18,12 @@ internal sealed record SequenceNode(Location Location, IReadOnlyList<ConfigNode>
     : ConfigNode(Location, "a list");
 
 internal sealed record MappingNode(Location Location, IReadOnlyList<ConfigEntry> Entries)
-    : ConfigNode(Location, "a mapping");
+    : ConfigNode(Location, "a mapping")
+{
+    /// <summary>The first entry with this key, in any spelling; null: there is none.</summary>
+    public ConfigEntry? Find(string key) =>
+        Entries.FirstOrDefault(entry => Suggestion.Fold(entry.Key) == Suggestion.Fold(key));
+}
 
 /// <summary>Nothing was written, or <c>null</c>.</summary>
 internal sealed record EmptyNode(Location Location) : ConfigNode(Location, "nothing");

@@ -208,14 +208,17 @@ internal static partial class ConfigValue
     {
         // No thousands separators: "1,5" must not mean 15.
         const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint;
-        bool good = T.TryParse(text, Style, CultureInfo.InvariantCulture, out value!) && value >= min && value <= max;
+        if (T.TryParse(text, Style, CultureInfo.InvariantCulture, out value!) && value >= min && value <= max)
+        {
+            return Succeed(out error);
+        }
         bool isWhole = default(T) is not double;
         // A number that the type cannot hold is a number, too.
         bool isNumber = double.TryParse(text, Style, CultureInfo.InvariantCulture, out double number)
             && (!isWhole || double.IsInteger(number));
-        error = good ? "" : isNumber ? $"{Quote(text)} is out of range: write a number from {min} to {max}"
-            : $"{Quote(text)} is not a {(isWhole ? "whole number" : "number")}: write one from {min} to {max}";
-        return good;
+        return Fail(isNumber ? $"{Quote(text)} is out of range: write a number from {min} to {max}"
+            : $"{Quote(text)} is not a {(isWhole ? "whole number" : "number")}: write one from {min} to {max}",
+            out error);
     }
 
     /// <summary>A word of an option or a parameter.</summary>

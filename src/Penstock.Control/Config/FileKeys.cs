@@ -114,7 +114,8 @@ internal static class FileKeys
         .DefaultText("none")
         .Custom("upstreams", new NamedShape<UpstreamConfig?>(TopologyReader.Named)
         {
-            Schema = LimitKeys.Named(UpstreamKeys.Table, SchemaPart.ListOf(UpstreamKeys.Table.Rows[0].Shape.Item!)),
+            Schema = LimitKeys.Named(UpstreamKeys.Table, SchemaPart.ListOf(
+                UpstreamKeys.Table.Rows.Single(static row => row.Name == "backends").Shape.Item!)),
             Text = "`NAME: { … }` or `NAME: [BACKEND, …]`", Tables = [UpstreamKeys.Table],
         }, TopologyReader.Read, "Named groups of servers: [upstreams](#upstreams). A list is short for a mapping with "
             + "`backends` only.", "Proxy.Upstreams")

@@ -11,7 +11,7 @@ internal static class SettingList
     public static IReadOnlyList<Setting> Of(ConfigNode root)
     {
         var file = root as MappingNode;
-        bool isFlat = file is null || file.Entries.Any(static entry => Suggestion.Fold(entry.Key) == "backends");
+        bool isFlat = file is null || file.Find("backends") is not null;
         IEnumerable<Key> keys = FileKeys.Table.Rows;
         if (!isFlat)
         {
@@ -25,8 +25,7 @@ internal static class SettingList
         List<Setting> all = [];
         foreach (Key key in keys)
         {
-            ConfigEntry? entry = mapping?.Entries.FirstOrDefault(
-                e => Suggestion.Fold(e.Key) == Suggestion.Fold(key.Name));
+            ConfigEntry? entry = mapping?.Find(key.Name);
             if (entry is null && key.OnlyWith is var (other, value) && all.Find(s => s.Name == other)?.Text != value)
             {
                 continue;

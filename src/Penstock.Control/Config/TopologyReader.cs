@@ -12,7 +12,9 @@ internal static class TopologyReader
     /// <summary>How many routes with the same host and path are compared with each other at most.</summary>
     private const int MaxCompared = 500;
 
-    private static readonly string[] FullKeys = ["upstreams", "routes"];
+    private const string Upstreams = "upstreams";
+
+    private static readonly string[] FullKeys = [Upstreams, "routes"];
 
     public static PenstockConfig Read(Section file, PenstockConfig config)
     {
@@ -39,13 +41,14 @@ internal static class TopologyReader
         {
             _ = Flat(file); // only to report its errors
         }
-        return flat.Count == 0 || file.Has("upstreams") ? config with { Proxy = Full(file, proxy) } : config;
+        return flat.Count == 0 || file.Has(Upstreams) ? config with { Proxy = Full(file, proxy) } : config;
     }
 
-    /// <summary>The same file with a mapping for each list in <c>upstreams</c>, which means the backends.</summary>
+    /// <summary>The same file with a mapping for each list in <c>upstreams</c>, which means the backends. Call it
+    /// before files are joined, because one of them may have a mapping.</summary>
     public static ConfigNode WithoutShortForm(ConfigNode file)
     {
-        return Changed(file, static entry => Suggestion.Fold(entry.Key) != FullKeys[0] ? entry.Value
+        return Changed(file, static entry => Suggestion.Fold(entry.Key) != Upstreams ? entry.Value
             : Changed(entry.Value, static upstream => upstream.Value is SequenceNode list
                 ? new MappingNode(list.Location, [new("backends", list.Location, list)]) : upstream.Value));
 

@@ -10,6 +10,9 @@ internal sealed partial class Variables(Func<string, string?> environment, Repor
 {
     private const int MaxFileBytes = 64 * 1024;
 
+    /// <summary>The name of a variable, as a pattern.</summary>
+    private const string Name = "[A-Za-z_][A-Za-z0-9_]*";
+
     public ConfigNode Fill(string text, Location place)
     {
         int errorsBefore = report.Errors;
@@ -87,12 +90,12 @@ internal sealed partial class Variables(Func<string, string?> environment, Repor
         return index < 0 ? place : place with { Column = index + 1, Length = reference.Length };
     }
 
-    [GeneratedRegex(@"\A(?<quote>[""']?)\$\{[A-Za-z_][A-Za-z0-9_]*\}\k<quote>\z", RegexOptions.ExplicitCapture,
+    [GeneratedRegex(@"\A(?<quote>[""']?)\$\{" + Name + @"\}\k<quote>\z", RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000)]
     private static partial Regex Whole();
 
     [GeneratedRegex(@"\$\$|\$\{file:(?<path>[^{}]+)\}"
-        + @"|\$\{(?<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?<default>[^{}]*))?\}|\$\{",
+        + @"|\$\{(?<name>" + Name + @")(:-(?<default>[^{}]*))?\}|\$\{",
         RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Reference();
 }

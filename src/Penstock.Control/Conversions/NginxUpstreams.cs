@@ -61,17 +61,17 @@ internal sealed class NginxUpstreams(Conversion conversion)
         string host = url[(start + 3)..];
         int slash = host.IndexOf('/', StringComparison.Ordinal);
         (host, string uri) = slash < 0 ? (host, "") : (host[..slash], host[slash..]);
-        bool secure = url.StartsWith("https:", StringComparison.Ordinal);
-        if (secure && !_verified.Contains(host))
+        string scheme = url.StartsWith("https:", StringComparison.Ordinal) ? "https" : "http";
+        if (scheme == "https" && !_verified.Contains(host))
         {
             _verified.Add(host);
             conversion.Leave(pass.Line, pass.Text, "nginx does not verify the certificates of backends by default, "
                 + "Penstock does; see 'tls.ca' and 'tls.verify' of the upstream");
         }
-        string key = (secure ? "https://" : "http://") + host;
+        string key = $"{scheme}://{host}";
         if (!_known.TryGetValue(key, out (string Name, int Line) known))
         {
-            known = _known[key] = Make(host, secure, pass.Line);
+            known = _known[key] = Make(host, scheme, pass.Line);
         }
         _used.Add(known.Name);
         bool isGroup = _groups.ContainsKey(host);
@@ -96,20 +96,19 @@ internal sealed class NginxUpstreams(Conversion conversion)
 
     /// <summary>Makes the upstream of an address with this scheme. The first use of a group gives it the scheme; the
     /// other scheme makes a copy.</summary>
-    private (string Name, int Line) Make(string host, bool secure, int line)
+    private (string Name, int Line) Make(string host, string scheme, int line)
     {
-        string scheme = secure ? "https://" : "http://";
-        bool isFirst = _known.Remove(host, out (string Name, int Line) made);
-        if (!isFirst)
+        if (!_known.Remove(host, out (string Name, int Line) made))
         {
             made = (Conversion.NameOf(host), line);
             while (_known.Values.Any(other => other.Name == made.Name)) // such as that with the other scheme
             {
-                made.Name += secure ? "_https" : "_http";
+                made.Name += "_" + scheme;
             }
         }
         conversion.Root.Map("upstreams").Set(made.Name, _groups.TryGetValue(host, out DraftMap? group)
-            ? WithScheme(group, scheme) : new DraftMap().Set("backends", new List<object> { scheme + host }));
+            ? WithScheme(group, scheme)
+            : new DraftMap().Set("backends", new List<object> { $"{scheme}://{host}" }));
         return made;
     }
 
@@ -179,7 +178,7 @@ internal sealed class NginxUpstreams(Conversion conversion)
     /// <summary>A copy of an upstream, or of one of its backends.</summary>
     private static DraftMap WithScheme(DraftMap map, string scheme)
     {
-        const string Plain = "http://";
+        const string Plain = "http:";
         return map.Entries.Aggregate(new DraftMap(), (copy, entry) => copy.Set(entry.Key, entry.Key switch
         {
             "url" => Changed(entry.Value),
@@ -188,7 +187,8 @@ internal sealed class NginxUpstreams(Conversion conversion)
         }));
 
         object Changed(object backend) => backend is DraftMap inner ? WithScheme(inner, scheme)
-            : backend is string url && url.StartsWith(Plain, StringComparison.Ordinal) ? scheme + url[Plain.Length..]
+            : backend is string url && url.StartsWith(Plain, StringComparison.Ordinal)
+                ? $"{scheme}:{url[Plain.Length..]}"
             : backend;
     }
 }

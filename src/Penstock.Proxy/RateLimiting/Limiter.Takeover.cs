@@ -62,8 +62,7 @@ public sealed partial class Limiter
             return enough;
         }
         Bucket? bucket = Find(name);
-        Limit? tracked = name.Client is null ? Limits.Lookup(name.Limit!).Tracked : null;
-        if ((bucket?.Limit ?? tracked) is { } limit)
+        if ((bucket?.Limit ?? (name.Client is null ? Limits.Lookup(name.Limit!).Tracked : null)) is { } limit)
         {
             return Act(action, bucket, limit, name.Hash, cost, out tokens);
         }

@@ -1,8 +1,6 @@
-using System.Net;
-using System.Net.Sockets;
-using System.Text;
 using System.Text.Json.Nodes;
 using Penstock.Proxy.Upstreams;
+using Penstock.TestKit;
 using Xunit;
 
 namespace Penstock.UnitTests.Commands;
@@ -336,27 +334,15 @@ public sealed class ApiCommandTests : IAsyncLifetime
         "the connection to the admin API at URL failed: it was closed before the whole answer had arrived")]
     public async Task Other_server_is_told_by_what_came(string answer, string told)
     {
-        using var stop = new CancellationTokenSource();
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        Task serving = ServeAsync();
-        string url = $"http://{listener.LocalEndpoint}";
+        await using var server = new ScriptedBackend(async peer =>
+        {
+            await peer.ReadHeadAsync();
+            await peer.SendAsync(answer);
+        });
+        string url = $"http://127.0.0.1:{server.Port}";
 
         CommandRun run = await CommandRun.Of("upstreams", "--admin", url);
 
-        await stop.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => serving);
         Assert.Equal(new CommandRun(1, "", $"error: {told.Replace("URL", url)}\n"), run);
-
-        async Task ServeAsync()
-        {
-            byte[] request = new byte[4096];
-            while (true) // a request without any answer is sent again
-            {
-                using Socket client = await listener.AcceptSocketAsync(stop.Token);
-                await client.ReceiveAsync(request, stop.Token);
-                await client.SendAsync(Encoding.ASCII.GetBytes(answer), stop.Token);
-            }
-        }
     }
 }
